@@ -1,0 +1,3 @@
+"""Parley: self-hosted, realtime, full-duplex voice chat."""
+
+__version__ = "0.1.0"

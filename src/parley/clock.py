@@ -1,0 +1,14 @@
+"""The only reader of a clock.
+
+Everything that needs the time asks :func:`now`, or takes ``now`` as an argument.
+Tests replace the event loop, so that time is theirs (``parley.testing.virtual_time``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+
+def now() -> float:
+    """The running loop's time in seconds: monotonic, with an arbitrary origin."""
+    return asyncio.get_running_loop().time()

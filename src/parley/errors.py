@@ -1,0 +1,106 @@
+"""Every error that Parley raises on purpose.
+
+.. code-block:: text
+
+    ParleyError
+    ├── RequestError             the caller's fault: asking again changes nothing
+    │   ├── InvalidRequest       malformed, empty, too long, out of range
+    │   ├── NotFound             no such session, model, voice
+    │   ├── Unauthorized         the key is missing or wrong
+    │   └── PreconditionFailed   right request, wrong moment (a model switch inside a session)
+    ├── CapacityError            nobody's fault: full now, worth another try (``retry_after``)
+    ├── UnavailableError         the peer's fault: gone, draining, unreachable; another may do it
+    │   └── EngineError          an engine failed while it was working on this request
+    ├── TimedOut                 nobody answered in time
+    ├── ConfigError              a setting, a file or a package on this machine has to change
+    └── InvalidTransition        our fault: an event that the state table does not know
+
+Each carries a stable ``code`` for programs and one sentence for people.
+``retryable`` says whether the same request may succeed elsewhere or later.
+"""
+
+from __future__ import annotations
+
+
+class ParleyError(Exception):
+    """Base of the tree. ``str(error)`` is one sentence that a person can act on."""
+
+    code: str = "internal"
+    retryable: bool = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class RequestError(ParleyError):
+    """The caller's fault: asking again changes nothing."""
+
+    code = "bad_request"
+
+
+class InvalidRequest(RequestError):
+    """Malformed, empty, too long or out of range."""
+
+    code = "invalid_request"
+
+
+class NotFound(RequestError):
+    """No such session, model or voice."""
+
+    code = "not_found"
+
+
+class Unauthorized(RequestError):
+    """The key is missing or wrong."""
+
+    code = "unauthorized"
+
+
+class PreconditionFailed(RequestError):
+    """The right request at the wrong moment."""
+
+    code = "failed_precondition"
+
+
+class CapacityError(ParleyError):
+    """Full now, worth another try after ``retry_after`` seconds."""
+
+    code = "at_capacity"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class UnavailableError(ParleyError):
+    """The peer is gone, draining or unreachable; another one may do it."""
+
+    code = "unavailable"
+    retryable = True
+
+
+class EngineError(UnavailableError):
+    """An engine failed while it was working on this request."""
+
+    code = "engine_failed"
+
+
+class TimedOut(ParleyError):
+    """Nobody answered in time."""
+
+    code = "timed_out"
+    retryable = True
+
+
+class ConfigError(ParleyError):
+    """A setting, a file or a package on this machine has to change first."""
+
+    code = "configuration"
+
+
+class InvalidTransition(ParleyError):
+    """An event that the state table does not know in this state; nothing was changed."""
+
+    code = "invalid_transition"

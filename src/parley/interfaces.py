@@ -1,0 +1,258 @@
+"""The seams of the house: small Protocols, no base classes, and the values they carry.
+
+Streams are asynchronous generators. A consumer holds one in ``async with aclosing(...)``;
+leaving the block cancels the work behind it. A producer never yields inside a task group
+or a timeout (PEP 789). Every seam has a fake and a contract suite in ``parley.testing``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from parley.audio.frame import AudioFrame, WordMark
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from parley.messages import ClientMessage, ServerMessage
+
+
+# --- transport -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutPosition:
+    """How far a participant has heard an utterance."""
+
+    utterance_id: str
+    """Empty when nothing has been played yet."""
+    sample: int
+    """One past the last sample that reached the ear, at 48 kHz from the utterance's start."""
+    exact: bool = False
+    """True when the client measured it, False when it is computed from the send clock."""
+
+
+class Transport(Protocol):
+    """One participant's duplex audio and messages. Iteration ends when they leave."""
+
+    input_rate: int
+    """Hz of the microphone frames that iteration yields."""
+
+    def __aiter__(self) -> AsyncIterator[AudioFrame | ClientMessage]: ...
+
+    async def send_audio(self, frame: AudioFrame) -> None:
+        """Hand over one frame when it is due. Waits, within bounds, while the way out is full.
+
+        The caller paces: a frame is sent at most the playout lead before it is to be heard.
+        """
+
+    async def pause_audio(self) -> PlayoutPosition:
+        """Silence now, keep what is queued; returns the sample reached as far as is known."""
+
+    async def resume_audio(self) -> None:
+        """Go on from the very next sample after the one where the pause fell."""
+
+    async def clear_audio(self) -> PlayoutPosition:
+        """Drop what is queued and be silent; returns the last sample heard as far as is known."""
+
+    async def send_message(self, message: ServerMessage) -> None: ...
+
+    async def aclose(self) -> None:
+        """Hang up. Safe to call twice."""
+
+
+# --- ears ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechScore:
+    """How likely it is that somebody speaks in a stretch of audio."""
+
+    probability: float
+    """0 to 1."""
+    samples: int
+    """New samples that this score covers, at the detector's rate; sums to the audio's length."""
+
+
+class VoiceActivityDetector(Protocol):
+    """Scores audio. Synchronous: short arithmetic, and nothing can interleave with it."""
+
+    sample_rate: int
+    """Hz of the samples that it wants."""
+
+    def score(self, samples: NDArray[np.int16]) -> Sequence[SpeechScore]:
+        """Take any number of new samples; return the scores that became due, in order."""
+
+    def set_alert(self, alert: bool) -> None:
+        """While alert (the agent speaks), decide on the finest grid, at a higher cost."""
+
+    def reset(self) -> None:
+        """Forget the past."""
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptWord:
+    """One recognised word with its place in the turn's audio."""
+
+    text: str
+    start: float
+    """Seconds from the first sample given to the recogniser."""
+    end: float
+    probability: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was understood so far."""
+
+    text: str
+    final: bool = False
+    """True for the last one of a turn."""
+    stable: int = 0
+    """The first ``stable`` characters will not be revoked."""
+    words: tuple[TranscriptWord, ...] = ()
+    """With times, where the recogniser has them."""
+    language: str = ""
+    """BCP 47, where known."""
+
+
+class Recognizer(Protocol):
+    """Audio of one turn in (16 kHz mono); partial transcripts, then one final, out.
+
+    The turn ends when the audio ends. Closing the generator early abandons it.
+    Raises CapacityError when too many turns are waiting, EngineError when the engine dies.
+    """
+
+    def transcribe(
+        self, audio: AsyncIterable[AudioFrame], *, language: str = "", hot_words: Sequence[str] = ()
+    ) -> AsyncGenerator[Transcript, None]: ...
+
+    async def aclose(self) -> None: ...
+
+
+# --- words -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One message of the conversation as a language model sees it."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Which voice speaks. Empty fields mean the worker's default."""
+
+    model: str = ""
+    """Model id of the catalog."""
+    speaker: str = ""
+    """A speaker that the model offers."""
+    language: str = ""
+    """BCP 47."""
+    speed: float = 1.0
+    """1 is the voice's own pace; 0.25 to 4."""
+    lora: str = ""
+    """A LoRA of the model, where it supports them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeVoice:
+    """An order inside a reply: from the next utterance on, speak with this voice."""
+
+    voice: Voice
+
+
+class LanguageModel(Protocol):
+    """Conversation in, reply text out, delta by delta."""
+
+    def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[str | ChangeVoice, None]: ...
+
+    async def aclose(self) -> None: ...
+
+
+# --- voice -----------------------------------------------------------------------------
+
+
+class Synthesis(Protocol):
+    """One utterance on its way: iterate for its frames, 20 ms each, in order.
+
+    Iteration ends after the final frame. Marks refer to the concatenation of the texts given.
+    Raises EngineError / UnavailableError when the voice is lost, RequestError for bad text.
+    """
+
+    def __aiter__(self) -> AsyncIterator[AudioFrame]: ...
+
+    async def __anext__(self) -> AudioFrame: ...
+
+    async def pause(self) -> int:
+        """Hold synthesis; the frames already made stay available. Returns the last sequence made (-1: none)."""
+
+    async def resume(self) -> None:
+        """Go on from the next frame; the audio is byte-identical to one that was never held."""
+
+    async def aclose(self) -> None:
+        """Stop, free everything. Safe to call twice and while another task iterates."""
+
+
+class Synthesizer(Protocol):
+    """Text in, audio out. gRPC client, routed pool, in-process runner and fake share this shape."""
+
+    def synthesize(
+        self, text: AsyncIterable[str], *, voice: Voice, session_id: str, utterance_id: str
+    ) -> Synthesis:
+        """Start speaking ``text`` as its pieces (clauses) arrive; the audio is one stream."""
+
+    async def aclose(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What a model is and needs, known without loading it."""
+
+    model_id: str
+    family: str
+    languages: tuple[str, ...] = ("en",)
+    sample_rate: int = 48_000
+    """Hz of the engine's own output."""
+    speakers: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    licence: str = ""
+    """Of the weights."""
+    needs_gpu: bool = False
+    supports_lora: bool = False
+    memory_bytes: int = 0
+    """Estimated resident size, RAM or VRAM; 0 when unknown."""
+    word_marks: Literal["native", "proportional"] = "proportional"
+    concurrency: int = 1
+    """Utterances that one loaded instance can speak at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class SynthesizedAudio:
+    """A stretch of engine output."""
+
+    samples: NDArray[np.float32] | NDArray[np.int16]
+    """Mono; float in -1..1, or s16."""
+    sample_rate: int
+    marks: tuple[WordMark, ...] = ()
+    """Samples counted at ``sample_rate`` from the start of this text, characters within this text."""
+
+
+class TtsAdapter(Protocol):
+    """One model as its author writes it: blocking, called from one thread only."""
+
+    info: ModelInfo
+
+    def load(self) -> None:
+        """Import the engine, read the weights, warm up. ConfigError names what is missing."""
+
+    def synthesize(self, text: str, *, voice: Voice) -> Generator[SynthesizedAudio, None, None]:
+        """Speak one piece of text, chunk by chunk. ``close()`` cancels between chunks."""
+
+    def unload(self) -> None:
+        """Give the memory back."""
