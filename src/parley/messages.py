@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from parley.audio.frame import WordMark  # noqa: TC001  (the codec reads the hints at run time)
 from parley.interfaces import Voice
 
 PROTOCOL_VERSION = 1
@@ -169,6 +170,8 @@ class ReplyStarted:
     utterance_id: str
     turn: int
     voice: Voice = Voice()
+    number: int = 0
+    """Stands for the utterance id in binary audio frames; filled in by transports that use such frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,16 @@ class ReplyText:
     type: ClassVar[str] = "reply_text"
     utterance_id: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyWords:
+    """Where words of the reply stand in its audio, a little ahead of their sound: for captions."""
+
+    type: ClassVar[str] = "words"
+    utterance_id: str
+    marks: tuple[WordMark, ...] = ()
+    """Characters counted in the concatenation of the reply's texts, samples at 48 kHz."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +291,7 @@ ServerMessage = (
     | TranscriptUpdate
     | ReplyStarted
     | ReplyText
+    | ReplyWords
     | ReplyEnded
     | PauseAudio
     | ResumeAudio
