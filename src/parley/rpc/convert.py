@@ -1,0 +1,139 @@
+"""Values of the house to and from the messages of ``parley.tts.v1``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, get_args
+
+from parley.audio.frame import FRAME_BYTES, FRAME_SAMPLES, AudioFrame, WordMark
+from parley.interfaces import ModelInfo, Voice
+from parley.rpc.gen import tts_pb2 as pb
+from parley.rpc.values import Capabilities, ModelState, ModelStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_STATES: tuple[ModelState, ...] = get_args(ModelState)
+_STATE_NUMBER = {state: number for number, state in enumerate(_STATES, start=1)}
+
+
+def voice_to_proto(voice: Voice) -> pb.Voice:
+    """Return the message; every field is set, so that nothing depends on defaults."""
+    return pb.Voice(
+        model_id=voice.model, speaker=voice.speaker, language=voice.language, speed=voice.speed, lora=voice.lora
+    )
+
+
+def voice_from_proto(message: Any) -> Voice:
+    """Return the voice; a speed of 0 (not set) means 1, and float noise is rounded away."""
+    return Voice(
+        model=message.model_id,
+        speaker=message.speaker,
+        language=message.language,
+        speed=round(message.speed, 4) or 1.0,
+        lora=message.lora,
+    )
+
+
+def frames_to_proto(session_id: str, frames: Sequence[AudioFrame], finish_reason: int) -> pb.AudioFrame:
+    """Return one message with frames that follow each other."""
+    first = frames[0]
+    return pb.AudioFrame(
+        session_id=session_id,
+        utterance_id=first.utterance_id,
+        sequence=first.sequence,
+        start_sample=first.start_sample,
+        pcm=first.pcm if len(frames) == 1 else b"".join([frame.pcm for frame in frames]),
+        marks=[
+            pb.WordMark(
+                text_start=mark.text_start,
+                text_end=mark.text_end,
+                start_sample=mark.start_sample,
+                end_sample=mark.end_sample,
+            )
+            for frame in frames
+            for mark in frame.marks
+        ],
+        final=frames[-1].final,
+        finish_reason=finish_reason,  # type: ignore[arg-type]
+    )
+
+
+def frames_from_proto(message: Any) -> Iterator[AudioFrame]:
+    """Yield the frames of a message. Marks go to the frame in which their word begins."""
+    count = len(message.pcm) // FRAME_BYTES
+    if count == 0:
+        return
+    marks: list[list[WordMark]] = [[] for _ in range(count)]
+    for mark in message.marks:
+        place = (mark.start_sample - message.start_sample) // FRAME_SAMPLES
+        marks[max(0, min(count - 1, place))].append(
+            WordMark(mark.text_start, mark.text_end, mark.start_sample, mark.end_sample)
+        )
+    for index in range(count):
+        yield AudioFrame(
+            pcm=message.pcm[index * FRAME_BYTES : (index + 1) * FRAME_BYTES] if count > 1 else message.pcm,
+            utterance_id=message.utterance_id,
+            sequence=message.sequence + index,
+            start_sample=message.start_sample + index * FRAME_SAMPLES,
+            marks=tuple(marks[index]),
+            final=message.final and index == count - 1,
+        )
+
+
+def model_to_proto(status: ModelStatus) -> pb.Model:
+    """Return the message of a model and its state."""
+    info = status.info
+    return pb.Model(
+        model_id=info.model_id,
+        family=info.family,
+        languages=info.languages,
+        speakers=info.speakers,
+        tags=info.tags,
+        licence=info.licence,
+        sample_rate=info.sample_rate,
+        memory_bytes=info.memory_bytes,
+        needs_gpu=info.needs_gpu,
+        supports_lora=info.supports_lora,
+        state=_STATE_NUMBER[status.state],  # type: ignore[arg-type]
+        leases=status.leases,
+        pinned=status.pinned,
+        is_default=status.is_default,
+        error=status.error,
+    )
+
+
+def model_from_proto(message: Any) -> ModelStatus:
+    """Return the model and its state."""
+    info = ModelInfo(
+        model_id=message.model_id,
+        family=message.family,
+        languages=tuple(message.languages),
+        sample_rate=message.sample_rate,
+        speakers=tuple(message.speakers),
+        tags=tuple(message.tags),
+        licence=message.licence,
+        needs_gpu=message.needs_gpu,
+        supports_lora=message.supports_lora,
+        memory_bytes=message.memory_bytes,
+    )
+    state = _STATES[message.state - 1] if 1 <= message.state <= len(_STATES) else "available"
+    return ModelStatus(info, state, message.leases, message.pinned, message.is_default, message.error)
+
+
+_PLAIN = (
+    "worker_name", "version", "device", "sessions", "max_sessions", "queue_depth", "first_audio_p50_ms",
+    "real_time_factor", "memory_used_bytes", "memory_budget_bytes", "draining",
+)  # fmt: skip
+_LISTS = ("languages", "tags", "resident_models")
+
+
+def capabilities_to_proto(capabilities: Capabilities) -> pb.GetCapabilitiesResponse:
+    """Return the message; field names agree on both sides."""
+    return pb.GetCapabilitiesResponse(**{name: getattr(capabilities, name) for name in (*_PLAIN, *_LISTS)})
+
+
+def capabilities_from_proto(message: Any) -> Capabilities:
+    """Return the value; field names agree on both sides."""
+    plain = {name: getattr(message, name) for name in _PLAIN}
+    return Capabilities(**plain, **{name: tuple(getattr(message, name)) for name in _LISTS})

@@ -1,0 +1,50 @@
+"""What a worker says about itself and its models, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from parley.interfaces import ModelInfo
+
+ModelState = Literal["available", "loading", "resident", "evicting", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """One model of a worker's catalog and where it is in its life."""
+
+    info: ModelInfo
+    state: ModelState = "available"
+    leases: int = 0
+    """Sessions and utterances that hold it now."""
+    pinned: bool = False
+    """It is never evicted."""
+    is_default: bool = False
+    """It is used when a session names no model."""
+    error: str = ""
+    """Why the last load failed; empty otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a worker is, has and does right now."""
+
+    worker_name: str = ""
+    version: str = ""
+    languages: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    device: str = "cpu"
+    sessions: int = 0
+    max_sessions: int = 0
+    queue_depth: int = 0
+    """Utterances that wait for an engine."""
+    first_audio_p50_ms: float = 0.0
+    """Text to first frame inside the worker, over the last minutes; 0 when unknown."""
+    real_time_factor: float = 0.0
+    """Median of synthesis time over audio time; 0 when unknown."""
+    memory_used_bytes: int = 0
+    memory_budget_bytes: int = 0
+    """0 when unlimited."""
+    draining: bool = False
+    resident_models: tuple[str, ...] = ()
