@@ -1,0 +1,136 @@
+// The page's sound: microphone in, the agent's voice out, and the levels of both.
+
+import meterUrl from "./meter.worklet.ts?worker&url";
+
+export interface Reading {
+  /** Root mean square, 0 to 1. */
+  readonly level: number;
+  readonly voiced: boolean;
+  /** True in the one block that makes an onset of speech. */
+  readonly onset: boolean;
+  /** Seconds on the audio clock. */
+  readonly time: number;
+}
+
+/** Long enough not to click, short enough not to be heard as a fade. */
+const FADE = 0.008;
+const DUCKED = 0.12;
+
+export class PageAudio {
+  readonly context: AudioContext;
+  /** What the listener hears: measure here. */
+  readonly output: GainNode;
+  readonly outputSpectrum: AnalyserNode;
+  readonly inputSpectrum: AnalyserNode;
+  onInput: (reading: Reading) => void = () => {};
+  onOutput: (reading: Reading) => void = () => {};
+  private source: MediaStreamAudioSourceNode | null = null;
+  private microphone: MediaStreamAudioSourceNode | null = null;
+  private inputMeter: AudioWorkletNode | null = null;
+  private outputMeter: AudioWorkletNode | null = null;
+  private readonly element = new Audio();
+  private silenced = false;
+  private ducked = false;
+
+  constructor() {
+    this.context = new AudioContext({ latencyHint: "interactive", sampleRate: 48_000 });
+    this.output = this.context.createGain();
+    this.outputSpectrum = analyser(this.context);
+    this.inputSpectrum = analyser(this.context);
+    this.output.connect(this.outputSpectrum);
+    this.output.connect(this.context.destination);
+    // Browsers deliver a remote stream to Web Audio only while an element plays it too.
+    this.element.muted = true;
+  }
+
+  async start(): Promise<void> {
+    await this.context.audioWorklet.addModule(meterUrl);
+    this.inputMeter = this.meter((reading) => this.onInput(reading));
+    this.outputMeter = this.meter((reading) => this.onOutput(reading));
+    this.output.connect(this.outputMeter);
+    await this.context.resume();
+  }
+
+  private meter(tell: (reading: Reading) => void): AudioWorkletNode {
+    const node = new AudioWorkletNode(this.context, "meter", { numberOfOutputs: 0 });
+    node.port.onmessage = (event: MessageEvent<Reading>) => tell(event.data);
+    return node;
+  }
+
+  listen(stream: MediaStream): void {
+    this.microphone?.disconnect();
+    this.microphone = this.context.createMediaStreamSource(stream);
+    this.microphone.connect(this.inputSpectrum);
+    if (this.inputMeter) this.microphone.connect(this.inputMeter);
+  }
+
+  play(stream: MediaStream): void {
+    this.source?.disconnect();
+    this.element.srcObject = stream;
+    void this.element.play().catch(() => undefined);
+    this.source = this.context.createMediaStreamSource(stream);
+    this.source.connect(this.output);
+  }
+
+  /** Silent at once, for a pause or a clear. */
+  silence(): void {
+    this.silenced = true;
+    this.apply();
+  }
+
+  /** Audible again: the reply goes on, or a new one begins. */
+  sound(): void {
+    this.silenced = false;
+    this.ducked = false;
+    this.apply();
+  }
+
+  /** Soft while the orchestrator makes up its mind: reversible, so it may be quick and wrong. */
+  duck(on: boolean): void {
+    if (this.ducked === on) return;
+    this.ducked = on;
+    this.apply();
+  }
+
+  private apply(): void {
+    const target = this.silenced ? 0 : this.ducked ? DUCKED : 1;
+    const now = this.context.currentTime;
+    const gain = this.output.gain;
+    gain.cancelScheduledValues(now);
+    gain.setValueAtTime(gain.value, now);
+    gain.linearRampToValueAtTime(target, now + FADE);
+  }
+
+  async close(): Promise<void> {
+    this.element.srcObject = null;
+    this.microphone?.disconnect();
+    this.source?.disconnect();
+    if (this.context.state !== "closed") await this.context.close();
+  }
+}
+
+function analyser(context: AudioContext): AnalyserNode {
+  const node = context.createAnalyser();
+  node.fftSize = 512;
+  node.smoothingTimeConstant = 0.75;
+  return node;
+}
+
+export async function openMicrophone(deviceId: string): Promise<MediaStream> {
+  if (!navigator.mediaDevices) throw new TypeError("insecure context");
+  return navigator.mediaDevices.getUserMedia({
+    audio: {
+      ...(deviceId ? { deviceId: { ideal: deviceId } } : {}),
+      channelCount: 1,
+      echoCancellation: true,
+      noiseSuppression: true,
+      autoGainControl: true,
+    },
+  });
+}
+
+export async function microphones(): Promise<MediaDeviceInfo[]> {
+  if (!navigator.mediaDevices) return [];
+  const devices = await navigator.mediaDevices.enumerateDevices();
+  return devices.filter((device) => device.kind === "audioinput");
+}

@@ -1,0 +1,34 @@
+// One way to reach a session. The page knows no more about a transport than this.
+
+import type { ClientMessage, ServerMessage } from "../protocol";
+
+export interface ConnectionHandlers {
+  message(message: ServerMessage): void;
+  /** The agent's voice, once; the page plays it. */
+  voice(stream: MediaStream): void;
+  /** The link is gone without our having closed it. */
+  lost(reason: string): void;
+}
+
+export interface Connection {
+  /** Resolves when messages can be sent. Rejects with a ServerProblem. */
+  open(microphone: MediaStreamTrack | null): Promise<void>;
+  send(message: ClientMessage): void;
+  setMicrophone(track: MediaStreamTrack | null): Promise<void>;
+  /**
+   * The page went silent, or goes on: tells how far the listener has come, in samples of the utterance,
+   * or null where this transport leaves the account to the server.
+   */
+  heard(utterance: string): number | null;
+  close(): Promise<void>;
+}
+
+export interface ClientConfig {
+  readonly transports: readonly string[];
+  readonly iceServers: RTCIceServer[];
+  readonly key: string;
+}
+
+export function authorised(key: string, headers: Record<string, string> = {}): Record<string, string> {
+  return key ? { ...headers, Authorization: `Bearer ${key}` } : headers;
+}

@@ -1,0 +1,123 @@
+// Direct WebRTC: one offer over HTTP, messages on a data channel, Opus both ways.
+
+import { problemOf, serverGone, ServerProblem } from "../problems";
+import { parseServerMessage, type ClientMessage } from "../protocol";
+import { authorised, type ClientConfig, type Connection, type ConnectionHandlers } from "./connection";
+
+const OPEN_TIMEOUT = 10_000;
+/** Candidates of this machine are there at once; a STUN server may take a little longer. */
+const GATHER_TIMEOUT = 1_000;
+
+export class WebRtcConnection implements Connection {
+  private peer: RTCPeerConnection | null = null;
+  private channel: RTCDataChannel | null = null;
+  private sender: RTCRtpSender | null = null;
+  private resource = "";
+  private closing = false;
+  private readonly config: ClientConfig;
+  private readonly handlers: ConnectionHandlers;
+
+  constructor(config: ClientConfig, handlers: ConnectionHandlers) {
+    this.config = config;
+    this.handlers = handlers;
+  }
+
+  async open(microphone: MediaStreamTrack | null): Promise<void> {
+    const peer = new RTCPeerConnection({ iceServers: this.config.iceServers });
+    this.peer = peer;
+    const transceiver = peer.addTransceiver(microphone ?? "audio", { direction: "sendrecv" });
+    this.sender = transceiver.sender;
+    peer.ontrack = (event) => this.handlers.voice(event.streams[0] ?? new MediaStream([event.track]));
+    const channel = peer.createDataChannel("parley", { ordered: true });
+    this.channel = channel;
+    channel.onmessage = (event: MessageEvent<string>) => {
+      const message = parseServerMessage(event.data);
+      if (message) this.handlers.message(message);
+    };
+    const opened = this.opened(peer, channel);
+    opened.catch(() => undefined);
+    await peer.setLocalDescription(await peer.createOffer());
+    await gathered(peer);
+    await this.exchange(peer);
+    await opened;
+    channel.onclose = () => this.lost("the server closed the connection");
+    peer.onconnectionstatechange = () => {
+      if (peer.connectionState === "failed" || peer.connectionState === "closed") this.lost("the connection broke");
+    };
+  }
+
+  private opened(peer: RTCPeerConnection, channel: RTCDataChannel): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new ServerProblem(0, blocked)), OPEN_TIMEOUT);
+      const blocked = "The server answered, but no audio path to it could be found. A firewall may block UDP; ask for a TURN server.";
+      channel.onopen = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      peer.onconnectionstatechange = () => {
+        if (peer.connectionState !== "failed") return;
+        clearTimeout(timer);
+        reject(new ServerProblem(0, blocked));
+      };
+    });
+  }
+
+  private async exchange(peer: RTCPeerConnection): Promise<void> {
+    let response: Response;
+    try {
+      response = await fetch("v1/webrtc", {
+        method: "POST",
+        headers: authorised(this.config.key, { "Content-Type": "application/sdp" }),
+        body: peer.localDescription?.sdp ?? "",
+      });
+    } catch {
+      throw serverGone();
+    }
+    if (!response.ok) throw await problemOf(response);
+    this.resource = response.headers.get("Location") ?? "";
+    await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
+  }
+
+  private lost(reason: string): void {
+    if (this.closing) return;
+    this.closing = true;
+    this.peer?.close();
+    this.handlers.lost(reason);
+  }
+
+  send(message: ClientMessage): void {
+    if (this.channel?.readyState === "open") this.channel.send(JSON.stringify(message));
+  }
+
+  async setMicrophone(track: MediaStreamTrack | null): Promise<void> {
+    await this.sender?.replaceTrack(track);
+  }
+
+  heard(): number | null {
+    return null;
+  }
+
+  async close(): Promise<void> {
+    this.closing = true;
+    this.send({ type: "end" });
+    this.peer?.close();
+    if (!this.resource) return;
+    try {
+      await fetch(this.resource, { method: "DELETE", headers: authorised(this.config.key), keepalive: true });
+    } catch {
+      // The server is gone; so is the session.
+    }
+  }
+}
+
+function gathered(peer: RTCPeerConnection): Promise<void> {
+  if (peer.iceGatheringState === "complete") return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, GATHER_TIMEOUT);
+    peer.onicegatheringstatechange = () => {
+      if (peer.iceGatheringState !== "complete") return;
+      clearTimeout(timer);
+      resolve();
+    };
+  });
+}

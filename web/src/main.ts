@@ -1,0 +1,296 @@
+// Wires the page: elements to the session, and the session's model to the elements.
+
+import "./style.css";
+
+import { authorised, type ClientConfig } from "./connection/connection";
+import { mood, stateInWords } from "./model";
+import { microphones, Session, type Preferences } from "./session";
+import { renderLatency } from "./view/latency";
+import { Picture } from "./view/picture";
+import { TranscriptView } from "./view/transcript";
+import { describe, fetchModels, loadModel, optionsOf, voiceOf, type VoiceModel } from "./voices";
+
+function element<T extends HTMLElement>(id: string): T {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`the page lacks #${id}`);
+  return found as T;
+}
+
+const ui = {
+  link: element("link"),
+  theme: element<HTMLSelectElement>("theme"),
+  state: element("state"),
+  connect: element<HTMLButtonElement>("connect"),
+  mute: element<HTMLButtonElement>("mute"),
+  stop: element<HTMLButtonElement>("stop"),
+  talk: element<HTMLButtonElement>("talk"),
+  meter: element<HTMLMeterElement>("meter"),
+  voice: element<HTMLSelectElement>("voice"),
+  voiceState: element("voice-state"),
+  device: element<HTMLSelectElement>("device"),
+  transport: element<HTMLSelectElement>("transport"),
+  transportField: element("transport-field"),
+  push: element<HTMLInputElement>("push"),
+  duck: element<HTMLInputElement>("duck"),
+  key: element<HTMLInputElement>("key"),
+  latency: element("latency"),
+  problem: element("problem"),
+  form: element<HTMLFormElement>("form"),
+  text: element<HTMLInputElement>("text"),
+  send: element<HTMLButtonElement>("send"),
+};
+
+const stored = {
+  get: (name: string): string => localStorage.getItem(`parley.${name}`) ?? "",
+  set: (name: string, value: string): void => localStorage.setItem(`parley.${name}`, value),
+};
+
+// --- theme -----------------------------------------------------------------
+
+const darkness = matchMedia("(prefers-color-scheme: dark)");
+function applyTheme(): void {
+  const chosen = ui.theme.value;
+  document.documentElement.dataset.theme = chosen === "system" ? (darkness.matches ? "dark" : "light") : chosen;
+}
+ui.theme.value = stored.get("theme") || "system";
+ui.theme.addEventListener("change", () => {
+  stored.set("theme", ui.theme.value);
+  applyTheme();
+});
+darkness.addEventListener("change", applyTheme);
+applyTheme();
+
+// --- the session -----------------------------------------------------------
+
+const preferences: Preferences = {
+  transport: "webrtc",
+  device: stored.get("device"),
+  duck: stored.get("duck") !== "off",
+  pushToTalk: stored.get("push") === "on",
+  voice: null,
+};
+const config: { -readonly [K in keyof ClientConfig]: ClientConfig[K] } = { transports: ["webrtc"], iceServers: [], key: "" };
+const session = new Session(config, preferences, scheduleRender);
+const transcript = new TranscriptView(element("transcript"), element("announcer"));
+const picture = new Picture(element<HTMLCanvasElement>("picture"));
+picture.run(
+  () => mood(session.model),
+  () => ({ you: session.audio?.inputSpectrum ?? null, agent: session.audio?.outputSpectrum ?? null }),
+);
+
+let scheduled = false;
+function scheduleRender(): void {
+  if (scheduled) return;
+  scheduled = true;
+  queueMicrotask(() => {
+    scheduled = false;
+    render();
+  });
+}
+
+let muted = false;
+function render(): void {
+  const { model } = session;
+  const online = model.link === "online";
+  const words = stateInWords(model);
+  document.body.dataset.mood = mood(model);
+  setText(ui.state, words);
+  setText(ui.link, model.notice || (online ? "Connected" : words));
+  setText(ui.connect, model.link === "offline" ? "Start talking" : "Leave");
+  ui.connect.classList.toggle("primary", model.link === "offline");
+  ui.mute.disabled = model.link === "offline" || preferences.pushToTalk;
+  ui.mute.setAttribute("aria-pressed", String(muted));
+  ui.stop.disabled = !online || model.agent !== "speaking";
+  ui.talk.hidden = !(preferences.pushToTalk && online);
+  ui.text.disabled = ui.send.disabled = !online;
+  ui.voice.disabled = !online || ui.voice.options.length === 0;
+  ui.problem.hidden = model.error === "";
+  setText(ui.problem, model.error);
+  transcript.render(model.entries);
+  renderLatency(ui.latency, model.turns);
+}
+
+/** Screen readers read a status again when it is written again. */
+function setText(target: HTMLElement, text: string): void {
+  if (target.textContent !== text) target.textContent = text;
+}
+
+ui.connect.addEventListener("click", () => {
+  if (session.model.link === "offline") void start();
+  else void session.leave();
+});
+
+async function start(): Promise<void> {
+  config.key = ui.key.value;
+  muted = preferences.pushToTalk;
+  session.setMuted(muted);
+  await readConfig();
+  await session.connect();
+  await listDevices();
+  await refreshVoices();
+}
+
+async function readConfig(): Promise<void> {
+  try {
+    const response = await fetch("v1/client", { headers: authorised(config.key) });
+    if (!response.ok) return;
+    const offered = (await response.json()) as { transports?: string[]; ice_servers?: RTCIceServer[] };
+    config.transports = offered.transports ?? ["webrtc"];
+    config.iceServers = offered.ice_servers ?? [];
+  } catch {
+    // Connecting will say what is wrong.
+  }
+  ui.transportField.hidden = config.transports.length < 2;
+  if (ui.transport.options.length === 0) {
+    const names: Record<string, string> = { webrtc: "Direct", livekit: "LiveKit room" };
+    ui.transport.replaceChildren(...config.transports.map((name) => new Option(names[name] ?? name, name)));
+  }
+  preferences.transport = config.transports.includes(ui.transport.value) ? ui.transport.value : (config.transports[0] ?? "webrtc");
+}
+
+ui.transport.addEventListener("change", () => {
+  if (session.model.link === "offline") return;
+  void session.leave().then(start);
+});
+
+// --- microphone ------------------------------------------------------------
+
+ui.mute.addEventListener("click", () => {
+  muted = !muted;
+  session.setMuted(muted);
+  scheduleRender();
+});
+ui.device.addEventListener("change", () => {
+  stored.set("device", ui.device.value);
+  void session.changeDevice(ui.device.value);
+});
+async function listDevices(): Promise<void> {
+  const devices = await microphones();
+  const named = devices.filter((device) => device.label && device.deviceId !== "default");
+  ui.device.replaceChildren(new Option("Default", ""), ...named.map((device) => new Option(device.label, device.deviceId)));
+  ui.device.value = named.some((device) => device.deviceId === preferences.device) ? preferences.device : "";
+}
+navigator.mediaDevices?.addEventListener("devicechange", () => void listDevices());
+
+let meterShown = 0;
+session.onInput = (reading) => {
+  // Ears judge loudness by ratio: -60 dBFS is empty, 0 dBFS is full. The bar falls slowly.
+  const level = Math.max(0, 1 + Math.log10(Math.max(reading.level, 1e-3)) / 3);
+  meterShown = Math.max(level, meterShown - 0.03);
+  ui.meter.value = meterShown;
+};
+
+ui.push.checked = preferences.pushToTalk;
+ui.push.addEventListener("change", () => {
+  preferences.pushToTalk = ui.push.checked;
+  stored.set("push", ui.push.checked ? "on" : "off");
+  muted = ui.push.checked;
+  session.setMuted(muted);
+  scheduleRender();
+});
+ui.duck.checked = preferences.duck;
+ui.duck.addEventListener("change", () => {
+  preferences.duck = ui.duck.checked;
+  stored.set("duck", ui.duck.checked ? "on" : "off");
+});
+
+function hold(held: boolean): void {
+  if (ui.talk.classList.contains("held") === held) return;
+  ui.talk.classList.toggle("held", held);
+  setText(ui.talk, held ? "Listening — release to send" : "Hold to talk");
+  session.hold(held);
+}
+ui.talk.addEventListener("pointerdown", (event) => {
+  ui.talk.setPointerCapture(event.pointerId);
+  hold(true);
+});
+for (const name of ["pointerup", "pointercancel", "blur"]) ui.talk.addEventListener(name, () => hold(false));
+ui.talk.addEventListener("keydown", (event) => {
+  if ((event.key === " " || event.key === "Enter") && !event.repeat) {
+    event.preventDefault();
+    hold(true);
+  }
+});
+ui.talk.addEventListener("keyup", (event) => {
+  if (event.key === " " || event.key === "Enter") hold(false);
+});
+
+// --- words -----------------------------------------------------------------
+
+ui.stop.addEventListener("click", () => session.interrupt());
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && session.model.agent === "speaking") session.interrupt();
+});
+ui.form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const text = ui.text.value.trim();
+  if (!text) return;
+  session.typed(text);
+  ui.text.value = "";
+});
+
+// --- voices ----------------------------------------------------------------
+
+let models: VoiceModel[] = [];
+let refreshTimer = 0;
+/** Often while something moves, seldom otherwise. */
+const REFRESH_BUSY = 700;
+const REFRESH_IDLE = 10_000;
+
+async function refreshVoices(): Promise<void> {
+  window.clearTimeout(refreshTimer);
+  if (session.model.link === "offline") return;
+  try {
+    models = await fetchModels(config.key);
+    showVoices();
+  } catch (error) {
+    setText(ui.voiceState, error instanceof Error ? error.message : "");
+  }
+  const busy = models.some((model) => model.state === "loading" || model.state === "evicting");
+  refreshTimer = window.setTimeout(() => void refreshVoices(), busy ? REFRESH_BUSY : REFRESH_IDLE);
+}
+
+function showVoices(): void {
+  const options = optionsOf(models);
+  const signature = options.map((option) => option.label).join();
+  const current = session.model.voice;
+  if (ui.voice.dataset.signature !== signature) {
+    const chosen = ui.voice.value;
+    ui.voice.dataset.signature = signature;
+    ui.voice.replaceChildren(...options.map((option) => new Option(option.label, option.value)));
+    const wanted = options.find((option) => option.value === chosen) ?? options.find((option) => option.model.model_id === current?.model) ?? options.find((option) => option.model.is_default);
+    if (wanted) ui.voice.value = wanted.value;
+  }
+  ui.voice.disabled = session.model.link !== "online" || options.length === 0;
+  const model = models.find((known) => known.model_id === voiceOf(ui.voice.value).model);
+  setText(ui.voiceState, model ? describe(model) : "");
+}
+
+ui.voice.addEventListener("change", () => void chooseVoice(ui.voice.value));
+async function chooseVoice(value: string): Promise<void> {
+  const voice = voiceOf(value);
+  const model = models.find((known) => known.model_id === voice.model);
+  if (model && model.state !== "resident") {
+    setText(ui.voiceState, `${voice.model}: loading…`);
+    refreshTimer = window.setTimeout(() => void refreshVoices(), REFRESH_BUSY);
+    try {
+      await loadModel(voice.model, config.key);
+    } catch (error) {
+      setText(ui.voiceState, error instanceof Error ? error.message : "This voice could not be loaded.");
+      return;
+    }
+  }
+  session.setVoice(voice);
+  await refreshVoices();
+}
+
+window.addEventListener("pagehide", () => void session.leave());
+render();
+
+declare global {
+  interface Window {
+    /** For measurements and tests: the running session with its audio graph. */
+    parley: Session;
+  }
+}
+window.parley = session;

@@ -1,0 +1,191 @@
+// What the page shows, as a pure function of what happened. No DOM, no clocks.
+
+import type { AgentState, ParticipantState, ServerMessage, Voice } from "./protocol";
+
+export type Link = "offline" | "connecting" | "online" | "reconnecting";
+
+export interface Entry {
+  readonly id: string;
+  readonly who: "you" | "agent" | "note";
+  readonly text: string;
+  /** The part of an interrupted reply that was heard; null when all of it was. */
+  readonly heard: string | null;
+  readonly done: boolean;
+  readonly nod: boolean;
+}
+
+export interface Turn {
+  readonly turn: number;
+  readonly stages: ReadonlyArray<readonly [string, number]>;
+  /** Speech end to first audible sample, on this page's own clock; null until heard. */
+  readonly audible: number | null;
+}
+
+export interface Model {
+  readonly link: Link;
+  readonly agent: AgentState;
+  readonly participant: ParticipantState;
+  /** True from a barge-in until the agent speaks or thinks again. */
+  readonly interrupted: boolean;
+  readonly sessionId: string;
+  readonly voice: Voice | null;
+  readonly entries: readonly Entry[];
+  readonly turns: readonly Turn[];
+  readonly utterance: string;
+  readonly error: string;
+  readonly notice: string;
+}
+
+export const initial: Model = {
+  link: "offline",
+  agent: "idle",
+  participant: "silent",
+  interrupted: false,
+  sessionId: "",
+  voice: null,
+  entries: [],
+  turns: [],
+  utterance: "",
+  error: "",
+  notice: "",
+};
+
+/** Oldest entries leave first: a page that is open all day stays light. */
+const MOST_ENTRIES = 200;
+const MOST_TURNS = 20;
+
+export type PageEvent =
+  | { type: "link"; link: Link; notice?: string }
+  | { type: "problem"; text: string }
+  | { type: "typed"; text: string }
+  | { type: "audible"; ms: number };
+
+export function reduce(model: Model, event: ServerMessage | PageEvent): Model {
+  switch (event.type) {
+    case "link":
+      return linkChanged(model, event.link, event.notice ?? "");
+    case "problem":
+      return { ...model, error: event.text };
+    case "typed":
+      return add(model, { id: `typed-${model.entries.length}`, who: "you", text: event.text, heard: null, done: true, nod: false });
+    case "audible":
+      return audible(model, event.ms);
+    case "started":
+      return { ...model, sessionId: event.session_id, voice: event.voice, link: "online", notice: event.resumed ? "Welcome back." : "" };
+    case "state":
+      return {
+        ...model,
+        agent: event.agent,
+        participant: event.participant,
+        interrupted: event.agent === "barged_in" || (model.interrupted && event.agent === "listening"),
+      };
+    case "transcript":
+      return transcript(model, event.turn, event.text, event.final, event.backchannel);
+    case "reply":
+      return add(
+        { ...model, utterance: event.utterance_id },
+        { id: event.utterance_id, who: "agent", text: "", heard: null, done: false, nod: false },
+      );
+    case "reply_text":
+      return update(model, event.utterance_id, (entry) => ({ ...entry, text: entry.text + event.text }));
+    case "reply_end":
+      return replyEnded(model, event);
+    case "latency":
+      return turnMeasured(model, event.turn, event.stages_ms);
+    case "voice":
+      return { ...model, voice: event.voice, notice: event.note };
+    case "error":
+      return { ...model, error: event.message };
+    case "ended":
+      return { ...model, agent: "terminated", notice: event.reason };
+    default:
+      return model;
+  }
+}
+
+function linkChanged(model: Model, link: Link, notice: string): Model {
+  const settled = link === "online" || link === "offline";
+  return {
+    ...model,
+    link,
+    notice,
+    error: link === "connecting" ? "" : model.error,
+    agent: settled && link === "online" ? model.agent : "idle",
+    participant: "silent",
+    interrupted: false,
+  };
+}
+
+function add(model: Model, entry: Entry): Model {
+  if (model.entries.some((known) => known.id === entry.id)) return model;
+  return { ...model, entries: [...model.entries, entry].slice(-MOST_ENTRIES) };
+}
+
+function update(model: Model, id: string, change: (entry: Entry) => Entry): Model {
+  return { ...model, entries: model.entries.map((entry) => (entry.id === id ? change(entry) : entry)) };
+}
+
+function transcript(model: Model, turn: number, text: string, final: boolean, nod: boolean): Model {
+  const id = `turn-${model.sessionId}-${turn}${nod ? "-nod" : ""}`;
+  const known = model.entries.find((entry) => entry.id === id);
+  if (final && !text) return { ...model, entries: model.entries.filter((entry) => entry.id !== id) };
+  if (!known) {
+    if (!text) return model;
+    return add(model, { id, who: "you", text, heard: null, done: final, nod });
+  }
+  return update(model, id, (entry) => ({ ...entry, text, done: final }));
+}
+
+function replyEnded(model: Model, event: Extract<ServerMessage, { type: "reply_end" }>): Model {
+  if (event.outcome === "discarded") {
+    return { ...model, entries: model.entries.filter((entry) => entry.id !== event.utterance_id) };
+  }
+  return update(model, event.utterance_id, (entry) => ({
+    ...entry,
+    text: event.text || entry.text,
+    heard: event.outcome === "finished" ? null : event.heard_text,
+    done: true,
+  }));
+}
+
+function turnMeasured(model: Model, turn: number, stages: Record<string, number>): Model {
+  const known = model.turns.find((entry) => entry.turn === turn);
+  const next: Turn = { turn, stages: Object.entries(stages), audible: known?.audible ?? null };
+  return { ...model, turns: [...model.turns.filter((entry) => entry.turn !== turn), next].slice(-MOST_TURNS) };
+}
+
+function audible(model: Model, ms: number): Model {
+  const last = model.turns.at(-1);
+  if (!last || last.audible !== null) return model;
+  return { ...model, turns: [...model.turns.slice(0, -1), { ...last, audible: ms }] };
+}
+
+/** The state in words: what a person who cannot see the picture needs to know. */
+export function stateInWords(model: Model): string {
+  if (model.link === "offline") return "Not connected";
+  if (model.link === "connecting") return "Connecting…";
+  if (model.link === "reconnecting") return "Reconnecting…";
+  if (model.interrupted) return "Interrupted";
+  switch (model.agent) {
+    case "thinking":
+      return "Thinking";
+    case "speaking":
+      return "Speaking";
+    case "barged_in":
+      return "Interrupted";
+    case "terminated":
+      return "Ended";
+    default:
+      return "Listening";
+  }
+}
+
+/** One word for styling: the picture and the words never disagree. */
+export function mood(model: Model): "offline" | "waiting" | "listening" | "thinking" | "speaking" | "interrupted" {
+  if (model.link === "offline" || model.agent === "terminated") return "offline";
+  if (model.link !== "online") return "waiting";
+  if (model.interrupted || model.agent === "barged_in") return "interrupted";
+  if (model.agent === "thinking") return "thinking";
+  if (model.agent === "speaking") return "speaking";
+  return "listening";
+}

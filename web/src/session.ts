@@ -1,0 +1,252 @@
+// One conversation: connects, keeps the sound and the messages in step, comes back when the link breaks.
+
+import { microphones, openMicrophone, PageAudio, type Reading } from "./audio/audio";
+import type { ClientConfig, Connection, ConnectionHandlers } from "./connection/connection";
+import { WebRtcConnection } from "./connection/webrtc";
+import { initial, reduce, type Model, type PageEvent } from "./model";
+import { microphoneProblem, ServerProblem } from "./problems";
+import { PROTOCOL_VERSION, SAMPLE_RATE, type ServerMessage, type Voice } from "./protocol";
+
+export interface Preferences {
+  transport: string;
+  device: string;
+  duck: boolean;
+  pushToTalk: boolean;
+  voice: Partial<Voice> | null;
+}
+
+/** Seconds to wait before each new try; then it is up to the person. */
+const RETRIES = [0.3, 0.7, 1.5, 3, 5, 8, 13];
+/** A local onset that the orchestrator does not confirm within this time was none. */
+const DUCK_FOR = 600;
+/** Agent audio above this is a sound that can be heard: -50 dBFS. */
+const AUDIBLE = 0.00316;
+
+export class Session {
+  model: Model = initial;
+  audio: PageAudio | null = null;
+  onInput: (reading: Reading) => void = () => {};
+  private connection: Connection | null = null;
+  private stream: MediaStream | null = null;
+  private wanted = false;
+  private muted = false;
+  private attempt = 0;
+  private duckTimer = 0;
+  private retryTimer = 0;
+  /** Audio-clock time of the last voiced block of the microphone, and whether an answer to it is awaited. */
+  private speechEnd = 0;
+  private awaiting = false;
+  private readonly config: ClientConfig;
+  private readonly preferences: Preferences;
+  private readonly changed: () => void;
+
+  constructor(config: ClientConfig, preferences: Preferences, changed: () => void) {
+    this.config = config;
+    this.preferences = preferences;
+    this.changed = changed;
+  }
+
+  private apply(event: ServerMessage | PageEvent): void {
+    this.model = reduce(this.model, event);
+    this.changed();
+  }
+
+  async connect(): Promise<void> {
+    if (this.wanted) return;
+    this.wanted = true;
+    this.attempt = 0;
+    this.apply({ type: "link", link: "connecting" });
+    this.audio = new PageAudio();
+    this.audio.onInput = (reading) => this.heardYou(reading);
+    this.audio.onOutput = (reading) => this.heardAgent(reading);
+    await this.audio.start();
+    await this.acquireMicrophone();
+    if (this.wanted) await this.establish();
+  }
+
+  private async acquireMicrophone(): Promise<void> {
+    try {
+      this.stream = await openMicrophone(this.preferences.device);
+      this.audio?.listen(this.stream);
+      this.applyMute();
+    } catch (error) {
+      this.stream = null;
+      this.apply({ type: "problem", text: microphoneProblem(error) });
+    }
+  }
+
+  private async establish(): Promise<void> {
+    const handlers: ConnectionHandlers = {
+      message: (message) => this.received(message),
+      voice: (stream) => this.audio?.play(stream),
+      lost: (reason) => this.retry(reason),
+    };
+    try {
+      const connection = await makeConnection(this.preferences.transport, this.config, handlers);
+      this.connection = connection;
+      await connection.open(this.stream?.getAudioTracks()[0] ?? null);
+      connection.send({
+        type: "start",
+        protocol: PROTOCOL_VERSION,
+        sample_rate: SAMPLE_RATE,
+        playout_reports: connection.heard("") !== null,
+        echo_cancelled: true,
+        ...(this.preferences.voice ? { voice: this.preferences.voice } : {}),
+        ...(this.model.sessionId ? { resume_session: this.model.sessionId } : {}),
+      });
+    } catch (error) {
+      await this.failed(error);
+    }
+  }
+
+  private async failed(error: unknown): Promise<void> {
+    await this.connection?.close();
+    this.connection = null;
+    if (!this.wanted) return;
+    const text = error instanceof Error ? error.message : String(error);
+    const passing = error instanceof ServerProblem ? error.passing : false;
+    if (this.attempt > 0 && passing) {
+      this.retry(text);
+      return;
+    }
+    await this.leave();
+    this.apply({ type: "problem", text });
+  }
+
+  private retry(reason: string): void {
+    this.connection = null;
+    if (!this.wanted) return;
+    const wait = RETRIES[this.attempt];
+    if (wait === undefined) {
+      void this.leave().then(() => this.apply({ type: "problem", text: `The connection is lost (${reason}). Check the server, then start again.` }));
+      return;
+    }
+    this.attempt += 1;
+    this.apply({ type: "link", link: "reconnecting", notice: `Connection lost: ${reason}. Trying again…` });
+    this.retryTimer = window.setTimeout(() => void this.establish(), wait * 1000);
+  }
+
+  private received(message: ServerMessage): void {
+    switch (message.type) {
+      case "started":
+        this.attempt = 0;
+        this.audio?.sound();
+        break;
+      case "pause":
+      case "clear":
+        this.audio?.silence();
+        this.report(message.utterance_id);
+        break;
+      case "resume":
+      case "reply":
+        this.unduck();
+        this.audio?.sound();
+        break;
+      case "decision":
+        this.unduck();
+        break;
+      case "ended":
+        if (this.wanted) void this.leave();
+        break;
+      default:
+        break;
+    }
+    this.apply(message);
+    tell(message.type, this.audio);
+  }
+
+  private report(utterance: string): void {
+    const sample = this.connection?.heard(utterance) ?? null;
+    if (sample !== null) this.connection?.send({ type: "playout", utterance_id: utterance, sample });
+  }
+
+  private heardYou(reading: Reading): void {
+    this.onInput(reading);
+    if (reading.voiced && !this.muted) {
+      this.speechEnd = reading.time;
+      if (this.model.participant === "speaking") this.awaiting = true;
+    }
+    if (!reading.onset || this.muted || !this.preferences.duck || this.model.agent !== "speaking") return;
+    this.audio?.duck(true);
+    tell("duck", this.audio);
+    window.clearTimeout(this.duckTimer);
+    this.duckTimer = window.setTimeout(() => this.unduck(), DUCK_FOR);
+  }
+
+  private unduck(): void {
+    window.clearTimeout(this.duckTimer);
+    this.audio?.duck(false);
+  }
+
+  private heardAgent(reading: Reading): void {
+    if (!this.awaiting || reading.level < AUDIBLE || this.model.participant === "speaking") return;
+    if (this.model.agent !== "speaking") return;
+    this.awaiting = false;
+    this.apply({ type: "audible", ms: (reading.time - this.speechEnd) * 1000 });
+  }
+
+  typed(text: string): void {
+    this.connection?.send({ type: "text", text });
+    this.apply({ type: "typed", text });
+  }
+
+  interrupt(): void {
+    this.audio?.silence();
+    this.connection?.send({ type: "interrupt" });
+  }
+
+  setVoice(voice: Partial<Voice>): void {
+    this.preferences.voice = voice;
+    this.connection?.send({ type: "set_voice", voice });
+  }
+
+  setMuted(muted: boolean): void {
+    this.muted = muted;
+    this.applyMute();
+  }
+
+  /** Push-to-talk: the microphone is open while the button is held. */
+  hold(held: boolean): void {
+    if (held && this.model.agent === "speaking") this.interrupt();
+    this.setMuted(!held);
+    if (!held) this.connection?.send({ type: "end_turn" });
+  }
+
+  private applyMute(): void {
+    for (const track of this.stream?.getAudioTracks() ?? []) track.enabled = !this.muted;
+  }
+
+  async changeDevice(device: string): Promise<void> {
+    this.preferences.device = device;
+    if (!this.wanted) return;
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    await this.acquireMicrophone();
+    await this.connection?.setMicrophone(this.stream?.getAudioTracks()[0] ?? null);
+  }
+
+  async leave(): Promise<void> {
+    this.wanted = false;
+    window.clearTimeout(this.retryTimer);
+    this.unduck();
+    await this.connection?.close();
+    this.connection = null;
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    this.stream = null;
+    await this.audio?.close();
+    this.audio = null;
+    this.apply({ type: "link", link: "offline" });
+  }
+}
+
+async function makeConnection(transport: string, config: ClientConfig, handlers: ConnectionHandlers): Promise<Connection> {
+  if (transport !== "livekit") return new WebRtcConnection(config, handlers);
+  const { LiveKitConnection } = await import("./connection/livekit");
+  return new LiveKitConnection(config, handlers);
+}
+
+/** For anyone who measures the page from outside: what happened, on the audio clock. */
+function tell(what: string, audio: PageAudio | null): void {
+  window.dispatchEvent(new CustomEvent("parley", { detail: { what, time: audio?.context.currentTime ?? 0, now: performance.now() } }));
+}
+
+export { microphones };

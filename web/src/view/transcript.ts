@@ -1,0 +1,90 @@
+// The transcript: every entry is one element that is changed in place, so that nothing jumps.
+
+import type { Entry } from "../model";
+
+const NAMES = { you: "You", agent: "Parley", note: "Note" } as const;
+
+export class TranscriptView {
+  private readonly shown = new Map<string, { element: HTMLElement; entry: Entry }>();
+  private readonly announced = new Set<string>();
+  private readonly box: HTMLElement;
+  private readonly announcer: HTMLElement;
+
+  constructor(box: HTMLElement, announcer: HTMLElement) {
+    this.box = box;
+    this.announcer = announcer;
+    this.render([]);
+  }
+
+  render(entries: readonly Entry[]): void {
+    const follows = this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < 40;
+    this.box.querySelector(".empty")?.remove();
+    const ids = new Set(entries.map((entry) => entry.id));
+    for (const [id, { element }] of this.shown) {
+      if (!ids.has(id)) {
+        element.remove();
+        this.shown.delete(id);
+      }
+    }
+    for (const entry of entries) this.show(entry);
+    if (entries.length === 0) this.box.append(emptyHint());
+    if (follows) this.box.scrollTop = this.box.scrollHeight;
+  }
+
+  private show(entry: Entry): void {
+    const known = this.shown.get(entry.id);
+    if (known?.entry === entry) return;
+    const element = known?.element ?? document.createElement("div");
+    element.className = `entry ${entry.who}${entry.done ? "" : " partial"}${entry.nod ? " nod" : ""}`;
+    const name = document.createElement("b");
+    name.textContent = NAMES[entry.who];
+    element.replaceChildren(name, words(entry));
+    if (!known) this.box.append(element);
+    this.shown.set(entry.id, { element, entry });
+    if (entry.done) this.announce(entry);
+  }
+
+  /** Only finished sentences are read out; partials would interrupt the reader all the time. */
+  private announce(entry: Entry): void {
+    if (this.announced.has(entry.id)) return;
+    this.announced.add(entry.id);
+    const line = document.createElement("p");
+    line.textContent = `${NAMES[entry.who]}: ${entry.heard ?? entry.text}${entry.heard === null ? "" : " — interrupted"}`;
+    this.announcer.append(line);
+    while (this.announcer.childElementCount > 5) this.announcer.firstElementChild?.remove();
+  }
+}
+
+function words(entry: Entry): HTMLElement {
+  const text = document.createElement("p");
+  if (entry.heard === null) {
+    text.textContent = entry.text || "…";
+  } else {
+    const cut = entry.text.startsWith(entry.heard) ? entry.heard.length : 0;
+    text.append(entry.text.slice(0, cut));
+    const unheard = entry.text.slice(cut);
+    if (unheard.trim()) {
+      const gone = document.createElement("del");
+      gone.textContent = unheard;
+      gone.title = "Not heard";
+      text.append(gone);
+    }
+    const note = document.createElement("small");
+    note.textContent = "interrupted";
+    text.append(note);
+  }
+  if (entry.nod) {
+    const note = document.createElement("small");
+    note.textContent = "a nod, the answer goes on";
+    text.append(note);
+  }
+  return text;
+}
+
+function emptyHint(): HTMLElement {
+  const hint = document.createElement("p");
+  hint.className = "empty";
+  hint.textContent =
+    "Press Start talking and say hello. Ask for a long story, then cut in: the answer stops, and the words that you did not hear are struck through. A mere “mhm” lets it go on.";
+  return hint;
+}

@@ -1,0 +1,74 @@
+// The voices that the server offers, and where each model is in its life.
+
+import { authorised } from "./connection/connection";
+import { problemOf, serverGone } from "./problems";
+
+export interface VoiceModel {
+  readonly model_id: string;
+  readonly family: string;
+  readonly languages: readonly string[];
+  readonly speakers: readonly string[];
+  readonly state: "available" | "loading" | "resident" | "evicting" | "failed";
+  readonly is_default: boolean;
+  readonly error: string;
+}
+
+export async function fetchModels(key: string): Promise<VoiceModel[]> {
+  return (await ask<{ models: VoiceModel[] }>("v1/models", "GET", key)).models;
+}
+
+export async function loadModel(modelId: string, key: string): Promise<void> {
+  await ask(`v1/models/${encodeURIComponent(modelId)}/load`, "POST", key);
+}
+
+async function ask<T>(path: string, method: string, key: string): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(path, { method, headers: authorised(key) });
+  } catch {
+    throw serverGone();
+  }
+  if (!response.ok) throw await problemOf(response);
+  return (await response.json()) as T;
+}
+
+const WORDS: Record<VoiceModel["state"], string> = {
+  available: "on disk; it is loaded when you choose it",
+  loading: "loading…",
+  resident: "ready",
+  evicting: "leaving memory…",
+  failed: "could not be loaded",
+};
+
+/** A model's state in words. */
+export function describe(model: VoiceModel): string {
+  const reason = model.state === "failed" && model.error ? `: ${model.error}` : "";
+  return `${model.model_id}: ${WORDS[model.state]}${reason}`;
+}
+
+/** One option per speaker; the value holds both names. */
+export interface VoiceOption {
+  readonly value: string;
+  readonly label: string;
+  readonly model: VoiceModel;
+}
+
+const SEPARATOR = "\u0001";
+
+export function optionsOf(models: readonly VoiceModel[]): VoiceOption[] {
+  return models.flatMap((model) => {
+    const suffix = model.state === "resident" ? "" : ` (${model.state})`;
+    const whole = { value: model.model_id, label: `${model.model_id}${suffix}`, model };
+    const speakers = model.speakers.slice(0, 40).map((speaker) => ({
+      value: `${model.model_id}${SEPARATOR}${speaker}`,
+      label: `${model.model_id} · ${speaker}${suffix}`,
+      model,
+    }));
+    return [whole, ...speakers];
+  });
+}
+
+export function voiceOf(value: string): { model: string; speaker: string } {
+  const [model = "", speaker = ""] = value.split(SEPARATOR);
+  return { model, speaker };
+}

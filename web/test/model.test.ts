@@ -1,0 +1,114 @@
+import { describe, expect, it } from "vitest";
+
+import { initial, mood, reduce, stateInWords, type Model, type PageEvent } from "../src/model";
+import type { ServerMessage, Voice } from "../src/protocol";
+import { stepsOf } from "../src/view/latency";
+import { optionsOf, voiceOf, type VoiceModel } from "../src/voices";
+
+const voice: Voice = { model: "espeak-en", speaker: "", language: "en", speed: 1, lora: "" };
+
+function after(...events: (ServerMessage | PageEvent)[]): Model {
+  return events.reduce(reduce, initial);
+}
+
+const started: ServerMessage = { type: "started", session_id: "s", voice, resumed: false };
+const reply: ServerMessage = { type: "reply", utterance_id: "u1", turn: 1, voice };
+const state = (agent: "listening" | "speaking" | "barged_in" | "thinking"): ServerMessage => ({
+  type: "state",
+  participant: "silent",
+  agent,
+  event: "",
+});
+const partial = (text: string, final = false, backchannel = false): ServerMessage => ({
+  type: "transcript",
+  turn: 1,
+  text,
+  final,
+  stable: 0,
+  backchannel,
+});
+
+describe("the transcript", () => {
+  it("replaces a partial by the final text in one entry", () => {
+    const { entries } = after(started, partial("what"), partial("what time"), partial("What time is it?", true));
+    expect(entries.map((entry) => [entry.text, entry.done])).toEqual([["What time is it?", true]]);
+  });
+
+  it("keeps a nod beside the turn it did not become", () => {
+    const { entries } = after(started, partial("mhm", true, true), partial("stop", true));
+    expect(entries.map((entry) => [entry.text, entry.nod])).toEqual([["mhm", true], ["stop", false]]);
+  });
+
+  it("removes an entry whose final transcript is empty", () => {
+    expect(after(started, partial("uh"), partial("", true)).entries).toEqual([]);
+  });
+
+  it("keeps the heard part of an interrupted reply apart from the rest", () => {
+    const { entries } = after(
+      started,
+      reply,
+      { type: "reply_text", utterance_id: "u1", text: "Once upon " },
+      { type: "reply_text", utterance_id: "u1", text: "a time." },
+      { type: "reply_end", utterance_id: "u1", outcome: "interrupted", text: "Once upon a time.", heard_text: "Once upon", heard_sample: 9600 },
+    );
+    expect(entries[0]).toMatchObject({ text: "Once upon a time.", heard: "Once upon", done: true });
+  });
+
+  it("shows nothing of a reply that was thrown away unheard", () => {
+    const ended: ServerMessage = { type: "reply_end", utterance_id: "u1", outcome: "discarded", text: "x", heard_text: "", heard_sample: 0 };
+    expect(after(started, reply, ended).entries).toEqual([]);
+  });
+
+  it("never grows without bound", () => {
+    const many = Array.from({ length: 500 }, (_, turn): ServerMessage => ({ ...reply, utterance_id: `u${turn}` }) as ServerMessage);
+    expect(after(started, ...many).entries.length).toBe(200);
+  });
+});
+
+describe("the state", () => {
+  it("stays interrupted while the agent listens after a barge-in", () => {
+    const model = after(started, state("speaking"), state("barged_in"), state("listening"));
+    expect([mood(model), stateInWords(model)]).toEqual(["interrupted", "Interrupted"]);
+  });
+
+  it("is speaking again when a nod lets the reply go on", () => {
+    expect(mood(after(started, state("speaking"), state("barged_in"), state("speaking")))).toBe("speaking");
+  });
+
+  it("says in words what the picture shows", () => {
+    expect(stateInWords(after(started, state("thinking")))).toBe("Thinking");
+    expect(stateInWords(initial)).toBe("Not connected");
+  });
+});
+
+describe("the latency waterfall", () => {
+  it("shows each step as what it adds to the one before", () => {
+    const steps = stepsOf({ turn: 1, stages: [["vad", 40], ["endpoint", 200], ["llm", 230], ["tts", 240]], audible: 260 });
+    expect(steps.map((step) => step.ms)).toEqual([40, 160, 30, 10, 20]);
+  });
+
+  it("never shows a step backwards in time", () => {
+    const steps = stepsOf({ turn: 1, stages: [["endpoint", 200], ["llm", 150]], audible: 100 });
+    expect(steps.every((step) => step.ms >= 0)).toBe(true);
+  });
+});
+
+describe("the voice picker", () => {
+  const model: VoiceModel = {
+    model_id: "piper-amy",
+    family: "piper",
+    languages: ["en"],
+    speakers: ["a", "b"],
+    state: "available",
+    is_default: false,
+    error: "",
+  };
+
+  it("offers the model and each of its speakers", () => {
+    expect(optionsOf([model]).map((option) => voiceOf(option.value))).toEqual([
+      { model: "piper-amy", speaker: "" },
+      { model: "piper-amy", speaker: "a" },
+      { model: "piper-amy", speaker: "b" },
+    ]);
+  });
+});
