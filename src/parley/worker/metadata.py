@@ -1,0 +1,240 @@
+"""Reading ``metadata.yaml``: the schema of a voice pack, and the sentence that each mistake deserves."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import MISSING, dataclass, field, fields
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
+
+import yaml
+
+from parley.errors import ConfigError
+from parley.interfaces import ModelInfo
+from parley.settings import Setting
+from parley.worker import adapters
+from parley.worker.pack import PackFile, PackOption, VoicePack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?(-[A-Za-z0-9]{5,8})*$")
+_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The recording that a cloning family imitates."""
+
+    audio: Annotated[str, Setting("Path of a WAV file inside the pack's folder: 5 to 30 seconds of clean speech.")]
+    text: Annotated[str, Setting("What is said in the recording, for families that want to know.")] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PackMetadata:
+    """The keys of ``metadata.yaml``. The family and the model's id are the folders' names."""
+
+    languages: Annotated[list[str], Setting("BCP 47 tags that the voice speaks, such as en-US; at least one.")]
+    licence: Annotated[str, Setting("Licence of the weights, as an SPDX name or a few words; 'unknown' when it is.")]
+    description: Annotated[str, Setting("One line for people.")] = ""
+    source: Annotated[str, Setting("Where the files came from.")] = ""
+    tags: Annotated[list[str], Setting("Free words to choose a voice by, such as cpu_ok, expressive, lora.")] = field(
+        default_factory=list
+    )
+    sample_rate: Annotated[
+        int, Setting("Rate of the engine's own output; Parley resamples it to 48 kHz.", unit="Hz", ge=8000, le=192_000)
+    ] = 24_000
+    needs_gpu: Annotated[bool, Setting("True when the model does not run without a GPU.")] = False
+    supports_lora: Annotated[bool, Setting("True when LoRA adapters can be put on it.")] = False
+    memory_mb: Annotated[
+        int, Setting("Estimated resident size, RAM or VRAM; 0 when unknown.", unit="MB", ge=0, le=1_000_000)
+    ] = 0
+    concurrency: Annotated[
+        int, Setting("Utterances that one loaded model speaks at the same time; 0 for the family's own.", ge=0, le=256)
+    ] = 0
+    speakers: Annotated[
+        dict[str, int | str],
+        Setting("Speakers by name; a mapping gives the engine's own number or name for each, a list the names alone."),
+    ] = field(default_factory=dict)
+    default_speaker: Annotated[str, Setting("The speaker when nobody asks for one.")] = ""
+    reference: Annotated[Reference, Setting("The recording that a cloning family imitates.")] = Reference("")
+    files: Annotated[
+        dict[str, str],
+        Setting("Files by role, relative to the pack's folder, where they differ from the family's own names."),
+    ] = field(default_factory=dict)
+    options: Annotated[dict[str, Any], Setting("Options of the family; the reference page lists them.")] = field(
+        default_factory=dict
+    )
+
+
+def read_pack(folder: Path) -> VoicePack:
+    """Read and check ``folder/metadata.yaml``.
+
+    Raises ConfigError with the file, the key, the value and what is allowed.
+    """
+    path = folder / "metadata.yaml"
+    family, model_id = folder.parent.name, folder.name
+    if not _MODEL_ID.fullmatch(model_id):
+        raise ConfigError(f"{folder}: a model id is made of letters, digits, '.', '_' and '-'; rename the folder.")
+    adapter = adapters.adapter_class(family)
+    raw = read_mapping(path)
+    data = check_keys(str(path), "", raw, PackMetadata)
+    languages = _languages(path, data["languages"])
+    speaker_ids = data.get("speakers") or {}
+    speakers = tuple(speaker_ids)
+    default_speaker = data.get("default_speaker", "")
+    if default_speaker and speakers and default_speaker not in speakers:
+        raise ConfigError(
+            f"{path}: key 'default_speaker' is {default_speaker!r}; it must be one of {', '.join(speakers)}."
+        )
+    reference = data.get("reference") or {}
+    info = ModelInfo(
+        model_id,
+        family,
+        languages=languages,
+        sample_rate=data.get("sample_rate", 24_000),
+        speakers=speakers,
+        tags=tuple(data.get("tags") or ()),
+        licence=data["licence"],
+        needs_gpu=data.get("needs_gpu", False),
+        supports_lora=data.get("supports_lora", False),
+        memory_bytes=data.get("memory_mb", 0) * 1_000_000,
+        word_marks=getattr(adapter, "word_marks", "proportional"),
+        concurrency=data.get("concurrency", 0) or int(getattr(adapter, "concurrency", 1)),
+    )
+    return VoicePack(
+        info,
+        folder,
+        files=_files(path, data.get("files") or {}, getattr(adapter, "files", {})),
+        options=_options(path, data.get("options") or {}, getattr(adapter, "options", {})),
+        speaker_ids=speaker_ids,
+        default_speaker=default_speaker,
+        reference_audio=reference.get("audio", ""),
+        reference_text=reference.get("text", ""),
+    )
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises ConfigError with the line of a syntax error."""
+    try:
+        data = yaml.safe_load(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path} is missing: a voice pack needs it, with at least 'languages' and 'licence'."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} can not be read: {error}.") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}, column {mark.column + 1}:" if mark else ""
+        raise ConfigError(f"{path}:{where} this is not YAML ({getattr(error, 'problem', error)}).") from error
+    if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
+        raise ConfigError(f"{path}: it must be a mapping of keys to values, such as 'languages: [en-US]'.")
+    return data
+
+
+def check_keys(path: str, inside: str, raw: Mapping[str, Any], schema: type) -> dict[str, Any]:
+    """``raw`` checked against a dataclass of Annotated fields. Raises ConfigError for the first mistake."""
+    hints = get_type_hints(schema, include_extras=True)
+    for key in raw:
+        if key not in hints:
+            raise ConfigError(
+                f"{path}: there is no key '{inside}{key}'{_meant(key, hints)}; allowed are {', '.join(hints)}."
+            )
+    for item in fields(schema):
+        if item.default is MISSING and item.default_factory is MISSING and item.name not in raw:
+            setting = hints[item.name].__metadata__[0]
+            raise ConfigError(f"{path}: the key '{inside}{item.name}' is missing. {setting.doc}")
+    checked: dict[str, Any] = {}
+    for key, value in raw.items():
+        kind, setting = get_args(hints[key])[:2]
+        checked[key] = _value(path, inside + key, value, kind, setting)
+    return checked
+
+
+def _value(path: str, key: str, value: Any, kind: Any, setting: Setting) -> Any:
+    if kind is Reference:
+        if not isinstance(value, dict):
+            raise ConfigError(f"{path}: key '{key}' is {value!r}; it must be a mapping with the key 'audio'.")
+        return check_keys(path, f"{key}.", value, Reference)
+    if key == "speakers" and isinstance(value, list):
+        value = {str(name): number for number, name in enumerate(value)}
+    wanted = _wanted(kind)
+    if not _fits(value, kind):
+        raise ConfigError(f"{path}: key '{key}' is {value!r}; it must be {wanted}.")
+    try:
+        setting.check(value)
+    except ValueError as error:
+        raise ConfigError(f"{path}: key '{key}' is {value!r}; it {error}.") from None
+    return value
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if kind in (int, float):
+        return isinstance(value, (int, kind)) and not isinstance(value, bool)
+    if kind in (str, bool):
+        return isinstance(value, kind)
+    if kind == list[str]:
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if kind == dict[str, Any]:
+        return isinstance(value, dict) and all(isinstance(name, str) for name in value)
+    if kind == dict[str, str]:
+        return isinstance(value, dict) and all(isinstance(part, str) for pair in value.items() for part in pair)
+    return isinstance(value, dict) and all(
+        isinstance(name, str) and isinstance(number, (int, str)) and not isinstance(number, bool)
+        for name, number in value.items()
+    )
+
+
+_WANTED: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text (put it in quotes)",
+    bool: "true or false",
+    list[str]: "a list of texts, such as [a, b]",
+    dict[str, str]: "a mapping of texts to texts",
+    dict[str, Any]: "a mapping",
+}
+
+
+def _wanted(kind: Any) -> str:
+    return _WANTED.get(kind, "a mapping of names to numbers or names, or a list of names")
+
+
+def _meant(key: str, allowed: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(key, list(allowed), 1)
+    return f" (did you mean '{near[0]}'?)" if near else ""
+
+
+def _languages(path: Path, tags: list[str]) -> tuple[str, ...]:
+    if not tags:
+        raise ConfigError(f"{path}: key 'languages' is empty; name at least one BCP 47 tag, such as en-US.")
+    for tag in tags:
+        if not _LANGUAGE.fullmatch(tag):
+            hint = f" (did you mean '{tag.replace('_', '-')}'?)" if "_" in tag else ""
+            raise ConfigError(
+                f"{path}: key 'languages' holds {tag!r}{hint}; it must be BCP 47 tags, such as en-US or de."
+            )
+    return tuple(tags)
+
+
+def _files(path: Path, files: Mapping[str, str], declared: Mapping[str, PackFile]) -> dict[str, str]:
+    for role in files:
+        if role not in declared:
+            allowed = ", ".join(declared) or "none"
+            raise ConfigError(f"{path}: there is no key 'files.{role}'{_meant(role, declared)}; allowed are {allowed}.")
+    return dict(files)
+
+
+def _options(path: Path, given: Mapping[str, Any], declared: Mapping[str, PackOption]) -> dict[str, Any]:
+    for key in given:
+        if key not in declared:
+            allowed = ", ".join(declared) or "none"
+            raise ConfigError(f"{path}: there is no key 'options.{key}'{_meant(key, declared)}; allowed are {allowed}.")
+    options = {name: option.default for name, option in declared.items()}
+    for key, value in given.items():
+        option = declared[key]
+        setting = Setting(option.doc, ge=option.ge, le=option.le, choices=option.choices)
+        options[key] = _value(str(path), f"options.{key}", value, type(option.default), setting)
+    return options

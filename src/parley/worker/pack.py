@@ -1,0 +1,144 @@
+"""What a voice pack is: the values between ``metadata.yaml`` and an adapter.
+
+A family's adapter class receives a :class:`VoicePack` and declares, as class attributes, the
+files and options it understands (:class:`PackFile`, :class:`PackOption`); reading a pack checks
+them, so a typo is named before an engine is started.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from parley.errors import ConfigError, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from parley.interfaces import ModelInfo, TtsAdapter, Voice
+
+
+@dataclass(frozen=True, slots=True)
+class PackFile:
+    """One file that a family reads from a pack's folder."""
+
+    doc: str
+    """What it holds."""
+    pattern: str
+    """File name or glob inside the pack's folder, used when ``files`` does not name it."""
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PackOption:
+    """One key of a family's ``options``."""
+
+    doc: str
+    """The effect, in one sentence."""
+    default: Any
+    """Its type is the type that is accepted."""
+    ge: float | None = None
+    le: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VoicePack:
+    """One model of the catalog, ready to be given to its family's adapter. Can be pickled."""
+
+    info: ModelInfo
+    folder: Path | None = None
+    """Where its files are; None for a model that is built in."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Role to path, relative to the folder, as far as the metadata names them."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Checked against the family's declaration, defaults filled in."""
+    speaker_ids: Mapping[str, int | str] = field(default_factory=dict)
+    """A speaker's public name to the engine's own number or name."""
+    default_speaker: str = ""
+    reference_audio: str = ""
+    """Path of a recording of the voice to clone, relative to the folder."""
+    reference_text: str = ""
+    """What is said in it."""
+
+    @property
+    def model_id(self) -> str:
+        return self.info.model_id
+
+    def path(self, relative: str) -> Path:
+        """``relative`` inside the pack's folder. Raises ConfigError when it leaves the folder."""
+        if self.folder is None:
+            raise ConfigError(f"The model {self.model_id} is built in and has no files.")
+        path = (self.folder / relative).resolve()
+        if not path.is_relative_to(self.folder.resolve()):
+            raise ConfigError(
+                f"{self.folder}/metadata.yaml: {relative!r} points outside the pack's folder; move the file into it."
+            )
+        return path
+
+    def file(self, role: str, declared: PackFile) -> Path:
+        """The path of one file. Raises ConfigError that says which file, what it holds and how to get it."""
+        found = self.find(role, declared)
+        if found is not None:
+            return found
+        expected = self.files.get(role, declared.pattern)
+        raise ConfigError(
+            f"{self.folder}/{expected} is missing: the family {self.info.family} expects {declared.doc} there. "
+            f"Put it there, name it as '{role}' under 'files' in {self.folder}/metadata.yaml, "
+            f"or fetch the voice again with 'parley models pull {self.model_id}'."
+        )
+
+    def find(self, role: str, declared: PackFile) -> Path | None:
+        """The path of one file, None when it is not there. Raises ConfigError when several match."""
+        if self.folder is None:
+            return None
+        if role in self.files:
+            path = self.path(self.files[role])
+            return path if path.exists() else None
+        matches = sorted(path for path in self.folder.glob(declared.pattern) if not path.name.startswith("."))
+        if len(matches) > 1:
+            names = ", ".join(path.name for path in matches)
+            raise ConfigError(
+                f"{self.folder}: several files could be the {role} ({names}); "
+                f"say which under 'files: {{{role}: ...}}' in metadata.yaml."
+            )
+        return matches[0] if matches else None
+
+    def reference(self) -> Path | None:
+        """The reference recording, None when the pack has none. Raises ConfigError when it is named but missing."""
+        if not self.reference_audio:
+            return None
+        path = self.path(self.reference_audio)
+        if not path.exists():
+            raise ConfigError(
+                f"{path} is missing: metadata.yaml names it as 'reference.audio', the recording of the voice to clone. "
+                "Put a clean WAV of 5 to 30 seconds there."
+            )
+        return path
+
+    def speaker(self, voice: Voice) -> str:
+        """The speaker that ``voice`` asks for, or the pack's default. Raises NotFound with the names there are."""
+        name = voice.speaker or self.default_speaker
+        if voice.speaker and self.info.speakers and voice.speaker not in self.info.speakers:
+            raise NotFound(no_such_speaker(self.model_id, voice.speaker, self.info.speakers))
+        return name
+
+
+def no_such_speaker(model_id: str, asked: str, speakers: tuple[str, ...]) -> str:
+    """The sentence that refuses a speaker."""
+    if not speakers:
+        return f"The model {model_id} has one speaker and knows none called {asked!r}; leave the speaker empty."
+    some = ", ".join(speakers[:12]) + (f" and {len(speakers) - 12} more" if len(speakers) > 12 else "")
+    return f"The model {model_id} has no speaker {asked!r}; it has {some}."
+
+
+class AdapterFactory(Protocol):
+    """What a family gives: its adapter class. Called with a pack; must be quick and import nothing heavy."""
+
+    files: ClassVar[Mapping[str, PackFile]]
+    """Role to file; empty for a family without files."""
+    options: ClassVar[Mapping[str, PackOption]]
+    """Name to option; empty for none."""
+
+    def __call__(self, pack: VoicePack) -> TtsAdapter: ...

@@ -1,0 +1,203 @@
+"""The catalog of a worker: voice packs on disk, known downloadable voices, built-in models.
+
+A pack is a folder ``voicepacks/<family>/<model_id>/`` with a ``metadata.yaml``. Reading a pack
+imports no engine and opens no weights. A pack with a mistake does not hide the others: it is
+listed with its problem, and loading it says the file, the key, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from parley.errors import ConfigError, NotFound
+from parley.interfaces import ModelInfo, TtsAdapter
+from parley.worker import adapters
+from parley.worker.known_voices import KnownVoices, read_known_voices
+from parley.worker.metadata import read_pack
+from parley.worker.pack import PackFile, PackOption, VoicePack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+__all__ = ["Catalog", "Changes", "PackFile", "PackOption", "VoicePack", "VoicePackCatalog", "builtin_models"]
+
+METADATA = "metadata.yaml"
+
+
+class Catalog(Protocol):
+    """What the model manager needs to know about models."""
+
+    def models(self) -> list[ModelInfo]:
+        """All usable models, sorted by id."""
+
+    def resolve(self, name: str) -> str:
+        """The model id behind an id or an alias. Raises NotFound that lists what there is."""
+
+    def create(self, model_id: str) -> TtsAdapter:
+        """A fresh adapter, not loaded. Raises NotFound, or ConfigError when its pack has a mistake."""
+
+    def isolated(self, model_id: str) -> bool:
+        """True when the model's engine must run in a process of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a look at the disk found."""
+
+    added: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
+    removed: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed or self.removed)
+
+
+@dataclass(slots=True)
+class _Entry:
+    family: str
+    pack: VoicePack | None
+    problem: ConfigError | None = None
+    fingerprint: tuple[tuple[str, int, int], ...] = ()
+
+
+def builtin_models() -> tuple[VoicePack, ...]:
+    """The models that need no files: a test tone and the embedded voice."""
+    return (
+        VoicePack(
+            ModelInfo(
+                "tone",
+                "tone",
+                languages=("und",),
+                tags=("test", "cpu_ok"),
+                licence="MIT",
+                memory_bytes=1_000_000,
+                word_marks="native",
+                concurrency=16,
+            )
+        ),
+        VoicePack(
+            ModelInfo(
+                "espeak",
+                "espeak",
+                languages=("en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "tr", "cmn"),
+                sample_rate=22_050,
+                tags=("cpu_ok", "embedded"),
+                licence="GPL-3.0-or-later",
+                memory_bytes=20_000_000,
+                word_marks="native",
+            )
+        ),
+    )
+
+
+@dataclass(slots=True)
+class VoicePackCatalog:
+    """Models from one or more ``voicepacks`` folders, with aliases and pins from ``model_catalog.yaml``."""
+
+    roots: tuple[Path, ...] = ()
+    """Folders that hold ``<family>/<model_id>/``; one that does not exist is empty."""
+    builtins: Iterable[VoicePack] = field(default_factory=builtin_models)
+    known: KnownVoices = field(default_factory=KnownVoices)
+    """Aliases, pins and downloadable voices; read from the roots by :meth:`refresh`."""
+    _entries: dict[str, _Entry] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.refresh()
+
+    def models(self) -> list[ModelInfo]:
+        """All usable models, sorted by id."""
+        return sorted((e.pack.info for e in self._entries.values() if e.pack), key=lambda info: info.model_id)
+
+    def problems(self) -> dict[str, ConfigError]:
+        """Packs that can not be used, by model id, and why."""
+        return {model_id: e.problem for model_id, e in sorted(self._entries.items()) if e.problem}
+
+    def resolve(self, name: str) -> str:
+        """The model id behind an id or an alias. Raises NotFound that lists what there is."""
+        model_id = self.known.aliases.get(name, name)
+        if model_id in self._entries:
+            return model_id
+        there = ", ".join(sorted(self._entries)) or "none"
+        if model_id in self.known.voices:
+            raise NotFound(
+                f"The model {model_id} is not on this worker; fetch it with 'parley models pull {model_id}'. "
+                f"There are {there}."
+            )
+        places = ", ".join(str(root) for root in self.roots) or "no folder"
+        raise NotFound(f"There is no model called {name!r}; there are {there} (voice packs are read from {places}).")
+
+    def pack(self, name: str) -> VoicePack:
+        """The pack of a model. Raises NotFound, or the ConfigError that its metadata deserves."""
+        entry = self._entries[self.resolve(name)]
+        if entry.pack is None:
+            assert entry.problem is not None
+            raise entry.problem
+        return entry.pack
+
+    def create(self, model_id: str) -> TtsAdapter:
+        """A fresh adapter, not loaded. Raises NotFound, or ConfigError when its pack has a mistake."""
+        pack = self.pack(model_id)
+        adapter: TtsAdapter = adapters.adapter_class(pack.info.family)(pack)
+        return adapter
+
+    def isolated(self, model_id: str) -> bool:
+        """True when the model's engine must run in a process of its own."""
+        return adapters.family(self.pack(model_id).info.family).isolated
+
+    @property
+    def pins(self) -> frozenset[str]:
+        """Models that ``model_catalog.yaml`` says must never be evicted."""
+        return frozenset(self.known.pins)
+
+    def refresh(self) -> Changes:
+        """Look at the disk again. Returns what was added, changed (any file of the pack) or removed."""
+        before = self._entries
+        self.known = read_known_voices(self.roots)
+        self._entries = {pack.model_id: _Entry(pack.info.family, pack) for pack in self.builtins}
+        for root in self.roots:
+            self._scan(root, before)
+        kept = before.keys() & self._entries.keys()
+        return Changes(
+            added=frozenset(self._entries.keys() - before.keys()),
+            changed=frozenset(m for m in kept if before[m].fingerprint != self._entries[m].fingerprint),
+            removed=frozenset(before.keys() - self._entries.keys()),
+        )
+
+    def _scan(self, root: Path, before: Mapping[str, _Entry]) -> None:
+        for folder in sorted(root.glob("*/*/")):
+            if folder.name.startswith((".", "_")) or folder.parent.name.startswith((".", "_")):
+                continue
+            entry = _read(folder, before.get(folder.name))
+            twin = self._entries.get(folder.name)
+            if twin is not None:
+                entry.pack = None
+                entry.problem = ConfigError(
+                    f"{folder}: the model id {folder.name!r} is taken by the family {twin.family}; rename the folder."
+                )
+                self._entries[f"{folder.parent.name}/{folder.name}"] = entry
+            else:
+                self._entries[folder.name] = entry
+
+
+def _read(folder: Path, before: _Entry | None) -> _Entry:
+    """Read one pack, or keep what is known of it when none of its files has changed."""
+    fingerprint = _fingerprint(folder)
+    family = folder.parent.name
+    if before is not None and before.fingerprint == fingerprint and before.family == family:
+        return before
+    try:
+        return _Entry(family, read_pack(folder), None, fingerprint)
+    except ConfigError as error:
+        return _Entry(family, None, error, fingerprint)
+
+
+def _fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Path, size and time of every file of a pack, its own folder's name first."""
+    found = [(str(folder), 0, 0)]
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            stat = path.stat()
+            found.append((str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns))
+    return tuple(found)
