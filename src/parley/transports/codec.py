@@ -18,9 +18,16 @@ from typing import TYPE_CHECKING, Any, Literal, Union, cast, get_args, get_origi
 
 from parley import messages
 from parley.errors import InvalidRequest
+from parley.messages import PROTOCOL_VERSION, PlayoutReport, SetVoice, StartSession, TextInput
 
 if TYPE_CHECKING:
+    from parley.interfaces import Voice
     from parley.messages import ClientMessage, ServerMessage
+
+MICROPHONE_RATES = (16_000, 48_000)
+"""Hz that a microphone may have."""
+MAX_TEXT = 8_000
+"""Characters of one typed turn."""
 
 Reader = Callable[[Any], Any]
 """Takes a JSON value, returns the field's value, or raises _Mismatch."""
@@ -50,7 +57,11 @@ def _plain(value: Any) -> Any:
 
 def decode_client(text: str) -> ClientMessage:
     """Read what a client sent; InvalidRequest says what is wrong with it."""
-    return cast("ClientMessage", _decode(text, _client_types()))
+    message = cast("ClientMessage", _decode(text, _client_types()))
+    check = _CHECKS.get(type(message))
+    if check is not None:
+        check(message)
+    return message
 
 
 def decode_server(text: str) -> ServerMessage:
@@ -140,6 +151,45 @@ def _reader(hint: Any) -> Reader:
     if dataclasses.is_dataclass(hint):
         return _nested(cast("type[Any]", hint))
     raise TypeError(f"no reader for fields of type {hint}")
+
+
+def _check_start(message: StartSession) -> None:
+    if message.protocol != PROTOCOL_VERSION:
+        raise InvalidRequest(
+            f"This server speaks protocol {PROTOCOL_VERSION}, not {message.protocol}; use a matching client."
+        )
+    if message.sample_rate not in MICROPHONE_RATES:
+        raise InvalidRequest(
+            f"The microphone's sample_rate must be {' or '.join(map(str, MICROPHONE_RATES))} Hz, "
+            f"not {message.sample_rate}."
+        )
+    _check_voice(message.voice)
+
+
+def _check_voice(voice: Voice) -> None:
+    if not 0.25 <= voice.speed <= 4:
+        raise InvalidRequest(f"A voice's speed must be between 0.25 and 4, not {voice.speed:g}.")
+
+
+def _check_text(message: TextInput) -> None:
+    if not message.text.strip():
+        raise InvalidRequest("The text is empty; say something.")
+    if len(message.text) > MAX_TEXT:
+        raise InvalidRequest(f"A typed turn may have at most {MAX_TEXT} characters, not {len(message.text)}.")
+
+
+def _check_report(message: PlayoutReport) -> None:
+    if message.sample < 0:
+        raise InvalidRequest("A playout report counts samples from 0; its sample cannot be negative.")
+
+
+_CHECKS: dict[type[Any], Callable[[Any], None]] = {
+    StartSession: _check_start,
+    SetVoice: lambda message: _check_voice(message.voice),
+    TextInput: _check_text,
+    PlayoutReport: _check_report,
+}
+"""What a message's types alone do not say."""
 
 
 def _read_str(value: Any) -> str:

@@ -1,0 +1,144 @@
+"""The WebSocket endpoint: who may talk, the first message, and an end whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Protocol
+
+from starlette.responses import JSONResponse
+from starlette.websockets import WebSocketDisconnect
+
+from parley.errors import InvalidRequest, ParleyError, TimedOut
+from parley.messages import ErrorMessage, StartSession
+from parley.transports.codec import encode
+from parley.transports.websocket import WebSocketSettings, WebSocketTransport, close, close_code, read_message
+
+if TYPE_CHECKING:
+    from starlette.websockets import WebSocket
+
+    from parley.interfaces import Transport
+
+SUBPROTOCOL = "parley.v1"
+KEY_SUBPROTOCOL = "parley.key."
+"""A browser cannot set headers: it offers ``parley.v1`` and ``parley.key.<key>`` as subprotocols."""
+
+_WATCH_INTERVAL = 1.0
+
+
+class SessionHost(Protocol):
+    """Who may talk, and with whom: what a transport's endpoint needs from the server."""
+
+    websocket: WebSocketSettings
+
+    def check_origin(self, origin: str, host: str) -> None:
+        """Raise Unauthorized when a page from ``origin`` (empty: not a browser) may not use ``host``."""
+
+    def check_key(self, key: str) -> None:
+        """Raise Unauthorized when the key is missing or wrong."""
+
+    async def run_session(self, transport: Transport, start: StartSession) -> None:
+        """Hold one conversation until it ends. CapacityError or UnavailableError before it has begun."""
+
+
+async def serve_websocket(websocket: WebSocket, host: SessionHost) -> None:
+    """Hold one session over ``websocket``; returns when it is over, whatever happened."""
+    try:
+        host.check_origin(websocket.headers.get("origin", ""), websocket.headers.get("host", ""))
+    except ParleyError as error:
+        await websocket.send_denial_response(JSONResponse({"code": error.code, "message": error.message}, 403))
+        return
+    await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in websocket.scope.get("subprotocols", ()) else None)
+    try:
+        host.check_key(_api_key(websocket))
+        start = await _read_start(websocket, host.websocket)
+        if start is not None:
+            await _run(websocket, start, host)
+    except ParleyError as error:
+        await _refuse(websocket, error)
+    except WebSocketDisconnect:
+        return
+
+
+async def _run(websocket: WebSocket, start: StartSession, host: SessionHost) -> None:
+    """Run the session under a watchdog, and end it with the sentence that it deserves."""
+    transport = WebSocketTransport(websocket, start, host.websocket)
+    watchdog = _Watchdog(transport)
+    try:
+        async with asyncio.timeout(None) as scope:
+            watchdog.guard(scope)
+            await host.run_session(transport, start)
+    except ParleyError as error:
+        await transport.end_with(error)
+    except TimeoutError:
+        if watchdog.verdict is None:
+            raise
+        await transport.end_with(watchdog.verdict)
+    except Exception:
+        await transport.end_with(ParleyError("The session failed; the server's log says why."))
+        raise
+    finally:
+        watchdog.stop()
+        await transport.aclose()
+
+
+class _Watchdog:
+    """Cancels a session whose client is silent or stuck; one timer a second, no task."""
+
+    def __init__(self, transport: WebSocketTransport) -> None:
+        self.verdict: TimedOut | None = None
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._scope: asyncio.Timeout | None = None
+
+    def guard(self, scope: asyncio.Timeout) -> None:
+        self._scope = scope
+        self._timer = self._loop.call_later(_WATCH_INTERVAL, self._look)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        assert self._scope is not None
+        self.verdict = self._transport.silence(self._loop.time())
+        if self.verdict is None:
+            self._timer = self._loop.call_later(_WATCH_INTERVAL, self._look)
+        else:
+            self._scope.reschedule(self._loop.time())
+
+
+async def _read_start(websocket: WebSocket, settings: WebSocketSettings) -> StartSession | None:
+    """The first message; None when the client left instead."""
+    try:
+        async with asyncio.timeout(settings.start_timeout):
+            event = await websocket.receive()
+    except TimeoutError:
+        raise TimedOut(f"No start message came within {settings.start_timeout:g} seconds.") from None
+    if event["type"] != "websocket.receive":
+        return None
+    text = event.get("text")
+    if text is None:
+        raise InvalidRequest('The first message must be a text message of type "start", not audio.')
+    message = read_message(text, settings)
+    if not isinstance(message, StartSession):
+        raise InvalidRequest(f'The first message must be of type "start", not "{message.type}".')
+    return message
+
+
+def _api_key(websocket: WebSocket) -> str:
+    scheme, _, key = websocket.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return key.strip()
+    for offered in websocket.scope.get("subprotocols", ()):
+        if offered.startswith(KEY_SUBPROTOCOL):
+            return str(offered[len(KEY_SUBPROTOCOL) :])
+    return ""
+
+
+async def _refuse(websocket: WebSocket, error: ParleyError) -> None:
+    """Say why there will be no session, and close."""
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+        await websocket.send_text(encode(ErrorMessage(error.code, error.message, fatal=True)))
+    await close(websocket, close_code(error), error.code)
