@@ -1,0 +1,154 @@
+"""Voice packs with tiny, randomly initialised models in each family's real format.
+
+They make noise, not speech, but through each family's real library and on its real on-disk
+layout: loading, phonemising, streaming, cancelling, marks and memory can be tested with no
+download. Building one needs the ``onnx`` package (and for Pocket TTS, torch) and takes under a second.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_SYMBOLS = 256
+_WIDTH = 16
+
+# Token ids to frames of noise: every id has a length and a colour. `speed` divides the lengths,
+# `noise` scales what is random, `style` (speaker) shifts the colour. One ConvTranspose turns frames into
+# samples, as a vocoder does.
+_BODY = """
+ e0 = Gather (emb, ids) e = Add (e0, tint)
+ d0 = Gather (dur, ids) d1 = Mul (d0, length) lengths = Ceil (d1)
+ c = CumSum (lengths, one) total = ReduceSum <keepdims=0> (lengths)
+ ti = Cast <to=7> (total) t = Range (zero, ti, one) tf = Cast <to=1> (t)
+ tu = Unsqueeze (tf, axis1) past = GreaterOrEqual (tu, c) pi = Cast <to=7> (past)
+ index = ReduceSum <keepdims=0> (pi, axis1)
+ x = Gather <axis=1> (e, index) r = RandomNormalLike <scale=0.3, seed=7.0> (x) n = Mul (r, noise)
+ xn = Add (x, n) xt = Transpose <perm=[0,2,1]> (xn)
+ y0 = ConvTranspose <strides=[STRIDE], pads=[HALF,HALF]> (xt, W) y = Tanh (y0)
+"""
+
+
+def piper_pack(
+    root: Path,
+    model_id: str = "piper-tiny",
+    *,
+    speakers: Sequence[str] = (),
+    alignments: bool = True,
+    ballast_mb: int = 0,
+    seed: int = 0,
+) -> Path:
+    """A Piper voice at 22.05 kHz under ``root``; returns its folder.
+
+    ``ballast_mb`` adds random weights that take memory and no time.
+    """
+    from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
+
+    folder = _folder(root, "piper", model_id)
+    sid = ", int64[1] sid" if speakers else ""
+    outputs = "float[1,1,T] output" + (", float[1,N] w_ceil" if alignments else "")
+    head = "noise = Gather (scales, zero) length = Gather (scales, one) ids = Identity (input) " + (
+        "t0 = Gather (voices, sid) tint = Unsqueeze (t0, axis1)" if speakers else "tint = Identity (voices)"
+    )
+    tail = "output = Identity (y)" + (" w_ceil = Identity (lengths)" if alignments else "")
+    model = _graph(f"int64[1,N] input, int64[1] input_lengths, float[3] scales{sid}", outputs, head, tail, 256)
+    weights = _weights(seed, 256)
+    weights["voices"] = (
+        np.random.default_rng(seed + 1).standard_normal((len(speakers), _WIDTH))
+        if speakers
+        else np.zeros((1, 1, _WIDTH))
+    )
+    _save(model, weights, folder / "model.onnx", ballast_mb=ballast_mb)
+    config = {
+        "audio": {"sample_rate": 22_050},
+        "espeak": {"voice": "en-us"},
+        "phoneme_type": "espeak",
+        "num_symbols": _SYMBOLS,
+        "num_speakers": max(1, len(speakers)),
+        "speaker_id_map": {name: number for number, name in enumerate(speakers)},
+        "phoneme_id_map": DEFAULT_PHONEME_ID_MAP,
+        "hop_length": 256,
+        "inference": {"noise_scale": 0.667, "length_scale": 1, "noise_w": 0.8},
+    }
+    (folder / "model.onnx.json").write_text(json.dumps(config), "utf-8")
+    _metadata(folder, sample_rate=22_050, memory_mb=2 + ballast_mb)
+    return folder
+
+
+def _folder(root: Path, family: str, model_id: str) -> Path:
+    folder = root / family / model_id
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _metadata(folder: Path, **keys: Any) -> None:
+    import yaml
+
+    data = {"languages": ["en-US"], "licence": "none: random weights made for tests", "tags": ["test"], **keys}
+    (folder / "metadata.yaml").write_text(yaml.safe_dump(data, sort_keys=False), "utf-8")
+
+
+def _graph(inputs: str, outputs: str, head: str, tail: str, stride: int) -> Any:
+    from onnx import parser
+
+    body = _BODY.replace("STRIDE", str(stride)).replace("HALF", str(stride // 2))
+    return parser.parse_model(
+        f'<ir_version: 8, opset_import: ["" : 17]> tiny ({inputs}) => ({outputs}) {{ {head} {body} {tail} }}'
+    )
+
+
+def _weights(seed: int, stride: int) -> dict[str, NDArray[Any]]:
+    random = np.random.default_rng(seed)
+    return {
+        "zero": np.array(0),
+        "one": np.array(1),
+        "axis1": np.array([1]),
+        "emb": random.standard_normal((_SYMBOLS, _WIDTH)),
+        "dur": 2 + 3 * random.random(_SYMBOLS),
+        "W": 0.08 * random.standard_normal((_WIDTH, 1, 2 * stride)),
+    }
+
+
+def _save(
+    model: Any, weights: Mapping[str, NDArray[Any]], path: Path, *, ballast_mb: int = 0, meta: Mapping[str, str] = {}
+) -> None:
+    import onnx
+    from onnx import numpy_helper
+
+    for name, array in weights.items():
+        kind = np.float32 if array.dtype.kind == "f" else np.int64
+        model.graph.initializer.append(numpy_helper.from_array(np.asarray(array, kind), name))
+    if ballast_mb:
+        _add_ballast(model, ballast_mb)
+    for key, value in meta.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+    onnx.save(model, str(path))
+
+
+def _add_ballast(model: Any, megabytes: int) -> None:
+    """Weights that the graph needs (so that they are kept) but that add nothing to the sound."""
+    from onnx import helper, numpy_helper
+
+    ballast = np.random.default_rng(1).standard_normal((megabytes * 256, 1024)).astype(np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(ballast, "ballast"))
+    last = next(node for node in model.graph.node if "y" in node.output)
+    last.output[list(last.output).index("y")] = "y_light"
+    at = list(model.graph.node).index(last) + 1
+    nodes = [
+        helper.make_node("Gather", ["ballast", "zero"], ["b_row"]),
+        helper.make_node("ReduceMean", ["b_row"], ["b_mean"], keepdims=0),
+        helper.make_node("Mul", ["b_mean", "b_zero"], ["b_none"]),
+        helper.make_node("Add", ["y_light", "b_none"], ["y"]),
+    ]
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros((), np.float32), "b_zero"))
+    for offset, node in enumerate(nodes):
+        model.graph.node.insert(at + offset, node)

@@ -1,0 +1,66 @@
+"""What the adapters' ``load()`` have in common: engines imported late, mistakes explained."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from parley.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def import_engine(module: str, family: str, package: str, extra: str) -> Any:
+    """Import an engine. Raises ConfigError with the command that installs it."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        missing = getattr(error, "name", None)
+        if missing and missing.partition(".")[0] == module.partition(".")[0]:
+            raise ConfigError(
+                f"The family {family} needs the package {package}; install it with: pip install 'parley[{extra}]'."
+            ) from error
+        raise ConfigError(f"The package {package} of the family {family} can not be imported: {error}.") from error
+
+
+def onnx_session(path: Path, *, threads: int = 0, model_id: str = "", content: bytes | None = None) -> Any:
+    """An onnxruntime session on the CPU that does not spin while it waits.
+
+    ``threads`` 0 leaves their number to onnxruntime; ``content`` is used instead of the file when given.
+    Raises ConfigError that names the file when it is not a model.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(
+            content if content is not None else str(path), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # the errors of onnxruntime share no other base
+        raise ConfigError(unreadable(path, "an ONNX model", error, model_id)) from error
+
+
+def read_json(path: Path, what: str, model_id: str) -> dict[str, Any]:
+    """The object in a JSON file. Raises ConfigError that names the file."""
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(unreadable(path, what, error, model_id)) from error
+    if not isinstance(data, dict):
+        raise ConfigError(unreadable(path, what, ValueError("it holds no JSON object"), model_id))
+    return data
+
+
+def unreadable(path: Path, what: str, error: Exception, model_id: str) -> str:
+    """One sentence about a broken file, with the engine's own first line and what to do."""
+    lines = str(error).strip().splitlines()
+    reason = lines[0].rstrip(".") if lines else type(error).__name__
+    mend = f"; fetch it again with 'parley models pull {model_id}' or copy it again" if model_id else ""
+    size = f"{path.stat().st_size} bytes" if path.exists() else "missing"
+    return f"{path} ({size}) is not {what} ({reason}){mend}."
