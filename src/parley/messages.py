@@ -76,6 +76,8 @@ class PlayoutReport:
     utterance_id: str
     sample: int
     """One past the last sample heard."""
+    stopped: bool = False
+    """True when this answers a pause or clear: the sample where the sound stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +233,17 @@ class ClearAudio:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioAnchor:
+    """WebRTC only: from here on, this sample of the utterance stands at this RTP timestamp."""
+
+    type: ClassVar[str] = "anchor"
+    utterance_id: str
+    sample: int
+    rtp_timestamp: int
+    """32 bit, 48 kHz: the decoded sound at this timestamp is this sample."""
+
+
+@dataclass(frozen=True, slots=True)
 class BargeInDecided:
     """What the speech over a reply turned out to be, and why."""
 
@@ -296,6 +309,7 @@ ServerMessage = (
     | PauseAudio
     | ResumeAudio
     | ClearAudio
+    | AudioAnchor
     | BargeInDecided
     | TurnLatency
     | VoiceChanged
