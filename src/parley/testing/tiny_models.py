@@ -31,8 +31,8 @@ _BODY = """
  ti = Cast <to=7> (total) t = Range (zero, ti, one) tf = Cast <to=1> (t)
  tu = Unsqueeze (tf, axis1) past = GreaterOrEqual (tu, c) pi = Cast <to=7> (past)
  index = ReduceSum <keepdims=0> (pi, axis1)
- x = Gather <axis=1> (e, index) r = RandomNormalLike <scale=0.3, seed=7.0> (x) n = Mul (r, noise)
- xn = Add (x, n) xt = Transpose <perm=[0,2,1]> (xn)
+ f = Gather <axis=1> (e, index) r = RandomNormalLike <scale=0.3, seed=7.0> (f) n = Mul (r, noise)
+ xn = Add (f, n) xt = Transpose <perm=[0,2,1]> (xn)
  y0 = ConvTranspose <strides=[STRIDE], pads=[HALF,HALF]> (xt, W) y = Tanh (y0)
 """
 
@@ -80,6 +80,107 @@ def piper_pack(
     }
     (folder / "model.onnx.json").write_text(json.dumps(config), "utf-8")
     _metadata(folder, sample_rate=22_050, memory_mb=2 + ballast_mb)
+    return folder
+
+
+def kokoro_pack(
+    root: Path,
+    model_id: str = "kokoro-tiny",
+    *,
+    speakers: Sequence[str] = ("af_one", "am_two"),
+    timings: bool = True,
+    ballast_mb: int = 0,
+    seed: int = 0,
+) -> Path:
+    """A Kokoro model at 24 kHz with random styles under ``root``; returns its folder."""
+    folder = _folder(root, "kokoro", model_id)
+    outputs = "float[T] audio" + (", int64[1,N] duration" if timings else "")
+    head = (
+        "ids = Identity (tokens) length = Reciprocal (speed) noise = Identity (one_f) "
+        "t0 = MatMul (style, voices) tint = Unsqueeze (t0, axis1)"
+    )
+    tail = "audio = Reshape (y, flat)" + (" duration = Cast <to=7> (lengths)" if timings else "")
+    model = _graph("int64[1,N] tokens, float[1,256] style, float[1] speed", outputs, head, tail, 600)
+    random = np.random.default_rng(seed + 1)
+    weights = _weights(seed, 600) | {
+        "voices": 0.05 * random.standard_normal((256, _WIDTH)),
+        "one_f": np.array([1.0]),
+        "flat": np.array([-1]),
+    }
+    _save(model, weights, folder / "model.onnx", ballast_mb=ballast_mb)
+    styles = {name: random.standard_normal((510, 1, 256)).astype(np.float32) for name in speakers}
+    with (folder / "voices.bin").open("wb") as file:
+        np.savez(file, **styles)
+    _metadata(folder, sample_rate=24_000, memory_mb=5 + ballast_mb)
+    return folder
+
+
+def sherpa_pack(root: Path, model_id: str = "sherpa-tiny", *, speakers: int = 1, ballast_mb: int = 0) -> Path:
+    """A VITS model for sherpa-onnx that wants phonemes, at 22.05 kHz, under ``root``; returns its folder."""
+    from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
+
+    folder = _folder(root, "sherpa", model_id)
+    sid = ", int64[1] sid" if speakers > 1 else ""
+    head = "noise = Gather (scales, zero) length = Gather (scales, one) ids = Identity (x) " + (
+        "t0 = Gather (voices, sid) tint = Unsqueeze (t0, axis1)" if speakers > 1 else "tint = Identity (voices)"
+    )
+    model = _graph(
+        f"int64[1,N] x, int64[1] x_length, float[3] scales{sid}",
+        "float[1,1,T] y_out",
+        head,
+        "y_out = Identity (y)",
+        256,
+    )
+    shape = (speakers, _WIDTH) if speakers > 1 else (1, 1, _WIDTH)
+    weights = _weights(0, 256) | {"voices": 0.5 * np.random.default_rng(3).standard_normal(shape)}
+    meta = {
+        "model_type": "vits",
+        "comment": "piper",
+        "language": "English",
+        "voice": "en-us",
+        "n_speakers": str(speakers),
+        "sample_rate": "22050",
+        "add_blank": "1",
+    }
+    _save(model, weights, folder / "model.onnx", ballast_mb=ballast_mb, meta=meta)
+    lines = [f"{symbol} {ids[0]}" for symbol, ids in DEFAULT_PHONEME_ID_MAP.items() if len(symbol) == 1]
+    (folder / "tokens.txt").write_text("\n".join(lines) + "\n", "utf-8")
+    _metadata(folder, sample_rate=22_050, memory_mb=5 + ballast_mb)
+    return folder
+
+
+def melo_pack(
+    root: Path, model_id: str = "melo-tiny", *, vocabulary: Sequence[str] = ("hello", "there", "ready")
+) -> Path:
+    """A MeloTTS model for sherpa-onnx with a lexicon of ``vocabulary``, at 44.1 kHz; returns its folder."""
+    folder = _folder(root, "sherpa", model_id)
+    head = (
+        "noise = Identity (noise_scale) length = Identity (length_scale) "
+        "ids = Identity (x) t0 = Gather (voices, sid) tint = Unsqueeze (t0, axis1)"
+    )
+    inputs = (
+        "int64[1,N] x, int64[1] x_lengths, int64[1,N] tones, int64[1] sid, float[1] noise_scale, "
+        "float[1] length_scale, float[1] noise_scale_w"
+    )
+    model = _graph(inputs, "float[1,1,T] y_out", head, "y_out = Identity (y)", 512)
+    weights = _weights(0, 512) | {"voices": np.zeros((1, _WIDTH))}
+    meta = {
+        "model_type": "melo-vits",
+        "comment": "melo",
+        "version": "2",
+        "language": "English",
+        "jieba": "0",
+        "n_speakers": "1",
+        "speaker_id": "0",
+        "sample_rate": "44100",
+        "add_blank": "1",
+    }
+    _save(model, weights, folder / "model.onnx", meta=meta)
+    symbols = ["_", *"abcdefghijklmnopqrstuvwxyz", ",", ".", "!", "?"]
+    (folder / "tokens.txt").write_text("".join(f"{s} {i}\n" for i, s in enumerate(symbols)), "utf-8")
+    entries = "".join(f"{word} {' '.join(word)} {' '.join('7' * len(word))}\n" for word in vocabulary)
+    (folder / "lexicon.txt").write_text(entries, "utf-8")
+    _metadata(folder, sample_rate=44_100, memory_mb=5)
     return folder
 
 

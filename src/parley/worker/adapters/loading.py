@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,9 @@ from parley.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_CODE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 
 
 def import_engine(module: str, family: str, package: str, extra: str) -> Any:
@@ -60,7 +64,7 @@ def read_json(path: Path, what: str, model_id: str) -> dict[str, Any]:
 def unreadable(path: Path, what: str, error: Exception, model_id: str) -> str:
     """One sentence about a broken file, with the engine's own first line and what to do."""
     lines = str(error).strip().splitlines()
-    reason = lines[0].rstrip(".") if lines else type(error).__name__
+    reason = _CODE.sub("", lines[0]).rstrip(".") if lines else type(error).__name__
     mend = f"; fetch it again with 'parley models pull {model_id}' or copy it again" if model_id else ""
     size = f"{path.stat().st_size} bytes" if path.exists() else "missing"
     return f"{path} ({size}) is not {what} ({reason}){mend}."

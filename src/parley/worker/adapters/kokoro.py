@@ -1,0 +1,170 @@
+"""Kokoro voices: StyleTTS 2 with 82 M parameters on ONNX Runtime, one sentence at a time.
+
+Engine: ``kokoro-onnx`` 0.6 (MIT; it pulls in ``phonemizer``, GPL-3.0, and espeak-ng), installed by the
+extra ``kokoro``; the published weights are Apache-2.0. The engine would speak up to 510 phonemes
+(half a minute) before its first sound, so it is given one sentence at a time. It phonemises under
+a lock of its own and infers outside it: one loaded model speaks for several sessions at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from parley.errors import ConfigError, EngineError, InvalidRequest, NotFound
+from parley.interfaces import SynthesizedAudio, Voice
+from parley.worker.adapters.loading import import_engine, onnx_session, unreadable
+from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
+from parley.worker.words import Span, grouped_marks, proportional_marks, sentences, words
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+    from parley.audio.frame import WordMark
+    from parley.interfaces import ModelInfo
+
+_RATE = 24_000
+_MOST_PHONEMES = 510
+_ESPEAK = {"en": "en-us", "en-us": "en-us", "en-gb": "en-gb", "fr": "fr-fr", "pt": "pt-br", "zh": "cmn"}
+# The first letter of a published speaker's name says which language it was made for.
+_BY_PREFIX = {"a": "en-us", "b": "en-gb", "e": "es", "f": "fr-fr", "h": "hi", "i": "it", "p": "pt-br", "z": "cmn"}
+
+
+class KokoroAdapter:
+    """One Kokoro model with all its speakers."""
+
+    files: ClassVar[Mapping[str, PackFile]] = {
+        "model": PackFile("the model as an ONNX file", "*.onnx"),
+        "voices": PackFile("the speakers' styles (a NumPy archive, published as voices-v1.0.bin)", "voices*"),
+    }
+    options: ClassVar[Mapping[str, PackOption]] = {
+        "threads": PackOption("Threads of one inference; 0 takes one per core.", 0, ge=0, le=64),
+        "sentence_pause": PackOption("Silence between two sentences, in seconds.", 0.25, ge=0, le=2),
+        "lead_out": PackOption("Silence after the last sentence of a text, in seconds.", 0.08, ge=0, le=2),
+    }
+    concurrency: ClassVar[int] = 2
+
+    def __init__(self, pack: VoicePack) -> None:
+        self.info: ModelInfo = pack.info
+        self._pack = pack
+        self._engine: Any = None
+
+    def load(self) -> None:
+        """Read the model and its speakers, and speak one word."""
+        module = import_engine("kokoro_onnx", "kokoro", "kokoro-onnx", "kokoro")
+        model, voices = self._pack.file("model", self.files["model"]), self._pack.file("voices", self.files["voices"])
+        session = onnx_session(model, threads=self._pack.options.get("threads", 0), model_id=self.info.model_id)
+        names = {item.name for item in session.get_inputs()}
+        if not {"style", "speed"} <= names or not names & {"tokens", "input_ids"}:
+            raise ConfigError(
+                f"{model} is an ONNX model but no Kokoro model: its inputs are {', '.join(sorted(names))}; "
+                "expected are tokens (or input_ids), style and speed."
+            )
+        try:
+            engine = module.Kokoro.from_session(session, str(voices))
+            speakers = tuple(engine.get_voices())
+        except Exception as error:  # NumPy raises what it likes about a broken archive
+            raise ConfigError(unreadable(voices, "an archive of Kokoro styles", error, self.info.model_id)) from error
+        self._engine = engine
+        self.info = replace(
+            self.info,
+            sample_rate=_RATE,
+            speakers=self.info.speakers or speakers,
+            word_marks="native" if engine.has_timings else "proportional",
+        )
+        for _ in self.synthesize("Ready.", voice=Voice()):
+            pass
+
+    def synthesize(self, text: str, *, voice: Voice) -> Generator[SynthesizedAudio, None, None]:
+        """Speak ``text``, one chunk a sentence. Raises NotFound (speaker), InvalidRequest (speed)."""
+        engine = self._engine
+        if engine is None:
+            raise EngineError(f"The model {self.info.model_id} is not loaded.")
+        if not 0.5 <= voice.speed <= 2.0:
+            raise InvalidRequest(f"Kokoro speaks at speeds from 0.5 to 2, not at {voice.speed:g}.")
+        name, style = self._style(engine, voice)
+        language = _language(voice, name)
+        spans = sentences(text)
+        for number, span in enumerate(spans):
+            key = "lead_out" if number == len(spans) - 1 else "sentence_pause"
+            yield from self._sentence(
+                engine, text, span, style, language, voice.speed, self._pack.options.get(key, 0.1)
+            )
+
+    def unload(self) -> None:
+        """Drop the model; ONNX Runtime gives the memory back."""
+        self._engine = None
+
+    def _sentence(
+        self, engine: Any, text: str, span: Span, style: Any, language: str, speed: float, pause: float
+    ) -> Generator[SynthesizedAudio, None, None]:
+        start, end = span
+        phonemes = " ".join(_phonemes(engine, text[start:end], language).split())
+        spans = [(start + a, start + b) for a, b in words(text[start:end])]
+        pieces = _pieces(phonemes)
+        taken = 0
+        for number, piece in enumerate(pieces):
+            last = number == len(pieces) - 1
+            upto = len(spans) if last else round(len(spans) * (number + 1) / len(pieces))
+            audio, rate, timings = engine.create_timed(piece, style, speed, is_phonemes=True, sentence_pause=0.0,
+                                                       clause_pause=0.0)  # fmt: skip
+            spoken = np.clip(np.ravel(audio), -1.0, 1.0).astype(np.float32)
+            marks = _marks(text, spans[taken:upto], timings, len(spoken), rate)
+            silence = np.zeros(round((pause if last else 0.0) * rate), np.float32)
+            yield SynthesizedAudio(np.concatenate([spoken, silence]), rate, marks)
+            taken = upto
+
+    def _style(self, engine: Any, voice: Voice) -> tuple[str, Any]:
+        known = engine.get_voices()
+        asked = self._pack.speaker(voice)
+        name = str(self._pack.speaker_ids.get(asked, asked)) if asked else known[0]
+        if name not in known and asked in known:
+            name = asked  # a list of speakers in the metadata numbers them; Kokoro goes by name
+        if name not in known:
+            raise NotFound(no_such_speaker(self.info.model_id, asked, tuple(known)))
+        return name, engine.get_voice_style(name)
+
+
+def _language(voice: Voice, speaker: str) -> str:
+    """The espeak-ng language: what is asked for, else the one that the speaker was made for."""
+    asked = voice.language.lower()
+    if asked:
+        return _ESPEAK.get(asked) or _ESPEAK.get(asked.partition("-")[0], asked.partition("-")[0])
+    return _BY_PREFIX.get(speaker[:1], "en-us") if speaker[1:3] in ("f_", "m_") else "en-us"
+
+
+def _phonemes(engine: Any, sentence: str, language: str) -> str:
+    try:
+        return str(engine.tokenizer.phonemize(sentence, language))
+    except RuntimeError as error:
+        raise InvalidRequest(f"Kokoro has no pronunciation for the language {language!r} ({error}).") from error
+
+
+def _pieces(phonemes: str) -> list[str]:
+    """``phonemes`` in pieces that the model takes, cut at spaces."""
+    if not phonemes:
+        return []
+    if len(phonemes) <= _MOST_PHONEMES:
+        return [phonemes]
+    cut = phonemes.rfind(" ", 1, _MOST_PHONEMES)
+    cut = cut if cut > 0 else _MOST_PHONEMES
+    return [phonemes[:cut], *_pieces(phonemes[cut:].strip())]
+
+
+def _marks(text: str, spans: Sequence[Span], timings: Sequence[Any], samples: int, rate: int) -> tuple[WordMark, ...]:
+    groups: list[Span] = []
+    first: float | None = None
+    end = 0.0
+    for timing in timings:
+        if timing.phoneme == " ":
+            if first is not None:
+                groups.append((round(first * rate), round(end * rate)))
+            first = None
+        elif timing.phoneme not in '.,;:!?…—"“”()':
+            first, end = (timing.start if first is None else first), timing.end
+    if first is not None:
+        groups.append((round(first * rate), round(end * rate)))
+    groups = [(min(a, samples), min(b, samples)) for a, b in groups]
+    return grouped_marks(text, spans, groups) if groups else proportional_marks(text, spans, 0, samples)
