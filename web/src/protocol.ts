@@ -28,7 +28,7 @@ export type ClientMessage =
       resume_session?: string;
     }
   | { type: "text"; text: string }
-  | { type: "playout"; utterance_id: string; sample: number }
+  | { type: "playout"; utterance_id: string; sample: number; stopped: boolean }
   | { type: "set_voice"; voice: Partial<Voice> }
   | { type: "interrupt" }
   | { type: "end_turn" }
@@ -52,6 +52,7 @@ export type ServerMessage =
   | { type: "pause"; utterance_id: string }
   | { type: "resume"; utterance_id: string }
   | { type: "clear"; utterance_id: string }
+  | { type: "anchor"; utterance_id: string; sample: number; rtp_timestamp: number }
   | { type: "decision"; utterance_id: string; outcome: DecisionOutcome; reasons: string[] }
   | { type: "latency"; turn: number; stages_ms: Record<string, number> }
   | { type: "voice"; voice: Voice; note: string }

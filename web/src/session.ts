@@ -19,6 +19,8 @@ export interface Preferences {
 const RETRIES = [0.3, 0.7, 1.5, 3, 5, 8, 13];
 /** A local onset that the orchestrator does not confirm within this time was none. */
 const DUCK_FOR = 600;
+/** How often the server is told how far the listener has come. */
+const REPORT_EVERY = 100;
 /** Agent audio above this is a sound that can be heard: -50 dBFS. */
 const AUDIBLE = 0.00316;
 
@@ -33,6 +35,7 @@ export class Session {
   private attempt = 0;
   private duckTimer = 0;
   private retryTimer = 0;
+  private reportTimer = 0;
   /** Audio-clock time of the last voiced block of the microphone, and whether an answer to it is awaited. */
   private speechEnd = 0;
   private awaiting = false;
@@ -89,7 +92,7 @@ export class Session {
         type: "start",
         protocol: PROTOCOL_VERSION,
         sample_rate: SAMPLE_RATE,
-        playout_reports: connection.heard("") !== null,
+        playout_reports: connection.reports,
         echo_cancelled: true,
         ...(this.preferences.voice ? { voice: this.preferences.voice } : {}),
         ...(this.model.sessionId ? { resume_session: this.model.sessionId } : {}),
@@ -131,11 +134,12 @@ export class Session {
       case "started":
         this.attempt = 0;
         this.audio?.sound();
+        this.startReports();
         break;
       case "pause":
       case "clear":
         this.audio?.silence();
-        this.report(message.utterance_id);
+        this.report(message.utterance_id, true);
         break;
       case "resume":
       case "reply":
@@ -155,9 +159,16 @@ export class Session {
     tell(message.type, this.audio);
   }
 
-  private report(utterance: string): void {
+  private report(utterance: string, stopped: boolean): void {
     const sample = this.connection?.heard(utterance) ?? null;
-    if (sample !== null) this.connection?.send({ type: "playout", utterance_id: utterance, sample });
+    if (sample !== null) this.connection?.send({ type: "playout", utterance_id: utterance, sample, stopped });
+  }
+
+  private startReports(): void {
+    window.clearInterval(this.reportTimer);
+    this.reportTimer = window.setInterval(() => {
+      if (this.model.agent === "speaking") this.report(this.model.utterance, false);
+    }, REPORT_EVERY);
   }
 
   private heardYou(reading: Reading): void {
@@ -227,6 +238,7 @@ export class Session {
   async leave(): Promise<void> {
     this.wanted = false;
     window.clearTimeout(this.retryTimer);
+    window.clearInterval(this.reportTimer);
     this.unduck();
     await this.connection?.close();
     this.connection = null;

@@ -15,10 +15,9 @@ export interface Connection {
   open(microphone: MediaStreamTrack | null): Promise<void>;
   send(message: ClientMessage): void;
   setMicrophone(track: MediaStreamTrack | null): Promise<void>;
-  /**
-   * The page went silent, or goes on: tells how far the listener has come, in samples of the utterance,
-   * or null where this transport leaves the account to the server.
-   */
+  /** True when this transport can tell how far the listener has come. */
+  readonly reports: boolean;
+  /** One past the last sample of the utterance that left the decoder; null while nothing of it has. */
   heard(utterance: string): number | null;
   close(): Promise<void>;
 }

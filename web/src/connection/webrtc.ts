@@ -1,18 +1,26 @@
 // Direct WebRTC: one offer over HTTP, messages on a data channel, Opus both ways.
 
 import { problemOf, serverGone, ServerProblem } from "../problems";
-import { parseServerMessage, type ClientMessage } from "../protocol";
+import { parseServerMessage, SAMPLE_RATE, type ClientMessage, type ServerMessage } from "../protocol";
 import { authorised, type ClientConfig, type Connection, type ConnectionHandlers } from "./connection";
 
 const OPEN_TIMEOUT = 10_000;
 /** Candidates of this machine are there at once; a STUN server may take a little longer. */
 const GATHER_TIMEOUT = 1_000;
+/** RTP timestamps are 32 bit; half of that tells before from after. */
+const WRAP = 2 ** 32;
+/** A source older than this says nothing about now: no packet holds more than 60 ms. */
+const LONGEST_PACKET = 0.06;
+
+type Anchor = Extract<ServerMessage, { type: "anchor" }>;
 
 export class WebRtcConnection implements Connection {
   private peer: RTCPeerConnection | null = null;
   private channel: RTCDataChannel | null = null;
   private sender: RTCRtpSender | null = null;
   private resource = "";
+  private anchor: Anchor | null = null;
+  readonly reports = "getSynchronizationSources" in RTCRtpReceiver.prototype;
   private closing = false;
   private readonly config: ClientConfig;
   private readonly handlers: ConnectionHandlers;
@@ -32,6 +40,7 @@ export class WebRtcConnection implements Connection {
     this.channel = channel;
     channel.onmessage = (event: MessageEvent<string>) => {
       const message = parseServerMessage(event.data);
+      if (message?.type === "anchor") this.anchor = message;
       if (message) this.handlers.message(message);
     };
     const opened = this.opened(peer, channel);
@@ -93,8 +102,15 @@ export class WebRtcConnection implements Connection {
     await this.sender?.replaceTrack(track);
   }
 
-  heard(): number | null {
-    return null;
+  heard(utterance: string): number | null {
+    const source = this.peer?.getReceivers()[0]?.getSynchronizationSources()[0];
+    if (!source || !this.anchor || this.anchor.utterance_id !== utterance) return null;
+    // The timestamp is that of the packet whose decoding began at `source.timestamp`.
+    const age = Math.max(0, (performance.timeOrigin + performance.now() - source.timestamp) / 1000);
+    let passed = (source.rtpTimestamp - this.anchor.rtp_timestamp + WRAP) % WRAP;
+    if (passed > WRAP / 2) passed -= WRAP;
+    const sample = this.anchor.sample + passed + Math.min(age, LONGEST_PACKET) * SAMPLE_RATE;
+    return sample < 0 ? null : Math.round(sample);
   }
 
   async close(): Promise<void> {

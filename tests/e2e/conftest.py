@@ -1,0 +1,131 @@
+"""A real browser in front of a real Parley: Debian's Chromium, headless, with a WAV as its microphone."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import wave
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from parley.bench.speech import RATE, Speaker, mix, noise, say, speakers
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+STATIC = Path(__file__).parents[2] / "src" / "parley" / "server" / "static"
+START_TIMEOUT = 60.0
+POLL = 0.2
+
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)")
+needs_page = pytest.mark.skipif(not (STATIC / "index.html").exists(), reason="the page is not built (just web)")
+needs_livekit = pytest.mark.skipif(
+    shutil.which("livekit-server") is None, reason="no livekit-server on the PATH (see .ci/run)"
+)
+
+
+def clearest_speaker() -> Speaker:
+    """The speaker that the embedded recogniser understands best."""
+    return next((speaker for speaker in speakers() if speaker.engine == "flite"), speakers()[0])
+
+
+def script_wav(path: Path, lines: list[tuple[float, str]], seconds: float) -> Path:
+    """A microphone recording: each line spoken at its second, over a quiet room."""
+    track = np.zeros(int(seconds * RATE), np.int16)
+    for at, text in lines:
+        speech = say(text, clearest_speaker())
+        start = int(at * RATE)
+        track[start : start + len(speech)] = speech
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(mix(track, noise(len(track), -65.0, 7)).tobytes())
+    return path
+
+
+@dataclass
+class Running:
+    """A `parley up` of our own."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def stop(self) -> None:
+        """End it the way a person does, and wait."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(15)
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def start_parley(folder: Path, *flags: str, port: int | None = None, **environment: str) -> Running:
+    """Start `parley up` and wait until it can hold a conversation."""
+    port = port or free_port()
+    log = folder / f"parley-{port}.log"
+    command = [sys.executable, "-m", "parley", "up", "--no-browser", "--port", str(port), *flags]
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **environment})
+    running = Running(f"http://127.0.0.1:{port}", process, log)
+    deadline = START_TIMEOUT / POLL
+    while not answers(f"{running.url}/health"):
+        deadline -= 1
+        assert running.process.poll() is None, log.read_text()
+        assert deadline > 0, log.read_text()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(POLL)
+    return running
+
+
+def answers(url: str) -> bool:
+    """True when the URL gives a 200."""
+    try:
+        return httpx.get(url, timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def parley(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    running = start_parley(tmp_path_factory.mktemp("parley"))
+    yield running
+    running.stop()
+
+
+def gzipped(paths: list[Path]) -> int:
+    return sum(len(gzip.compress(path.read_bytes(), 9)) for path in paths)
+
+
+def words_in(samples: NDArray[np.float32], rate: int) -> str:
+    """What the embedded decoder hears in the page's sound: an independent ear."""
+    import pocketsphinx
+    import soxr
+
+    mono = soxr.resample(samples, rate, 16_000)
+    decoder = pocketsphinx.Decoder(loglevel="FATAL")
+    decoder.start_utt()
+    decoder.process_raw((np.clip(mono, -1, 1) * 32767).astype(np.int16).tobytes(), full_utt=True)
+    decoder.end_utt()
+    hypothesis = decoder.hyp()
+    return str(hypothesis.hypstr) if hypothesis else ""
