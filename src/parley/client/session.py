@@ -211,12 +211,12 @@ class SessionClient:
         match message:
             case PauseAudio():
                 sample = self.listener.pause(now)
-                await self.send(PlayoutReport(message.utterance_id, self._reached(message.utterance_id, sample, now)))
+                await self.send(PlayoutReport(message.utterance_id, self._reached(message.utterance_id, sample, now), stopped=True))
             case ResumeAudio():
                 self.listener.resume(now)
             case ClearAudio():
                 sample = self.listener.clear(now, self.numbers.get(message.utterance_id, 0))
-                await self.send(PlayoutReport(message.utterance_id, self._reached(message.utterance_id, sample, now)))
+                await self.send(PlayoutReport(message.utterance_id, self._reached(message.utterance_id, sample, now), stopped=True))
             case ReplyStarted():
                 self.numbers[message.utterance_id] = message.number
                 self._ids[message.number] = message.utterance_id
