@@ -133,6 +133,16 @@ class Recognizer(Protocol):
     async def aclose(self) -> None: ...
 
 
+class EndOfTurnModel(Protocol):
+    """Judges from the sound of a turn so far whether its speaker has finished.
+
+    Blocking, some ten milliseconds of arithmetic: never called on the event loop.
+    """
+
+    def probability(self, samples: NDArray[np.int16]) -> float:
+        """How likely (0 to 1) the turn is over; ``samples`` are its audio at 16 kHz, the newest last."""
+
+
 # --- words -----------------------------------------------------------------------------
 
 
