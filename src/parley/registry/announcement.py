@@ -1,0 +1,217 @@
+"""What a worker says about itself, and the seam through which it is heard."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from parley.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncedModel:
+    """One model of a worker's catalog, resident or not."""
+
+    model_id: str
+    family: str = ""
+    languages: tuple[str, ...] = ()
+    """BCP 47; empty when the worker does not say."""
+    speakers: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    supports_lora: bool = False
+    needs_gpu: bool = False
+    memory_bytes: int = 0
+    is_default: bool = False
+    """It speaks when a session names no model."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerMetrics:
+    """How a worker does right now."""
+
+    queue_depth: int = 0
+    """Utterances waiting for an engine slot."""
+    first_audio_p50_ms: float = 0.0
+    """Median time from text to first frame over the last minutes; 0 when unknown."""
+    real_time_factor: float = 0.0
+    """Median of synthesis time over audio time; 0 when unknown."""
+    sessions: int = 0
+    max_sessions: int = 0
+    """0 when the worker sets no bound."""
+    memory_used_bytes: int = 0
+    memory_budget_bytes: int = 0
+    """0 when the worker sets no bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """One worker as the fleet sees it."""
+
+    name: str
+    """Unique in the fleet; a restarted worker keeps it."""
+    address: str
+    """``host:port`` of its gRPC server, reachable from the orchestrators."""
+    instance: str = ""
+    """Differs each time the worker's process starts."""
+    version: str = ""
+    device: str = "cpu"
+    """"cpu", or the GPU's name."""
+    languages: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    """Of the catalog and of the worker itself: "edge", "gpu" ..."""
+    capabilities: tuple[str, ...] = ("streaming", "pause", "word_marks")
+    sample_rate: int = 48_000
+    """Hz of the frames that leave it."""
+    frame_ms: int = 20
+    models: tuple[AnnouncedModel, ...] = ()
+    resident_models: tuple[str, ...] = ()
+    metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
+    draining: bool = False
+    """It finishes what it speaks and takes nothing new."""
+
+    def model(self, model_id: str) -> AnnouncedModel | None:
+        """The catalog's entry, or None."""
+        return next((model for model in self.models if model.model_id == model_id), None)
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(dataclasses.asdict(self), separators=(",", ":"), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Announcement:
+        """Read :meth:`to_json`; fields that a newer worker added are passed over. ValueError when malformed."""
+        try:
+            data = json.loads(text)
+            data["models"] = tuple(_build(AnnouncedModel, model) for model in data.get("models", ()))
+            data["metrics"] = _build(WorkerMetrics, data.get("metrics", {}))
+            announcement: Announcement = _build(cls, data)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"not an announcement: {error}") from error
+        return announcement
+
+
+def _build(kind: Any, data: dict[str, Any]) -> Any:
+    known = {f.name for f in dataclasses.fields(kind)}
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items() if key in known}
+    return kind(**values)
+
+
+def from_capabilities(
+    capabilities: Any, models: Iterable[Any], *, address: str, instance: str = "", tags: Iterable[str] = ()
+) -> Announcement:
+    """An announcement from the answers to GetCapabilities and ListModels (or anything with their fields)."""
+    catalog = tuple(
+        AnnouncedModel(
+            model_id=model.model_id,
+            family=model.family,
+            languages=tuple(model.languages),
+            speakers=tuple(model.speakers),
+            tags=tuple(model.tags),
+            supports_lora=model.supports_lora,
+            needs_gpu=model.needs_gpu,
+            memory_bytes=model.memory_bytes,
+            is_default=model.is_default,
+        )
+        for model in models
+    )
+    return Announcement(
+        name=capabilities.worker_name or address,
+        address=address,
+        instance=instance,
+        version=capabilities.version,
+        device=capabilities.device or "cpu",
+        languages=tuple(capabilities.languages),
+        tags=tuple(dict.fromkeys((*capabilities.tags, *tags))),
+        models=catalog,
+        resident_models=tuple(capabilities.resident_models),
+        metrics=WorkerMetrics(
+            queue_depth=capabilities.queue_depth,
+            first_audio_p50_ms=round(capabilities.first_audio_p50_ms, 3),
+            real_time_factor=round(capabilities.real_time_factor, 5),
+            sessions=capabilities.sessions,
+            max_sessions=capabilities.max_sessions,
+            memory_used_bytes=capabilities.memory_used_bytes,
+            memory_budget_bytes=capabilities.memory_budget_bytes,
+        ),
+        draining=capabilities.draining,
+    )
+
+
+# --- where it is to be found -----------------------------------------------------------
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """``host:port`` or ``[v6]:port`` taken apart; ConfigError says what is wrong."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65_536:
+        raise ConfigError(f"The address {address!r} is not host:port; give one such as 10.0.0.5:7100.")
+    return host.strip("[]"), int(port)
+
+
+def address_complaint(address: str) -> str:
+    """Why other hosts cannot reach ``address``, as a sentence; empty when they may."""
+    host, port = split_address(address)
+    if host == "localhost" or host.endswith(".localhost"):
+        kind = "names this machine only"
+    else:
+        try:
+            ip = ipaddress.ip_address(host)
+        except ValueError:
+            return ""
+        if ip.is_unspecified:
+            kind = "is where a server listens, not where it is found"
+        elif ip.is_loopback:
+            kind = "is the loopback of this machine only"
+        else:
+            return ""
+    return (
+        f"The worker advertises {host}:{port}, which {kind}: orchestrators on other hosts will not reach it. "
+        f"Advertise this machine's own name or address, for example --advertise 10.0.0.5:{port}."
+    )
+
+
+# --- the seam --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryHealth:
+    """Whether what the registry says is fresh."""
+
+    connected: bool = True
+    detail: str = ""
+    """What is wrong, as a sentence; empty when all is well."""
+    stale_for: float = 0.0
+    """Seconds since the list was last known to be right; 0 while connected."""
+
+
+class Registry(Protocol):
+    """Who speaks, and where. Announcements expire with their lease unless they are renewed.
+
+    A registry that is out of reach never raises from :meth:`list` or :meth:`watch`: they go on with
+    what was known, and :attr:`health` says so. :meth:`announce` and :meth:`withdraw` raise
+    UnavailableError, since their caller can try again.
+    """
+
+    @property
+    def health(self) -> RegistryHealth: ...
+
+    async def announce(self, announcement: Announcement, *, lease: float) -> None:
+        """Say, or say again with new figures, that a worker is there for ``lease`` more seconds."""
+
+    async def withdraw(self, name: str) -> None:
+        """Take a worker off the list at once; one that is not on it is no error."""
+
+    async def list(self) -> tuple[Announcement, ...]:
+        """The workers with a valid lease, by name."""
+
+    def watch(self) -> AsyncGenerator[tuple[Announcement, ...], None]:
+        """The list now, and again whenever it changed; changes that nobody waited for fall together."""
+
+    async def aclose(self) -> None:
+        """End every watch. Safe to call twice."""

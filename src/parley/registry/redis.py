@@ -1,0 +1,235 @@
+"""The registry of many processes and hosts: keys with a time to live in a Redis server.
+
+``<prefix>:worker:<name>`` holds one announcement as JSON and dies with its lease; ``<prefix>:workers``
+is the index of names; ``<prefix>:news`` is the channel that carries changes worth knowing at once
+(a worker came, left, drains, loaded a model). Plain figures wait for the next regular reading.
+
+When the server is out of reach the last known list stays, and after it came back whoever was known
+keeps one lease's time to announce itself again: a Redis that restarts empty empties no fleet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import random
+from typing import TYPE_CHECKING, cast
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from parley import clock
+from parley.errors import ConfigError, UnavailableError
+from parley.registry.announcement import Announcement, RegistryHealth, WorkerMetrics
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable
+
+    from redis.asyncio.client import PubSub
+
+    from parley.registry.settings import RegistrySettings
+
+log = logging.getLogger(__name__)
+
+LOST = (RedisError, OSError, asyncio.TimeoutError)
+"""How a Redis that is not there shows itself."""
+
+
+def connect(url: str) -> Redis:
+    """A client that fails fast and leaves trying again to its caller. ConfigError for a bad URL."""
+    try:
+        client = Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=2.0,
+            socket_connect_timeout=1.0,
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError as error:
+        raise ConfigError(f"The registry URL is not one that Redis understands: {error}") from error
+    return client
+
+
+class RedisRegistry:
+    """Announcements in Redis. Belongs to one event loop; :meth:`aclose` ends its reader task."""
+
+    def __init__(self, settings: RegistrySettings) -> None:
+        self._settings = settings
+        self._redis = connect(settings.url)
+        self._key = f"{settings.prefix}:worker:"
+        self._index = f"{settings.prefix}:workers"
+        self._channel = f"{settings.prefix}:news"
+        self._said: dict[str, Announcement] = {}
+        self._known: dict[str, Announcement] = {}
+        self._soonest_expiry = 0.0
+        self._grace_until = 0.0
+        self._connected = False
+        self._trouble = "The registry has not answered yet."
+        self._last_good = 0.0
+        self._reader: asyncio.Task[None] | None = None
+        self._first = asyncio.Event()
+        self._version = 0
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    @property
+    def health(self) -> RegistryHealth:
+        if self._connected or self._reader is None:
+            return RegistryHealth()
+        return RegistryHealth(False, self._trouble, max(0.0, clock.now() - self._last_good))
+
+    async def announce(self, announcement: Announcement, *, lease: float) -> None:
+        name = announcement.name
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.set(self._key + name, announcement.to_json(), px=max(1, round(lease * 1000)))
+        pipe.sadd(self._index, name)
+        if _newsworthy(self._said.get(name), announcement):
+            pipe.publish(self._channel, f"+{name}")
+        await self._must(pipe.execute())
+        self._said[name] = announcement
+
+    async def withdraw(self, name: str) -> None:
+        self._said.pop(name, None)
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.delete(self._key + name)
+        pipe.srem(self._index, name)
+        pipe.publish(self._channel, f"-{name}")
+        await self._must(pipe.execute())
+
+    async def list(self) -> tuple[Announcement, ...]:
+        self._start()
+        await self._first.wait()
+        return self._snapshot()
+
+    async def watch(self) -> AsyncGenerator[tuple[Announcement, ...], None]:
+        self._start()
+        await self._first.wait()
+        seen = -1
+        while not self._closed:
+            if seen != self._version:
+                seen = self._version
+                yield self._snapshot()
+            else:
+                await self._changed.wait()
+
+    async def aclose(self) -> None:
+        self._closed = True
+        while self._reader is not None and not self._reader.done():
+            self._reader.cancel()  # the client may take a cancellation for a time-out: say it until it is heard
+            await asyncio.wait([self._reader], timeout=0.1)
+        self._first.set()
+        self._notify()
+        with contextlib.suppress(*LOST):
+            await self._redis.aclose()
+
+    async def _must(self, answer: Awaitable[object]) -> None:
+        try:
+            await answer
+        except LOST as error:
+            self._said.clear()  # a server that restarted knows nothing: say everything again
+            raise UnavailableError(f"The registry cannot be reached: {error}") from error
+
+    # --- reading ---------------------------------------------------------------------
+
+    def _start(self) -> None:
+        if self._reader is None and not self._closed:
+            self._last_good = clock.now()
+            self._reader = asyncio.get_running_loop().create_task(self._read_forever(), name="registry reader")
+
+    async def _read_forever(self) -> None:
+        backoff = 0.05
+        while not self._closed:
+            try:
+                async with self._redis.pubsub() as news:
+                    await news.subscribe(self._channel)
+                    while not self._closed:
+                        await self._refresh()
+                        backoff = 0.05
+                        await self._wait_for_news(news)
+            except LOST as error:
+                self._lost(error)
+            await asyncio.sleep(backoff * random.uniform(0.75, 1.25))
+            backoff = min(self._settings.max_backoff, backoff * 2)
+
+    async def _refresh(self) -> None:
+        names = sorted(await cast("Awaitable[set[str]]", self._redis.smembers(self._index)))
+        pipe = self._redis.pipeline(transaction=False)
+        for name in names:
+            pipe.get(self._key + name)
+            pipe.pttl(self._key + name)
+        answers = await pipe.execute() if names else []
+        now = clock.now()
+        found: dict[str, Announcement] = {}
+        gone: list[str] = []
+        self._soonest_expiry = now + self._settings.refresh
+        for name, text, ttl_ms in zip(names, answers[::2], answers[1::2], strict=True):
+            if text is None:
+                gone.append(name)
+                continue
+            self._soonest_expiry = min(self._soonest_expiry, now + max(ttl_ms, 0) / 1000 + 0.002)
+            try:
+                found[name] = Announcement.from_json(text)
+            except ValueError:
+                log.warning(
+                    "An announcement in the registry cannot be read; it is passed over.", extra={"worker": name}
+                )
+        if gone:
+            await self._redis.srem(self._index, *gone)
+        self._found(found, now)
+
+    def _found(self, found: dict[str, Announcement], now: float) -> None:
+        if not self._connected:
+            if self._known:
+                log.info("The registry is back; known workers have one lease to announce themselves again.")
+                self._grace_until = now + self._settings.lease
+            self._connected = True
+        self._last_good = now
+        if now < self._grace_until:
+            found = {**self._known, **found}
+        if found != self._known:
+            self._known = found
+            self._notify()
+        self._first.set()
+
+    def _lost(self, error: BaseException) -> None:
+        self._trouble = f"The registry cannot be reached ({error}); the workers known before are used."
+        if self._connected:
+            log.warning("The registry cannot be reached; going on with the %d known workers.", len(self._known))
+        self._connected = False
+        self._first.set()
+
+    async def _wait_for_news(self, news: PubSub) -> None:
+        """Return when the list has to be read again."""
+        while (left := self._soonest_expiry - clock.now()) > 0:
+            message = await news.get_message(ignore_subscribe_messages=True, timeout=left)
+            if message is not None:
+                text = str(message["data"])
+                if text.startswith("-"):
+                    self._forget(text[1:])
+                return
+
+    def _forget(self, name: str) -> None:
+        """A farewell counts even while the absent are given time."""
+        if name in self._known:
+            self._known = {key: value for key, value in self._known.items() if key != name}
+            self._notify()
+
+    def _snapshot(self) -> tuple[Announcement, ...]:
+        return tuple(self._known[name] for name in sorted(self._known))
+
+    def _notify(self) -> None:
+        self._version += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+def _newsworthy(before: Announcement | None, after: Announcement) -> bool:
+    """Whether more changed than figures."""
+    if before is None:
+        return True
+    nothing = WorkerMetrics()
+    return dataclasses.replace(before, metrics=nothing) != dataclasses.replace(after, metrics=nothing)

@@ -1,0 +1,152 @@
+"""Session histories that outlive their connection, so that a client that comes back goes on where it was.
+
+A session id is the key to its history: whoever names it in ``StartSession.resume_session`` gets it. The
+orchestrator makes ids that cannot be guessed, and a snapshot lives only for a short while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from parley.interfaces import ChatMessage, Voice
+from parley.registry.redis import LOST, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from parley.registry.settings import RegistrySettings
+
+log = logging.getLogger(__name__)
+
+MAX_BYTES = 1_000_000
+"""A longer history is cut from its start until it fits."""
+MAX_SESSIONS = 10_000
+"""The memory store forgets the oldest beyond this."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSnapshot:
+    """What a session has to know to go on elsewhere."""
+
+    session_id: str
+    history: tuple[ChatMessage, ...] = ()
+    """With every reply cut to what was heard."""
+    voice: Voice = Voice()
+    language: str = ""
+    turn: int = 0
+    """Turns so far."""
+
+    def to_json(self) -> str:
+        """JSON of at most about MAX_BYTES; the oldest messages go first."""
+        history = self.history
+        while True:
+            text = json.dumps(dataclasses.asdict(dataclasses.replace(self, history=history)), separators=(",", ":"))
+            if len(text) <= MAX_BYTES or not history:
+                return text
+            history = history[len(history) // 2 + 1 :]
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> SessionSnapshot:
+        """Read :meth:`to_json`. ValueError when malformed."""
+        try:
+            data: dict[str, Any] = json.loads(text)
+            history = tuple(ChatMessage(**message) for message in data.pop("history", ()))
+            voice = Voice(**data.pop("voice", {}))
+            return cls(history=history, voice=voice, **data)
+        except (AttributeError, TypeError) as error:
+            raise ValueError(f"not a session snapshot: {error}") from error
+
+
+class SnapshotStore(Protocol):
+    """Keeps snapshots for a while. A store that is out of reach never disturbs a session."""
+
+    async def save(self, snapshot: SessionSnapshot) -> bool:
+        """Keep it for the store's time to live from now on; False when the store is out of reach."""
+
+    async def load(self, session_id: str) -> SessionSnapshot | None:
+        """The latest, or None when it is unknown, expired or out of reach."""
+
+    async def delete(self, session_id: str) -> None:
+        """Forget it now; nothing happens when it is not there."""
+
+    async def aclose(self) -> None: ...
+
+
+class MemorySnapshots:
+    """Snapshots in this process's memory."""
+
+    def __init__(self, ttl: float = 30.0) -> None:
+        self._ttl = ttl
+        self._kept: dict[str, tuple[float, SessionSnapshot]] = {}
+
+    async def save(self, snapshot: SessionSnapshot) -> bool:
+        now = asyncio.get_running_loop().time()
+        self._kept.pop(snapshot.session_id, None)
+        self._kept[snapshot.session_id] = (now + self._ttl, snapshot)
+        while self._kept:  # insertion order is order of expiry
+            oldest = next(iter(self._kept))
+            if self._kept[oldest][0] > now and len(self._kept) <= MAX_SESSIONS:
+                break
+            del self._kept[oldest]
+        return True
+
+    async def load(self, session_id: str) -> SessionSnapshot | None:
+        expires, snapshot = self._kept.get(session_id, (0.0, None))
+        return snapshot if expires > asyncio.get_running_loop().time() else None
+
+    async def delete(self, session_id: str) -> None:
+        self._kept.pop(session_id, None)
+
+    async def aclose(self) -> None:
+        self._kept.clear()
+
+
+class RedisSnapshots:
+    """Snapshots in Redis, under ``<prefix>:session:<id>``."""
+
+    def __init__(self, settings: RegistrySettings) -> None:
+        self._redis = connect(settings.url)
+        self._key = f"{settings.prefix}:session:"
+        self._ttl_ms = round(settings.snapshot_ttl * 1000)
+
+    async def save(self, snapshot: SessionSnapshot) -> bool:
+        try:
+            await self._redis.set(self._key + snapshot.session_id, snapshot.to_json(), px=self._ttl_ms)
+        except LOST as error:
+            log.warning("A session's history could not be kept: %s", error, extra={"session_id": snapshot.session_id})
+            return False
+        return True
+
+    async def load(self, session_id: str) -> SessionSnapshot | None:
+        try:
+            text = await cast("Awaitable[str | None]", self._redis.get(self._key + session_id))
+            return SessionSnapshot.from_json(text) if text is not None else None
+        except LOST as error:
+            log.warning("A session's history could not be read: %s", error, extra={"session_id": session_id})
+        except ValueError:
+            log.warning("A session's history cannot be understood.", extra={"session_id": session_id})
+        return None
+
+    async def delete(self, session_id: str) -> None:
+        try:
+            await self._redis.delete(self._key + session_id)
+        except LOST as error:
+            log.warning("A session's history could not be deleted: %s", error, extra={"session_id": session_id})
+
+    async def aclose(self) -> None:
+        try:
+            await self._redis.aclose()
+        except LOST:
+            log.debug("The snapshot store was gone before it was closed.")
+
+
+def open_snapshots(settings: RegistrySettings) -> SnapshotStore | None:
+    """The store that the settings ask for; None when snapshots are off."""
+    if not settings.snapshots:
+        return None
+    return RedisSnapshots(settings) if settings.url else MemorySnapshots(settings.snapshot_ttl)

@@ -1,0 +1,106 @@
+"""Both snapshot stores keep a session's history for a while and never disturb a session."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from parley.interfaces import ChatMessage, Voice
+from parley.registry.settings import RegistrySettings
+from parley.registry.snapshots import (
+    MAX_BYTES,
+    MemorySnapshots,
+    RedisSnapshots,
+    SessionSnapshot,
+    SnapshotStore,
+    open_snapshots,
+)
+from parley.testing.redis_server import RedisServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+SNAPSHOT = SessionSnapshot(
+    "s-1",
+    (ChatMessage("system", "Be brief."), ChatMessage("user", "Grüß Gott"), ChatMessage("assistant", "Hello")),
+    Voice(model="tone", speaker="low", speed=1.25),
+    "de",
+    3,
+)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SnapshotStore]:
+    if request.param == "memory":
+        yield MemorySnapshots(ttl=1.0)
+        return
+    if not RedisServer.available():
+        pytest.skip("redis-server is not installed")
+    async with RedisServer(tmp_path) as server:
+        snapshots = RedisSnapshots(RegistrySettings(url=server.url, snapshot_ttl=1.0))
+        yield snapshots
+        await snapshots.aclose()
+
+
+async def test_a_saved_session_is_loaded_as_it_was(store: SnapshotStore) -> None:
+    assert await store.save(SNAPSHOT)
+    assert await store.load("s-1") == SNAPSHOT
+
+
+async def test_an_unknown_session_is_none(store: SnapshotStore) -> None:
+    assert await store.load("nobody") is None
+
+
+async def test_a_deleted_session_is_none(store: SnapshotStore) -> None:
+    await store.save(SNAPSHOT)
+    await store.delete("s-1")
+    assert await store.load("s-1") is None
+
+
+async def test_a_snapshot_expires(store: SnapshotStore) -> None:
+    await store.save(SNAPSHOT)
+    async with asyncio.timeout(5):
+        while await store.load("s-1") is not None:
+            await asyncio.sleep(0.05)
+
+
+async def test_the_memory_store_drops_what_expired_without_being_asked_for_it() -> None:
+    store = MemorySnapshots(ttl=0.0)
+    await store.save(SNAPSHOT)
+    assert not store._kept
+
+
+async def test_a_store_that_is_gone_saves_nothing_and_raises_nothing() -> None:
+    store = RedisSnapshots(RegistrySettings(url="redis://127.0.0.1:1/0"))
+    assert not await store.save(SNAPSHOT)
+    assert await store.load("s-1") is None
+    await store.delete("s-1")
+    await store.aclose()
+
+
+def test_a_long_history_loses_its_oldest_messages() -> None:
+    long = SessionSnapshot("s", tuple(ChatMessage("user", f"{i} " + "x" * 50_000) for i in range(40)))
+    text = long.to_json()
+    assert len(text) <= MAX_BYTES
+    assert SessionSnapshot.from_json(text).history[-1] == long.history[-1]
+
+
+def test_a_malformed_snapshot_is_a_value_error() -> None:
+    with pytest.raises(ValueError):
+        SessionSnapshot.from_json("[]")
+
+
+def test_the_settings_choose_the_store() -> None:
+    assert open_snapshots(RegistrySettings(snapshots=False)) is None
+    assert isinstance(open_snapshots(RegistrySettings()), MemorySnapshots)
+    assert isinstance(open_snapshots(RegistrySettings(url="redis://127.0.0.1:1/0")), RedisSnapshots)

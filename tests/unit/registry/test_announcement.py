@@ -1,0 +1,102 @@
+"""Announcements survive the wire, and addresses that nobody else can reach are complained about."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from parley.errors import ConfigError
+from parley.registry import Announcement, address_complaint, from_capabilities
+from parley.registry.announcement import split_address
+from parley.testing.registries import worker
+
+
+def test_an_announcement_comes_back_from_json_unchanged() -> None:
+    assert Announcement.from_json(worker().to_json()) == worker()
+
+
+def test_fields_of_a_newer_worker_are_passed_over() -> None:
+    data = json.loads(worker().to_json())
+    data["colour"] = "green"
+    data["models"][0]["mood"] = "calm"
+    data["metrics"]["heat"] = 3
+    assert Announcement.from_json(json.dumps(data)) == worker()
+
+
+def test_fields_that_an_older_worker_leaves_out_have_their_defaults() -> None:
+    assert Announcement.from_json('{"name":"old","address":"h:1"}') == Announcement("old", "h:1")
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "nonsense", '{"name":"x"}', '{"name":"x","address":"h:1","models":[1]}'])
+def test_anything_else_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError):
+        Announcement.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("address", "complains"),
+    [
+        ("0.0.0.0:7100", True),
+        ("[::]:7100", True),
+        ("localhost:7100", True),
+        ("127.0.0.1:7100", True),
+        ("[::1]:7100", True),
+        ("10.0.0.5:7100", False),
+        ("gpu-1.example.org:7100", False),
+        ("[fd00::5]:7100", False),
+    ],
+)
+def test_an_address_of_this_machine_only_is_complained_about(address: str, complains: bool) -> None:
+    assert bool(address_complaint(address)) is complains
+
+
+@pytest.mark.parametrize("address", ["", "host", "host:", ":7100", "host:x", "host:0", "host:70000"])
+def test_what_is_no_address_is_a_configuration_error(address: str) -> None:
+    with pytest.raises(ConfigError):
+        address_complaint(address)
+
+
+def test_a_v6_address_loses_its_brackets() -> None:
+    assert split_address("[fd00::5]:7100") == ("fd00::5", 7100)
+
+
+def test_a_model_is_found_by_its_id() -> None:
+    assert worker().model("tone") == worker().models[0]
+    assert worker().model("other") is None
+
+
+def test_capabilities_become_an_announcement() -> None:
+    model = SimpleNamespace(
+        model_id="tone",
+        family="tone",
+        languages=["en"],
+        speakers=["low"],
+        tags=["cpu_ok"],
+        supports_lora=False,
+        needs_gpu=False,
+        memory_bytes=5,
+        is_default=True,
+    )
+    capabilities = SimpleNamespace(
+        worker_name="w1",
+        version="1",
+        device="",
+        languages=["en"],
+        tags=["cpu_ok"],
+        resident_models=["tone"],
+        queue_depth=2,
+        first_audio_p50_ms=3.5,
+        real_time_factor=0.1,
+        sessions=1,
+        max_sessions=4,
+        memory_used_bytes=5,
+        memory_budget_bytes=10,
+        draining=True,
+    )
+    announcement = from_capabilities(capabilities, [model], address="h:1", instance="9", tags=["edge", "cpu_ok"])
+    assert (announcement.name, announcement.device, announcement.tags) == ("w1", "cpu", ("cpu_ok", "edge"))
+    assert announcement.models[0].is_default
+    assert announcement.metrics.queue_depth == 2
+    assert announcement.draining

@@ -1,0 +1,105 @@
+"""The announcer keeps a worker on the list, through failures, until it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from parley.errors import UnavailableError
+from parley.registry import Announcement
+from parley.registry.announcer import Announcer
+from parley.registry.memory import MemoryRegistry
+from parley.registry.settings import RegistrySettings
+from parley.testing.registries import until, worker
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Flaky(MemoryRegistry):
+    """Refuses the first announcements."""
+
+    def __init__(self, refusals: int) -> None:
+        super().__init__()
+        self.refusals = refusals
+
+    async def announce(self, announcement: Announcement, *, lease: float) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise UnavailableError("The registry is away.")
+        await super().announce(announcement, lease=lease)
+
+
+def announcer(registry: MemoryRegistry, announcement: Announcement, **settings: object) -> Announcer:
+    async def describe() -> Announcement:
+        return announcement
+
+    return Announcer(registry, describe, RegistrySettings(**settings))  # type: ignore[arg-type]
+
+
+async def test_a_worker_stays_listed_longer_than_its_lease() -> None:
+    registry = MemoryRegistry()
+    running = asyncio.ensure_future(announcer(registry, worker(), lease=0.2, heartbeat=0.05).run())
+    await until(registry, bool)
+    await asyncio.sleep(0.5)
+    assert await registry.list()
+    running.cancel()
+
+
+async def test_a_worker_is_taken_off_the_list_when_its_announcer_ends() -> None:
+    registry = MemoryRegistry()
+    running = asyncio.ensure_future(announcer(registry, worker()).run())
+    await until(registry, bool)
+    running.cancel()
+    await asyncio.wait([running])
+    assert await registry.list() == ()
+
+
+async def test_a_registry_that_refuses_is_tried_again() -> None:
+    registry = Flaky(3)
+    running = asyncio.ensure_future(announcer(registry, worker(), max_backoff=0.05).run())
+    assert await until(registry, bool)
+    running.cancel()
+
+
+async def test_a_change_does_not_wait_for_the_heartbeat() -> None:
+    registry = MemoryRegistry()
+    current = [worker()]
+
+    async def describe() -> Announcement:
+        return current[0]
+
+    talker = Announcer(registry, describe, RegistrySettings(heartbeat=60))
+    running = asyncio.ensure_future(talker.run())
+    await until(registry, bool)
+    current[0] = worker(resident=("tone", "piper"))
+    talker.announce_now()
+    await until(registry, lambda found: "piper" in found[0].resident_models)
+    running.cancel()
+
+
+async def test_an_unreachable_address_in_a_shared_registry_is_warned_about(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    registry = MemoryRegistry()
+    local = Announcement("alpha", "0.0.0.0:7100")
+    with caplog.at_level(logging.WARNING):
+        running = asyncio.ensure_future(announcer(registry, local, url="redis://10.0.0.1/0").run())
+        await until(registry, bool)
+    running.cancel()
+    assert "will not reach it" in caplog.text
+
+
+async def test_the_same_address_in_one_process_tree_is_fine(caplog: pytest.LogCaptureFixture) -> None:
+    registry = MemoryRegistry()
+    with caplog.at_level(logging.WARNING):
+        running = asyncio.ensure_future(announcer(registry, Announcement("alpha", "127.0.0.1:7100")).run())
+        await until(registry, bool)
+    running.cancel()
+    assert not caplog.text
