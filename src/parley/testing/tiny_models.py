@@ -108,7 +108,7 @@ def kokoro_pack(
         "flat": np.array([-1]),
     }
     _save(model, weights, folder / "model.onnx", ballast_mb=ballast_mb)
-    styles = {name: random.standard_normal((510, 1, 256)).astype(np.float32) for name in speakers}
+    styles: dict[str, Any] = {name: random.standard_normal((510, 1, 256)).astype(np.float32) for name in speakers}
     with (folder / "voices.bin").open("wb") as file:
         np.savez(file, **styles)
     _metadata(folder, sample_rate=24_000, memory_mb=5 + ballast_mb)
@@ -182,6 +182,71 @@ def melo_pack(
     (folder / "lexicon.txt").write_text(entries, "utf-8")
     _metadata(folder, sample_rate=44_100, memory_mb=5)
     return folder
+
+
+def pocket_pack(root: Path, model_id: str = "pocket-tiny") -> Path:
+    """A Pocket TTS model with a reference recording, at 24 kHz; needs pocket-tts and torch. Returns its folder."""
+    import pocket_tts
+    import torch
+    import yaml
+    from pocket_tts.utils.config import CONFIGS_DIR
+    from safetensors.torch import save_file
+
+    folder = _folder(root, "pocket", model_id)
+    config = yaml.safe_load((CONFIGS_DIR / "english_2026-04.yaml").read_text("utf-8"))
+    bins = _unigram_tokenizer(folder / "tokenizer.json")
+    _shrink_pocket(config, bins, str(folder / "tokenizer.json"))
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config), "utf-8")
+    torch.manual_seed(0)
+    model = pocket_tts.TTSModel.load_model(config=path)
+    state = {}
+    for name, tensor in model.state_dict().items():
+        usable = torch.nan_to_num(tensor.float(), nan=0.0, posinf=0.0, neginf=0.0).to(tensor.dtype)
+        state[name] = usable.contiguous().clone()
+    save_file(state, folder / "model.safetensors")
+    (folder / "ref").mkdir(exist_ok=True)
+    _save_wav(folder / "ref" / "seed.wav", 24_000)
+    _metadata(folder, sample_rate=24_000, memory_mb=5, reference={"audio": "ref/seed.wav"})
+    return folder
+
+
+def _shrink_pocket(config: dict[str, Any], bins: int, tokenizer: str) -> None:
+    for key in ("weights_path", "weights_path_without_voice_cloning"):
+        config.pop(key, None)
+    flow, mimi = config["flow_lm"], config["mimi"]
+    flow["flow"].update(depth=2, dim=32)
+    flow["transformer"].update(d_model=64, num_heads=2, num_layers=2)
+    flow["lookup_table"].update(dim=64, n_bins=bins, tokenizer_path=tokenizer)
+    mimi["outer_dim"] = 32
+    mimi["seanet"].update(dimension=32, n_filters=4)
+    mimi["transformer"].update(d_model=32, num_heads=2, dim_feedforward=64, input_dimension=32, output_dimensions=[32])
+    mimi["quantizer"].update(output_dimension=32)
+
+
+def _unigram_tokenizer(path: Path) -> int:
+    """A tokenizer of single characters; returns the number of its entries."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    pieces = ["<unk>", "▁", *"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,;:!?'-"]
+    tokenizer = Tokenizer(models.Unigram([(piece, -3.0) for piece in pieces], unk_id=0))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.save(str(path))
+    return len(pieces)
+
+
+def _save_wav(path: Path, rate: int, seconds: float = 2.0) -> None:
+    """A buzz with a changing pitch: enough for an encoder that never learnt anything."""
+    import wave
+
+    time = np.arange(round(seconds * rate)) / rate
+    buzz = 0.3 * np.sin(2 * np.pi * (140 + 20 * np.sin(3 * time)) * time)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((buzz * 32_767).astype("<i2").tobytes())
 
 
 def _folder(root: Path, family: str, model_id: str) -> Path:

@@ -8,7 +8,7 @@ a lock of its own and infers outside it: one loaded model speaks for several ses
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -32,6 +32,17 @@ _ESPEAK = {"en": "en-us", "en-us": "en-us", "en-gb": "en-gb", "fr": "fr-fr", "pt
 _BY_PREFIX = {"a": "en-us", "b": "en-gb", "e": "es", "f": "fr-fr", "h": "hi", "i": "it", "p": "pt-br", "z": "cmn"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Manner:
+    """How one sentence is spoken."""
+
+    style: Any
+    language: str
+    speed: float
+    pause: float
+    """Seconds of silence after it."""
+
+
 class KokoroAdapter:
     """One Kokoro model with all its speakers."""
 
@@ -44,7 +55,7 @@ class KokoroAdapter:
         "sentence_pause": PackOption("Silence between two sentences, in seconds.", 0.25, ge=0, le=2),
         "lead_out": PackOption("Silence after the last sentence of a text, in seconds.", 0.08, ge=0, le=2),
     }
-    concurrency: ClassVar[int] = 2
+    concurrency: ClassVar[int] = 16
 
     def __init__(self, pack: VoicePack) -> None:
         self.info: ModelInfo = pack.info
@@ -87,33 +98,37 @@ class KokoroAdapter:
         name, style = self._style(engine, voice)
         language = _language(voice, name)
         spans = sentences(text)
+        position = 0
         for number, span in enumerate(spans):
-            key = "lead_out" if number == len(spans) - 1 else "sentence_pause"
-            yield from self._sentence(
-                engine, text, span, style, language, voice.speed, self._pack.options.get(key, 0.1)
-            )
+            pause = self._pack.options.get("lead_out" if number == len(spans) - 1 else "sentence_pause", 0.1)
+            manner = _Manner(style, language, voice.speed, pause)
+            for audio in self._sentence(engine, text, span, manner, position):
+                position += len(audio.samples)
+                yield audio
 
     def unload(self) -> None:
         """Drop the model; ONNX Runtime gives the memory back."""
         self._engine = None
 
     def _sentence(
-        self, engine: Any, text: str, span: Span, style: Any, language: str, speed: float, pause: float
+        self, engine: Any, text: str, span: Span, manner: _Manner, position: int
     ) -> Generator[SynthesizedAudio, None, None]:
         start, end = span
-        phonemes = " ".join(_phonemes(engine, text[start:end], language).split())
+        phonemes = " ".join(_phonemes(engine, text[start:end], manner.language).split())
         spans = [(start + a, start + b) for a, b in words(text[start:end])]
         pieces = _pieces(phonemes)
         taken = 0
         for number, piece in enumerate(pieces):
             last = number == len(pieces) - 1
             upto = len(spans) if last else round(len(spans) * (number + 1) / len(pieces))
-            audio, rate, timings = engine.create_timed(piece, style, speed, is_phonemes=True, sentence_pause=0.0,
-                                                       clause_pause=0.0)  # fmt: skip
+            audio, rate, timings = engine.create_timed(
+                piece, manner.style, manner.speed, is_phonemes=True, sentence_pause=0.0, clause_pause=0.0
+            )
             spoken = np.clip(np.ravel(audio), -1.0, 1.0).astype(np.float32)
-            marks = _marks(text, spans[taken:upto], timings, len(spoken), rate)
-            silence = np.zeros(round((pause if last else 0.0) * rate), np.float32)
-            yield SynthesizedAudio(np.concatenate([spoken, silence]), rate, marks)
+            marks = _marks(text, spans[taken:upto], timings, position, len(spoken), rate)
+            whole = np.concatenate([spoken, np.zeros(round(manner.pause * rate) if last else 0, np.float32)])
+            position += len(whole)
+            yield SynthesizedAudio(whole, rate, marks)
             taken = upto
 
     def _style(self, engine: Any, voice: Voice) -> tuple[str, Any]:
@@ -153,7 +168,9 @@ def _pieces(phonemes: str) -> list[str]:
     return [phonemes[:cut], *_pieces(phonemes[cut:].strip())]
 
 
-def _marks(text: str, spans: Sequence[Span], timings: Sequence[Any], samples: int, rate: int) -> tuple[WordMark, ...]:
+def _marks(
+    text: str, spans: Sequence[Span], timings: Sequence[Any], position: int, samples: int, rate: int
+) -> tuple[WordMark, ...]:
     groups: list[Span] = []
     first: float | None = None
     end = 0.0
@@ -167,4 +184,6 @@ def _marks(text: str, spans: Sequence[Span], timings: Sequence[Any], samples: in
     if first is not None:
         groups.append((round(first * rate), round(end * rate)))
     groups = [(min(a, samples), min(b, samples)) for a, b in groups]
-    return grouped_marks(text, spans, groups) if groups else proportional_marks(text, spans, 0, samples)
+    if groups:
+        return grouped_marks(text, spans, groups, position)
+    return proportional_marks(text, spans, position, samples)

@@ -44,7 +44,7 @@ class PiperAdapter:
             "Exact word marks: the model is given an output with phoneme lengths when it has none.", True
         ),
     }
-    concurrency: ClassVar[int] = 2
+    concurrency: ClassVar[int] = 16
 
     def __init__(self, pack: VoicePack) -> None:
         self.info: ModelInfo = pack.info
@@ -85,14 +85,19 @@ class PiperAdapter:
         if engine is None:
             raise EngineError(f"The voice {self.info.model_id} is not loaded.")
         settings = self._settings_for(voice)
-        for start, end in sentences(text):
-            yield from self._sentence(engine, settings, text, (start, end))
+        position = 0
+        for span in sentences(text):
+            for audio in self._sentence(engine, settings, text, span, position):
+                position += len(audio.samples)
+                yield audio
 
     def unload(self) -> None:
         """Drop the voice; ONNX Runtime gives the memory back."""
         self._voice = None
 
-    def _sentence(self, engine: Any, settings: Any, text: str, span: Span) -> Generator[SynthesizedAudio, None, None]:
+    def _sentence(
+        self, engine: Any, settings: Any, text: str, span: Span, position: int
+    ) -> Generator[SynthesizedAudio, None, None]:
         start, end = span
         parts = [part for part in engine.phonemize(text[start:end]) if part]
         spans = [(start + a, start + b) for a, b in words(text[start:end])]
@@ -101,18 +106,9 @@ class PiperAdapter:
             ids = engine.phonemes_to_ids(part)
             audio, lengths = engine.phoneme_ids_to_audio(ids, settings, include_alignments=True)
             samples = np.clip(np.atleast_1d(audio), -1.0, 1.0).astype(np.float32)
-            yield SynthesizedAudio(
-                samples, engine.config.sample_rate, self._marks(engine, part, lengths, len(samples), text, mine)
-            )
-
-    def _marks(
-        self, engine: Any, part: Sequence[str], lengths: Any, samples: int, text: str, mine: Sequence[Span]
-    ) -> tuple[WordMark, ...]:
-        if lengths is not None:
-            groups = _group_samples(part, lengths, engine.config.phoneme_id_map, samples)
-            if groups:
-                return grouped_marks(text, mine, groups)
-        return proportional_marks(text, mine, 0, samples)
+            marks = _marks(text, mine, part, lengths, engine.config.phoneme_id_map, position, len(samples))
+            position += len(samples)
+            yield SynthesizedAudio(samples, engine.config.sample_rate, marks)
 
     def _settings_for(self, voice: Voice) -> Any:
         config, options = self._voice.config, self._pack.options
@@ -176,6 +172,22 @@ def _with_alignments(model: Any) -> bytes | None:
     except (ValueError, DecodeError):
         return None  # onnxruntime says what is wrong with the file, if anything is
     return bytes(graph.SerializeToString())
+
+
+def _marks(
+    text: str,
+    spans: Sequence[Span],
+    phonemes: Sequence[str],
+    lengths: Any,
+    id_map: Mapping[str, Sequence[int]],
+    position: int,
+    samples: int,
+) -> tuple[WordMark, ...]:
+    """Marks of one part that begins at ``position``: exact where the model tells its phonemes' lengths."""
+    groups = [] if lengths is None else _group_samples(phonemes, lengths, id_map, samples)
+    if groups:
+        return grouped_marks(text, spans, groups, position)
+    return proportional_marks(text, spans, position, samples)
 
 
 def _groups(phonemes: Sequence[str]) -> int:

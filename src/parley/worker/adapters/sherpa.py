@@ -54,14 +54,14 @@ class SherpaAdapter:
         "type": PackOption("Architecture of the model.", "vits", choices=tuple(_NEEDS)),
         "threads": PackOption("Threads of one inference.", 2, ge=1, le=64),
         "phonemes": PackOption(
-            "Who turns text into symbols: the model's lexicon, or espeak-ng; auto takes the lexicon where there is one.",
+            "Who turns text into symbols: the model's lexicon or espeak-ng; auto takes a lexicon where there is one.",
             "auto",
             choices=("auto", "lexicon", "espeak"),
         ),
         "espeak_voice": PackOption("espeak-ng voice for the phonemes; empty takes the pack's first language.", ""),
         "sentence_pause": PackOption("Silence between two sentences, in seconds.", 0.2, ge=0, le=2),
     }
-    concurrency: ClassVar[int] = 1
+    concurrency: ClassVar[int] = 16
     isolated: ClassVar[bool] = True
 
     def __init__(self, pack: VoicePack) -> None:
@@ -104,14 +104,16 @@ class SherpaAdapter:
         speaker = self._speaker_id(voice)
         spans = sentences(text)
         pause = round(self._pack.options.get("sentence_pause", 0.2) * engine.sample_rate)
+        position = 0
         for number, (start, end) in enumerate(spans):
             samples = self._speak(engine, text[start:end], speaker, voice)
             if samples is None:
                 continue
             inside = [(start + a, start + b) for a, b in words(text[start:end])]
-            marks = proportional_marks(text, inside, 0, len(samples))
-            silence = np.zeros(pause if number < len(spans) - 1 else 0, np.float32)
-            yield SynthesizedAudio(np.concatenate([samples, silence]), engine.sample_rate, marks)
+            marks = proportional_marks(text, inside, position, len(samples))
+            whole = np.concatenate([samples, np.zeros(pause if number < len(spans) - 1 else 0, np.float32)])
+            position += len(whole)
+            yield SynthesizedAudio(whole, engine.sample_rate, marks)
 
     def unload(self) -> None:
         """Drop the model; its process gives the rest of the memory back."""
@@ -173,8 +175,9 @@ def _check_model(path: Path, kind: str, model_id: str) -> None:
     missing = [key for key in _METADATA[kind] if key not in metadata]
     if missing:
         raise ConfigError(
-            f"{path} is an ONNX model but not one for sherpa-onnx's type {kind}: its metadata lacks {', '.join(missing)}. "
-            "Take the model that the sherpa-onnx project publishes, or say another 'options.type'."
+            f"{path} is an ONNX model but not one for sherpa-onnx's type {kind}: "
+            f"its metadata lacks {', '.join(missing)}. Take the model that the sherpa-onnx project publishes, "
+            "or say another 'options.type'."
         )
 
 
