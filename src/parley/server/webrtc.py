@@ -1,0 +1,235 @@
+"""WebRTC signalling over HTTP, shaped like WHIP (docs/reference/webrtc.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from parley.errors import (
+    CapacityError,
+    InvalidRequest,
+    NotFound,
+    ParleyError,
+    PreconditionFailed,
+    RequestError,
+    Unauthorized,
+)
+from parley.transports import rtc_sdp
+from parley.transports.rtc_seam import check_pinned
+from parley.transports.webrtc import WebRtcTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from parley.interfaces import Transport
+    from parley.messages import StartSession
+    from parley.transports.rtc_settings import WebRtcSettings
+
+PATH = "/v1/webrtc"
+SDP = "application/sdp"
+FRAGMENT = "application/trickle-ice-sdpfrag"
+
+_WATCH_INTERVAL = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class SessionHost(Protocol):
+    """Who may talk, and with whom: what signalling needs from the server."""
+
+    def check_origin(self, origin: str, host: str) -> None:
+        """Raise Unauthorized when a page from ``origin`` (empty: not a browser) may not use ``host``."""
+
+    def check_key(self, key: str) -> None:
+        """Raise Unauthorized when the key is missing or wrong."""
+
+    async def run_session(self, transport: Transport, start: StartSession) -> None:
+        """Hold one conversation until it ends. CapacityError or UnavailableError before it has begun."""
+
+
+class WebRtcEndpoint:
+    """The routes, and the sessions that came in by them. Close it before the loop ends."""
+
+    def __init__(self, host: SessionHost, settings: WebRtcSettings) -> None:
+        check_pinned()
+        self._host = host
+        self._settings = settings
+        self._sessions: dict[str, WebRtcTransport] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self.routes = [
+            Route(PATH, self._guarded(self._config), methods=["GET"]),
+            Route(PATH, self._guarded(self._offer), methods=["POST"]),
+            Route(PATH + "/{id}", self._guarded(self._change), methods=["PATCH"]),
+            Route(PATH + "/{id}", self._guarded(self._end), methods=["DELETE"]),
+        ]
+
+    async def aclose(self) -> None:
+        """Hang up on everybody."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for transport in list(self._sessions.values()):
+            transport.leave()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- routes ------------------------------------------------------------------------
+
+    def _guarded(self, handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        """Check who asks, and turn errors into answers."""
+
+        async def guarded(request: Request) -> Response:
+            try:
+                self._host.check_origin(request.headers.get("origin", ""), request.headers.get("host", ""))
+                self._host.check_key(_api_key(request))
+                return await handler(request)
+            except ParleyError as error:
+                return error_response(error)
+
+        return guarded
+
+    async def _config(self, request: Request) -> Response:
+        settings = self._settings
+        servers: list[dict[str, str]] = []
+        for url in settings.ice_servers:
+            server = {"urls": url}
+            if url.startswith("turn"):
+                server |= {"username": settings.turn_username, "credential": settings.turn_password}
+            servers.append(server)
+        policy = "relay" if settings.relay_only else "all"
+        return JSONResponse(
+            {"iceServers": servers, "iceTransportPolicy": policy, "bundlePolicy": "max-bundle"},
+            headers={"Cache-Control": "no-store"},
+        )
+
+    async def _offer(self, request: Request) -> Response:
+        offer = await _body(request, SDP)
+        transport = WebRtcTransport(self._settings)
+        try:
+            answer = await transport.answer(offer)
+        except BaseException:
+            await transport.aclose()
+            raise
+        name = secrets.token_urlsafe(18)
+        self._sessions[name] = transport
+        task = asyncio.create_task(self._hold(name, transport), name=f"webrtc-{name[:6]}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self._watch()
+        headers = {"Location": f"{PATH}/{name}", "ETag": _etag(answer), "Cache-Control": "no-store"}
+        return Response(answer, 201, headers, media_type=SDP)
+
+    async def _change(self, request: Request) -> Response:
+        transport = self._find(request)
+        kind = _content_type(request)
+        body = await _body(request, SDP, FRAGMENT)
+        fresh = rtc_sdp.username_of(body)
+        if kind == FRAGMENT and (not fresh or transport.knows(fresh)):
+            self._check_match(request, transport)
+            await transport.add_candidates(body)
+            return Response(status_code=204)
+        answer = await transport.restart(body)
+        text = answer if kind == SDP else rtc_sdp.fragment_of(answer)
+        return Response(text, 200, {"ETag": _etag(answer), "Cache-Control": "no-store"}, media_type=kind)
+
+    def _check_match(self, request: Request, transport: WebRtcTransport) -> None:
+        wanted = request.headers.get("if-match", "*")
+        if wanted not in ("*", _etag(transport.local_sdp)):
+            raise PreconditionFailed("These candidates belong to an ICE session that a restart has replaced.")
+
+    async def _end(self, request: Request) -> Response:
+        self._find(request).leave()
+        return Response(status_code=200)
+
+    def _find(self, request: Request) -> WebRtcTransport:
+        transport = self._sessions.get(request.path_params["id"])
+        if transport is None:
+            raise NotFound("There is no such session, or it is over; POST a new offer.")
+        return transport
+
+    # --- sessions ----------------------------------------------------------------------
+
+    async def _hold(self, name: str, transport: WebRtcTransport) -> None:
+        """One session from its first packet to its last."""
+        try:
+            start = await transport.started()
+            await self._host.run_session(transport, start)
+        except ParleyError as error:
+            await transport.end_with(error)
+        except Exception:
+            log.exception("session failed", transport="webrtc")
+            await transport.end_with(ParleyError("The session failed; the server's log says why."))
+        finally:
+            self._sessions.pop(name, None)
+            await transport.aclose()
+
+    def _watch(self) -> None:
+        """Once a second, give up those who have not been heard for too long."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_WATCH_INTERVAL, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        for transport in list(self._sessions.values()):
+            if transport.connected and transport.silent_for() > self._settings.reconnect_grace:
+                transport.leave()
+        if self._sessions:
+            self._watch()
+
+
+def error_response(error: ParleyError) -> Response:
+    """An error as JSON with the status that fits."""
+    status = 500
+    headers: dict[str, str] = {}
+    if isinstance(error, Unauthorized):
+        status = 401
+    elif isinstance(error, NotFound):
+        status = 404
+    elif isinstance(error, PreconditionFailed):
+        status = 412
+    elif isinstance(error, RequestError):
+        status = 400
+    elif error.retryable:
+        status = 503
+        if isinstance(error, CapacityError):
+            headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    return JSONResponse({"code": error.code, "message": error.message}, status, headers)
+
+
+def _api_key(request: Request) -> str:
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _etag(sdp: str) -> str:
+    return f'"{rtc_sdp.username_of(sdp)}"'
+
+
+async def _body(request: Request, *kinds: str) -> str:
+    if _content_type(request) not in kinds:
+        raise InvalidRequest(f"The Content-Type must be {' or '.join(kinds)}.")
+    size = 0
+    parts: list[bytes] = []
+    async with contextlib.aclosing(request.stream()) as stream:
+        async for part in stream:
+            size += len(part)
+            if size > rtc_sdp.MAX_OFFER_BYTES:
+                raise InvalidRequest(f"The body may have at most {rtc_sdp.MAX_OFFER_BYTES} bytes.")
+            parts.append(part)
+    try:
+        return b"".join(parts).decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest("The body must be UTF-8 text.") from None

@@ -1,0 +1,90 @@
+"""What arrived and has not been read yet: microphone frames and messages, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from parley.audio.frame import AudioFrame
+from parley.errors import CapacityError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from parley.messages import ClientMessage
+
+
+class Inbox:
+    """Filled by callbacks, read by one task. Bounded: old audio gives way, too many messages are refused.
+
+    ``max_audio``: seconds of microphone that may wait; beyond them the oldest is dropped.
+    ``max_messages``: messages that may wait; beyond them :meth:`put_message` raises CapacityError.
+    """
+
+    def __init__(self, *, max_audio: float = 5.0, max_messages: int = 256) -> None:
+        self._items: deque[AudioFrame | ClientMessage] = deque()
+        self._max_audio = max_audio
+        self._max_messages = max_messages
+        self._audio = 0.0
+        self._messages = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self.closed = False
+        self.dropped = 0
+        """Microphone frames that nobody read in time."""
+
+    def put_audio(self, frame: AudioFrame) -> None:
+        """Add a frame; does nothing once closed."""
+        if self.closed:
+            return
+        self._items.append(frame)
+        self._audio += frame.duration
+        while self._audio > self._max_audio:
+            self._drop_oldest_audio()
+        self._wake()
+
+    def put_message(self, message: ClientMessage) -> None:
+        """Add a message; does nothing once closed."""
+        if self.closed:
+            return
+        if self._messages >= self._max_messages:
+            raise CapacityError(f"More than {self._max_messages} messages are waiting; send them more slowly.")
+        self._items.append(message)
+        self._messages += 1
+        self._wake()
+
+    def close(self) -> None:
+        """Let the reader finish what is here, then end its iteration."""
+        self.closed = True
+        self._wake()
+
+    def _drop_oldest_audio(self) -> None:
+        for index, item in enumerate(self._items):
+            if isinstance(item, AudioFrame):
+                del self._items[index]
+                self._audio -= item.duration
+                self.dropped += 1
+                return
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def __aiter__(self) -> AsyncIterator[AudioFrame | ClientMessage]:
+        return self
+
+    async def __anext__(self) -> AudioFrame | ClientMessage:
+        while not self._items:
+            if self.closed:
+                raise StopAsyncIteration
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        item = self._items.popleft()
+        if isinstance(item, AudioFrame):
+            self._audio -= item.duration
+        else:
+            self._messages -= 1
+        return item

@@ -1,0 +1,400 @@
+"""A session over direct WebRTC: Opus both ways and a data channel (docs/reference/webrtc.md).
+
+The agent's audio is one RTP stream that never stops. Frames wait here until their 20 ms are due,
+so a pause takes effect with the next packet; what had left already and was not heard is sent
+again on resume, from the sample that the client reports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+from parley import clock
+from parley.audio.frame import SAMPLE_RATE, AudioFrame
+from parley.errors import InvalidRequest, ParleyError, TimedOut, UnavailableError
+from parley.interfaces import PlayoutPosition
+from parley.messages import (
+    AudioAnchor,
+    ClearAudio,
+    ErrorMessage,
+    PauseAudio,
+    Ping,
+    PlayoutReport,
+    Pong,
+    ReplyStarted,
+    ReplyWords,
+    ResumeAudio,
+    StartSession,
+)
+from parley.transports import rtc_sdp
+from parley.transports.codec import decode_client, encode
+from parley.transports.ice import IceConnection, check_ports
+from parley.transports.inbox import Inbox
+from parley.transports.opus import LOOK_AHEAD_SAMPLES, OpusDecoder, OpusEncoder
+from parley.transports.rtc_seam import IceAgent, last_rtp_timestamp, take_packets
+from parley.transports.rtc_track import VoiceTrack
+from parley.transports.rtp_order import ReceiveOrder
+from parley.transports.rtp_playout import Anchor, PlayoutQueue
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from parley.messages import ClientMessage, ServerMessage
+    from parley.transports.rtc_settings import WebRtcSettings
+
+CHANNEL = "parley"
+"""Label of the data channel, opened by the client."""
+
+_ANSWER_TIMEOUT = 0.2
+_CLOSE_TIMEOUT = 2.0
+_MAX_UNSENT = 1 << 20
+_MAX_MESSAGE_BYTES = 65_536
+_FIRST_DELAY = 3_000  # samples from leaving to being heard, until reports tell
+_MAX_MISTAKES = 20
+
+
+class WebRtcTransport:
+    """``interfaces.Transport`` for one browser. Call :meth:`answer`, then :meth:`started`, then iterate.
+
+    Sending to a client that has left does nothing.
+    """
+
+    input_rate = SAMPLE_RATE
+
+    def __init__(self, settings: WebRtcSettings) -> None:
+        check_ports(settings)
+        self._settings = settings
+        self._inbox = Inbox()
+        self._queue = PlayoutQueue()
+        self._room = asyncio.Event()
+        self._pc: Any = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self.track = VoiceTrack(OpusEncoder(bitrate=settings.bitrate, complexity=settings.complexity), self._next_frame)
+        transceiver = self._pc.addTransceiver(self.track, "sendrecv")
+        self._sender: Any = transceiver.sender
+        self._agent = IceAgent(transceiver.receiver.transport.transport, settings)
+        self._microphone = _Microphone(self._inbox, settings.reorder_packets)
+        take_packets(transceiver.receiver, self._on_packet)
+        self._pc.on("datachannel", self._on_channel)
+        self._pc.on("connectionstatechange", self._on_state)
+        # messages
+        self._channel: Any = None
+        self._unsent: deque[str] = deque()
+        self._start: asyncio.Future[StartSession] = asyncio.get_running_loop().create_future()
+        self._mistakes = 0
+        # playout
+        self._reports = False
+        self._delay = _FIRST_DELAY
+        self._utterance_id = ""
+        self._cleared = ""
+        self._stopped: asyncio.Future[int] | None = None
+        # life
+        self._closing: asyncio.Task[None] | None = None
+        self._restarts: set[asyncio.Task[None]] = set()
+        self._heard_from = clock.now()
+        self.local_sdp = ""
+        """The answer as it stands, with the ICE credentials in use."""
+        self.connected = False
+        """True once the connection has been up."""
+        self._remote_username = ""
+
+    # --- signalling --------------------------------------------------------------------
+
+    async def answer(self, offer: str) -> str:
+        """SDP offer in, SDP answer with all candidates out. InvalidRequest when it cannot be used."""
+        rtc_sdp.check_offer(offer)
+        try:
+            await self._pc.setRemoteDescription(
+                RTCSessionDescription(sdp=rtc_sdp.without_hidden_candidates(offer), type="offer")
+            )
+            await self._pc.setLocalDescription(await self._pc.createAnswer())
+        except Exception as error:  # aiortc raises whatever its parser stumbles over
+            raise InvalidRequest(f"The SDP offer cannot be used: {error}.") from error
+        self._remote_username = rtc_sdp.username_of(offer)
+        self.local_sdp = rtc_sdp.with_frame_length(self._pc.localDescription.sdp, self._settings.microphone_frame_ms)
+        return self.local_sdp
+
+    async def restart(self, offer: str) -> str:
+        """ICE restart: new credentials and candidates in (offer or fragment), the same kind out.
+
+        The old path goes on until the new one is up. InvalidRequest when the credentials are missing.
+        """
+        username, password, candidates = rtc_sdp.ice_part(offer)
+        connection = IceConnection(self._settings)
+        await connection.gather_candidates()
+        connection.remote_username, connection.remote_password = username, password
+        for candidate in candidates:
+            await connection.add_remote_candidate(candidate)
+        self._remote_username = username
+        task = asyncio.create_task(self._exchange(connection))
+        self._restarts.add(task)
+        task.add_done_callback(self._restarts.discard)
+        self.local_sdp = rtc_sdp.with_ice(
+            self.local_sdp, connection.local_username, connection.local_password, connection.local_candidates
+        )
+        return self.local_sdp
+
+    async def _exchange(self, connection: IceConnection) -> None:
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(self._settings.connect_timeout):
+                await self._agent.exchange(connection)
+
+    def knows(self, username: str) -> bool:
+        """Whether these ICE credentials of the client are the ones in use (else it wants a restart)."""
+        return username == self._remote_username
+
+    async def add_candidates(self, fragment: str) -> None:
+        """Trickled candidates of the client, as an SDP fragment."""
+        for candidate in rtc_sdp.candidates_of(fragment):
+            await self._agent.connection.add_remote_candidate(candidate)
+
+    async def started(self) -> StartSession:
+        """Wait until the client is connected and has sent its start message. TimedOut, UnavailableError."""
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout):
+                return await asyncio.shield(self._start)
+        except TimeoutError:
+            raise TimedOut(
+                f"The browser did not connect and start within {self._settings.connect_timeout:g} seconds; "
+                "a firewall between it and the server's UDP ports may be the cause."
+            ) from None
+
+    # --- in ----------------------------------------------------------------------------
+
+    def __aiter__(self) -> AsyncIterator[AudioFrame | ClientMessage]:
+        return self._inbox
+
+    def _on_packet(self, source: int, sequence: int, timestamp: int, payload: bytes) -> None:
+        self._heard_from = clock.now()
+        if self._start.done():
+            self._microphone.take(source, sequence, timestamp, payload)
+
+    def _on_channel(self, channel: Any) -> None:
+        if channel.label != CHANNEL or self._channel is not None:
+            channel.close()
+            return
+        self._channel = channel
+        channel.on("message", self._on_message)
+        channel.on("close", self._leave)
+        while self._unsent:
+            channel.send(self._unsent.popleft())
+
+    def _on_message(self, data: str | bytes) -> None:
+        self._heard_from = clock.now()
+        try:
+            if isinstance(data, bytes):
+                raise InvalidRequest("The data channel carries text messages only; audio goes by RTP.")
+            if len(data) > _MAX_MESSAGE_BYTES:
+                raise InvalidRequest(f"A message may have at most {_MAX_MESSAGE_BYTES} bytes.")
+            self._take_message(decode_client(data))
+            self._mistakes = 0
+        except ParleyError as error:
+            self._mistakes += 1
+            fatal = self._mistakes > _MAX_MISTAKES or not self._start.done()
+            self._post(ErrorMessage(error.code, error.message, fatal=fatal))
+            if fatal:
+                self._leave()
+
+    def _take_message(self, message: ClientMessage) -> None:
+        if isinstance(message, Ping):
+            self._post(Pong(message.id))
+            return
+        if not self._start.done():
+            if not isinstance(message, StartSession):
+                raise InvalidRequest(f'The first message must be of type "start", not "{message.type}".')
+            self._reports = message.playout_reports
+            self._start.set_result(message)
+            return
+        if isinstance(message, StartSession):
+            raise InvalidRequest("The session has already started; open a new connection for another one.")
+        if isinstance(message, PlayoutReport):
+            message = self._bounded(message)
+            if message.utterance_id == self._queue.utterance_id:
+                self._take_report(message)
+        self._inbox.put_message(message)
+
+    def _bounded(self, report: PlayoutReport) -> PlayoutReport:
+        """Nobody hears what has not left yet, though a clock that runs through a hole may say so."""
+        sent = self._queue.sent if report.utterance_id == self._queue.utterance_id else 0
+        if report.utterance_id != self._utterance_id:
+            return report
+        return dataclasses.replace(report, sample=max(0, min(report.sample, sent)))
+
+    def _take_report(self, report: PlayoutReport) -> None:
+        if report.stopped:
+            if self._stopped is not None and not self._stopped.done():
+                self._stopped.set_result(report.sample)
+        elif not self._queue.paused:
+            lag = max(0, self._queue.sent - report.sample)
+            self._delay += (lag - self._delay) // 4
+
+    # --- out ---------------------------------------------------------------------------
+
+    async def send_audio(self, frame: AudioFrame) -> None:
+        if frame.utterance_id == self._cleared and self._cleared:
+            return
+        self._utterance_id = frame.utterance_id
+        if frame.marks:
+            self._post(ReplyWords(frame.utterance_id, frame.marks))
+        while self._queue.full and not self._inbox.closed:
+            self._room.clear()
+            await self._room.wait()
+            if frame.utterance_id == self._cleared:
+                return
+        if not self._inbox.closed:
+            self._queue.push(frame)
+
+    def _next_frame(self, position: int) -> bytes | None:
+        """Called by the track when a packet is due."""
+        timestamp = last_rtp_timestamp(self._sender)
+        if timestamp is None:
+            return None
+        pcm, anchor = self._queue.take(position)
+        if pcm is not None:
+            self._room.set()
+            if anchor is not None:
+                self._tell_anchor(anchor, timestamp)
+        return pcm
+
+    def _tell_anchor(self, anchor: Anchor, last_timestamp: int) -> None:
+        ahead = anchor.position - self.track.sent_position + LOOK_AHEAD_SAMPLES
+        timestamp = (last_timestamp + ahead) & 0xFFFFFFFF
+        self._post(AudioAnchor(anchor.utterance_id, anchor.sample, timestamp))
+
+    async def pause_audio(self) -> PlayoutPosition:
+        if not self._utterance_id:
+            return PlayoutPosition("", 0)
+        self._queue.pause()
+        self._stopped = asyncio.get_running_loop().create_future()
+        self._post(PauseAudio(self._utterance_id))
+        return self._position()
+
+    async def resume_audio(self) -> None:
+        if not self._utterance_id or not self._queue.paused:
+            return
+        heard = await self._stopped_at()
+        if self._queue.paused:  # not cleared while we waited
+            self._queue.resume(heard)
+            self._post(ResumeAudio(self._utterance_id))
+
+    async def _stopped_at(self) -> int | None:
+        """The sample where the client fell silent; None when it plays whatever arrives."""
+        begun = self._queue.utterance_id == self._utterance_id
+        if not begun or not self._reports or self._stopped is None:
+            return None
+        try:
+            async with asyncio.timeout(_ANSWER_TIMEOUT):
+                return await asyncio.shield(self._stopped)
+        except TimeoutError:
+            return self._position().sample
+
+    async def clear_audio(self) -> PlayoutPosition:
+        if not self._utterance_id:
+            return PlayoutPosition("", 0)
+        position = self._position()
+        self._cleared = self._utterance_id
+        self._queue.clear()
+        self._room.set()
+        self._post(ClearAudio(self._utterance_id))
+        return position
+
+    def _position(self) -> PlayoutPosition:
+        """What is known now: the client's answer, or what left less the usual delay."""
+        if self._queue.utterance_id != self._utterance_id:
+            return PlayoutPosition(self._utterance_id, 0)
+        if self._stopped is not None and self._stopped.done() and self._queue.paused:
+            return PlayoutPosition(self._utterance_id, self._stopped.result(), exact=True)
+        return PlayoutPosition(self._utterance_id, max(0, self._queue.sent - self._delay))
+
+    async def send_message(self, message: ServerMessage) -> None:
+        if isinstance(message, ReplyStarted):
+            self._utterance_id = message.utterance_id
+        self._post(message)
+
+    def _post(self, message: ServerMessage) -> None:
+        if self._inbox.closed:
+            return
+        text = encode(message)
+        if self._channel is None:
+            self._unsent.append(text)
+        elif self._channel.readyState == "open":
+            self._channel.send(text)
+            if self._channel.bufferedAmount > _MAX_UNSENT:
+                self._leave()
+
+    # --- life --------------------------------------------------------------------------
+
+    def silent_for(self) -> float:
+        """Seconds since anything came from the client."""
+        return clock.now() - max(self._heard_from, self._agent.heard_from)
+
+    def _on_state(self) -> None:
+        if self._pc.connectionState == "connected":
+            self.connected = True
+        if self._pc.connectionState == "closed" or (self._pc.connectionState == "failed" and not self._start.done()):
+            self._leave()
+
+    def _leave(self) -> None:
+        self._inbox.close()
+        self._room.set()
+        self._queue.clear()
+        if not self._start.done():
+            self._start.set_exception(UnavailableError("The browser left before the session began."))
+            self._start.exception()  # nobody may be waiting for it
+
+    def leave(self) -> None:
+        """The client said goodbye by HTTP, or has been silent for too long: end the iteration."""
+        self._leave()
+
+    async def end_with(self, error: ParleyError) -> None:
+        """Say what went wrong, then hang up."""
+        self._post(ErrorMessage(error.code, error.message, fatal=True))
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        self._leave()
+        for task in self._restarts:
+            task.cancel()
+        await self._drain_channel()
+        self._agent.close()
+        self.track.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await self._pc.close()
+
+    async def _drain_channel(self) -> None:
+        """Give the last messages a moment to leave."""
+        deadline = clock.now() + 0.2
+        while self._channel is not None and self._channel.readyState == "open" and self._channel.bufferedAmount:
+            if clock.now() > deadline:
+                return
+            await asyncio.sleep(0.01)
+
+
+class _Microphone:
+    """RTP payloads to microphone frames in the inbox."""
+
+    def __init__(self, inbox: Inbox, hold: int) -> None:
+        self._inbox = inbox
+        self._order = ReceiveOrder(hold=hold)
+        self._decoder = OpusDecoder()
+        self._sequence = 0
+
+    def take(self, source: int, sequence: int, timestamp: int, payload: bytes) -> None:
+        for piece in self._order.add(source, sequence, timestamp, payload):
+            if piece.payload is None:
+                pcm = bytes(2 * piece.samples)
+            else:
+                pcm = self._decoder.decode(piece.payload, piece.samples)
+            self._inbox.put_audio(AudioFrame(pcm, SAMPLE_RATE, "", self._sequence, piece.position))
+            self._sequence += 1
