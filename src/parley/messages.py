@@ -137,6 +137,8 @@ class SessionStarted:
     voice: Voice = Voice()
     resumed: bool = False
     """True when an earlier session's history goes on."""
+    recorded: bool = False
+    """True when the operator keeps this session on disk."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,264 @@
+"""Wraps the seams of one session and writes down what passes through them.
+
+The engine does not know that it is recorded: it is given a transport, a recogniser, a language model
+and a synthesizer that behave as the ones inside them. A thread does the writing, so that a slow disk
+never delays a frame; when the disk cannot keep up, the recording ends and says so, the session goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import threading
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import IO, Any
+
+from parley import __version__, clock
+from parley.audio import AudioFrame
+from parley.errors import ParleyError
+from parley.interfaces import (
+    ChangeVoice,
+    ChatMessage,
+    LanguageModel,
+    PlayoutPosition,
+    Recognizer,
+    Synthesis,
+    Synthesizer,
+    Transcript,
+    Transport,
+    Voice,
+)
+from parley.messages import ClientMessage, ServerMessage, SessionStarted
+from parley.recording.format import EVENTS, FORMAT, MICROPHONE, VOICE, Entry
+from parley.transports.codec import encode
+
+BACKLOG = 2_000
+"""Entries that may wait for the disk: about ten seconds of a lively session."""
+
+
+class SessionRecorder:
+    """Writes one session. Use as a context manager around the engine's run."""
+
+    def __init__(self, folder: Path, *, session_id: str, input_rate: int, details: Mapping[str, Any]) -> None:
+        self._folder = folder / session_id
+        self._header = {
+            "format": FORMAT,
+            "parley": __version__,
+            "session_id": session_id,
+            "input_rate": input_rate,
+            **details,
+        }
+        self._origin: float | None = None
+        self._queue: queue.Queue[tuple[Entry, bytes] | None] = queue.Queue(BACKLOG)
+        self._writer: threading.Thread | None = None
+        self._calls = {"asr": 0, "llm": 0}
+        self.complete = True
+        """False once the disk could not keep up and the rest of the session was not written."""
+
+    def __enter__(self) -> SessionRecorder:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._writer = threading.Thread(target=self._write, name="recorder", daemon=True)
+        self._writer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer:
+            self._queue.put(None)
+            self._writer.join()
+
+    def note(self, kind: str, data: Mapping[str, Any], pcm: bytes = b"") -> None:
+        """Write down that something happened now. Never blocks."""
+        if not self.complete:
+            return
+        now = clock.now()
+        self._origin = now if self._origin is None else self._origin
+        entry = Entry(round((now - self._origin) * 1e6), kind, data)
+        try:
+            self._queue.put_nowait((entry, pcm))
+        except queue.Full:
+            self.complete = False
+
+    def call(self, kind: str) -> int:
+        """Number the calls of the recogniser and of the language model: 0, 1, 2 ..."""
+        self._calls[kind] += 1
+        return self._calls[kind] - 1
+
+    def _write(self) -> None:
+        with contextlib.ExitStack() as files:
+            events: IO[str] = files.enter_context((self._folder / EVENTS).open("w", encoding="utf-8"))
+            sounds = {
+                "mic": files.enter_context((self._folder / MICROPHONE).open("wb")),
+                "frame": files.enter_context((self._folder / VOICE).open("wb")),
+            }
+            events.write(json.dumps(self._header, ensure_ascii=False) + "\n")
+            while (item := self._queue.get()) is not None:
+                entry, pcm = item
+                events.write(entry.line() + "\n")
+                if pcm:
+                    sounds[entry.kind].write(pcm)
+            if not self.complete:
+                events.write(Entry(0, "incomplete").line() + "\n")
+
+    # --- the seams -----------------------------------------------------------------------
+
+    def transport(self, inner: Transport) -> Transport:
+        """The transport, recorded."""
+        return _RecordedTransport(inner, self)
+
+    def recognizer(self, inner: Recognizer) -> Recognizer:
+        """The recogniser, recorded."""
+        return _RecordedRecognizer(inner, self)
+
+    def language_model(self, inner: LanguageModel) -> LanguageModel:
+        """The language model, recorded."""
+        return _RecordedLanguageModel(inner, self)
+
+    def synthesizer(self, inner: Synthesizer) -> Synthesizer:
+        """The synthesizer, recorded."""
+        return _RecordedSynthesizer(inner, self)
+
+
+class _RecordedTransport:
+    def __init__(self, inner: Transport, recorder: SessionRecorder) -> None:
+        self._inner, self._recorder = inner, recorder
+        self.input_rate = inner.input_rate
+
+    async def __aiter__(self) -> AsyncIterator[AudioFrame | ClientMessage]:
+        async for item in self._inner:
+            if isinstance(item, AudioFrame):
+                self._recorder.note("mic", {"bytes": len(item.pcm), "rate": item.sample_rate}, item.pcm)
+            else:
+                self._recorder.note("message", {"wire": encode(item)})
+            yield item
+        self._recorder.note("left", {})
+
+    async def send_audio(self, frame: AudioFrame) -> None:
+        await self._inner.send_audio(frame)
+
+    async def pause_audio(self) -> PlayoutPosition:
+        return self._position("pause", await self._inner.pause_audio())
+
+    async def resume_audio(self) -> None:
+        self._recorder.note("call", {"name": "resume"})
+        await self._inner.resume_audio()
+
+    async def clear_audio(self) -> PlayoutPosition:
+        return self._position("clear", await self._inner.clear_audio())
+
+    def _position(self, call: str, position: PlayoutPosition) -> PlayoutPosition:
+        self._recorder.note("position", {"call": call, **asdict(position)})
+        return position
+
+    async def send_message(self, message: ServerMessage) -> None:
+        if isinstance(message, SessionStarted):
+            message = replace(message, recorded=True)
+        self._recorder.note("sent", {"wire": encode(message)})
+        await self._inner.send_message(message)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _RecordedRecognizer:
+    def __init__(self, inner: Recognizer, recorder: SessionRecorder) -> None:
+        self._inner, self._recorder = inner, recorder
+
+    async def transcribe(
+        self, audio: AsyncIterable[AudioFrame], *, language: str = "", hot_words: Sequence[str] = ()
+    ) -> AsyncGenerator[Transcript, None]:
+        call = self._recorder.call("asr")
+        self._recorder.note("call", {"name": "transcribe", "call": call})
+        try:
+            async with aclosing(self._inner.transcribe(audio, language=language, hot_words=hot_words)) as transcripts:
+                async for transcript in transcripts:
+                    self._recorder.note("heard", {"call": call, **asdict(transcript)})
+                    yield transcript
+        except ParleyError as error:
+            self._recorder.note("asr_error", {"call": call, "code": error.code, "message": error.message})
+            raise
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _RecordedLanguageModel:
+    def __init__(self, inner: LanguageModel, recorder: SessionRecorder) -> None:
+        self._inner, self._recorder = inner, recorder
+
+    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[str | ChangeVoice, None]:
+        call = self._recorder.call("llm")
+        self._recorder.note("call", {"name": "reply", "call": call})
+        error: ParleyError | None = None
+        try:
+            async with aclosing(self._inner.reply(history)) as deltas:
+                async for delta in deltas:
+                    self._recorder.note("delta", {"call": call, **_delta(delta)})
+                    yield delta
+        except ParleyError as caught:
+            error = caught
+            raise
+        finally:
+            self._recorder.note("llm_end", {"call": call, **_failure(error)})
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _RecordedSynthesizer:
+    def __init__(self, inner: Synthesizer, recorder: SessionRecorder) -> None:
+        self._inner, self._recorder = inner, recorder
+
+    def synthesize(self, text: AsyncIterable[str], *, voice: Voice, session_id: str, utterance_id: str) -> Synthesis:
+        self._recorder.note("call", {"name": "synthesize", "utterance_id": utterance_id, "voice": asdict(voice)})
+        synthesis = self._inner.synthesize(text, voice=voice, session_id=session_id, utterance_id=utterance_id)
+        return _RecordedSynthesis(synthesis, utterance_id, self._recorder)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _RecordedSynthesis:
+    def __init__(self, inner: Synthesis, utterance_id: str, recorder: SessionRecorder) -> None:
+        self._inner, self._utterance_id, self._recorder = inner, utterance_id, recorder
+
+    def __aiter__(self) -> AsyncIterator[AudioFrame]:
+        return self
+
+    async def __anext__(self) -> AudioFrame:
+        try:
+            frame = await self._inner.__anext__()
+        except ParleyError as error:
+            self._recorder.note("tts_end", {"utterance_id": self._utterance_id, **_failure(error)})
+            raise
+        self._recorder.note("frame", _frame(frame), frame.pcm)
+        return frame
+
+    async def pause(self) -> int:
+        return await self._inner.pause()
+
+    async def resume(self) -> None:
+        await self._inner.resume()
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def _frame(frame: AudioFrame) -> dict[str, Any]:
+    data: dict[str, Any] = {"utterance_id": frame.utterance_id, "sequence": frame.sequence, "bytes": len(frame.pcm)}
+    if frame.marks:
+        data["marks"] = [[m.text_start, m.text_end, m.start_sample, m.end_sample] for m in frame.marks]
+    if frame.final:
+        data["final"] = True
+    return data
+
+
+def _delta(delta: str | ChangeVoice) -> dict[str, Any]:
+    return {"text": delta} if isinstance(delta, str) else {"voice": asdict(delta.voice)}
+
+
+def _failure(error: ParleyError | None) -> dict[str, str]:
+    return {} if error is None else {"code": error.code, "message": error.message}
