@@ -1,0 +1,74 @@
+"""An event loop whose clock jumps: two seconds of conversation take a millisecond.
+
+While something is ready to run, time stands still. When every task waits, the clock jumps to the
+next timer; when there is no timer either, nothing can ever happen again and :class:`Deadlock` is raised.
+Threads, sockets and grpc.aio need the real loop.
+
+With pytest and anyio::
+
+    @pytest.fixture
+    def anyio_backend():
+        return ("asyncio", {"loop_factory": VirtualTimeLoop})
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+
+
+class Deadlock(RuntimeError):
+    """Every task waits and no timer is due."""
+
+
+class _JumpingSelector(selectors.BaseSelector):
+    """Asks the real selector without waiting, and tells the loop how long it would have waited."""
+
+    def __init__(self, jump: Callable[[float | None], None]) -> None:
+        self._inner = selectors.DefaultSelector()
+        self._jump = jump
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._inner.register(fileobj, events, data)
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._inner.unregister(fileobj)
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = self._inner.select(0)
+        if not ready and (timeout is None or timeout > 0):
+            self._jump(timeout)
+        return ready
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return self._inner.get_map()
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """Starts at 0 s. ``time()`` moves only when there is nothing left to do now."""
+
+    def __init__(self) -> None:
+        self._virtual_now = 0.0
+        super().__init__(_JumpingSelector(self._jump))
+
+    def time(self) -> float:
+        return self._virtual_now
+
+    def _jump(self, timeout: float | None) -> None:
+        if timeout is None:
+            waiting = ", ".join(sorted(task.get_name() for task in asyncio.all_tasks(self)))
+            raise Deadlock(f"Every task waits and no timer is due: {waiting or 'no tasks'}.")
+        self._virtual_now += timeout
+
+
+def run_virtual(main: Coroutine[Any, Any, _T]) -> _T:
+    """Run ``main`` to its end in virtual time: for tests without the anyio plugin, as with hypothesis."""
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(main)
