@@ -310,7 +310,8 @@ def _add_ballast(model: Any, megabytes: int) -> None:
     last.output[list(last.output).index("y")] = "y_light"
     at = list(model.graph.node).index(last) + 1
     nodes = [
-        helper.make_node("Gather", ["ballast", "zero"], ["b_row"]),
+        helper.make_node("Min", ["ti", "zero"], ["b_index"]),  # 0, but not before the graph runs
+        helper.make_node("Gather", ["ballast", "b_index"], ["b_row"]),
         helper.make_node("ReduceMean", ["b_row"], ["b_mean"], keepdims=0),
         helper.make_node("Mul", ["b_mean", "b_zero"], ["b_none"]),
         helper.make_node("Add", ["y_light", "b_none"], ["y"]),

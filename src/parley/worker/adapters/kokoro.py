@@ -75,6 +75,8 @@ class KokoroAdapter:
             )
         try:
             engine = module.Kokoro.from_session(session, str(voices))
+            with engine.voices as archive:  # read once: an open archive is neither quick nor safe for two threads
+                engine.voices = {name: archive[name] for name in archive.files}
             speakers = tuple(engine.get_voices())
         except Exception as error:  # NumPy raises what it likes about a broken archive
             raise ConfigError(unreadable(voices, "an archive of Kokoro styles", error, self.info.model_id)) from error
@@ -97,6 +99,7 @@ class KokoroAdapter:
             raise InvalidRequest(f"Kokoro speaks at speeds from 0.5 to 2, not at {voice.speed:g}.")
         name, style = self._style(engine, voice)
         language = _language(voice, name)
+        text = text.replace("\0", " ")  # espeak-ng would end there
         spans = sentences(text)
         position = 0
         for number, span in enumerate(spans):

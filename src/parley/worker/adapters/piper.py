@@ -85,6 +85,7 @@ class PiperAdapter:
         if engine is None:
             raise EngineError(f"The voice {self.info.model_id} is not loaded.")
         settings = self._settings_for(voice)
+        text = text.replace("\0", " ")  # espeak-ng would end there
         position = 0
         for span in sentences(text):
             for audio in self._sentence(engine, settings, text, span, position):

@@ -102,6 +102,7 @@ class SherpaAdapter:
         if voice.speed <= 0:
             raise InvalidRequest(f"The speed {voice.speed:g} is not above 0.")
         speaker = self._speaker_id(voice)
+        text = text.replace("\0", " ")  # C strings end there
         spans = sentences(text)
         pause = round(self._pack.options.get("sentence_pause", 0.2) * engine.sample_rate)
         position = 0
