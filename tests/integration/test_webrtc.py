@@ -210,7 +210,7 @@ async def test_nothing_of_a_cleared_reply_is_heard_and_the_next_one_is_heard_fro
 
 
 async def test_a_wrong_message_is_answered_and_the_session_goes_on() -> None:
-    async with pair() as (transport, peer):
+    async with pair() as (_, peer):
         peer.send_text('{"type":"nonsense"}')
         async for event in peer:
             if isinstance(event.message, ErrorMessage):

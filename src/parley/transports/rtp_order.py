@@ -78,6 +78,7 @@ class ReceiveOrder:
         self._waiting: dict[int, tuple[int, bytes]] = {}
         self._last_timestamp: int | None = None
         self._position = 0
+        self._filled = 0
         self.lost = 0
         """Packets that never came."""
         self.late = 0
@@ -100,6 +101,13 @@ class ReceiveOrder:
             return []
         self._waiting[index] = (timestamp, payload)
         return self._release()
+
+    def fill(self, samples: int) -> Piece:
+        """A stretch of silence now, for a sender that has stopped; it counts towards the next gap."""
+        piece = Piece(self._position, samples, None)
+        self._position += samples
+        self._filled += samples
+        return piece
 
     def _restart(self, source: int, sequence: int) -> None:
         """Another sender, or one that jumped back: its packets follow on where the last ones ended."""
@@ -127,10 +135,11 @@ class ReceiveOrder:
         if samples == 0:
             return
         if self._last_timestamp is not None:
-            gap = min(_signed(timestamp - self._last_timestamp, 32), self._max_gap)
+            gap = min(_signed(timestamp - self._last_timestamp, 32) - self._filled, self._max_gap)
             if gap > 0:
                 pieces.append(Piece(self._position, gap, None))
                 self._position += gap
+        self._filled = 0
         pieces.append(Piece(self._position, samples, payload))
         self._position += samples
         self._last_timestamp = (timestamp + samples) & 0xFFFFFFFF

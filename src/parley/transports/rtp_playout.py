@@ -47,10 +47,16 @@ class Anchor:
 class PlayoutQueue:
     """Frames in, 20 ms of stream out; pause, resume and clear between any two samples.
 
-    ``capacity``: samples that may wait; ``memory``: samples that are kept after they left.
+    ``capacity``: samples that may wait; ``memory``: samples that are kept after they left;
+    ``head_start``: the first packet of an utterance leaves one packet later if it is all there is,
+    so that an utterance does not stumble over its second frame.
     """
 
-    def __init__(self, *, capacity: int = SAMPLE_RATE // 2, memory: int = 2 * SAMPLE_RATE) -> None:
+    def __init__(
+        self, *, capacity: int = SAMPLE_RATE // 2, memory: int = 2 * SAMPLE_RATE, head_start: bool = False
+    ) -> None:
+        self._head_start = head_start
+        self._held_back = ""
         self._capacity = capacity
         self._memory = memory
         self._waiting: deque[Stretch] = deque()
@@ -88,6 +94,9 @@ class PlayoutQueue:
         if self.paused or not self._waiting:
             return None, None
         first = self._waiting[0]
+        if self._head_start and self._wants_head_start(first):
+            self._held_back = first.utterance_id
+            return None, None
         parts: list[bytes] = []
         wanted = FRAME_SAMPLES
         while wanted and self._waiting and self._continues(first, FRAME_SAMPLES - wanted):
@@ -103,6 +112,10 @@ class PlayoutQueue:
         parts.append(bytes(wanted * _BYTES))
         self.utterance_id = first.utterance_id
         return b"".join(parts), self._anchored(first, position)
+
+    def _wants_head_start(self, first: Stretch) -> bool:
+        begun = first.utterance_id in (self.utterance_id, self._held_back)
+        return not begun and len(self._waiting) == 1 and not first.final
 
     def _continues(self, first: Stretch, taken: int) -> bool:
         """Whether the head of the queue follows on what was taken of ``first``."""

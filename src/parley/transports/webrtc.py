@@ -13,10 +13,10 @@ import dataclasses
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 
 from parley import clock
-from parley.audio.frame import SAMPLE_RATE, AudioFrame
+from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame
 from parley.errors import InvalidRequest, ParleyError, TimedOut, UnavailableError
 from parley.interfaces import PlayoutPosition
 from parley.messages import (
@@ -57,6 +57,7 @@ _MAX_UNSENT = 1 << 20
 _MAX_MESSAGE_BYTES = 65_536
 _FIRST_DELAY = 3_000  # samples from leaving to being heard, until reports tell
 _MAX_MISTAKES = 20
+_STOPPED_AFTER = 0.15  # seconds without a packet after which the microphone counts as off
 
 
 class WebRtcTransport:
@@ -71,11 +72,14 @@ class WebRtcTransport:
         check_ports(settings)
         self._settings = settings
         self._inbox = Inbox()
-        self._queue = PlayoutQueue()
+        self._queue = PlayoutQueue(head_start=True)
         self._room = asyncio.Event()
         self._pc: Any = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self.track = VoiceTrack(OpusEncoder(bitrate=settings.bitrate, complexity=settings.complexity), self._next_frame)
         transceiver = self._pc.addTransceiver(self.track, "sendrecv")
+        transceiver.setCodecPreferences(
+            [codec for codec in RTCRtpSender.getCapabilities("audio").codecs if codec.name.lower() == "opus"]
+        )
         self._sender: Any = transceiver.sender
         self._agent = IceAgent(transceiver.receiver.transport.transport, settings)
         self._microphone = _Microphone(self._inbox, settings.reorder_packets)
@@ -151,7 +155,10 @@ class WebRtcTransport:
     async def add_candidates(self, fragment: str) -> None:
         """Trickled candidates of the client, as an SDP fragment."""
         for candidate in rtc_sdp.candidates_of(fragment):
-            await self._agent.connection.add_remote_candidate(candidate)
+            try:
+                await self._agent.connection.add_remote_candidate(candidate)
+            except ValueError as error:
+                raise InvalidRequest("The client has said already that there are no more candidates.") from error
 
     async def started(self) -> StartSession:
         """Wait until the client is connected and has sent its start message. TimedOut, UnavailableError."""
@@ -251,6 +258,7 @@ class WebRtcTransport:
 
     def _next_frame(self, position: int) -> bytes | None:
         """Called by the track when a packet is due."""
+        self._microphone.keep_alive(clock.now())
         timestamp = last_rtp_timestamp(self._sender)
         if timestamp is None:
             return None
@@ -389,12 +397,23 @@ class _Microphone:
         self._order = ReceiveOrder(hold=hold)
         self._decoder = OpusDecoder()
         self._sequence = 0
+        self._last: float | None = None
 
     def take(self, source: int, sequence: int, timestamp: int, payload: bytes) -> None:
+        self._last = clock.now()
         for piece in self._order.add(source, sequence, timestamp, payload):
             if piece.payload is None:
                 pcm = bytes(2 * piece.samples)
             else:
                 pcm = self._decoder.decode(piece.payload, piece.samples)
-            self._inbox.put_audio(AudioFrame(pcm, SAMPLE_RATE, "", self._sequence, piece.position))
-            self._sequence += 1
+            self._put(pcm, piece.position)
+
+    def keep_alive(self, now: float) -> None:
+        """Called every 20 ms: a microphone that was unplugged in mid-word goes on as silence."""
+        if self._last is not None and now - self._last > _STOPPED_AFTER:
+            piece = self._order.fill(FRAME_SAMPLES)
+            self._put(bytes(2 * piece.samples), piece.position)
+
+    def _put(self, pcm: bytes, position: int) -> None:
+        self._inbox.put_audio(AudioFrame(pcm, SAMPLE_RATE, "", self._sequence, position))
+        self._sequence += 1

@@ -89,6 +89,14 @@ def test_a_pause_of_the_sender_is_filled_up_to_the_bound() -> None:
     assert positions(order.add(1, 12, 1_000_000, FRAME)) == [(4320, 4800, False), (9120, 960, True)]
 
 
+def test_silence_that_was_filled_in_time_is_not_filled_again() -> None:
+    order = ReceiveOrder()
+    order.add(1, 10, 0, FRAME)
+    assert order.fill(960) == Piece(960, 960, None)
+    assert positions(order.add(1, 11, 960 + 1_500, FRAME)) == [(1920, 540, False), (2460, 960, True)]
+    assert positions(order.add(1, 12, 960 + 1_500 + 960, FRAME)) == [(3420, 960, True)]
+
+
 def test_another_sender_follows_on() -> None:
     order = ReceiveOrder()
     order.add(1, 10, 0, FRAME)

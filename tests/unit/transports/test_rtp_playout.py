@@ -134,6 +134,21 @@ def test_a_rewind_reaches_no_further_than_the_memory() -> None:
     assert numbers(queue.take(0)[0])[0] == 2_881
 
 
+def test_with_a_head_start_a_lone_first_frame_waits_for_one_packet_and_no_longer() -> None:
+    queue = PlayoutQueue(head_start=True)
+    first, second, third = frames(3)
+    queue.push(first)
+    assert queue.take(0) == (None, None)
+    assert queue.take(960)[1] == Anchor("u1", 0, 960)
+    queue = PlayoutQueue(head_start=True)
+    queue.push(first)
+    queue.push(second)
+    assert queue.take(0)[1] == Anchor("u1", 0, 0)
+    queue.take(960)
+    queue.push(third)
+    assert queue.take(1920)[1] is None
+
+
 @pytest.mark.parametrize("capacity", [960, 9_600])
 def test_the_queue_is_full_at_its_capacity(capacity: int) -> None:
     queue = PlayoutQueue(capacity=capacity)
