@@ -69,7 +69,7 @@ const preferences: Preferences = {
   pushToTalk: stored.get("push") === "on",
   voice: null,
 };
-const config: { -readonly [K in keyof ClientConfig]: ClientConfig[K] } = { transports: ["webrtc"], iceServers: [], key: "" };
+const config: { -readonly [K in keyof ClientConfig]: ClientConfig[K] } = { transports: ["webrtc"], key: "" };
 const session = new Session(config, preferences, scheduleRender);
 const transcript = new TranscriptView(element("transcript"), element("announcer"));
 const picture = new Picture(element<HTMLCanvasElement>("picture"));
@@ -134,9 +134,8 @@ async function readConfig(): Promise<void> {
   try {
     const response = await fetch("v1/client", { headers: authorised(config.key) });
     if (!response.ok) return;
-    const offered = (await response.json()) as { transports?: string[]; ice_servers?: RTCIceServer[] };
+    const offered = (await response.json()) as { transports?: string[] };
     config.transports = offered.transports ?? ["webrtc"];
-    config.iceServers = offered.ice_servers ?? [];
   } catch {
     // Connecting will say what is wrong.
   }

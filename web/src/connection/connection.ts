@@ -24,10 +24,9 @@ export interface Connection {
 
 export interface ClientConfig {
   readonly transports: readonly string[];
-  readonly iceServers: RTCIceServer[];
   readonly key: string;
 }
 
-export function authorised(key: string, headers: Record<string, string> = {}): Record<string, string> {
+export function authorised(key: string, headers: Record<string, string> | undefined = {}): Record<string, string> {
   return key ? { ...headers, Authorization: `Bearer ${key}` } : headers;
 }

@@ -40,7 +40,7 @@ export class LiveKitConnection implements Connection {
       if (message) this.handlers.message(message);
     });
     try {
-      await room.connect(url, token, { rtcConfig: { iceServers: this.config.iceServers } });
+      await room.connect(url, token);
     } catch {
       throw new ServerProblem(0, "The LiveKit server does not answer. Check that it is running and reachable from here.");
     }

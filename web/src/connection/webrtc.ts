@@ -7,6 +7,9 @@ import { authorised, type ClientConfig, type Connection, type ConnectionHandlers
 const OPEN_TIMEOUT = 10_000;
 /** Candidates of this machine are there at once; a STUN server may take a little longer. */
 const GATHER_TIMEOUT = 1_000;
+/** A path that is gone for this long is looked for anew; a short gap mends itself. */
+const RESTART_AFTER = 1_500;
+const MOST_RESTARTS = 3;
 /** RTP timestamps are 32 bit; half of that tells before from after. */
 const WRAP = 2 ** 32;
 /** A source older than this says nothing about now: no packet holds more than 60 ms. */
@@ -22,6 +25,8 @@ export class WebRtcConnection implements Connection {
   private anchor: Anchor | null = null;
   readonly reports = "getSynchronizationSources" in RTCRtpReceiver.prototype;
   private closing = false;
+  private restarts = 0;
+  private restartTimer = 0;
   private readonly config: ClientConfig;
   private readonly handlers: ConnectionHandlers;
 
@@ -31,7 +36,7 @@ export class WebRtcConnection implements Connection {
   }
 
   async open(microphone: MediaStreamTrack | null): Promise<void> {
-    const peer = new RTCPeerConnection({ iceServers: this.config.iceServers });
+    const peer = new RTCPeerConnection(await this.configuration());
     this.peer = peer;
     const transceiver = peer.addTransceiver(microphone ?? "audio", { direction: "sendrecv" });
     this.sender = transceiver.sender;
@@ -50,9 +55,67 @@ export class WebRtcConnection implements Connection {
     await this.exchange(peer);
     await opened;
     channel.onclose = () => this.lost("the server closed the connection");
-    peer.onconnectionstatechange = () => {
-      if (peer.connectionState === "failed" || peer.connectionState === "closed") this.lost("the connection broke");
-    };
+    peer.onconnectionstatechange = () => this.watch(peer);
+  }
+
+  /** What the server says about the way to it: STUN and TURN servers, if any. */
+  private async configuration(): Promise<RTCConfiguration> {
+    const response = await this.ask("v1/webrtc", { method: "GET" });
+    return (await response.json()) as RTCConfiguration;
+  }
+
+  /** Paths break (a phone changes from Wi-Fi to mobile): look for another one before giving up. */
+  private watch(peer: RTCPeerConnection): void {
+    window.clearTimeout(this.restartTimer);
+    switch (peer.connectionState) {
+      case "connected":
+        this.restarts = 0;
+        break;
+      case "disconnected":
+        this.restartTimer = window.setTimeout(() => void this.restart(peer), RESTART_AFTER);
+        break;
+      case "failed":
+        void this.restart(peer);
+        break;
+      case "closed":
+        this.lost("the connection broke");
+        break;
+      default:
+        break;
+    }
+  }
+
+  private async restart(peer: RTCPeerConnection): Promise<void> {
+    if (this.closing) return;
+    if (this.restarts >= MOST_RESTARTS) {
+      this.lost("the connection broke");
+      return;
+    }
+    this.restarts += 1;
+    try {
+      peer.restartIce();
+      await peer.setLocalDescription(await peer.createOffer());
+      await gathered(peer);
+      const answer = await this.ask(this.resource, this.offer(peer, "PATCH"));
+      await peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });
+    } catch {
+      this.lost("the server does not answer");
+    }
+  }
+
+  private offer(peer: RTCPeerConnection, method: string): RequestInit {
+    return { method, headers: { "Content-Type": "application/sdp" }, body: peer.localDescription?.sdp ?? "" };
+  }
+
+  private async ask(path: string, request: RequestInit): Promise<Response> {
+    let response: Response;
+    try {
+      response = await fetch(path, { ...request, headers: authorised(this.config.key, request.headers as Record<string, string>) });
+    } catch {
+      throw serverGone();
+    }
+    if (!response.ok) throw await problemOf(response);
+    return response;
   }
 
   private opened(peer: RTCPeerConnection, channel: RTCDataChannel): Promise<void> {
@@ -72,17 +135,7 @@ export class WebRtcConnection implements Connection {
   }
 
   private async exchange(peer: RTCPeerConnection): Promise<void> {
-    let response: Response;
-    try {
-      response = await fetch("v1/webrtc", {
-        method: "POST",
-        headers: authorised(this.config.key, { "Content-Type": "application/sdp" }),
-        body: peer.localDescription?.sdp ?? "",
-      });
-    } catch {
-      throw serverGone();
-    }
-    if (!response.ok) throw await problemOf(response);
+    const response = await this.ask("v1/webrtc", this.offer(peer, "POST"));
     this.resource = response.headers.get("Location") ?? "";
     await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
   }
@@ -90,6 +143,7 @@ export class WebRtcConnection implements Connection {
   private lost(reason: string): void {
     if (this.closing) return;
     this.closing = true;
+    window.clearTimeout(this.restartTimer);
     this.peer?.close();
     this.handlers.lost(reason);
   }
@@ -115,6 +169,7 @@ export class WebRtcConnection implements Connection {
 
   async close(): Promise<void> {
     this.closing = true;
+    window.clearTimeout(this.restartTimer);
     this.send({ type: "end" });
     this.peer?.close();
     if (!this.resource) return;
