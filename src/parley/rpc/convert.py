@@ -117,7 +117,7 @@ def model_from_proto(message: Any) -> ModelStatus:
         supports_lora=message.supports_lora,
         memory_bytes=message.memory_bytes,
     )
-    state = _STATES[message.state - 1] if 1 <= message.state <= len(_STATES) else "available"
+    state: ModelState = _STATES[message.state - 1] if 1 <= message.state <= len(_STATES) else "available"
     return ModelStatus(info, state, message.leases, message.pinned, message.is_default, message.error)
 
 
@@ -135,5 +135,6 @@ def capabilities_to_proto(capabilities: Capabilities) -> pb.GetCapabilitiesRespo
 
 def capabilities_from_proto(message: Any) -> Capabilities:
     """Return the value; field names agree on both sides."""
-    plain = {name: getattr(message, name) for name in _PLAIN}
-    return Capabilities(**plain, **{name: tuple(getattr(message, name)) for name in _LISTS})
+    values: dict[str, Any] = {name: getattr(message, name) for name in _PLAIN}
+    values.update({name: tuple(getattr(message, name)) for name in _LISTS})
+    return Capabilities(**values)

@@ -63,32 +63,36 @@ class _Entry:
 
 
 def builtin_models() -> tuple[VoicePack, ...]:
-    """The models that need no files: a test tone and the embedded voice."""
+    """The models that need no files: test tones and the embedded voice."""
+    espeak = ModelInfo(
+        "espeak",
+        "espeak",
+        languages=("en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "tr", "cmn"),
+        sample_rate=22_050,
+        tags=("cpu_ok", "embedded"),
+        licence="GPL-3.0-or-later",
+        memory_bytes=60_000_000,
+        word_marks="native",
+    )
     return (
-        VoicePack(
-            ModelInfo(
-                "tone",
-                "tone",
-                languages=("und",),
-                tags=("test", "cpu_ok"),
-                licence="MIT",
-                memory_bytes=1_000_000,
-                word_marks="native",
-                concurrency=16,
-            )
-        ),
-        VoicePack(
-            ModelInfo(
-                "espeak",
-                "espeak",
-                languages=("en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "tr", "cmn"),
-                sample_rate=22_050,
-                tags=("cpu_ok", "embedded"),
-                licence="GPL-3.0-or-later",
-                memory_bytes=20_000_000,
-                word_marks="native",
-            )
-        ),
+        VoicePack(_tone("tone")),
+        VoicePack(_tone("tone-paced"), options={"pace": 1.0}),
+        VoicePack(_tone("tone-words"), options={"words": True}),
+        VoicePack(_tone("tone-words-paced"), options={"words": True, "pace": 1.0}),
+        VoicePack(espeak),
+    )
+
+
+def _tone(model_id: str) -> ModelInfo:
+    return ModelInfo(
+        model_id,
+        "tone",
+        languages=("und",),
+        tags=("test", "cpu_ok"),
+        licence="MIT",
+        memory_bytes=1_000_000,
+        word_marks="native",
+        concurrency=256,
     )
 
 

@@ -38,7 +38,9 @@ _HERE = "parley.worker.adapters"
 
 FAMILIES: dict[str, Family] = {
     "tone": Family(f"{_HERE}.tone:ToneAdapter", code_licence="MIT"),
-    "espeak": Family(f"{_HERE}.espeak:EspeakAdapter", module="espeakng_loader", code_licence="GPL-3.0-or-later"),
+    "espeak": Family(
+        f"{_HERE}.espeak:EspeakAdapter", module="espeakng_loader", code_licence="GPL-3.0-or-later", isolated=True
+    ),
     "piper": Family(f"{_HERE}.piper:PiperAdapter", "piper", "piper", "GPL-3.0-or-later"),
     "kokoro": Family(f"{_HERE}.kokoro:KokoroAdapter", "kokoro", "kokoro_onnx", "MIT, with GPL-3.0 phonemizer"),
     "sherpa": Family(f"{_HERE}.sherpa:SherpaAdapter", "sherpa", "sherpa_onnx", "Apache-2.0", isolated=True),

@@ -1,0 +1,240 @@
+"""The embedded voice: libespeak-ng out of the ``espeakng-loader`` wheel.
+
+Formant synthesis, a hundred languages, a thousand times faster than real time. The library is
+GPL-3.0-or-later, keeps its state in globals and is not re-entrant, so it runs in a process of its
+own. Its wave generator also remembers things between calls that nothing resets; it is therefore
+loaded afresh for each text (0.4 ms), and the same text always gives the same samples.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import queue
+import shutil
+import tempfile
+import threading
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from parley.audio.frame import WordMark
+from parley.errors import ConfigError, EngineError, NotFound
+from parley.interfaces import SynthesizedAudio, Voice
+from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
+
+SPEAKERS = (
+    "klatt3", "klatt", "klatt2", "klatt4", "klatt5", "klatt6", "f1", "f2", "f3", "f4", "f5", "m1", "m2", "m3",
+    "m4", "m5", "m6", "m7", "m8", "whisper", "whisperf", "croak",
+)  # fmt: skip
+"""Variants that every language can be spoken in, the default first."""
+LANGUAGES = (
+    "en", "en-US", "en-GB", "en-GB-scotland", "de", "fr", "es", "es-419", "it", "pt", "pt-BR", "nl", "pl", "ru", "uk",
+    "cs", "sk", "hu", "ro", "bg", "el", "tr", "sv", "nb", "da", "fi", "et", "lv", "lt", "hr", "sr", "sl", "ca", "eu",
+    "ga", "cy", "is", "eo", "la", "ar", "he", "fa", "hi", "bn", "ta", "te", "ur", "th", "vi", "id", "ms", "sw", "ja",
+    "ko", "cmn", "yue",
+)  # fmt: skip
+"""BCP 47 tags that are announced; any other that the library knows works too."""
+_ALIASES = {
+    "en": "en-us", "en-gb": "en", "en-gb-scotland": "en-gb-scotland", "en-au": "en", "en-ie": "en", "en-nz": "en",
+    "zh": "cmn", "zh-cn": "cmn", "zh-tw": "cmn", "zh-hans": "cmn", "zh-hant": "cmn", "zh-hk": "yue", "no": "nb",
+    "fr-fr": "fr", "es-mx": "es-419", "es-us": "es-419", "iw": "he", "in": "id",
+}  # fmt: skip
+_WORDS_PER_MINUTE = 175
+_WORD, _END = 1, 5
+_SYNCHRONOUS, _DONT_EXIT, _UTF8, _RATE_PARAMETER = 2, 0x8000, 1, 1
+_BLOCKS_AHEAD = 2
+
+
+class _Event(ctypes.Structure):
+    """``espeak_EVENT`` of speak_lib.h."""
+
+    _fields_ = [
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", ctypes.c_char * 8),
+    ]
+
+
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
+_Item = SynthesizedAudio | BaseException | None
+
+
+class EspeakAdapter:
+    """espeak-ng as a family: one model, many languages and speakers."""
+
+    files: ClassVar[Mapping[str, PackFile]] = {}
+    options: ClassVar[Mapping[str, PackOption]] = {
+        "variant": PackOption("Speaker used when none is asked for: a variant of espeak-ng.", SPEAKERS[0]),
+        "language": PackOption("Language used when none is asked for (BCP 47).", "en-US"),
+    }
+
+    def __init__(self, pack: VoicePack) -> None:
+        self.info = pack.info
+        self._variant = str(pack.options.get("variant", SPEAKERS[0]))
+        self._language = str(pack.options.get("language", "en-US"))
+        self._folder: Path | None = None
+        self._data = ""
+        self._voices: dict[str, str] = {}
+
+    def load(self) -> None:
+        """Copy the library to a private file, so that its globals are this adapter's alone, and try it.
+
+        Raises ConfigError when the wheel is missing or does not work here.
+        """
+        try:
+            import espeakng_loader
+        except ImportError as error:
+            raise ConfigError(
+                "The package espeakng-loader is missing; install it with 'uv pip install espeakng-loader'."
+            ) from error
+        source, self._data = Path(espeakng_loader.get_library_path()), str(espeakng_loader.get_data_path())
+        self._folder = Path(tempfile.mkdtemp(prefix="parley-espeak-"))
+        shutil.copyfile(source, self._folder / source.name)
+        self._voices = {
+            path.name.casefold(): path.name for path in Path(self._data, "lang").rglob("*") if path.is_file()
+        }
+        for _ in self.synthesize("Hello.", voice=Voice()):
+            pass
+
+    def unload(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def synthesize(self, text: str, *, voice: Voice) -> Generator[SynthesizedAudio, None, None]:
+        """Yield blocks of about 60 ms at 22.05 kHz, with the engine's own word times.
+
+        Speeds outside 80 to 450 words a minute (0.46 to 2.57) are held at those bounds. Raises
+        NotFound for a language or a speaker that the library does not have.
+        """
+        assert self._folder is not None, "load() comes first"
+        name = f"{self._language_name(voice.language)}+{self._speaker(voice.speaker)}"
+        library = next(self._folder.iterdir())
+        run = _Run(library, self._data, name, text, round(_WORDS_PER_MINUTE * voice.speed))
+        thread = threading.Thread(target=run.speak, name="espeak", daemon=True)
+        thread.start()
+        try:
+            while (item := run.blocks.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+        finally:
+            run.cancel()
+            thread.join()
+
+    def _speaker(self, name: str) -> str:
+        speaker = name or self._variant
+        if not Path(self._data, "voices", "!v", speaker).is_file() or "/" in speaker or "\\" in speaker:
+            raise NotFound(no_such_speaker(self.info.model_id, speaker, self.info.speakers or SPEAKERS))
+        return speaker
+
+    def _language_name(self, tag: str) -> str:
+        """The library's name for a BCP 47 tag: itself, its alias, then shorter and shorter."""
+        wanted = (tag or self._language).replace("_", "-").casefold()
+        while wanted:
+            name = _ALIASES.get(wanted, wanted)
+            if name in self._voices:
+                return self._voices[name]
+            wanted = wanted.rpartition("-")[0]
+        raise NotFound(f"The model {self.info.model_id} does not speak {tag!r}; it knows {', '.join(LANGUAGES)}.")
+
+
+@dataclass(slots=True)
+class _Run:
+    """One text through one fresh instance of the library, on a thread of its own."""
+
+    library: Path
+    data: str
+    voice: str
+    text: str
+    words_per_minute: int
+    blocks: queue.Queue[_Item] = field(default_factory=lambda: queue.Queue(_BLOCKS_AHEAD))
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    _rate: int = 0
+    _word: tuple[int, int, int] | None = None
+    _marks: list[WordMark] = field(default_factory=list)
+
+    def cancel(self) -> None:
+        """Let the engine stop after the block it is at, and the thread end."""
+        self.cancelled.set()
+        while True:
+            try:
+                self.blocks.get_nowait()
+            except queue.Empty:
+                return
+
+    def speak(self) -> None:
+        """Load the library, speak, let go of it. Ends the stream with None or with what went wrong."""
+        ending: _Item = None
+        try:
+            engine = ctypes.CDLL(str(self.library))
+            try:
+                self._run(engine)
+            finally:
+                engine.espeak_Terminate()
+                _close(engine)
+        except (OSError, EngineError, NotFound) as error:
+            ending = error if not isinstance(error, OSError) else EngineError(f"espeak-ng can not be loaded: {error}.")
+        self._put(ending)
+
+    def _run(self, engine: Any) -> None:
+        self._rate = engine.espeak_Initialize(_SYNCHRONOUS, 0, self.data.encode(), _DONT_EXIT)
+        if self._rate <= 0:
+            raise EngineError(f"espeak-ng can not read its data in {self.data}.")
+        if engine.espeak_SetVoiceByName(self.voice.encode()) != 0:
+            raise NotFound(f"espeak-ng has no voice {self.voice!r}.")
+        engine.espeak_SetParameter(_RATE_PARAMETER, max(80, min(450, self.words_per_minute)), 0)
+        callback = _Callback(self._block)
+        engine.espeak_SetSynthCallback(callback)
+        data = self.text.replace("\0", " ").encode() + b"\0"
+        engine.espeak_Synth(data, len(data), 0, 1, 0, _UTF8, None, None)
+        if not self.cancelled.is_set():
+            self._put(SynthesizedAudio(np.zeros(0, np.int16), self._rate, tuple(self._marks)))
+
+    def _block(self, samples: Any, count: int, events: Any) -> int:
+        """Called by the library about every 60 ms of audio; 1 stops it."""
+        index = 0
+        while events[index].type:
+            self._note(events[index])
+            index += 1
+        if samples and count:
+            block = np.frombuffer(ctypes.string_at(samples, 2 * count), np.int16)
+            marks, self._marks = tuple(self._marks), []
+            self._put(SynthesizedAudio(block, self._rate, marks))
+        return 1 if self.cancelled.is_set() else 0
+
+    def _note(self, event: Any) -> None:
+        """Turn word events into marks: a word ends where the next one, or the clause's end, begins."""
+        if event.type not in (_WORD, _END):
+            return
+        place = (event.text_position - 1, event.text_position - 1 + event.length)
+        if event.type == _WORD and self._word is not None and self._word[:2] == place:
+            return
+        if self._word is not None:
+            self._marks.append(WordMark(*self._word, max(event.sample, self._word[2])))
+        self._word = (*place, event.sample) if event.type == _WORD else None
+
+    def _put(self, item: _Item) -> None:
+        """Hand over one block; gives up when nobody listens any more."""
+        while True:
+            try:
+                self.blocks.put(item, timeout=None if not self.cancelled.is_set() else 0)
+                return
+            except queue.Full:
+                return
+
+
+def _close(engine: Any) -> None:
+    """Unmap the library, so that the next load starts from its initial state."""
+    import _ctypes
+
+    close = getattr(_ctypes, "dlclose", None) or _ctypes.FreeLibrary  # type: ignore[attr-defined]
+    close(engine._handle)

@@ -1,0 +1,132 @@
+"""A model in memory: its engine slots as one, and what was measured when it was warmed up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from parley.audio.loudness import SPEECH_LUFS, gain_to
+from parley.errors import EngineError, ParleyError
+from parley.interfaces import ModelInfo, SynthesizedAudio, TtsAdapter, Voice
+
+if TYPE_CHECKING:
+    from parley.worker.job import Engine, Job
+
+WARM_UP_TEXT = "Hello, this is my voice."
+_ENOUGH_SECONDS = 5.0
+_WARM_UP_LIMIT = 120.0
+
+
+class EnginePool:
+    """One or more engines of the same model. A job goes to the one with the least to do."""
+
+    def __init__(self, info: ModelInfo, engines: Sequence[Engine], *, calibrated: bool = False) -> None:
+        self.info = info
+        self.calibrated = calibrated
+        """Its loudness is right as it comes: nothing is measured or changed."""
+        self.gain_db = 0.0
+        """What brings its voice to the common loudness, as measured on the warm-up."""
+        self._engines = tuple(engines)
+
+    async def load(self, *, measure: bool = True, target_lufs: float = SPEECH_LUFS) -> None:
+        """Load all engines, or none. Raises what the first one that failed raised."""
+        results = await asyncio.gather(*(engine.load() for engine in self._engines), return_exceptions=True)
+        failures = [result for result in results if isinstance(result, BaseException)]
+        try:
+            if failures:
+                raise failures[0]
+            if measure and not self.calibrated:
+                await self._warm_up(target_lufs)
+        except BaseException:
+            await asyncio.shield(self.unload())
+            raise
+
+    async def _warm_up(self, target_lufs: float) -> None:
+        job = _WarmUp(WARM_UP_TEXT)
+        self.submit(job)
+        try:
+            async with asyncio.timeout(_WARM_UP_LIMIT):
+                await job.done
+        except TimeoutError:
+            raise EngineError(
+                f"The model {self.info.model_id} said nothing for {_WARM_UP_LIMIT:.0f} s after it was loaded."
+            ) from None
+        finally:
+            job.cancelled = True
+        if job.chunks:
+            rate = job.chunks[0].sample_rate
+            self.gain_db = gain_to(np.concatenate([chunk.samples for chunk in job.chunks]), rate, target_lufs)
+
+    def submit(self, job: Job) -> None:
+        """Queue a job on the engine with the least to do."""
+        min(self._engines, key=lambda engine: engine.load_factor).submit(job)
+
+    def wake(self) -> None:
+        """A job wants more again, or was cancelled."""
+        for engine in self._engines:
+            if engine.load_factor:
+                engine.wake()
+
+    @property
+    def slots(self) -> int:
+        return len(self._engines)
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the engines were seen to take together; 0 when unknown."""
+        return sum(engine.memory_bytes for engine in self._engines)
+
+    async def unload(self) -> None:
+        """Free all engines."""
+        await asyncio.gather(*(engine.unload() for engine in self._engines))
+
+
+def build_pool(info: ModelInfo, create: Callable[[], TtsAdapter], *, slots: int, isolated: bool) -> EnginePool:
+    """Make the engines of a model, not loaded yet: threads here, or processes of their own."""
+    from parley.worker.engine_process import ProcessEngine
+    from parley.worker.runner import ThreadEngine
+
+    adapters = [create() for _ in range(slots)]
+    make: Any = ProcessEngine if isolated else ThreadEngine
+    calibrated = bool(getattr(adapters[0], "calibrated", False))
+    return EnginePool(info, [make(adapter) for adapter in adapters], calibrated=calibrated)
+
+
+class _WarmUp:
+    """Speaks a sentence that nobody hears."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.voice = Voice()
+        self.chunks: list[SynthesizedAudio] = []
+        self.cancelled = False
+        self._loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[None] = self._loop.create_future()
+
+    def ahead(self) -> float:
+        return 0.0
+
+    def wants_more(self) -> bool:
+        return True
+
+    def started(self) -> None:
+        """Nobody counts it."""
+
+    def push(self, audio: SynthesizedAudio, seconds: float) -> None:
+        self.chunks.append(audio)
+        if sum(chunk.samples.size / chunk.sample_rate for chunk in self.chunks) > _ENOUGH_SECONDS:
+            self.cancelled = True
+
+    def finished(self, error: ParleyError | None) -> None:
+        self._loop.call_soon_threadsafe(self._settle, error)
+
+    def _settle(self, error: ParleyError | None) -> None:
+        if self.done.done():
+            return
+        if error is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(error)

@@ -1,0 +1,272 @@
+"""An engine in a child process: for libraries that are not re-entrant, never give memory back, or exit.
+
+One thread per child owns it: starts it, gives it one text at a time, reads its audio. When the
+child dies, the text that it was speaking fails, a new child is started and the queue goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from parley.errors import EngineError, ParleyError, UnavailableError
+from parley.interfaces import TtsAdapter
+from parley.worker import engine_wire as wire
+from parley.worker.job import Job
+from parley.worker.memory import process_memory
+
+LOAD_LIMIT = 300.0
+"""Seconds that loading may take before the child is ended."""
+_QUIT_LIMIT = 5.0
+_RESTART_PAUSE = 2.0
+"""Seconds before another start is tried when the last one failed."""
+
+
+class ProcessEngine:
+    """Runs one adapter, which must be picklable before it is loaded, in a process of its own."""
+
+    def __init__(self, adapter: TtsAdapter) -> None:
+        self._name = adapter.info.model_id
+        self._pickled = pickle.dumps(adapter)
+        self._changed = threading.Condition()
+        self._waiting: deque[Job] = deque()
+        self._current: Job | None = None
+        self._number = 0
+        self._cancelled = 0
+        self._closed = False
+        self._child: subprocess.Popen[bytes] | None = None
+        self._dead = False
+        self._failed_at: float | None = None
+        self._thread: threading.Thread | None = None
+        self._memory = 0
+        self.restarts = 0
+        """How often the child was started again after it had died."""
+
+    async def load(self) -> None:
+        """Start the child and load the adapter in it. Raises what the adapter raises."""
+        loop = asyncio.get_running_loop()
+        loaded: asyncio.Future[ParleyError | None] = loop.create_future()
+
+        def settle(error: ParleyError | None) -> None:
+            if not loaded.done():
+                loaded.set_result(error)
+
+        def report(error: ParleyError | None) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop may be gone; then nobody waits
+                loop.call_soon_threadsafe(settle, error)
+
+        self._thread = threading.Thread(target=self._run, args=(report,), name=f"engine-{self._name}", daemon=True)
+        self._thread.start()
+        try:
+            error = await asyncio.shield(loaded)
+        except BaseException:
+            await asyncio.shield(self.unload())
+            raise
+        if error is not None:
+            raise error
+
+    def submit(self, job: Job) -> None:
+        with self._changed:
+            if not self._closed:
+                self._waiting.append(job)
+                self._changed.notify()
+                return
+        job.finished(UnavailableError(f"The model {self._name} has been unloaded."))
+
+    def wake(self) -> None:
+        with self._changed:
+            self._changed.notify()
+            job = self._current
+            if job is not None and job.cancelled:
+                self._cancel_current()
+
+    @property
+    def load_factor(self) -> int:
+        return len(self._waiting) + (self._current is not None)
+
+    @property
+    def memory_bytes(self) -> int:
+        return self._memory
+
+    @property
+    def pid(self) -> int:
+        """Of the child; 0 when there is none."""
+        return self._child.pid if self._child is not None else 0
+
+    async def unload(self) -> None:
+        """End the child, fail what is left."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+            child = self._child
+            if child is not None and self._current is not None:
+                child.kill()  # its audio is not wanted, and it may not come to look at its orders for long
+        if self._thread is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+
+    # --- on the thread ---
+
+    def _run(self, report: Callable[[ParleyError | None], None]) -> None:
+        error = self._start()
+        if error is not None:
+            self._closed = True
+        report(error)
+        while (job := self._next()) is not None:
+            self._serve(job)
+        self._end_child()
+        gone = UnavailableError(f"The model {self._name} has been unloaded.")
+        while self._waiting:
+            self._waiting.popleft().finished(gone)
+
+    def _next(self) -> Job | None:
+        """Wait for a job; restart a child that died while it was idle. None when the engine is to end."""
+        while True:
+            with self._changed:
+                while not self._waiting and not self._closed and not self._may_restart():
+                    self._changed.wait(_RESTART_PAUSE if self._dead else None)
+                if self._closed:
+                    return None
+                job = self._waiting.popleft() if self._waiting else None
+                self._current = job
+            if job is not None:
+                return job
+            self._restart()
+
+    def _may_restart(self) -> bool:
+        return self._dead and (self._failed_at is None or time.perf_counter() - self._failed_at >= _RESTART_PAUSE)
+
+    def _restart(self) -> ParleyError | None:
+        self.restarts += 1
+        error = self._start()
+        self._failed_at = time.perf_counter() if error is not None else None
+        return error
+
+    def _serve(self, job: Job) -> None:
+        error: ParleyError | None = None
+        if not job.cancelled:
+            if self._dead:
+                error = self._restart()
+            if error is None:
+                error = self._speak(job)
+        with self._changed:
+            self._current = None
+        job.finished(error)
+
+    def _speak(self, job: Job) -> ParleyError | None:
+        """Let the child speak one text; returns what went wrong."""
+        child = self._child
+        assert child is not None
+        with self._changed:
+            self._number += 1
+        number = self._number
+        job.started()
+        try:
+            wire.write(_pipe(child.stdin), wire.SPEAK, wire.pack_job(number, job.text, job.voice))
+            while self._may_read(job):
+                kind, payload = wire.read(_pipe(child.stdout))
+                if kind == wire.END:
+                    return wire.unpack_end(payload)[1]
+                _, audio, seconds = wire.unpack_audio(payload)
+                job.push(audio, seconds)
+            return UnavailableError(f"The model {self._name} has been unloaded.")
+        except (EOFError, OSError):
+            return self._died()
+
+    def _may_read(self, job: Job) -> bool:
+        """Wait until the job wants more, is cancelled or keeps others waiting. False when the engine is to end."""
+        with self._changed:
+            while not self._closed:
+                if job.cancelled:
+                    self._cancel_current()
+                    return True
+                if self._waiting or job.wants_more():
+                    return True
+                self._changed.wait()
+        return False
+
+    def _cancel_current(self) -> None:
+        """Tell the child, once, that nobody wants what it is speaking. Holds the lock."""
+        child = self._child
+        if child is None or self._cancelled >= self._number:
+            return
+        self._cancelled = self._number
+        with contextlib.suppress(OSError, ValueError):
+            wire.write(_pipe(child.stdin), wire.CANCEL, str(self._number).encode())
+
+    def _died(self) -> ParleyError:
+        child = self._child
+        assert child is not None
+        code = child.wait()
+        self._dead = True
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return EngineError(f"The engine process of the model {self._name} died ({how}) while it was speaking.")
+
+    def _start(self) -> ParleyError | None:
+        """Start a child and load the adapter in it; returns what went wrong, and then there is no child."""
+        self._end_child()
+        self._child = child = subprocess.Popen(
+            [sys.executable, "-m", "parley.worker.engine_child"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        self._number = self._cancelled = 0
+        limit = threading.Timer(LOAD_LIMIT, child.kill)
+        limit.daemon = True
+        limit.start()
+        error: ParleyError | None
+        try:
+            wire.write(_pipe(child.stdin), wire.LOAD, self._pickled)
+            _, payload = wire.read(_pipe(child.stdout))
+            error = wire.unpack_end(payload)[1]
+        except (EOFError, OSError):
+            code = child.wait()
+            error = EngineError(
+                f"The engine process of the model {self._name} ended while it was loading (code {code})."
+            )
+        finally:
+            limit.cancel()
+        if error is not None:
+            self._end_child()
+            self._dead = True
+            return error
+        self._dead = False
+        self._memory = process_memory(child.pid)
+        threading.Thread(target=self._watch, args=(child,), name=f"watch-{self._name}", daemon=True).start()
+        return None
+
+    def _watch(self, child: subprocess.Popen[bytes]) -> None:
+        """Notice when a child dies that nobody is listening to."""
+        child.wait()
+        with self._changed:
+            if child is self._child and not self._closed:
+                self._dead = True
+                self._changed.notify()
+
+    def _end_child(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        with contextlib.suppress(OSError, ValueError):
+            wire.write(_pipe(child.stdin), wire.QUIT)
+        with contextlib.suppress(OSError, ValueError):
+            _pipe(child.stdin).close()
+        try:
+            child.wait(_QUIT_LIMIT)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        with contextlib.suppress(OSError, ValueError):
+            _pipe(child.stdout).close()
+
+
+def _pipe(stream: Any) -> Any:
+    assert stream is not None
+    return stream

@@ -1,0 +1,59 @@
+"""One piece of text on its way through an engine: the seam between utterances and engines."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from parley.errors import ParleyError
+from parley.interfaces import SynthesizedAudio, Voice
+
+
+class Job(Protocol):
+    """What an engine needs to know. All methods are called from the engine's thread and must be quick."""
+
+    text: str
+    """A sentence or a clause; never empty."""
+    voice: Voice
+
+    @property
+    def cancelled(self) -> bool:
+        """True when nobody wants the rest: the engine stops at its next chunk."""
+
+    def ahead(self) -> float:
+        """Seconds of audio that wait to be taken; the job with the least goes first."""
+
+    def wants_more(self) -> bool:
+        """False while enough audio waits to be taken; the engine is woken when that changes."""
+
+    def started(self) -> None:
+        """An engine begins to work on it."""
+
+    def push(self, audio: SynthesizedAudio, seconds: float) -> None:
+        """Take the next stretch of audio, which the engine worked on for ``seconds``."""
+
+    def finished(self, error: ParleyError | None) -> None:
+        """The last call: all audio has been pushed, or the engine failed. Also after a cancel."""
+
+
+class Engine(Protocol):
+    """One loaded instance of a model. Speaks jobs on a thread of its own."""
+
+    async def load(self) -> None:
+        """Make it ready. Raises ConfigError or EngineError; then nothing is left behind."""
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; returns at once. ``job.finished`` is called in any case."""
+
+    def wake(self) -> None:
+        """A job wants more again, or was cancelled."""
+
+    @property
+    def load_factor(self) -> int:
+        """Jobs that it works on or that wait for it."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory that it was seen to take; 0 when unknown."""
+
+    async def unload(self) -> None:
+        """Fail what is left with UnavailableError, free the memory, end the thread."""

@@ -1,0 +1,364 @@
+"""Models in memory: carries out what ``residency`` decides, off the event loop.
+
+All state lives on the event loop. Loads and unloads run as tasks of the manager, so that whoever
+asked for a model may leave without the load being cut off half-way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from parley import clock
+from parley.errors import CapacityError, EngineError, NotFound, ParleyError, PreconditionFailed
+from parley.interfaces import ModelInfo
+from parley.rpc.values import ModelState, ModelStatus
+from parley.worker.engine_pool import EnginePool, build_pool
+from parley.worker.memory import release_memory
+from parley.worker.residency import (
+    Action,
+    Counters,
+    Grant,
+    Refuse,
+    Residency,
+    ResidencyLimits,
+    StartLoad,
+    StartUnload,
+)  # fmt: skip
+from parley.worker.settings import ModelSettings, SynthesisSettings
+
+if TYPE_CHECKING:
+    from parley.worker.voicepacks import Catalog
+
+
+@dataclass(slots=True)
+class Lease:
+    """A claim on a model in memory: it stays until :meth:`release`."""
+
+    model_id: str
+    owner: str
+    pool: EnginePool
+    _manager: ModelManager
+    _ticket: int
+
+    def release(self) -> None:
+        """Give the claim back. Safe to call twice."""
+        self._manager._release(self._ticket)
+
+
+class ModelManager:
+    """Loads, leases and evicts the models of a catalog."""
+
+    def __init__(self, catalog: Catalog, settings: ModelSettings, synthesis: SynthesisSettings | None = None) -> None:
+        self._catalog, self._settings, self._synthesis = catalog, settings, synthesis or SynthesisSettings()
+        self._policy = Residency(
+            ResidencyLimits(
+                resident_cap=settings.resident_cap,
+                memory_budget=settings.memory_budget_bytes,
+                max_parallel_loads=settings.max_parallel_loads,
+                min_residency=settings.min_residency_ms / 1000,
+                wait=settings.wait_ms / 1000,
+            )
+        )
+        self._pools: dict[int, EnginePool] = {}
+        self._tickets: dict[int, asyncio.Future[int]] = {}
+        self._wants: dict[int, str] = {}
+        self._next_ticket = 0
+        self._failures: dict[str, ParleyError] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing = False
+        self._freed: dict[str, int] = {}
+
+    # --- life ---
+
+    async def start(self) -> None:
+        """Load the default model and those to preload.
+
+        Raises NotFound or ConfigError when the default model is missing or broken. A preloaded
+        model that fails is an error, too: whoever names it relies on it.
+        """
+        default = self.resolve("")
+        for name in dict.fromkeys((default, *self._settings.preload_models)):
+            await self.load(name)
+        self._schedule()
+
+    async def aclose(self) -> None:
+        """Refuse who waits, free every model."""
+        self._closing = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for ticket, future in list(self._tickets.items()):
+            del self._tickets[ticket]
+            if not future.done():
+                future.set_exception(CapacityError("The worker is shutting down.", retry_after=1.0))
+        if self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        pools, self._pools = list(self._pools.values()), {}
+        await asyncio.gather(*(pool.unload() for pool in pools))
+
+    # --- requests ---
+
+    def resolve(self, name: str) -> str:
+        """The model id behind a name; the default model's for an empty one. Raises NotFound."""
+        return self._catalog.resolve(name or self._settings.default_model)
+
+    async def acquire(self, name: str, owner: str) -> Lease:
+        """Wait for a model and claim it. Raises NotFound, CapacityError, ConfigError or EngineError."""
+        model_id = self._describe(self.resolve(name))
+        ticket = self._ticket(model_id)
+        number = await self._ask(ticket, self._policy.acquire(clock.now(), ticket, model_id, owner))
+        return Lease(model_id, owner, self._pools[number], self, ticket)
+
+    @contextlib.asynccontextmanager
+    async def lease(self, name: str, owner: str) -> AsyncIterator[Lease]:
+        """Claim a model for the length of a block."""
+        lease = await self.acquire(name, owner)
+        try:
+            yield lease
+        finally:
+            lease.release()
+
+    async def load(self, name: str, *, pin: bool = False) -> float:
+        """Make a model resident. Returns the seconds that it took, 0 when it was there."""
+        model_id = self._describe(await self._look_up(name))
+        if self._policy.serving(model_id) is not None and not pin:
+            return 0.0
+        began, ticket = clock.now(), self._ticket(model_id)
+        resident = self._policy.serving(model_id) is not None
+        await self._ask(ticket, self._policy.load(began, ticket, model_id, pin=pin))
+        return 0.0 if resident else clock.now() - began
+
+    async def unload(self, name: str) -> int:
+        """Free a model. Returns the bytes that it had taken. Raises PreconditionFailed while it is used."""
+        model_id = self._describe(self.resolve(name))
+        ticket = self._ticket(model_id)
+        self._freed.pop(model_id, None)
+        await self._ask(ticket, self._policy.unload(clock.now(), ticket, model_id))
+        return self._freed.pop(model_id, 0)
+
+    async def reload(self, name: str) -> None:
+        """Read a resident model again from disk; loads it when it is not resident.
+
+        When that fails, what was serving goes on, and the error says why it failed.
+        """
+        model_id = self._describe(await self._look_up(name, refresh=True))
+        if self._policy.serving(model_id) is None:
+            await self.load(model_id)
+            return
+        ticket = self._ticket(model_id)
+        await self._ask(ticket, self._policy.reload(clock.now(), ticket, model_id))
+
+    # --- what is known ---
+
+    def statuses(self) -> list[ModelStatus]:
+        """Every model of the catalog and where it is in its life, sorted by id."""
+        return [self.status(info) for info in self._catalog.models()]
+
+    def status(self, info: ModelInfo) -> ModelStatus:
+        """Where one model is in its life."""
+        model_id = info.model_id
+        return ModelStatus(
+            info,
+            self._state(model_id),
+            self._policy.leases(model_id),
+            self._policy.pinned(model_id) or model_id in self._settings.pinned_models,
+            model_id == self._default(),
+            self._policy.failure(model_id),
+        )
+
+    def info(self, model_id: str) -> ModelInfo:
+        """What a model is. Raises NotFound."""
+        for info in self._catalog.models():
+            if info.model_id == model_id:
+                return info
+        self._catalog.create(model_id)
+        raise NotFound(f"There is no model called {model_id!r}.")
+
+    @property
+    def memory_used(self) -> int:
+        """Bytes that models take, as estimated or measured, whichever is more."""
+        return self._policy.memory_used
+
+    @property
+    def counters(self) -> Counters:
+        """Loads, unloads, evictions, grants and refusals since the start."""
+        return self._policy.counters
+
+    def resident(self) -> tuple[str, ...]:
+        """Ids of the models that serve, sorted."""
+        return tuple(sorted({i.model_id for i in self._policy.instances.values() if i.state == "serving"}))
+
+    def _default(self) -> str:
+        try:
+            return self.resolve("")
+        except NotFound:
+            return ""
+
+    def _state(self, model_id: str) -> ModelState:
+        if self._policy.serving(model_id) is not None:
+            return "resident"
+        if self._policy.loading(model_id) is not None:
+            return "loading"
+        if any(i.model_id == model_id for i in self._policy.instances.values()):
+            return "evicting"
+        return "failed" if self._policy.failure(model_id) else "available"
+
+    async def _look_up(self, name: str, *, refresh: bool = False) -> str:
+        """Resolve a name, looking at the disk again when it is not known or when asked to."""
+        again = getattr(self._catalog, "refresh", None)
+        if again is not None:
+            known = True
+            with contextlib.suppress(NotFound):
+                self.resolve(name)
+                known = not refresh
+            if not known or refresh:
+                await asyncio.get_running_loop().run_in_executor(None, again)
+        return self.resolve(name)
+
+    def _describe(self, model_id: str) -> str:
+        """Tell the policy what the model needs, as the catalog has it now."""
+        info = next((info for info in self._catalog.models() if info.model_id == model_id), None)
+        estimate = info.memory_bytes * self._settings.engine_slots if info is not None else 0
+        ttl = None if self._settings.ttl_ms < 0 or model_id == self._default() else self._settings.ttl_ms / 1000
+        pins = {*self._settings.pinned_models, *getattr(self._catalog, "pins", ())}
+        self._policy.describe(model_id, estimate=estimate, pinned=model_id in pins, ttl=ttl)
+        return model_id
+
+    # --- carrying out ---
+
+    def _ticket(self, model_id: str) -> int:
+        self._next_ticket += 1
+        self._wants[self._next_ticket] = model_id
+        self._tickets[self._next_ticket] = asyncio.get_running_loop().create_future()
+        return self._next_ticket
+
+    async def _ask(self, ticket: int, actions: list[Action]) -> int:
+        """Perform what a request brought about and wait for its answer."""
+        future = self._tickets[ticket]
+        self._perform(actions)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._perform(self._policy.cancel(clock.now(), ticket))
+            raise
+        finally:
+            self._tickets.pop(ticket, None)
+            self._wants.pop(ticket, None)
+
+    def _release(self, ticket: int) -> None:
+        if not self._closing:
+            self._perform(self._policy.release(clock.now(), ticket))
+
+    def _perform(self, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
+                case StartLoad():
+                    self._spawn(self._load(action))
+                case StartUnload():
+                    self._spawn(self._unload(action))
+                case Grant():
+                    self._answer(action.ticket, lambda future, n=action.instance: future.set_result(n))  # type: ignore[misc]
+                case Refuse():
+                    error = self._refusal(action)
+                    self._answer(action.ticket, lambda future, e=error: future.set_exception(e))  # type: ignore[misc]
+        self._schedule()
+
+    def _answer(self, ticket: int, settle: Callable[[asyncio.Future[int]], None]) -> None:
+        future = self._tickets.get(ticket)
+        if future is not None and not future.done():
+            settle(future)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _load(self, action: StartLoad) -> None:
+        began = time.perf_counter()
+        try:
+            pool = await self._build(action.model_id)
+        except ParleyError as error:
+            self._failures[action.model_id] = error
+            self._perform(self._policy.load_failed(clock.now(), action.instance, error.message))
+            return
+        self._failures.pop(action.model_id, None)
+        self._pools[action.instance] = pool
+        seconds = time.perf_counter() - began
+        self._perform(self._policy.loaded(clock.now(), action.instance, pool.memory_bytes, seconds))
+
+    async def _build(self, model_id: str) -> EnginePool:
+        info = self.info(model_id)
+        pool = build_pool(
+            info,
+            lambda: self._catalog.create(model_id),
+            slots=self._settings.engine_slots,
+            isolated=self._settings.isolate or self._catalog.isolated(model_id),
+        )
+        try:
+            await pool.load(measure=self._synthesis.loudness, target_lufs=self._synthesis.target_lufs)
+        except ParleyError:
+            raise
+        except Exception as error:
+            raise EngineError(f"The model {model_id} can not be loaded: {error!r}.") from error
+        return pool
+
+    async def _unload(self, action: StartUnload) -> None:
+        pool = self._pools.pop(action.instance, None)
+        if pool is not None:
+            taken = pool.memory_bytes
+            try:
+                await pool.unload()
+            finally:
+                await asyncio.get_running_loop().run_in_executor(None, release_memory)
+                self._freed[action.model_id] = taken
+        self._perform(self._policy.unloaded(clock.now(), action.instance))
+
+    def _schedule(self) -> None:
+        """Wake the policy for the next deadline, and every now and then for idle models."""
+        if self._closing:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        now = clock.now()
+        delay = self._settings.evict_check_interval_ms / 1000
+        due = self._policy.next_wakeup(now) if self._policy.waiting else None
+        if due is not None:
+            delay = min(delay, due - now + 0.001)
+        self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+
+    def _tick(self) -> None:
+        self._perform(self._policy.tick(clock.now()))
+
+    def _refusal(self, refuse: Refuse) -> ParleyError:
+        model_id = self._wants.get(refuse.ticket, "")
+        match refuse.reason:
+            case "failed":
+                return self._failures.get(model_id) or EngineError(f"The model {model_id} failed: {refuse.detail}")
+            case "too_big":
+                return CapacityError(
+                    f"The model {model_id} needs {_megabytes(int(refuse.detail))}, more than the worker's whole memory "
+                    f"budget of {_megabytes(self._settings.memory_budget_bytes)}; raise memory_budget_bytes.",
+                    retry_after=60.0,
+                )
+            case "in_use":
+                return PreconditionFailed(
+                    f"The model {model_id} is in use by {self._policy.leases(model_id)} sessions."
+                )
+            case "busy":
+                return PreconditionFailed(f"The model {model_id} is being loaded; try again when it is ready.")
+            case "not_resident":
+                return PreconditionFailed(f"The model {model_id} is not in memory.")
+            case _:
+                return CapacityError(
+                    f"There is no room for the model {model_id}: every other model is in use, pinned or too young.",
+                    retry_after=refuse.retry_after,
+                )
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.0f} MB"

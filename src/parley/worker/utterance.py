@@ -1,0 +1,350 @@
+"""One utterance inside the worker: pieces of text in, frames in order out, held or stopped at will.
+
+The event loop owns it. Engines call its jobs from their own threads; audio is framed there, so
+that the loop only passes finished frames on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame
+from parley.errors import InvalidRequest, ParleyError
+from parley.interfaces import SynthesizedAudio, Voice
+from parley.worker.framing import Framer, FramingOptions
+from parley.worker.job import Job
+from parley.worker.words import sentences
+
+_FRAME_SECONDS = FRAME_SAMPLES / SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceLimits:
+    """Bounds of one utterance."""
+
+    read_ahead: float = 10.0
+    """Seconds of audio made before anybody takes it."""
+    parallel: int = 1
+    """Pieces spoken at the same time."""
+    max_text: int = 20_000
+    """Characters."""
+
+
+@dataclass(slots=True)
+class UtteranceHooks:
+    """What the utterance tells whoever counts."""
+
+    waiting: Callable[[int], None] = lambda change: None
+    """+1 when it begins to wait for an engine, -1 when an engine took it up or it ended."""
+    first_frame: Callable[[float], None] = lambda seconds: None
+    """Time from the first text to the first frame."""
+
+
+class Utterance:
+    """Frames of one utterance. One task reads them; control calls may come from others on the loop."""
+
+    def __init__(
+        self, utterance_id: str, voice: Voice, submit: Callable[[Job], None], wake: Callable[[], None],
+        framing: FramingOptions, limits: UtteranceLimits, hooks: UtteranceHooks,
+    ) -> None:  # fmt: skip
+        self.utterance_id = utterance_id
+        self._voice, self._submit, self._wake_engine = voice, submit, wake
+        self._limits, self._hooks = limits, hooks
+        self._loop = asyncio.get_running_loop()
+        self._stage = _Stage(Framer(utterance_id, framing), self._deliver)
+        self._pieces: deque[_PieceJob] = deque()
+        self._flying: set[_PieceJob] = set()
+        self._count = 0
+        self._text_length = 0
+        self._text_ended = False
+        self._frames: deque[AudioFrame] = deque()
+        self._inbox: deque[list[AudioFrame]] = deque()
+        self._collecting = False
+        self._changed = asyncio.Event()
+        self._paused = self._stopped = self._finished = False
+        self._error: ParleyError | None = None
+        self._throttled = False
+        self._first_text: float | None = None
+        self._waiting = False
+        self._worked = self._made = 0.0
+        self.last_sequence = -1
+        """Sequence of the last frame that was handed out; -1 when none was."""
+        self.cancelled = False
+
+    # --- text ---
+
+    def add_text(self, text: str) -> None:
+        """Speak this next. Raises InvalidRequest when the utterance becomes too long."""
+        start = self._text_length
+        self._text_length += len(text)
+        if self._text_length > self._limits.max_text:
+            raise InvalidRequest(
+                f"The utterance is longer than {self._limits.max_text} characters; send it as several utterances."
+            )
+        for first, end in sentences(text):
+            if self._first_text is None:
+                self._first_text = time.perf_counter()
+                self._set_waiting(True)
+            self._pieces.append(_PieceJob(self, self._count, text[first:end], start + first, self._voice))
+            self._count += 1
+        self._submit_next()
+
+    def end_text(self) -> None:
+        """No more text comes. Raises InvalidRequest when there was nothing to speak."""
+        self._text_ended = True
+        if not self._count:
+            raise InvalidRequest("The utterance has no text; send at least one word.")
+        self._submit_next()
+
+    # --- frames ---
+
+    async def next_frames(self, most: int) -> list[AudioFrame]:
+        """Wait for the next frames, at most ``most``; none once the utterance was stopped.
+
+        Raises what went wrong in the engine, after the frames that were made before.
+        """
+        while not self._stopped:
+            if not self._paused:
+                if self._frames:
+                    return self._take(most)
+                if self._error is not None:
+                    raise self._error
+            self._changed.clear()
+            await self._changed.wait()
+        return []
+
+    @property
+    def real_time_factor(self) -> float:
+        """Time that engines worked over the audio that they made; 0 when there is none."""
+        return self._worked / self._made if self._made else 0.0
+
+    def _take(self, most: int) -> list[AudioFrame]:
+        taken = [self._frames.popleft() for _ in range(min(most, len(self._frames)))]
+        self.last_sequence = taken[-1].sequence
+        if self._throttled and self.ahead() < self._limits.read_ahead / 2:
+            self._wake_engine()
+        return taken
+
+    def pause(self) -> int:
+        """Hand out no further frame until :meth:`resume`; returns the last one's sequence."""
+        self._paused = True
+        return self.last_sequence
+
+    def resume(self) -> int:
+        """Go on with the very next frame; returns the last sequence handed out."""
+        self._paused = False
+        self._changed.set()
+        return self.last_sequence
+
+    def stop(self) -> int:
+        """End it: frames not yet handed out are dropped, engines stop at their next chunk."""
+        self._stopped = True
+        self.cancel()
+        self._changed.set()
+        return self.last_sequence
+
+    def fail(self, error: ParleyError) -> None:
+        """End it with an error: what was made and not handed out is dropped."""
+        if self._error is None:
+            self._error = error
+        self.cancel()
+        self._paused = False
+        self._changed.set()
+
+    def cancel(self) -> None:
+        """Let go of engines; safe to call twice."""
+        self.cancelled = True
+        self._pieces.clear()
+        self._frames.clear()
+        self._set_waiting(False)
+        if self._flying:
+            self._wake_engine()
+
+    # --- called by its jobs, on engine threads ---
+
+    def ahead(self) -> float:
+        """Seconds of audio made but not handed out."""
+        waiting = len(self._frames) + sum(len(frames) for frames in tuple(self._inbox))
+        return waiting * _FRAME_SECONDS + self._stage.held_seconds
+
+    def wants_more(self) -> bool:
+        """False from ``read_ahead`` seconds ahead until half of that has been taken."""
+        limit = self._limits.read_ahead
+        self._throttled = self.ahead() >= (limit / 2 if self._throttled else limit)
+        return not self._throttled
+
+    def job_started(self) -> None:
+        if self._waiting:
+            self._tell(self._set_waiting, False)
+
+    def job_push(self, index: int, audio: SynthesizedAudio, seconds: float) -> None:
+        if not self.cancelled:
+            self._worked += seconds
+            self._made += audio.samples.size / audio.sample_rate
+            self._stage.push(index, audio)
+
+    def job_finished(self, job: _PieceJob, error: ParleyError | None) -> None:
+        if error is None and not self.cancelled:
+            self._stage.end(job.index)
+        self._tell(self._job_done, job, error)
+
+    def _tell(self, call: Callable[..., None], *arguments: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            self._loop.call_soon_threadsafe(call, *arguments)
+
+    def _deliver(self, frames: list[AudioFrame]) -> None:
+        """Pass frames to the loop; one wake-up for all that come before it has looked."""
+        self._inbox.append(frames)
+        if not self._collecting:
+            self._collecting = True
+            self._tell(self._collect)
+
+    # --- on the loop ---
+
+    def _collect(self) -> None:
+        self._collecting = False
+        while self._inbox:
+            self._frames.extend(self._inbox.popleft())
+        if self.cancelled:
+            self._frames.clear()
+        if self._first_text is not None and self._frames and self._frames[0].sequence == 0:
+            self._hooks.first_frame(time.perf_counter() - self._first_text)
+            self._first_text = None
+        self._changed.set()
+
+    def _job_done(self, job: _PieceJob, error: ParleyError | None) -> None:
+        self._flying.discard(job)
+        if self.cancelled:
+            return
+        if error is not None and self._error is None:
+            self._collect()
+            self._error = error
+            self._pieces.clear()
+            self._changed.set()
+            return
+        self._submit_next()
+
+    def _submit_next(self) -> None:
+        while self._pieces and len(self._flying) < self._limits.parallel and not self.cancelled:
+            job = self._pieces.popleft()
+            self._flying.add(job)
+            self._stage.expect(job.index, job.text, job.text_start)
+            self._submit(job)
+        if self._text_ended and not self._pieces and not self._flying and not self._finished and self._error is None:
+            self._finished = True
+            self._deliver(self._stage.finish())
+
+    def _set_waiting(self, waiting: bool) -> None:
+        if waiting != self._waiting:
+            self._waiting = waiting
+            self._hooks.waiting(1 if waiting else -1)
+
+
+@dataclass(eq=False, slots=True)
+class _PieceJob:
+    """One sentence, as engines see it."""
+
+    utterance: Utterance
+    index: int
+    text: str
+    text_start: int
+    voice: Voice
+
+    @property
+    def cancelled(self) -> bool:
+        return self.utterance.cancelled
+
+    def ahead(self) -> float:
+        return self.utterance.ahead()
+
+    def wants_more(self) -> bool:
+        return self.utterance.wants_more()
+
+    def started(self) -> None:
+        self.utterance.job_started()
+
+    def push(self, audio: SynthesizedAudio, seconds: float) -> None:
+        self.utterance.job_push(self.index, audio, seconds)
+
+    def finished(self, error: ParleyError | None) -> None:
+        self.utterance.job_finished(self, error)
+
+
+@dataclass(slots=True)
+class _Text:
+    text: str
+    start: int
+    early: list[SynthesizedAudio] = field(default_factory=list)
+    ended: bool = False
+
+
+class _Stage:
+    """Brings audio of pieces that are spoken side by side into order and frames it."""
+
+    def __init__(self, framer: Framer, deliver: Callable[[list[AudioFrame]], None]) -> None:
+        self._framer, self._deliver = framer, deliver
+        self._lock = threading.Lock()
+        self._texts: dict[int, _Text] = {}
+        self._current = 0
+        self._begun = False
+        self.held_seconds = 0.0
+        """Audio of later pieces that waits for its turn."""
+
+    def expect(self, index: int, text: str, start: int) -> None:
+        with self._lock:
+            self._texts[index] = _Text(text, start)
+
+    def push(self, index: int, audio: SynthesizedAudio) -> None:
+        with self._lock:
+            if index == self._current:
+                frames = self._frame(audio)
+            else:
+                self._texts[index].early.append(audio)
+                self.held_seconds += audio.samples.size / audio.sample_rate
+                return
+            if frames:
+                self._deliver(frames)
+
+    def end(self, index: int) -> None:
+        with self._lock:
+            self._texts[index].ended = True
+            frames: list[AudioFrame] = []
+            while self._current in self._texts and self._texts[self._current].ended:
+                frames += self._end_current()
+            if frames:
+                self._deliver(frames)
+
+    def finish(self) -> list[AudioFrame]:
+        with self._lock:
+            return self._framer.finish()
+
+    def _frame(self, audio: SynthesizedAudio) -> list[AudioFrame]:
+        self._begin()
+        return self._framer.push(audio)
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            piece = self._texts[self._current]
+            self._framer.begin_piece(piece.text, piece.start)
+
+    def _end_current(self) -> list[AudioFrame]:
+        """Close the current piece and frame what the next one has already said."""
+        self._begin()
+        frames = self._framer.end_piece()
+        del self._texts[self._current]
+        self._current += 1
+        self._begun = False
+        following = self._texts.get(self._current)
+        if following is not None:
+            for audio in following.early:
+                self.held_seconds -= audio.samples.size / audio.sample_rate
+                frames += self._frame(audio)
+            following.early.clear()
+        return frames
