@@ -11,21 +11,13 @@ import structlog
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from parley.errors import (
-    CapacityError,
-    InvalidRequest,
-    NotFound,
-    ParleyError,
-    PreconditionFailed,
-    RequestError,
-    Unauthorized,
-)
+from parley.errors import InvalidRequest, NotFound, ParleyError, PreconditionFailed
+from parley.server.http import guarded
 from parley.transports import rtc_sdp
 from parley.transports.rtc_seam import check_pinned
 from parley.transports.webrtc import WebRtcTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
 
@@ -66,10 +58,10 @@ class WebRtcEndpoint:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self.routes = [
-            Route(PATH, self._guarded(self._config), methods=["GET"]),
-            Route(PATH, self._guarded(self._offer), methods=["POST"]),
-            Route(PATH + "/{id}", self._guarded(self._change), methods=["PATCH"]),
-            Route(PATH + "/{id}", self._guarded(self._end), methods=["DELETE"]),
+            Route(PATH, guarded(host, self._config), methods=["GET"]),
+            Route(PATH, guarded(host, self._offer), methods=["POST"]),
+            Route(PATH + "/{id}", guarded(host, self._change), methods=["PATCH"]),
+            Route(PATH + "/{id}", guarded(host, self._end), methods=["DELETE"]),
         ]
 
     async def aclose(self) -> None:
@@ -83,19 +75,6 @@ class WebRtcEndpoint:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # --- routes ------------------------------------------------------------------------
-
-    def _guarded(self, handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-        """Check who asks, and turn errors into answers."""
-
-        async def guarded(request: Request) -> Response:
-            try:
-                self._host.check_origin(request.headers.get("origin", ""), request.headers.get("host", ""))
-                self._host.check_key(_api_key(request))
-                return await handler(request)
-            except ParleyError as error:
-                return error_response(error)
-
-        return guarded
 
     async def _config(self, request: Request) -> Response:
         settings = self._settings
@@ -184,30 +163,6 @@ class WebRtcEndpoint:
                 transport.leave()
         if self._sessions:
             self._watch()
-
-
-def error_response(error: ParleyError) -> Response:
-    """An error as JSON with the status that fits."""
-    status = 500
-    headers: dict[str, str] = {}
-    if isinstance(error, Unauthorized):
-        status = 401
-    elif isinstance(error, NotFound):
-        status = 404
-    elif isinstance(error, PreconditionFailed):
-        status = 412
-    elif isinstance(error, RequestError):
-        status = 400
-    elif error.retryable:
-        status = 503
-        if isinstance(error, CapacityError):
-            headers["Retry-After"] = str(max(1, round(error.retry_after)))
-    return JSONResponse({"code": error.code, "message": error.message}, status, headers)
-
-
-def _api_key(request: Request) -> str:
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else ""
 
 
 def _content_type(request: Request) -> str:

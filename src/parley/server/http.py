@@ -1,0 +1,64 @@
+"""What all HTTP routes share: who may ask, and how errors are said."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from parley.errors import CapacityError, NotFound, ParleyError, PreconditionFailed, RequestError, Unauthorized
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Gate(Protocol):
+    """Who may ask."""
+
+    def check_origin(self, origin: str, host: str) -> None:
+        """Raise Unauthorized when a page from ``origin`` (empty: not a browser) may not use ``host``."""
+
+    def check_key(self, key: str) -> None:
+        """Raise Unauthorized when the key is missing or wrong."""
+
+
+def guarded(gate: Gate, handler: Handler) -> Handler:
+    """Check who asks, and turn errors into answers."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            gate.check_origin(request.headers.get("origin", ""), request.headers.get("host", ""))
+            gate.check_key(bearer_key(request))
+            return await handler(request)
+        except ParleyError as error:
+            return error_response(error)
+
+    return answer
+
+
+def bearer_key(request: Request) -> str:
+    """The key of an ``Authorization: Bearer`` header; empty when there is none."""
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
+def error_response(error: ParleyError) -> Response:
+    """An error as JSON with the status that fits."""
+    headers: dict[str, str] = {}
+    if isinstance(error, CapacityError):
+        headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    return JSONResponse({"code": error.code, "message": error.message}, status_of(error), headers)
+
+
+def status_of(error: ParleyError) -> int:
+    """The HTTP status of an error."""
+    if isinstance(error, Unauthorized):
+        return 401
+    if isinstance(error, NotFound):
+        return 404
+    if isinstance(error, PreconditionFailed):
+        return 412
+    if isinstance(error, RequestError):
+        return 400
+    return 503 if error.retryable else 500

@@ -1,0 +1,65 @@
+"""The voices of the fleet over HTTP: what the page's picker shows, and loads.
+
+``GET /v1/models`` lists every model that some worker has, in its best state anywhere.
+``POST /v1/models/{id}/load`` returns when it is resident; ``POST /v1/models/{id}/unload`` when it is gone.
+``GET /v1/client`` tells a page by which transports it may connect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from parley import __version__
+from parley.rpc.values import ModelStatus
+from parley.server.http import Gate, guarded
+
+
+class Fleet(Protocol):
+    """The workers as one."""
+
+    async def models(self) -> Sequence[ModelStatus]:
+        """Every model that some worker has, sorted by id, in its best state anywhere."""
+
+    async def load_model(self, model_id: str) -> None:
+        """Make it resident somewhere. NotFound, CapacityError or EngineError say why not."""
+
+    async def unload_model(self, model_id: str) -> None:
+        """Free it everywhere. PreconditionFailed while it is in use."""
+
+
+def model_routes(gate: Gate, fleet: Fleet, transports: Sequence[str]) -> list[Route]:
+    """The routes of this module."""
+
+    async def client(_: Request) -> Response:
+        return JSONResponse({"version": __version__, "transports": list(transports)})
+
+    async def listing(_: Request) -> Response:
+        models = [_as_json(status) for status in await fleet.models()]
+        return JSONResponse({"models": models}, headers={"Cache-Control": "no-store"})
+
+    async def load(request: Request) -> Response:
+        await fleet.load_model(request.path_params["id"])
+        return Response(status_code=204)
+
+    async def unload(request: Request) -> Response:
+        await fleet.unload_model(request.path_params["id"])
+        return Response(status_code=204)
+
+    return [
+        Route("/v1/client", guarded(gate, client)),
+        Route("/v1/models", guarded(gate, listing)),
+        Route("/v1/models/{id}/load", guarded(gate, load), methods=["POST"]),
+        Route("/v1/models/{id}/unload", guarded(gate, unload), methods=["POST"]),
+    ]
+
+
+def _as_json(status: ModelStatus) -> dict[str, Any]:
+    fields = asdict(status)
+    info: dict[str, Any] = fields.pop("info")
+    return {**info, **fields}
