@@ -1,0 +1,240 @@
+"""``parley models``: the voices of a worker or of the whole fleet, and fetching new ones."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from rich.table import Table
+
+    from parley.rpc.client import WorkerClient
+    from parley.rpc.values import ModelStatus
+
+DEFAULT_WORKER = "127.0.0.1:50051"
+DEFAULT_FOLDER = Path("voicepacks")
+_STATE_STYLE = {"resident": "green", "loading": "yellow", "evicting": "yellow", "failed": "red", "available": "dim"}
+
+app = typer.Typer(
+    help="List, show, load, unload, fetch and reload voices.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+
+Workers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--worker", "-w", help=f"Worker's address, host:port; repeat it for several. Default {DEFAULT_WORKER}."
+    ),
+]
+KeyFile = Annotated[Path | None, typer.Option("--key-file", help="File whose first line is the workers' API key.")]
+Ca = Annotated[
+    Path | None, typer.Option("--ca", help="PEM file with the authority of the workers' certificates: speak TLS.")
+]
+Model = Annotated[str, typer.Argument(help="A model's id or alias.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+@app.command("list")
+def list_models(workers: Workers = None, key_file: KeyFile = None, ca: Ca = None, as_json: AsJson = False) -> None:
+    """All models of the workers, and where each is in its life."""
+    answers = _ask(workers, key_file, ca, lambda client: client.models())
+    if as_json:
+        typer.echo(
+            json.dumps({address: [_as_dict(model) for model in models] for address, models in answers}, indent=1)
+        )
+        return
+    for address, models in answers:
+        _print(_table(address, models))
+
+
+@app.command("show")
+def show(
+    model: Model, workers: Workers = None, key_file: KeyFile = None, ca: Ca = None, as_json: AsJson = False
+) -> None:
+    """Everything about one model."""
+    from parley.errors import NotFound
+
+    found = []
+    for address, models in _ask(workers, key_file, ca, lambda client: client.models()):
+        found += [(address, status) for status in models if status.info.model_id == model]
+    if not found:
+        raise NotFound(f"No worker asked has a model {model!r}; 'parley models list' shows what there is.")
+    if as_json:
+        typer.echo(json.dumps({address: _as_dict(status) for address, status in found}, indent=1))
+        return
+    for address, status in found:
+        _print(_details(address, status))
+
+
+@app.command("load")
+def load(
+    model: Model,
+    workers: Workers = None,
+    key_file: KeyFile = None,
+    ca: Ca = None,
+    pin: Annotated[bool, typer.Option("--pin", help="Keep it in memory until it is unloaded.")] = False,
+) -> None:
+    """Bring a model into memory and warm it up; the next utterance that asks for it starts at once."""
+    for address, (status, seconds) in _ask(workers, key_file, ca, lambda client: client.load(model, pin=pin)):
+        took = f"in {seconds:.2f} s" if seconds else "(it was there already)"
+        typer.echo(f"{address}: {status.info.model_id} is {status.state} {took}{', pinned' if status.pinned else ''}.")
+
+
+@app.command("unload")
+def unload(model: Model, workers: Workers = None, key_file: KeyFile = None, ca: Ca = None) -> None:
+    """Take a model out of memory. A model that somebody uses is refused."""
+    for address, freed in _ask(workers, key_file, ca, lambda client: client.unload(model)):
+        typer.echo(f"{address}: {model} is unloaded{f', {freed / 1e6:.0f} MB came back' if freed else ''}.")
+
+
+@app.command("reload")
+def reload(model: Model, workers: Workers = None, key_file: KeyFile = None, ca: Ca = None) -> None:
+    """Read a model again from disk. What was serving stays when that fails; running utterances are not touched."""
+    for address, _ in _ask(workers, key_file, ca, lambda client: client.reload(model)):
+        typer.echo(f"{address}: {model} was read again.")
+
+
+@app.command("pull")
+def pull_voices(
+    models: Annotated[list[str] | None, typer.Argument(help="Ids of known voices; none lists them.")] = None,
+    into: Annotated[Path, typer.Option("--into", help="Folder of voice packs.")] = DEFAULT_FOLDER,
+    hub: Annotated[str, typer.Option("--hub", help="Mirror of the hub, such as https://hub.example.org.")] = "",
+    replace: Annotated[bool, typer.Option("--replace", help="Fetch it again when the folder exists.")] = False,
+) -> None:
+    """Fetch open voices into a folder of voice packs, with resume and checksums."""
+    from parley.errors import NotFound
+    from parley.worker.hub import pull
+    from parley.worker.known_voices import read_known_voices
+
+    known = read_known_voices((into,))
+    if not models:
+        _print(_known_table(known.voices, into))
+        return
+    for name in models:
+        model_id = known.aliases.get(name, name)
+        if model_id not in known.voices:
+            raise NotFound(f"No voice called {name!r} is known; known are {', '.join(sorted(known.voices))}.")
+        voice = known.voices[model_id]
+        typer.echo(f"{model_id} from {voice.repo} (licence: {voice.metadata['licence']})")
+        folder = pull(model_id, voice, into, endpoint=hub, replace=replace, say=lambda line: typer.echo(f"  {line}"))
+        typer.echo(f"  {folder} is ready; 'parley models load {model_id}' brings it into a worker.")
+
+
+def _ask(
+    workers: Sequence[str] | None, key_file: Path | None, ca: Path | None, question: Callable[[Any], Awaitable[Any]]
+) -> list[tuple[str, Any]]:
+    """Ask every worker at once. Answers of those that have one; raises when none has, reports the others."""
+    from parley.errors import ConfigError, ParleyError
+    from parley.rpc.client import WorkerAccess, WorkerClient
+
+    try:
+        key = key_file.read_text("utf-8").split("\n", 1)[0].strip() if key_file else ""
+    except OSError as error:
+        raise ConfigError(f"The key file {key_file} can not be read ({error.strerror}).") from error
+    access = WorkerAccess(api_key=key, tls=ca is not None, ca=str(ca or ""))
+
+    async def one(address: str) -> Any:
+        client: WorkerClient = WorkerClient(address, access)
+        try:
+            return await question(client)
+        except ParleyError as error:
+            return error
+        finally:
+            await client.aclose()
+
+    async def every(addresses: Sequence[str]) -> list[Any]:
+        return await asyncio.gather(*(one(address) for address in addresses))
+
+    addresses = list(workers or (DEFAULT_WORKER,))
+    answers = list(zip(addresses, asyncio.run(every(addresses)), strict=True))
+    failed = [(address, answer) for address, answer in answers if isinstance(answer, ParleyError)]
+    if failed and len(failed) == len(answers):
+        raise failed[0][1]
+    for address, failure in failed:
+        typer.echo(f"{address}: {failure}", err=True)
+    return [(address, answer) for address, answer in answers if not isinstance(answer, ParleyError)]
+
+
+def _print(renderable: Any) -> None:
+    from rich.console import Console
+
+    Console().print(renderable)
+
+
+def _as_dict(status: ModelStatus) -> dict[str, Any]:
+    return {**asdict(status.info), **{key: value for key, value in asdict(status).items() if key != "info"}}
+
+
+def _table(address: str, models: Sequence[ModelStatus]) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=f"{address}: {len(models)} models", title_justify="left")
+    for name in ("model", "state", "family", "languages", "speakers", "rate", "memory", "licence"):
+        right = name in ("rate", "memory")
+        table.add_column(name, overflow="fold", no_wrap=name == "model", justify="right" if right else "left")
+    for status in models:
+        info = status.info
+        notes = [word for word, on in (("default", status.is_default), ("pinned", status.pinned)) if on]
+        notes += [f"{status.leases} in use"] if status.leases else []
+        style = _STATE_STYLE.get(status.state, "")
+        table.add_row(
+            escape(info.model_id),
+            f"[{style}]{status.state}[/]" + (f" ({', '.join(notes)})" if notes else ""),
+            info.family,
+            _short(info.languages),
+            _short(info.speakers),
+            f"{info.sample_rate / 1000:g} kHz",
+            f"{info.memory_bytes / 1e6:.0f} MB" if info.memory_bytes else "?",
+            escape(info.licence),
+        )
+        if status.error:
+            table.add_row("", f"[red]{escape(status.error)}[/]")
+    return table
+
+
+def _details(address: str, status: ModelStatus) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=f"{status.info.model_id} on {address}", title_justify="left", show_header=False)
+    for key, value in _as_dict(status).items():
+        if isinstance(value, (list, tuple)):
+            value = ", ".join(map(str, value))
+        table.add_row(key.replace("_", " "), escape(str(value)))
+    return table
+
+
+def _known_table(voices: Any, into: Path) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="Voices that 'parley models pull' can fetch", title_justify="left")
+    for name in ("model", "family", "languages", "licence", "size", "here", "what it is"):
+        table.add_column(name, overflow="fold", no_wrap=name == "model", justify="right" if name == "size" else "left")
+    for model_id, voice in sorted(voices.items()):
+        data = voice.metadata
+        here = (into / voice.family / model_id / "metadata.yaml").exists()
+        table.add_row(
+            model_id,
+            voice.family,
+            _short(data["languages"]),
+            escape(data["licence"]),
+            f"{voice.size_mb} MB" if voice.size_mb else "?",
+            "yes" if here else "",
+            escape(data.get("description", "")),
+        )
+    return table
+
+
+def _short(names: Sequence[str], most: int = 4) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
