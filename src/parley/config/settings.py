@@ -1,0 +1,38 @@
+"""All settings in one place: each package's own group under its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from parley.llm.settings import LlmSettings
+from parley.observability.settings import LogSettings
+from parley.recording.settings import RecordingSettings
+from parley.registry.settings import RegistrySettings
+from parley.routing.settings import RoutingSettings
+from parley.server.settings import ServerSettings
+from parley.transports.rtc_settings import WebRtcSettings
+from parley.transports.websocket import WebSocketSettings
+from parley.vad.settings import VadSettings
+from parley.worker.settings import WorkerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that Parley may be told."""
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    vad: VadSettings = field(default_factory=VadSettings)
+    llm: LlmSettings = field(default_factory=LlmSettings)
+    routing: RoutingSettings = field(default_factory=RoutingSettings)
+    registry: RegistrySettings = field(default_factory=RegistrySettings)
+    websocket: WebSocketSettings = field(default_factory=WebSocketSettings)
+    webrtc: WebRtcSettings = field(default_factory=WebRtcSettings)
+    recording: RecordingSettings = field(default_factory=RecordingSettings)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+
+
+WORKER_GROUPS = ("worker", "registry", "log")
+"""What a worker process reads; the file ``configs/worker.yaml``."""
+ORCHESTRATOR_GROUPS = tuple(name for name in Settings.__dataclass_fields__ if name != "worker")
+"""What an orchestrator reads; the file ``configs/orchestrator.yaml``."""
