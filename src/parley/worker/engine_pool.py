@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,8 @@ from parley.errors import EngineError, ParleyError
 from parley.interfaces import ModelInfo, SynthesizedAudio, TtsAdapter, Voice
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from parley.worker.job import Engine, Job
 
 WARM_UP_TEXT = "Hello, this is my voice."
@@ -89,7 +90,9 @@ def build_pool(info: ModelInfo, create: Callable[[], TtsAdapter], *, slots: int,
     from parley.worker.engine_process import ProcessEngine
     from parley.worker.runner import ThreadEngine
 
-    adapters = [create() for _ in range(slots)]
+    adapters = [create()]
+    wanted = max(slots, int(getattr(adapters[0], "slots", 1)))  # a family may need more: one a request, and no memory
+    adapters += [create() for _ in range(wanted - 1)]
     make: Any = ProcessEngine if isolated else ThreadEngine
     calibrated = bool(getattr(adapters[0], "calibrated", False))
     return EnginePool(info, [make(adapter) for adapter in adapters], calibrated=calibrated)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import yaml
@@ -103,7 +103,7 @@ def read_pack(folder: Path) -> VoicePack:
         word_marks=getattr(adapter, "word_marks", "proportional"),
         concurrency=data.get("concurrency", 0) or int(getattr(adapter, "concurrency", 1)),
     )
-    return VoicePack(
+    pack = VoicePack(
         info,
         folder,
         files=_files(path, data.get("files") or {}, getattr(adapter, "files", {})),
@@ -113,6 +113,8 @@ def read_pack(folder: Path) -> VoicePack:
         reference_audio=reference.get("audio", ""),
         reference_text=reference.get("text", ""),
     )
+    describe = getattr(adapter, "describe", None)
+    return replace(pack, info=describe(pack)) if describe is not None else pack
 
 
 def read_mapping(path: Path) -> dict[str, Any]:

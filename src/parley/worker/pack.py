@@ -141,4 +141,9 @@ class AdapterFactory(Protocol):
     options: ClassVar[Mapping[str, PackOption]]
     """Name to option; empty for none."""
 
+    # Optional class attributes: ``concurrency`` (texts that one loaded model speaks in turns), ``slots`` (engines that
+    # a worker runs at least), ``isolated`` (run it in a process of its own), ``calibrated`` (its loudness is right as
+    # it comes), ``word_marks``, and the class method ``describe(pack) -> ModelInfo``, which may add what the pack's
+    # files say (speakers, rate). It must be quick, must not raise for broken files, and must import nothing heavy.
+
     def __call__(self, pack: VoicePack) -> TtsAdapter: ...

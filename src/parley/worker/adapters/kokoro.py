@@ -8,6 +8,7 @@ a lock of its own and infers outside it: one loaded model speaks for several ses
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -61,6 +62,16 @@ class KokoroAdapter:
         self.info: ModelInfo = pack.info
         self._pack = pack
         self._engine: Any = None
+
+    @classmethod
+    def describe(cls, pack: VoicePack) -> ModelInfo:
+        """The speakers' names out of the archive, as far as it can be read."""
+        try:
+            with zipfile.ZipFile(pack.file("voices", cls.files["voices"])) as archive:
+                speakers = tuple(sorted(name.removesuffix(".npy") for name in archive.namelist()))
+        except (ConfigError, OSError, zipfile.BadZipFile):
+            return pack.info  # loading says what is wrong
+        return replace(pack.info, sample_rate=_RATE, speakers=pack.info.speakers or speakers)
 
     def load(self) -> None:
         """Read the model and its speakers, and speak one word."""

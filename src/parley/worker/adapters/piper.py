@@ -7,6 +7,7 @@ inference runs outside it, so one loaded voice speaks for several sessions at a 
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -51,6 +52,17 @@ class PiperAdapter:
         self._pack = pack
         self._voice: Any = None
         self._settings: Any = None
+
+    @classmethod
+    def describe(cls, pack: VoicePack) -> ModelInfo:
+        """Rate and speakers out of the voice's JSON, as far as it can be read."""
+        try:
+            data = json.loads(pack.file("config", cls.files["config"]).read_text("utf-8"))
+            speakers = tuple(data.get("speaker_id_map") or ())
+            rate = int(data["audio"]["sample_rate"])
+        except (ConfigError, OSError, ValueError, KeyError, TypeError, AttributeError):
+            return pack.info  # loading says what is wrong
+        return replace(pack.info, sample_rate=rate, speakers=pack.info.speakers or speakers)
 
     def load(self) -> None:
         """Read the voice and speak one word, so that the first real one is not slower."""

@@ -58,8 +58,19 @@ class PocketAdapter:
         self._states: dict[str, Any] = {}
         self._speaking = threading.Lock()
 
+    @classmethod
+    def describe(cls, pack: VoicePack) -> ModelInfo:
+        """The speakers: the reference recording and those that the metadata maps to files."""
+        return replace(pack.info, speakers=_speakers(pack))
+
     def load(self) -> None:
         """Read the weights, make the speakers' states, and speak one word."""
+        speakers = _speakers(self._pack)
+        if not speakers:
+            raise ConfigError(
+                f"{self._pack.folder}/metadata.yaml: Pocket TTS needs a voice to imitate; put a WAV of 5 to 30 seconds "
+                "in the folder and name it as 'reference.audio', or map speakers to files under 'speakers'."
+            )
         config = self._config()
         pocket = import_engine("pocket_tts", "pocket", "pocket-tts", "pocket")
         logging.getLogger("pocket_tts").setLevel(logging.WARNING)
@@ -80,8 +91,7 @@ class PocketAdapter:
                         Path(config["weights_path"]), "Pocket TTS weights for this layout", error, self.info.model_id
                     )
                 ) from error
-        names = self._speakers()
-        self.info = replace(self.info, sample_rate=int(self._model.sample_rate), speakers=names)
+        self.info = replace(self.info, sample_rate=int(self._model.sample_rate), speakers=speakers)
         self._state(Voice())
         for _ in self.synthesize("Ready.", voice=Voice()):
             pass
@@ -152,16 +162,6 @@ class PocketAdapter:
                 raise ConfigError(unreadable(path, "a recording or a state of a voice", error, "")) from error
         return self._states[name]
 
-    def _speakers(self) -> tuple[str, ...]:
-        named = [name for name, file in self._pack.speaker_ids.items() if isinstance(file, str)]
-        names = (*([_REFERENCE] if self._pack.reference_audio else []), *named)
-        if not names:
-            raise ConfigError(
-                f"{self._pack.folder}/metadata.yaml: Pocket TTS needs a voice to imitate; put a WAV of 5 to 30 seconds "
-                "in the folder and name it as 'reference.audio', or map speakers to files under 'speakers'."
-            )
-        return names
-
     def _speaker_path(self, name: str) -> Path:
         file = self._pack.speaker_ids.get(name)
         if isinstance(file, str):
@@ -209,6 +209,11 @@ class PocketAdapter:
             import torch
 
             torch.set_num_threads(threads)
+
+
+def _speakers(pack: VoicePack) -> tuple[str, ...]:
+    named = [name for name, file in pack.speaker_ids.items() if isinstance(file, str)]
+    return (*([_REFERENCE] if pack.reference_audio else []), *named)
 
 
 def _dump(config: Mapping[str, Any]) -> str:
