@@ -133,6 +133,22 @@ class Recognizer(Protocol):
     async def aclose(self) -> None: ...
 
 
+class EchoGuard(Protocol):
+    """Knows what the loudspeaker plays: takes it out of the microphone, and says how much may be left.
+
+    Synchronous: short arithmetic. ``at`` is the time on ``clock.now()``.
+    """
+
+    def played(self, frame: AudioFrame, at: float) -> None:
+        """This frame (48 kHz) is on its way out and is heard from ``at`` on, at the earliest."""
+
+    def clean(self, samples: NDArray[np.int16], at: float) -> NDArray[np.int16]:
+        """Microphone samples at 16 kHz, the last of which arrived at ``at``; as many come back."""
+
+    def likelihood(self) -> float:
+        """How likely (0 to 1) the newest sound in the microphone is the agent's own voice."""
+
+
 class EndOfTurnModel(Protocol):
     """Judges from the sound of a turn so far whether its speaker has finished.
 

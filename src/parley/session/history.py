@@ -1,0 +1,39 @@
+"""What was said and heard, as a language model is told of it."""
+
+from __future__ import annotations
+
+from parley.interfaces import ChatMessage
+
+
+class History:
+    """The conversation so far, oldest first, without words that nobody heard.
+
+    Neighbouring messages of one side are joined, since most models want the roles to alternate.
+    """
+
+    def __init__(self, messages: list[ChatMessage] | None = None, *, limit: int = 100) -> None:
+        self._messages = list(messages or [])
+        self._limit = limit
+
+    def messages(self, system_prompt: str = "", *, turn: str = "") -> list[ChatMessage]:
+        """The prompt, the last ``limit`` messages, and ``turn``: the participant's newest words."""
+        recent = self._messages[-self._limit :]
+        if turn:
+            recent = _joined(recent, ChatMessage("user", turn))
+        return [ChatMessage("system", system_prompt), *recent] if system_prompt else recent
+
+    def add_participant(self, text: str) -> None:
+        """The participant said this."""
+        if text:
+            self._messages = _joined(self._messages, ChatMessage("user", text))
+
+    def add_agent(self, heard_text: str) -> None:
+        """The participant heard this of a reply; nothing is added when they heard nothing."""
+        if heard_text:
+            self._messages = _joined(self._messages, ChatMessage("assistant", heard_text))
+
+
+def _joined(messages: list[ChatMessage], message: ChatMessage) -> list[ChatMessage]:
+    if messages and messages[-1].role == message.role:
+        return [*messages[:-1], ChatMessage(message.role, f"{messages[-1].text} {message.text}")]
+    return [*messages, message]

@@ -1,0 +1,110 @@
+"""What a session decided, when, and why: for metrics, for recordings, for people who wonder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from parley.messages import DecisionOutcome, ReplyOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """The state table moved."""
+
+    at: float
+    """Seconds on the session's clock: 0 when it started."""
+    event: str
+    participant: str
+    agent: str
+    """States after the event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Speech over a reply was judged."""
+
+    at: float
+    utterance_id: str
+    outcome: DecisionOutcome
+    reasons: tuple[str, ...]
+    held: float
+    """Seconds for which the reply was silent."""
+    facts: Mapping[str, float | str] = field(default_factory=dict)
+    """The numbers behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnClosed:
+    """The participant's turn ended."""
+
+    at: float
+    turn: int
+    reason: str
+    """"silence", "message" (push-to-talk, typed) or "limit"."""
+    delay: float
+    """Seconds from the last speech to the decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speculated:
+    """A reply begun early was used or thrown away."""
+
+    at: float
+    turn: int
+    used: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyOver:
+    """A reply ended."""
+
+    at: float
+    utterance_id: str
+    outcome: ReplyOutcome
+    heard: float
+    """Seconds of it that were heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Where the time of a turn went: stage to milliseconds, as in ``messages.TurnLatency``."""
+
+    at: float
+    turn: int
+    stages_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Something went wrong that the participant was told of."""
+
+    at: float
+    code: str
+    message: str
+
+
+LogEntry = Transition | Decided | TurnClosed | Speculated | ReplyOver | Latency | Failed
+
+
+class Observer(Protocol):
+    """Looks over a session's shoulder. Called on the event loop: must return at once."""
+
+    def logged(self, entry: LogEntry) -> None:
+        """Something was decided."""
+
+    def frame_sent(self, lateness: float) -> None:
+        """A frame left for the participant, ``lateness`` seconds after it was due."""
+
+
+class Silent:
+    """The observer that looks away."""
+
+    def logged(self, entry: LogEntry) -> None:
+        pass
+
+    def frame_sent(self, lateness: float) -> None:
+        pass

@@ -1,0 +1,217 @@
+"""Settings of a session: how it listens, when it yields, when it answers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, get_args, get_type_hints
+
+from parley.errors import InvalidRequest
+from parley.settings import Setting
+
+
+@dataclass(frozen=True, slots=True)
+class SegmenterSettings:
+    """From speech probabilities to the beginning and end of speech."""
+
+    start_threshold: Annotated[
+        float, Setting("Probability from which a stretch of audio counts as speech.", ge=0.05, le=0.95)
+    ] = 0.5
+    stop_threshold: Annotated[
+        float, Setting("Probability below which it counts as silence, once somebody speaks.", ge=0.01, le=0.95)
+    ] = 0.35
+    start_duration: Annotated[
+        float, Setting("Speech needed before a turn begins while the agent is silent.", unit="s", ge=0, le=2)
+    ] = 0.06
+    stop_duration: Annotated[
+        float, Setting("Silence needed before speech counts as ended.", unit="s", ge=0.02, le=2)
+    ] = 0.1
+    pre_roll: Annotated[
+        float, Setting("Audio from before the beginning of speech that the recogniser hears too.", unit="s", ge=0, le=2)
+    ] = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class BargeInSettings:
+    """Whether speech over a reply takes the floor. The reply is paused meanwhile, and nothing is lost."""
+
+    enabled: Annotated[bool, Setting("Let speech pause a reply; if not, only the interrupt message does.")] = True
+    alert_threshold: Annotated[
+        float,
+        Setting("One score at or above this pauses the reply; a false alarm costs a short silence.", ge=0.05, le=0.95),
+    ] = 0.3
+    take_floor_after: Annotated[
+        float, Setting("Speech of this length takes the floor, whatever is said.", unit="s", ge=0.1, le=5)
+    ] = 0.85
+    backchannels_until: Annotated[
+        float,
+        Setting(
+            'Nothing but nods ("yeah, okay") may go on this long before it takes the floor.', unit="s", ge=0.1, le=10
+        ),
+    ] = 2.0
+    silence_to_resume: Annotated[
+        float, Setting("Silence after a short sound that lets the reply go on.", unit="s", ge=0.05, le=2)
+    ] = 0.24
+    noise_until: Annotated[
+        float, Setting("A sound with less speech in it than this is a noise.", unit="s", ge=0, le=1)
+    ] = 0.1
+    noise_silence: Annotated[
+        float, Setting("Silence after a noise that lets the reply go on.", unit="s", ge=0.02, le=2)
+    ] = 0.12
+    decide_within: Annotated[
+        float, Setting("A decision is made this long after the pause at the latest.", unit="s", ge=0.3, le=10)
+    ] = 1.5
+    quiet_db: Annotated[
+        float,
+        Setting("Speech this far below the participant's usual level is somebody else's.", unit="dB", ge=3, le=60),
+    ] = 12.0
+    usual_level_dbfs: Annotated[
+        float, Setting("The participant's level until their own has been learnt.", unit="dBFS", ge=-80, le=0)
+    ] = -26.0
+    echo_threshold: Annotated[
+        float, Setting("Echo likelihood from which a sound is taken for the agent's own voice.", ge=0.1, le=1)
+    ] = 0.6
+    ending: Annotated[
+        float,
+        Setting(
+            "In a reply's last moments a short answer takes the floor, since the turn changes anyway.",
+            unit="s",
+            ge=0,
+            le=3,
+        ),
+    ] = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointingSettings:
+    """When the participant's turn is over."""
+
+    min_delay: Annotated[
+        float, Setting("Silence that ends a turn whose words sound complete.", unit="s", ge=0.05, le=5)
+    ] = 0.2
+    delay: Annotated[
+        float,
+        Setting("Silence that ends a turn of which nothing is known, before habits are.", unit="s", ge=0.05, le=5),
+    ] = 0.45
+    max_delay: Annotated[
+        float, Setting("Silence that ends a turn even in the middle of a sentence.", unit="s", ge=0.1, le=10)
+    ] = 1.4
+    adaptive: Annotated[bool, Setting("Learn from the pauses that the participant makes inside turns.")] = True
+    semantic: Annotated[bool, Setting("Let the words (or a turn model) shorten or lengthen the wait.")] = True
+
+
+@dataclass(frozen=True, slots=True)
+class SpeculationSettings:
+    """Replies begun before it is certain that the turn is over."""
+
+    enabled: Annotated[bool, Setting("Begin a reply at a likely end of the turn; throw it away if they go on.")] = True
+    max_tries: Annotated[int, Setting("Speculative replies per turn.", ge=0, le=20)] = 2
+    after: Annotated[float, Setting("Silence after which a turn's end counts as likely.", unit="s", ge=0, le=5)] = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutSettings:
+    """The way from the synthesizer to the ear."""
+
+    lead: Annotated[
+        float,
+        Setting(
+            "Audio sent ahead of the ear: more rides out stalls, less keeps pauses sharp.", unit="s", ge=0.02, le=1
+        ),
+    ] = 0.06
+    delay: Annotated[
+        float,
+        Setting("Time from sending a sample to hearing it, for clients that do not report.", unit="s", ge=0, le=5),
+    ] = 0.0
+    report_timeout: Annotated[
+        float, Setting("How long to wait for a client to say where its sound stopped.", unit="s", ge=0, le=5)
+    ] = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class ReplySettings:
+    """What is said, besides what the language model says."""
+
+    greeting: Annotated[str, Setting("Spoken when a session begins; empty for silence.")] = ""
+    apology: Annotated[str, Setting("Spoken when the language model fails or takes too long.")] = (
+        "I am sorry, I cannot think clearly right now. Please try again."
+    )
+    system_prompt: Annotated[str, Setting("Instructions that stand before the conversation.")] = ""
+    first_clause: Annotated[
+        int, Setting("Shortest first piece of a reply that is spoken on its own.", unit="characters", ge=1, le=200)
+    ] = 12
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """Bounds, so that nothing waits or grows for ever."""
+
+    llm_timeout: Annotated[
+        float, Setting("Longest wait for the language model's next words.", unit="s", ge=0.1, le=600)
+    ] = 15.0
+    tts_timeout: Annotated[
+        float, Setting("Longest wait for the synthesizer's next frame.", unit="s", ge=0.1, le=600)
+    ] = 15.0
+    asr_timeout: Annotated[
+        float, Setting("Longest wait for the final transcript after a turn's end.", unit="s", ge=0.1, le=600)
+    ] = 8.0
+    stall_timeout: Annotated[
+        float, Setting("A client that takes nothing for this long is dropped.", unit="s", ge=0.1, le=600)
+    ] = 5.0
+    max_turn: Annotated[float, Setting("Longest turn; then it is answered.", unit="s", ge=1, le=600)] = 60.0
+    max_text: Annotated[
+        int, Setting("Longest text of one turn or utterance.", unit="characters", ge=1, le=1_000_000)
+    ] = 20_000
+    max_history: Annotated[
+        int, Setting("Turns of either side that the language model is reminded of.", ge=2, le=10_000)
+    ] = 100
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """Everything that one session can be told."""
+
+    segmenter: SegmenterSettings = field(default_factory=SegmenterSettings)
+    barge_in: BargeInSettings = field(default_factory=BargeInSettings)
+    endpointing: EndpointingSettings = field(default_factory=EndpointingSettings)
+    speculation: SpeculationSettings = field(default_factory=SpeculationSettings)
+    playout: PlayoutSettings = field(default_factory=PlayoutSettings)
+    reply: ReplySettings = field(default_factory=ReplySettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+
+
+PER_SESSION: tuple[str, ...] = ("segmenter", "barge_in", "endpointing", "speculation", "playout", "reply.greeting")
+"""Groups and keys that a client may change for its own session; the rest belongs to the operator."""
+
+
+def with_overrides(settings: SessionSettings, overrides: Mapping[str, Any]) -> SessionSettings:
+    """Apply a session's own settings, given by dotted key (``barge_in.enabled``).
+
+    Raises InvalidRequest that names the key, the value and what is allowed.
+    """
+    for key, value in overrides.items():
+        settings = _with_override(settings, key, value)
+    return settings
+
+
+def _with_override(settings: SessionSettings, key: str, value: Any) -> SessionSettings:
+    group_name, _, name = key.partition(".")
+    group = getattr(settings, group_name, None) if group_name in _GROUPS else None
+    hint = get_type_hints(type(group), include_extras=True).get(name) if group is not None else None
+    if hint is None or not (group_name in PER_SESSION or key in PER_SESSION):
+        raise InvalidRequest(f'There is no per-session setting "{key}"; the reference page lists them.')
+    kind, setting = get_args(hint)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not kind:
+        raise InvalidRequest(f'The setting "{key}" must be of type {kind.__name__}, not {type(value).__name__}.')
+    try:
+        setting.check(value)
+    except ValueError as error:
+        raise InvalidRequest(f'The setting "{key}" is {value!r}, but {error}.') from None
+    changed: dict[str, Any] = {group_name: dataclasses.replace(group, **{name: value})}  # type: ignore[type-var]
+    return dataclasses.replace(settings, **changed)
+
+
+_GROUPS = frozenset(entry.name for entry in dataclasses.fields(SessionSettings))
