@@ -192,9 +192,9 @@ def _machine(rows: Sequence[Row]) -> str:
     loads = [r.load for r in rows if r.load]
     busy = ""
     if loads:
-        shares = [load["cpu"] for load in loads]
-        busy = (
-            f"; {loads[0]['cores']:.0f} cores, {100 * min(shares):.0f} to {100 * max(shares):.0f} % busy with everything, "
-            f"load {max(load['load1'] for load in loads):.1f}, stolen {100 * max(load['steal'] for load in loads):.0f} %"
-        )
+        shares = [100 * load["cpu"] for load in loads]
+        highest = max(load["load1"] for load in loads)
+        stolen = 100 * max(load["steal"] for load in loads)
+        busy = f"; {loads[0]['cores']:.0f} cores, {min(shares):.0f} to {max(shares):.0f} % busy with everything"
+        busy += f", load {highest:.1f}, stolen {stolen:.0f} %"
     return f"Python {platform.python_version()} on {platform.system()} {platform.machine()}{busy}"

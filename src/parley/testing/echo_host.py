@@ -2,7 +2,8 @@
 
 It has no ears, no wits and no voice. What it does is ordered in words, as typed turns: ``play 2.5``
 (seconds of a counting ramp), ``pause``, ``resume``, ``clear``, ``flood`` (audio as fast as it
-goes), ``leave``, ``crash``. It says how much of the microphone it heard when asked ``heard?``.
+goes), ``leave``, ``crash``. Outside text is answered with ten minutes of ramp. It says how much
+of the microphone it heard when asked ``heard?``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from parley.messages import (
     ReplyEnded,
     ReplyStarted,
     ReplyText,
+    SayEnd,
     SessionEnded,
     SessionStarted,
     StartSession,
@@ -108,6 +110,8 @@ class EchoSession:
                     self.heard_samples += item.samples
                 elif isinstance(item, PlayoutReport):
                     self.reports.append(item)
+                elif isinstance(item, SayEnd):
+                    await self._order("play 600")
                 elif isinstance(item, Interrupt):
                     await self._order("clear")
                 elif isinstance(item, EndSession) or (isinstance(item, TextInput) and not await self._order(item.text)):
