@@ -225,7 +225,8 @@ class AdapterContract:
             audio.close()
             assert next(audio, None) is None
             assert threading.active_count() <= threads, "a thread of the cancelled text is still at work"
-            assert len(speak(adapter, self.text)) <= whole + max(2, whole // 5)
+            most = whole + max(2.0, (0.2 + self.tolerance) * whole)
+            assert len(speak(adapter, self.text)) <= most, "the cancelled text came back"
 
     # --- mistakes ---
 

@@ -56,7 +56,7 @@ class PocketAdapter:
         self._pack = pack
         self._model: Any = None
         self._states: dict[str, Any] = {}
-        self._speaking = threading.Lock()
+        self._speaking = False
 
     @classmethod
     def describe(cls, pack: VoicePack) -> ModelInfo:
@@ -106,12 +106,13 @@ class PocketAdapter:
         if voice.speed != 1.0:
             raise InvalidRequest(f"Pocket TTS speaks at speed 1 only, not at {voice.speed:g}.")
         state = self._state(voice)
-        if not self._speaking.acquire(blocking=False):
+        if self._speaking:
             raise EngineError(f"The model {self.info.model_id} is speaking another text; it speaks one at a time.")
+        self._speaking = True
         try:
             yield from self._speak(text, state)
         finally:
-            self._speaking.release()
+            self._speaking = False
 
     def unload(self) -> None:
         """Drop the model and the speakers."""
