@@ -6,8 +6,9 @@
       events.jsonl     a header, then one entry a line, in the order in which things happened
       microphone.pcm   the microphone's samples, s16le mono, one frame after the other
       voice.pcm        the synthesised samples, s16le mono 48 kHz, one frame after the other
+      clean.pcm        the microphone at 16 kHz after echo cancellation, where the session had one
 
-Entries of kinds ``mic`` and ``frame`` say how many bytes of the PCM files are theirs; nothing is stored twice.
+Entries of kinds ``mic``, ``frame`` and ``clean`` say how many bytes of the PCM files are theirs.
 """
 
 from __future__ import annotations
@@ -21,12 +22,7 @@ from typing import Any
 from parley.errors import NotFound, RequestError
 
 FORMAT = 1
-EVENTS, MICROPHONE, VOICE = "events.jsonl", "microphone.pcm", "voice.pcm"
-
-INPUT_KINDS = frozenset(
-    {"mic", "message", "left", "position", "heard", "asr_error", "delta", "llm_end", "frame", "tts_end"}
-)
-"""Kinds that went into the engine; all others are calls that it made and what it decided."""
+EVENTS, MICROPHONE, VOICE, CLEAN = "events.jsonl", "microphone.pcm", "voice.pcm", "clean.pcm"
 
 
 class BadRecording(RequestError):
@@ -55,18 +51,18 @@ class Recording:
 
     folder: Path
     header: Mapping[str, Any]
-    """``format``, ``parley`` (version), ``session_id``, ``input_rate``, ``settings``, ``vad``."""
+    """``format``, ``parley`` (version), ``session_id``, ``input_rate``, ``start``, ``settings``, ``vad``."""
     entries: tuple[Entry, ...]
 
-    @property
-    def microphone(self) -> bytes:
-        """All samples of the microphone."""
-        return (self.folder / MICROPHONE).read_bytes()
-
-    @property
-    def voice(self) -> bytes:
-        """All synthesised samples."""
-        return (self.folder / VOICE).read_bytes()
+    def pcm(self, kind: str) -> Iterator[tuple[Entry, bytes]]:
+        """The entries of one kind of sound (``mic``, ``frame``, ``clean``), each with its samples."""
+        path = self.folder / {"mic": MICROPHONE, "frame": VOICE, "clean": CLEAN}[kind]
+        sound = path.read_bytes() if path.exists() else b""
+        start = 0
+        for entry in self.of(kind):
+            end = start + entry.data["bytes"]
+            yield entry, sound[start:end]
+            start = end
 
     def of(self, *kinds: str) -> Iterator[Entry]:
         """The entries of these kinds, in order."""

@@ -7,6 +7,7 @@ never delays a frame; when the disk cannot keep up, the recording ends and says 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import queue
@@ -17,12 +18,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
-from parley import __version__, clock
+import numpy as np
+from numpy.typing import NDArray
+
+from parley import __version__
 from parley.audio import AudioFrame
 from parley.errors import ParleyError
 from parley.interfaces import (
     ChangeVoice,
     ChatMessage,
+    EchoGuard,
+    EndOfTurnModel,
     LanguageModel,
     PlayoutPosition,
     Recognizer,
@@ -33,7 +39,8 @@ from parley.interfaces import (
     Voice,
 )
 from parley.messages import ClientMessage, ServerMessage, SessionStarted
-from parley.recording.format import EVENTS, FORMAT, MICROPHONE, VOICE, Entry
+from parley.recording.format import CLEAN, EVENTS, FORMAT, MICROPHONE, VOICE, Entry
+from parley.session.log import LogEntry, Observer
 from parley.transports.codec import encode
 
 BACKLOG = 2_000
@@ -52,7 +59,8 @@ class SessionRecorder:
             "input_rate": input_rate,
             **details,
         }
-        self._origin: float | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._origin = 0.0
         self._queue: queue.Queue[tuple[Entry, bytes] | None] = queue.Queue(BACKLOG)
         self._writer: threading.Thread | None = None
         self._calls = {"asr": 0, "llm": 0}
@@ -60,6 +68,8 @@ class SessionRecorder:
         """False once the disk could not keep up and the rest of the session was not written."""
 
     def __enter__(self) -> SessionRecorder:
+        self._loop = asyncio.get_running_loop()
+        self._origin = self._loop.time()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._writer = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._writer.start()
@@ -71,12 +81,11 @@ class SessionRecorder:
             self._writer.join()
 
     def note(self, kind: str, data: Mapping[str, Any], pcm: bytes = b"") -> None:
-        """Write down that something happened now. Never blocks."""
-        if not self.complete:
+        """Write down that something happened now. Never blocks; may be called from any thread."""
+        if self._loop is None or not self.complete:
             return
-        now = clock.now()
-        self._origin = now if self._origin is None else self._origin
-        entry = Entry(round((now - self._origin) * 1e6), kind, data)
+        # Not clock.now(): a turn model is asked in a thread, which has no loop of its own.
+        entry = Entry(round((self._loop.time() - self._origin) * 1e6), kind, data)
         try:
             self._queue.put_nowait((entry, pcm))
         except queue.Full:
@@ -93,6 +102,7 @@ class SessionRecorder:
             sounds = {
                 "mic": files.enter_context((self._folder / MICROPHONE).open("wb")),
                 "frame": files.enter_context((self._folder / VOICE).open("wb")),
+                "clean": files.enter_context((self._folder / CLEAN).open("wb")),
             }
             events.write(json.dumps(self._header, ensure_ascii=False) + "\n")
             while (item := self._queue.get()) is not None:
@@ -120,6 +130,18 @@ class SessionRecorder:
     def synthesizer(self, inner: Synthesizer) -> Synthesizer:
         """The synthesizer, recorded."""
         return _RecordedSynthesizer(inner, self)
+
+    def echo(self, inner: EchoGuard) -> EchoGuard:
+        """The echo guard, recorded."""
+        return _RecordedEchoGuard(inner, self)
+
+    def end_of_turn(self, inner: EndOfTurnModel) -> EndOfTurnModel:
+        """The turn model, recorded."""
+        return _RecordedEndOfTurn(inner, self)
+
+    def observer(self, inner: Observer) -> Observer:
+        """The observer, which also writes down what the session decided."""
+        return _RecordingObserver(inner, self)
 
 
 class _RecordedTransport:
@@ -245,6 +267,46 @@ class _RecordedSynthesis:
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+class _RecordedEchoGuard:
+    def __init__(self, inner: EchoGuard, recorder: SessionRecorder) -> None:
+        self._inner, self._recorder = inner, recorder
+
+    def played(self, frame: AudioFrame, at: float) -> None:
+        self._inner.played(frame, at)
+
+    def clean(self, samples: NDArray[np.int16], at: float) -> NDArray[np.int16]:
+        cleaned = self._inner.clean(samples, at)
+        self._recorder.note("clean", {"bytes": 2 * len(cleaned)}, cleaned.tobytes())
+        return cleaned
+
+    def likelihood(self) -> float:
+        likelihood = self._inner.likelihood()
+        self._recorder.note("likelihood", {"value": likelihood})
+        return likelihood
+
+
+class _RecordedEndOfTurn:
+    def __init__(self, inner: EndOfTurnModel, recorder: SessionRecorder) -> None:
+        self._inner, self._recorder = inner, recorder
+
+    def probability(self, samples: NDArray[np.int16]) -> float:
+        probability = self._inner.probability(samples)
+        self._recorder.note("end_of_turn", {"value": probability})
+        return probability
+
+
+class _RecordingObserver:
+    def __init__(self, inner: Observer, recorder: SessionRecorder) -> None:
+        self._inner, self._recorder = inner, recorder
+
+    def logged(self, entry: LogEntry) -> None:
+        self._recorder.note("log", {"entry": type(entry).__name__, **asdict(entry)})
+        self._inner.logged(entry)
+
+    def frame_sent(self, lateness: float) -> None:
+        self._inner.frame_sent(lateness)
 
 
 def _frame(frame: AudioFrame) -> dict[str, Any]:

@@ -1,0 +1,306 @@
+"""The seams of a session, played from a recording.
+
+Each part gives what its original gave, when it gave it. With other settings the engine may ask earlier,
+later, or for something that was never recorded; then answers move with the question, and where there is
+none, there is silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parley import errors
+from parley.audio import AudioFrame, WordMark
+from parley.interfaces import ChangeVoice, ChatMessage, PlayoutPosition, Synthesis, Transcript, TranscriptWord, Voice
+from parley.messages import ClientMessage, ServerMessage
+from parley.recording.format import Entry, Recording
+from parley.transports.codec import decode_client
+
+MOVED = 0.05
+"""Seconds by which a question may come off its recorded time before its answer moves with it."""
+
+
+class Timeline:
+    """Recorded times on the running loop's clock. Create it when the session begins."""
+
+    def __init__(self) -> None:
+        self._origin = asyncio.get_running_loop().time()
+
+    def now(self) -> float:
+        """Seconds since the session began."""
+        return asyncio.get_running_loop().time() - self._origin
+
+    def shift(self, recorded: int) -> float:
+        """How far to move the answer to a question that was asked at ``recorded`` µs and is asked again now."""
+        moved = self.now() - recorded / 1e6
+        return moved if abs(moved) > MOVED else 0.0
+
+    async def until(self, recorded: int, shift: float = 0.0) -> None:
+        """Wait for a recorded time; at once when it has passed."""
+        await asyncio.sleep(max(0.0, recorded / 1e6 + shift - self.now()))
+
+
+class ReplayTransport:
+    """The participant's side, as recorded."""
+
+    def __init__(self, recording: Recording, timeline: Timeline) -> None:
+        self.input_rate = int(recording.header["input_rate"])
+        self._timeline = timeline
+        self._inputs = list(_inputs(recording))
+        self._positions = [entry.data for entry in recording.of("position")]
+        self._sent = PlayoutPosition("", 0)
+        self.messages: list[ServerMessage] = []
+        """What the engine told the participant."""
+
+    async def __aiter__(self) -> AsyncIterator[AudioFrame | ClientMessage]:
+        sequence = sample = 0
+        for entry, pcm in self._inputs:
+            await self._timeline.until(entry.at)
+            if entry.kind == "mic":
+                frame = AudioFrame(pcm, entry.data["rate"], sequence=sequence, start_sample=sample)
+                sequence, sample = sequence + 1, frame.end_sample
+                yield frame
+            elif entry.kind == "message":
+                yield decode_client(entry.data["wire"])
+
+    async def send_audio(self, frame: AudioFrame) -> None:
+        self._sent = PlayoutPosition(frame.utterance_id, frame.end_sample)
+
+    async def pause_audio(self) -> PlayoutPosition:
+        return self._position("pause")
+
+    async def resume_audio(self) -> None:
+        pass
+
+    async def clear_audio(self) -> PlayoutPosition:
+        return self._position("clear")
+
+    def _position(self, call: str) -> PlayoutPosition:
+        """The recorded answer to this call for this utterance; else what the send clock knows."""
+        for index, data in enumerate(self._positions):
+            if data["call"] == call and data["utterance_id"] == self._sent.utterance_id:
+                del self._positions[index]
+                return PlayoutPosition(data["utterance_id"], data["sample"], data["exact"])
+        return self._sent
+
+    async def send_message(self, message: ServerMessage) -> None:
+        self.messages.append(message)
+
+    async def aclose(self) -> None:
+        pass
+
+
+def _inputs(recording: Recording) -> Iterator[tuple[Entry, bytes]]:
+    sounds = recording.pcm("mic")
+    for entry in recording.of("mic", "message", "left"):
+        yield next(sounds) if entry.kind == "mic" else (entry, b"")
+
+
+@dataclass(slots=True)
+class _Call:
+    """One recorded question with its answers."""
+
+    at: int
+    answers: list[Entry] = field(default_factory=list)
+
+
+def _calls(recording: Recording, name: str, *answers: str) -> list[_Call]:
+    calls = [_Call(entry.at) for entry in recording.of("call") if entry.data["name"] == name]
+    for entry in recording.of(*answers):
+        calls[entry.data["call"]].answers.append(entry)
+    return calls
+
+
+class ReplayRecognizer:
+    """What was understood, when it was understood."""
+
+    def __init__(self, recording: Recording, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._calls = _calls(recording, "transcribe", "heard", "asr_error")
+
+    async def transcribe(
+        self, audio: AsyncIterable[AudioFrame], *, language: str = "", hot_words: Sequence[str] = ()
+    ) -> AsyncGenerator[Transcript, None]:
+        call = self._nearest()
+        async with _drained(audio) as ended:
+            for entry in call.answers if call else ():
+                if entry.kind == "asr_error":
+                    await self._timeline.until(entry.at)
+                    raise _error(entry.data)
+                transcript = _transcript(entry.data)
+                if transcript.final:
+                    await ended
+                await self._timeline.until(entry.at)
+                yield transcript
+                if transcript.final:
+                    return
+            await ended
+            yield Transcript("", final=True)
+
+    def _nearest(self) -> _Call | None:
+        """The recorded turn that was being listened to at this time, if any."""
+        now = round(self._timeline.now() * 1e6)
+        near = [call for call in self._calls if call.answers and call.at - 500_000 <= now <= call.answers[-1].at]
+        return min(near, key=lambda call: abs(call.at - now), default=None)
+
+    async def aclose(self) -> None:
+        pass
+
+
+class ReplayLanguageModel:
+    """The recorded replies, in their order."""
+
+    def __init__(self, recording: Recording, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._calls = _calls(recording, "reply", "delta", "llm_end")
+        self._next = 0
+
+    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[str | ChangeVoice, None]:
+        if self._next >= len(self._calls):
+            return
+        call = self._calls[self._next]
+        self._next += 1
+        shift = self._timeline.shift(call.at)
+        for entry in call.answers:
+            await self._timeline.until(entry.at, shift)
+            if entry.kind == "delta":
+                voice = entry.data.get("voice")
+                yield ChangeVoice(Voice(**voice)) if voice else entry.data["text"]
+            elif "code" in entry.data:
+                raise _error(entry.data)
+
+    async def aclose(self) -> None:
+        pass
+
+
+class ReplaySynthesizer:
+    """The recorded voice: by the utterance's name, else in the recorded order."""
+
+    def __init__(self, recording: Recording, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._utterances: dict[str, tuple[int, list[tuple[Entry, bytes]]]] = {}
+        for entry in recording.of("call"):
+            if entry.data["name"] == "synthesize":
+                self._utterances[entry.data["utterance_id"]] = (entry.at, [])
+        sounds = recording.pcm("frame")
+        for entry in recording.of("frame", "tts_end"):
+            sound = next(sounds) if entry.kind == "frame" else (entry, b"")
+            self._utterances[entry.data["utterance_id"]][1].append(sound)
+
+    def synthesize(self, text: AsyncIterable[str], *, voice: Voice, session_id: str, utterance_id: str) -> Synthesis:
+        name = utterance_id if utterance_id in self._utterances else next(iter(self._utterances), "")
+        asked_at, sounds = self._utterances.pop(name, (0, []))
+        return _ReplaySynthesis(_frames(text, sounds, utterance_id, asked_at, self._timeline))
+
+    async def aclose(self) -> None:
+        pass
+
+
+class _ReplaySynthesis:
+    def __init__(self, frames: AsyncGenerator[AudioFrame, None]) -> None:
+        self._frames = frames
+        self._last = -1
+
+    def __aiter__(self) -> AsyncIterator[AudioFrame]:
+        return self
+
+    async def __anext__(self) -> AudioFrame:
+        frame = await self._frames.__anext__()
+        self._last = frame.sequence
+        return frame
+
+    async def pause(self) -> int:
+        return self._last
+
+    async def resume(self) -> None:
+        pass
+
+    async def aclose(self) -> None:
+        await self._frames.aclose()
+
+
+async def _frames(
+    text: AsyncIterable[str],
+    sounds: Sequence[tuple[Entry, bytes]],
+    utterance_id: str,
+    asked_at: int,
+    timeline: Timeline,
+) -> AsyncGenerator[AudioFrame, None]:
+    shift = timeline.shift(asked_at)
+    async with _drained(text):
+        for entry, pcm in sounds:
+            await timeline.until(entry.at, shift)
+            if entry.kind == "tts_end":
+                raise _error(entry.data)
+            sequence = entry.data["sequence"]
+            marks = tuple(WordMark(*mark) for mark in entry.data.get("marks", ()))
+            yield AudioFrame(
+                pcm,
+                utterance_id=utterance_id,
+                sequence=sequence,
+                start_sample=sequence * (len(pcm) // 2),
+                marks=marks,
+                final=entry.data.get("final", False),
+            )
+
+
+class ReplayEchoGuard:
+    """The microphone as it was after echo cancellation."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._clean = (np.frombuffer(pcm, np.int16) for _, pcm in recording.pcm("clean"))
+        self._likelihoods = (float(entry.data["value"]) for entry in recording.of("likelihood"))
+
+    def played(self, frame: AudioFrame, at: float) -> None:
+        pass
+
+    def clean(self, samples: NDArray[np.int16], at: float) -> NDArray[np.int16]:
+        return next(self._clean, samples)
+
+    def likelihood(self) -> float:
+        return next(self._likelihoods, 0.0)
+
+
+class ReplayEndOfTurn:
+    """The recorded judgements, in their order; undecided after the last."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._values = (float(entry.data["value"]) for entry in recording.of("end_of_turn"))
+
+    def probability(self, samples: NDArray[np.int16]) -> float:
+        return next(self._values, 0.5)
+
+
+@asynccontextmanager
+async def _drained(stream: AsyncIterable[object]) -> AsyncIterator[asyncio.Task[None]]:
+    """Take everything that is offered, as the original did; the task ends with the stream."""
+
+    async def drain() -> None:
+        async for _ in stream:
+            pass
+
+    task = asyncio.create_task(drain(), name="replay-drain")
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _transcript(data: Mapping[str, Any]) -> Transcript:
+    fields = {name: value for name, value in data.items() if name not in ("call", "words")}
+    return Transcript(**fields, words=tuple(TranscriptWord(**word) for word in data["words"]))
+
+
+def _error(data: Mapping[str, str]) -> errors.ParleyError:
+    """The recorded failure, of the class that its code names."""
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ParleyError)]
+    kind = next((kind for kind in kinds if kind.code == data["code"]), errors.ParleyError)
+    return kind(data["message"])
