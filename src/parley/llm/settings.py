@@ -25,7 +25,9 @@ class OpenAiSettings:
     ] = "http://127.0.0.1:11434/v1"
     model: Annotated[str, Setting("Model that the endpoint is asked for.")] = "llama3.2"
     api_key: Annotated[str, Setting("Key for the endpoint; local ones need none.", secret=True)] = ""
-    system_prompt: Annotated[str, Setting("What the model is told before the conversation.")] = (
+    system_prompt: Annotated[
+        str, Setting("What the model is told before the conversation, where session.reply.system_prompt is empty.")
+    ] = (
         "You are a friendly voice assistant. Your words are spoken aloud: answer in one to three short sentences, "
         "without lists, markdown or emoji."
     )

@@ -1,0 +1,307 @@
+"""The built-in language model: a handful of things that it understands, so that Parley talks with nothing else.
+
+It keeps no state: everything comes from the conversation. After an interruption it can go on with its
+story, because the history holds the words that were heard and no others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from parley.interfaces import ChangeVoice, ChatMessage, Voice
+from parley.llm.hearing import understand, words_of
+from parley.llm.settings import LlmSettings
+
+if TYPE_CHECKING:
+    from parley.llm.settings import ScriptSettings
+
+PHRASES: dict[str, tuple[str, ...]] = {
+    "greeting": ("hello", "hello there", "hi", "hi there", "hey", "good morning", "good evening", "good afternoon"),
+    "mood": ("how are you", "how are you doing", "how do you do"),
+    "name": ("what is your name", "who are you", "what are you"),
+    "help": ("what can you do", "help", "help me", "what can i say", "what can i ask", "list what you can do"),
+    "story": ("tell me a story", "tell me a long story", "a story", "another story", "tell a story", "read me a story"),
+    "joke": ("tell me a joke", "a joke", "another joke", "make me laugh"),
+    "continue": ("go on", "continue", "keep going", "carry on", "go on with the story", "continue the story"),
+    "count": ("count", "count to ten", "count to twenty", "can you count", "count to five", "count to one hundred"),
+    "time": ("what time is it", "what is the time", "tell me the time", "the time", "do you have the time"),
+    "date": ("what day is it", "what day is it today", "what is the date", "what is the date today", "which day is it"),
+    "voice": (
+        "change your voice",
+        "change the voice",
+        "switch the voice",
+        "switch your voice",
+        "another voice",
+        "use another voice",
+        "speak with another voice",
+        "a different voice",
+    ),
+    "repeat": ("say that again", "repeat that", "what did you say", "pardon", "can you repeat that", "again"),
+    "stop": (
+        "stop",
+        "stop it",
+        "stop talking",
+        "be quiet",
+        "wait",
+        "hold on",
+        "that is enough",
+        "never mind",
+        "cancel",
+    ),
+    "thanks": ("thank you", "thanks", "thank you very much", "great"),
+    "goodbye": ("goodbye", "bye", "bye bye", "see you", "good night"),
+    "yes": ("yes", "yeah", "sure"),
+    "no": ("no", "nope", "not really"),
+    "hear": ("can you hear me", "do you hear me", "are you there", "testing", "is this working"),
+    "weather": ("what is the weather", "what is the weather like", "how is the weather today", "will it rain"),
+}
+"""Meaning -> what people say for it; lower case, no punctuation."""
+
+STORY = (
+    "Once upon a time there was a lighthouse at the end of a long, stony beach. "
+    "Nobody had lived in it for many years, but every evening its lamp was lit. "
+    "The people in the village wondered who did it, and for a long time nobody dared to look. "
+    "One autumn day a girl called Mara packed some bread, an apple and a torch, and walked along the beach. "
+    "The tide was low, the gulls were loud, and the door of the lighthouse stood open. "
+    "Inside, two hundred and twelve steps went up into the dark, and she counted every one of them. "
+    "At the top she found an old clockwork, as tall as a horse, with wheels of brass and a weight of stone. "
+    "Every evening the weight sank a little, the wheels turned, and a small flame was struck beneath the lamp. "
+    "The last keeper had built it before he left, so that no ship would ever miss the harbour. "
+    "But now the weight had nearly reached the ground, and in a week the light would have gone out for good. "
+    "Mara took hold of the crank with both hands, and she pulled until the stars came out. "
+    "Slowly, tooth by tooth, the great stone rose, and when it hung at the top again, the lamp began to burn. "
+    "Far out at sea a ship turned its bow towards the harbour, and its horn sounded twice. "
+    "From then on she came back every autumn, and she never told anybody how the light was kept. "
+    "Only once, when she was very old, did she give a child some bread, an apple and a torch, "
+    "and say that it was a lovely evening for a walk. "
+    "And that is the end of the story."
+)
+"""About a minute and a half: long enough to be interrupted in."""
+
+_JOKES = (
+    "Why did the microphone break up with the loudspeaker? There was too much feedback.",
+    "I asked a clock for the time. It said it had its hands full.",
+    "What do you call a talking parrot with good manners? Polly-te.",
+)
+_UNITS = words_of(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen"
+)
+_TENS = words_of("zero ten twenty thirty forty fifty sixty seventy eighty ninety")
+_SAY = re.compile(r"^\W*(?:please\s+)?(?:say|repeat after me|echo)\b[\s,:]+(?!that again)(.+)$", re.IGNORECASE)
+_OPERATORS = {
+    "plus": "+",
+    "add": "+",
+    "and": "+",
+    "minus": "-",
+    "less": "-",
+    "times": "*",
+    "+": "+",
+    "-": "-",
+    "*": "*",
+}
+
+
+def phrases() -> tuple[str, ...]:
+    """Everything that the script listens for: the vocabulary of a recogniser's small language model."""
+    known = [phrase for group in PHRASES.values() for phrase in group]
+    counts = [f"count to {spelled(number)}" for number in (*range(2, 21), 30, 50, 100)]
+    sums = [
+        f"what is {spelled(one)} {word} {spelled(other)}"
+        for one in range(1, 13)
+        for other in range(1, 13)
+        for word in ("plus", "minus", "times")
+    ]
+    return tuple(dict.fromkeys([*known, *counts, *sums]))
+
+
+def _local_time() -> datetime:
+    return datetime.now().astimezone()
+
+
+class ScriptModel:
+    """A ``LanguageModel`` that needs nothing."""
+
+    def __init__(
+        self,
+        settings: LlmSettings | None = None,
+        *,
+        voices: Callable[[], Sequence[Voice]] = lambda: (),
+        time: Callable[[], datetime] = _local_time,
+    ) -> None:
+        """``voices`` says which voices there are to switch to; ``time`` what the clock on the wall shows."""
+        self._settings: ScriptSettings = (settings or LlmSettings()).script
+        self._time = time
+        self.voices = voices
+
+    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[str | ChangeVoice, None]:
+        """Answer the last thing that was said, a few words at a time."""
+        said = next((message.text for message in reversed(history) if message.role == "user"), "")
+        for part in self._answer(said, history):
+            if isinstance(part, ChangeVoice):
+                yield part
+            else:
+                for delta in in_deltas(part, self._settings.delta_words):
+                    yield delta
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
+
+    # --- answers -----------------------------------------------------------------------
+
+    def _answer(self, said: str, history: Sequence[ChatMessage]) -> Iterable[str | ChangeVoice]:
+        if not words_of(said) and not history:
+            return [self._greeting()]
+        if (order := _SAY.match(said)) is not None:
+            return [order.group(1)]
+        if (result := _calculate(said)) is not None:
+            return [result]
+        meaning = understand(said, PHRASES)
+        if meaning == "voice" or (not meaning and "voice" in words_of(said)):
+            return self._change_voice(said, history)
+        if meaning == "count":
+            return [count_to(_number_in(said) or 10)]
+        return [self._speech(meaning, said, history)]
+
+    def _speech(self, meaning: str, said: str, history: Sequence[ChatMessage]) -> str:
+        now = self._time()
+        last = next((message.text for message in reversed(history) if message.role == "assistant"), "")
+        asked = sum(message.role == "user" for message in history)
+        answers: dict[str, Callable[[], str]] = {
+            "greeting": self._greeting,
+            "mood": lambda: "I am well, thank you. What would you like to hear?",
+            "name": lambda: f"My name is {self._settings.name}. I am a small script that listens and talks.",
+            "help": self._help,
+            "story": lambda: STORY,
+            "joke": lambda: _JOKES[asked % len(_JOKES)],
+            "continue": lambda: _rest_of_story(history) or "There is nothing to go on with. Ask me for a story.",
+            "time": lambda: f"It is {_clock_words(now)}.",
+            "date": lambda: f"It is {now:%A}, the {_ordinal(now.day)} of {now:%B}.",
+            "repeat": lambda: last or "I have not said anything yet.",
+            "stop": lambda: "All right.",
+            "thanks": lambda: "You are welcome.",
+            "goodbye": lambda: "Goodbye, and thank you for talking to me.",
+            "yes": lambda: "Good. What would you like to hear?",
+            "no": lambda: "All right. Tell me when you need something.",
+            "hear": lambda: "Yes, I can hear you.",
+            "weather": lambda: "I cannot look out of the window, but I hope that the sun is shining where you are.",
+        }
+        answer = answers.get(meaning)
+        return answer() if answer else self._did_not_understand(said)
+
+    def _greeting(self) -> str:
+        return f"Hello, I am {self._settings.name}. Ask me what I can do, or just interrupt me."
+
+    def _help(self) -> str:
+        return (
+            "I can tell you a story, and you can interrupt me at any time and tell me to go on. "
+            "I can count, tell the time and the date, add numbers, tell a joke, say what you tell me to say, "
+            "and change my voice. For real conversations, connect me to a language model."
+        )
+
+    def _did_not_understand(self, said: str) -> str:
+        words = " ".join(said.split())
+        if not words:
+            return "I did not catch that. Could you say it again?"
+        return f"You said: {words.rstrip('.!?')}. I have no answer to that. Ask me what I can do."
+
+    def _change_voice(self, said: str, history: Sequence[ChatMessage]) -> Iterable[str | ChangeVoice]:
+        voices = list(self.voices())
+        if not voices:
+            return ["I have only one voice here."]
+        named = [voice for voice in voices if _label(voice).lower() in said.lower()]
+        times = sum(message.role == "user" and "voice" in words_of(message.text) for message in history)
+        voice = named[0] if named else voices[times % len(voices)]
+        return [
+            ChangeVoice(voice),
+            f"All right. From the next sentence on you hear the voice {_label(voice)}. Say something to try it.",
+        ]
+
+
+# --- words -----------------------------------------------------------------------------
+
+
+def in_deltas(text: str, words: int) -> Iterable[str]:
+    """Cut a text as a language model would deliver it; joined, the deltas are the text."""
+    tokens = re.findall(r"\s*\S+", text)
+    for start in range(0, len(tokens), words):
+        yield "".join(tokens[start : start + words])
+
+
+def spelled(number: int) -> str:
+    """0 to 100 in words."""
+    if number < 20:
+        return _UNITS[number]
+    if number >= 100:
+        return "one hundred"
+    tens, unit = divmod(number, 10)
+    return _TENS[tens] + (f" {_UNITS[unit]}" if unit else "")
+
+
+def count_to(number: int) -> str:
+    """ "one, two, three." """
+    return ", ".join(spelled(value) for value in range(1, min(number, 100) + 1)) + "."
+
+
+def _number_in(text: str) -> int | None:
+    """The last number up to a hundred in a text, in digits or words."""
+    found: int | None = None
+    for word in words_of(text):
+        if word.isdigit():
+            found = int(word)
+        elif word == "hundred":
+            found = 100
+        elif word in _UNITS:
+            unit = _UNITS.index(word)
+            found = found + unit if found is not None and found >= 20 and found % 10 == 0 and unit < 10 else unit
+        elif word in _TENS:
+            found = _TENS.index(word) * 10
+    return found if found is None or 1 <= found <= 100 else 100
+
+
+def _calculate(text: str) -> str | None:
+    """ "what is two plus three" -> a sentence; None for everything else."""
+    words = re.findall(r"[a-z]+|\d+|[+*-]", text.lower())
+    places = [place for place, word in enumerate(words) if word in _OPERATORS and 0 < place < len(words) - 1]
+    for place in places:
+        left, right = _number_in(words[place - 1]), _number_in(" ".join(words[place + 1 : place + 3]))
+        if left is None or right is None:
+            continue
+        sign = _OPERATORS[words[place]]
+        result = left + right if sign == "+" else left - right if sign == "-" else left * right
+        name = {"+": "plus", "-": "minus", "*": "times"}[sign]
+        return f"{spelled(left).capitalize()} {name} {spelled(right)} is {result}."
+    return None
+
+
+def _rest_of_story(history: Sequence[ChatMessage]) -> str:
+    """The story from the first word that has not been heard; "" when none was begun or all was told."""
+    told = 0
+    for message in history:
+        if message.role != "assistant":
+            continue
+        text = " ".join(message.text.split())
+        if len(text) > 10 and STORY.startswith(text):
+            told = len(text)
+        elif told and text and STORY[told:].lstrip().startswith(text):
+            told = STORY.index(text, told) + len(text)
+    return STORY[told:].lstrip() if told else ""
+
+
+def _clock_words(now: datetime) -> str:
+    hour = now.hour % 12 or 12
+    part = "in the morning" if now.hour < 12 else "in the afternoon" if now.hour < 18 else "in the evening"
+    minute = "o'clock" if now.minute == 0 else f"oh {_UNITS[now.minute]}" if now.minute < 10 else spelled(now.minute)
+    return f"{spelled(hour)} {minute} {part}"
+
+
+def _ordinal(day: int) -> str:
+    suffix = "th" if 10 < day < 20 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
+    return f"{day}{suffix}"
+
+
+def _label(voice: Voice) -> str:
+    return voice.speaker or voice.model

@@ -1,0 +1,69 @@
+"""Fixtures for every test: asyncio only, and nothing may be left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Parley runs on asyncio: grpc.aio and aiortc need it."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the developer has exported must not decide about a test."""
+    for name in [name for name in os.environ if name.startswith("PARLEY_") and not name.startswith("PARLEY_TEST_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+async def no_tasks_left() -> AsyncGenerator[None, None]:
+    """Fail when the test leaves a task running that was not there before it."""
+    before = asyncio.all_tasks()
+    yield
+    for _ in range(10):  # what has been cancelled or closed just now may take its last steps
+        await asyncio.sleep(0)
+    left = {task for task in asyncio.all_tasks() - before if not _is_runner(task)}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    assert not left, f"left running: {', '.join(map(repr, left))}"
+
+
+def _is_runner(task: asyncio.Task[object]) -> bool:
+    """True for the tasks in which anyio runs tests and fixtures."""
+    return "TestRunner" in getattr(task.get_coro(), "__qualname__", "")
+
+
+@pytest.fixture
+def no_processes_left() -> Generator[None, None, None]:
+    """Fail when the test leaves a child process, or a child's child that it started."""
+    before = _descendants()
+    yield
+    left = _descendants() - before
+    assert not left, f"left running: {sorted(left)}"
+
+
+def _descendants() -> set[int]:
+    """Process ids below this one; zombies that nobody waited for count as well."""
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (folder / "stat").read_text()
+        except OSError:
+            continue
+        parents[int(folder.name)] = int(text.rpartition(")")[2].split()[1])
+    found = {os.getpid()}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {os.getpid()}
