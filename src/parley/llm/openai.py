@@ -60,18 +60,19 @@ class OpenAiModel:
         await self._client.close()
 
     async def _deltas(self, history: Sequence[ChatMessage]) -> AsyncGenerator[str, None]:
+        began = False
         try:
             async with await self._open(history) as stream:
+                began = True
                 async for event in stream:
                     if delta := _text_of(event):
                         yield delta
-        except openai.OpenAIError as error:
+        except (openai.OpenAIError, httpx2.HTTPError) as error:
+            if began and isinstance(error, openai.APIConnectionError | httpx2.HTTPError):
+                raise UnavailableError(
+                    f"The language model at {self._settings.base_url} broke off in the middle of a reply."
+                ) from error
             raise self._translated(error) from error
-        except httpx2.HTTPError as error:
-            raise UnavailableError(
-                f"The language model at {self._settings.base_url} broke off in the middle of a reply: "
-                f"{type(error).__name__}."
-            ) from error
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise UnavailableError(
                 f"What {self._settings.base_url} sent is not a stream of chat deltas; is it an OpenAI-compatible "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from datetime import datetime
+from os.path import commonprefix
 from typing import TYPE_CHECKING
 
 from parley.interfaces import ChangeVoice, ChatMessage, Voice
@@ -281,14 +282,20 @@ def _rest_of_story(history: Sequence[ChatMessage]) -> str:
     """The story from the first word that has not been heard; "" when none was begun or all was told."""
     told = 0
     for message in history:
-        if message.role != "assistant":
-            continue
-        text = " ".join(message.text.split())
-        if len(text) > 10 and STORY.startswith(text):
-            told = len(text)
-        elif told and text and STORY[told:].lstrip().startswith(text):
-            told = STORY.index(text, told) + len(text)
+        if message.role == "assistant":
+            told = _told_with(" ".join(message.text.split()), told)
     return STORY[told:].lstrip() if told else ""
+
+
+def _told_with(text: str, told: int) -> int:
+    """How many characters of the story are told once ``text`` was heard, after ``told`` of them."""
+    for begin in (0, told):
+        start = begin + len(STORY[begin:]) - len(STORY[begin:].lstrip())
+        place = text.find(STORY[start : start + 12])
+        if place >= 0 and text:
+            length = len(commonprefix([text[place:], STORY[start:]]))
+            return start + length
+    return told
 
 
 def _clock_words(now: datetime) -> str:

@@ -94,6 +94,11 @@ async def test_it_goes_on_again_after_a_second_interruption() -> None:
     assert rest == " ".join(words[60:])
 
 
+async def test_it_goes_on_when_its_story_was_heard_behind_another_sentence() -> None:
+    rest = await answer("go on", ChatMessage("assistant", f"Hello there. {STORY[:100]}"))
+    assert f"{STORY[:100]} {rest}".split() == f"{STORY[:100]} {STORY[100:]}".split()
+
+
 async def test_it_changes_to_the_voice_that_is_named() -> None:
     parts = [part async for part in script().reply([ChatMessage("user", "please use the kokoro voice")])]
     assert parts[0] == ChangeVoice(Voice(model="kokoro"))
