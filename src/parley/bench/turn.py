@@ -55,12 +55,12 @@ def run(options: BenchOptions) -> list[Row]:
         tally = asyncio.run(_measure(parley.url, options))
     load = meter.read()
     params = {"recogniser": engine if not options.url else "the server's"}
-    trials = len(tally.turns) + tally.false_ends
+    false_ends = tally.false_ends / max(1, len(tally.turns) + tally.false_ends)
     goal = Goal(250, 300) if engine == "instant" else Goal()
     rows = [
         row("turn, last speech frame to first audio", "ms", tally.turns, goal=goal, params=params, load=load),
         row(
-            "turn, answered before the speech was over", "of turns", [tally.false_ends / max(1, trials)], params=params
+            "turn, answered before the speech was over", "of turns", [false_ends], params=params
         ),
         row("turn, trials that failed", "trials", [len(tally.failed)], params=params),
     ]

@@ -2,7 +2,7 @@
 
 It has no ears, no wits and no voice. What it does is ordered in words, as typed turns: ``play 2.5``
 (seconds of a counting ramp), ``pause``, ``resume``, ``clear``, ``flood`` (audio as fast as it
-goes), ``leave``, ``crash``. Outside text is answered with ten minutes of ramp. It says how much
+goes), ``leave``, ``crash``. Outside text is answered with a ramp, too. It says how much
 of the microphone it heard when asked ``heard?``.
 """
 
@@ -56,7 +56,13 @@ class EchoHost:
     """A ``SessionHost`` whose sessions do what they are told."""
 
     def __init__(
-        self, settings: WebSocketSettings | None = None, *, key: str = "", max_sessions: int = 100, origin: str = ""
+        self,
+        settings: WebSocketSettings | None = None,
+        *,
+        key: str = "",
+        max_sessions: int = 100,
+        origin: str = "",
+        say_seconds: float = 600.0,
     ) -> None:
         self.websocket = settings or WebSocketSettings()
         self.sessions: list[EchoSession] = []
@@ -65,6 +71,7 @@ class EchoHost:
         self._key = key
         self._max = max_sessions
         self._origin = origin
+        self._say_seconds = say_seconds
 
     def check_origin(self, origin: str, host: str) -> None:
         if origin and self._origin and origin != self._origin:
@@ -77,7 +84,7 @@ class EchoHost:
     async def run_session(self, transport: Transport, start: StartSession) -> None:
         if len(self.sessions) >= self._max:
             raise CapacityError(f"All {self._max} sessions are taken; try again later.")
-        session = EchoSession(transport)
+        session = EchoSession(transport, self._say_seconds)
         self.sessions.append(session)
         try:
             await session.run()
@@ -93,10 +100,11 @@ class EchoHost:
 class EchoSession:
     """One conversation with somebody who only obeys."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, say_seconds: float) -> None:
         self.transport = transport
         self.reports: list[PlayoutReport] = []
         self.heard_samples = 0
+        self._say_seconds = say_seconds
         self._reply: asyncio.Task[None] | None = None
         self._running = asyncio.Event()
         self._running.set()
@@ -111,7 +119,7 @@ class EchoSession:
                 elif isinstance(item, PlayoutReport):
                     self.reports.append(item)
                 elif isinstance(item, SayEnd):
-                    await self._order("play 600")
+                    await self._order(f"play {self._say_seconds}")
                 elif isinstance(item, Interrupt):
                     await self._order("clear")
                 elif isinstance(item, EndSession) or (isinstance(item, TextInput) and not await self._order(item.text)):
