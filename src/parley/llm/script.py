@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from datetime import datetime
-from os.path import commonprefix
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from parley.interfaces import ChangeVoice, ChatMessage, Voice
@@ -293,8 +293,8 @@ def _told_with(text: str, told: int) -> int:
         start = begin + len(STORY[begin:]) - len(STORY[begin:].lstrip())
         place = text.find(STORY[start : start + 12])
         if place >= 0 and text:
-            length = len(commonprefix([text[place:], STORY[start:]]))
-            return start + length
+            heard = zip(text[place:], STORY[start:], strict=False)
+            return start + len(list(takewhile(lambda pair: pair[0] == pair[1], heard)))
     return told
 
 
