@@ -105,17 +105,17 @@ def _build(kind: Any, data: dict[str, Any]) -> Any:
 def from_capabilities(
     capabilities: Any, models: Iterable[Any], *, address: str, instance: str = "", tags: Iterable[str] = ()
 ) -> Announcement:
-    """An announcement from the answers to GetCapabilities and ListModels (or anything with their fields)."""
+    """An announcement from a worker's capabilities and its models with their states, as ``parley.rpc`` has them."""
     catalog = tuple(
         AnnouncedModel(
-            model_id=model.model_id,
-            family=model.family,
-            languages=tuple(model.languages),
-            speakers=tuple(model.speakers),
-            tags=tuple(model.tags),
-            supports_lora=model.supports_lora,
-            needs_gpu=model.needs_gpu,
-            memory_bytes=model.memory_bytes,
+            model_id=model.info.model_id,
+            family=model.info.family,
+            languages=tuple(model.info.languages),
+            speakers=tuple(model.info.speakers),
+            tags=tuple(model.info.tags),
+            supports_lora=model.info.supports_lora,
+            needs_gpu=model.info.needs_gpu,
+            memory_bytes=model.info.memory_bytes,
             is_default=model.is_default,
         )
         for model in models

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import pytest
 
 from parley.errors import ConfigError
+from parley.interfaces import ModelInfo
 from parley.registry import Announcement, address_complaint, from_capabilities
 from parley.registry.announcement import split_address
+from parley.rpc.values import Capabilities, ModelStatus
 from parley.testing.registries import worker
 
 
@@ -68,31 +69,18 @@ def test_a_model_is_found_by_its_id() -> None:
 
 
 def test_capabilities_become_an_announcement() -> None:
-    model = SimpleNamespace(
-        model_id="tone",
-        family="tone",
-        languages=["en"],
-        speakers=["low"],
-        tags=["cpu_ok"],
-        supports_lora=False,
-        needs_gpu=False,
-        memory_bytes=5,
-        is_default=True,
+    model = ModelStatus(
+        ModelInfo("tone", "tone", ("en",), speakers=("low",), tags=("cpu_ok",), memory_bytes=5), is_default=True
     )
-    capabilities = SimpleNamespace(
+    capabilities = Capabilities(
         worker_name="w1",
         version="1",
         device="",
-        languages=["en"],
-        tags=["cpu_ok"],
-        resident_models=["tone"],
+        languages=("en",),
+        tags=("cpu_ok",),
+        resident_models=("tone",),
         queue_depth=2,
         first_audio_p50_ms=3.5,
-        real_time_factor=0.1,
-        sessions=1,
-        max_sessions=4,
-        memory_used_bytes=5,
-        memory_budget_bytes=10,
         draining=True,
     )
     announcement = from_capabilities(capabilities, [model], address="h:1", instance="9", tags=["edge", "cpu_ok"])

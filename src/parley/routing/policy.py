@@ -1,0 +1,263 @@
+"""Which worker and which model speak an utterance. Pure: no clock, no I/O, chance is an argument.
+
+Filter by capacity, mode, language, model, speaker and LoRA; prefer tags, then what is resident, then the default
+model; among equals take two by chance and of those the one with the shorter queue, then the faster first audio.
+Two by chance, because with figures a second old the one best worker of all would be everybody's choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from parley.interfaces import Voice
+from parley.registry.announcement import AnnouncedModel, Announcement
+from parley.routing.settings import ModeSettings
+
+Chance = Callable[[], float]
+"""A number from 0 up to, not including, 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """One worker as the router sees it: its announcement, and what happened since."""
+
+    announcement: Announcement
+    in_flight: int = 0
+    """Utterances that this router has it speak now."""
+    new_sessions: int = 0
+    """Sessions that this router opened since the announcement's figures."""
+    usable: bool = True
+    """False while its breaker is open."""
+
+    @property
+    def name(self) -> str:
+        return self.announcement.name
+
+    @property
+    def load(self) -> tuple[int, float, int]:
+        """Less is better: the queue, then the first audio, then the sessions."""
+        metrics = self.announcement.metrics
+        return (metrics.queue_depth + self.in_flight, metrics.first_audio_p50_ms, metrics.sessions + self.new_sessions)
+
+    @property
+    def full(self) -> bool:
+        """It would refuse one more session."""
+        metrics = self.announcement.metrics
+        return 0 < metrics.max_sessions <= metrics.sessions + self.new_sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An utterance that looks for a worker."""
+
+    voice: Voice = Voice()
+    language: str = ""
+    """Of the session, where the voice names none."""
+    mode: ModeSettings = field(default_factory=ModeSettings)
+    sticky: str = ""
+    """The worker that serves the session already."""
+    exclude: frozenset[str] = frozenset()
+    """Workers that failed this utterance."""
+    fallback: bool = False
+    """A resident model may speak while the wanted one is loaded."""
+    substitute: bool = False
+    """The nearest voice may speak where the wanted one is nowhere."""
+    family: str = ""
+    """Of the voice that spoke so far: what "nearest" starts from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where the utterance goes."""
+
+    worker: str
+    voice: Voice
+    """As it is to be asked for; another model than wanted only with a note."""
+    resident: bool = True
+    load: tuple[str, str] | None = None
+    """(worker, model) to be loaded in the background."""
+    note: str = ""
+    """For the client, when it is not the voice that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nobody can speak it."""
+
+    reason: Literal["not_found", "full", "unavailable"]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Option:
+    worker: WorkerState
+    model: AnnouncedModel
+    resident: bool
+
+    @property
+    def tags(self) -> frozenset[str]:
+        said = self.worker.announcement
+        return frozenset((*self.model.tags, *said.capabilities, *_own_tags(said), said.device))
+
+
+def route(request: Request, fleet: Iterable[WorkerState], chance: Chance) -> Route | Refusal:
+    """Choose a worker for one utterance, or say why there is none."""
+    everywhere = [option for worker in fleet for option in _options(worker)]
+    wanted = [option for option in everywhere if _matches(request, option)]
+    open_now = [option for option in wanted if _usable(request, option.worker)]
+    if not open_now:
+        return _nearest(request, everywhere, chance) if request.substitute else _refusal(request, wanted)
+    if request.fallback and request.voice.model and not any(option.resident for option in open_now):
+        stand_in = _stand_in(request, everywhere, chance)
+        if stand_in is not None:
+            loader = _loader(open_now, chance)
+            return replace(stand_in, load=(loader.worker.name, loader.model.model_id))
+    chosen = _choose(request, open_now, chance)
+    return Route(chosen.worker.name, _voice(request.voice, chosen), chosen.resident)
+
+
+# --- what there is ---------------------------------------------------------------------
+
+
+def _options(worker: WorkerState) -> list[_Option]:
+    said = worker.announcement
+    models = said.models or (AnnouncedModel("", languages=said.languages, is_default=True),)
+    return [_Option(worker, model, not said.models or model.model_id in said.resident_models) for model in models]
+
+
+def _own_tags(said: Announcement) -> Iterable[str]:
+    """The worker's tags without those that it has only through another of its models."""
+    of_models = {tag for model in said.models for tag in model.tags}
+    return (tag for tag in said.tags if tag not in of_models)
+
+
+def _usable(request: Request, worker: WorkerState) -> bool:
+    if worker.name in request.exclude or not worker.usable or worker.announcement.draining:
+        return False
+    return worker.name == request.sticky or not worker.full
+
+
+def _matches(request: Request, option: _Option) -> bool:
+    voice, model = request.voice, option.model
+    if voice.model and voice.model != model.model_id:
+        return False
+    if voice.speaker and model.speakers and voice.speaker not in model.speakers:
+        return False
+    if voice.lora and not model.supports_lora:
+        return False
+    # a model that was asked for by name may speak another language than the session's
+    language = voice.language or ("" if voice.model else request.language)
+    return speaks(model.languages, language) and option.tags.issuperset(request.mode.require)
+
+
+def speaks(languages: Sequence[str], wanted: str) -> bool:
+    """Whether one of the BCP 47 tags covers the wanted one: "en" and "en-GB" cover each other, "en-US" does not."""
+    if not languages or not wanted:
+        return True
+    want = wanted.lower().replace("_", "-").split("-")
+    for tag in languages:
+        have = tag.lower().replace("_", "-").split("-")
+        shared = min(len(have), len(want))
+        if have[:shared] == want[:shared]:
+            return True
+    return False
+
+
+# --- which of them ---------------------------------------------------------------------
+
+
+def _choose(request: Request, options: Sequence[_Option], chance: Chance) -> _Option:
+    mode = request.mode
+
+    def rank(option: _Option) -> tuple[bool, int, bool, bool]:
+        cold = mode.prefer_resident and not option.resident
+        wanted_tags = -len(option.tags.intersection(mode.prefer_tags))
+        # tags decide which model speaks, so they count before residence unless the model is given
+        by_name = bool(request.voice.model)
+        return (by_name and cold, wanted_tags, cold, not option.model.is_default)
+
+    best = min(rank(option) for option in options)
+    equals = [option for option in options if rank(option) == best]
+    stuck = [option for option in equals if option.worker.name == request.sticky]
+    return _of_two(stuck or equals, chance)
+
+
+def _of_two(options: Sequence[_Option], chance: Chance) -> _Option:
+    """The less loaded of two different ones taken by chance."""
+    first = int(chance() * len(options))
+    if len(options) == 1:
+        return options[0]
+    second = (first + 1 + int(chance() * (len(options) - 1))) % len(options)
+    return min(options[first], options[second], key=lambda option: option.worker.load)
+
+
+def _loader(options: Sequence[_Option], chance: Chance) -> _Option:
+    """Where the model is to be loaded: where memory is free, else anywhere."""
+
+    def roomy(option: _Option) -> bool:
+        metrics = option.worker.announcement.metrics
+        return metrics.memory_used_bytes + option.model.memory_bytes <= metrics.memory_budget_bytes or not (
+            metrics.memory_budget_bytes
+        )
+
+    return _of_two([option for option in options if roomy(option)] or options, chance)
+
+
+def _stand_in(request: Request, options: Sequence[_Option], chance: Chance) -> Route | None:
+    """A resident model that may speak meanwhile: the mode's fallbacks in order, then any of the language."""
+    language = request.voice.language or request.language
+    resident = [
+        option
+        for option in options
+        if option.resident
+        and _usable(request, option.worker)
+        and speaks(option.model.languages, language)
+        and option.tags.issuperset(request.mode.require)
+    ]
+    for model_id in request.mode.fallbacks:
+        named = [option for option in resident if option.model.model_id == model_id]
+        if named:
+            return _instead(request, _of_two(named, chance), "is being loaded")
+    return _instead(request, _choose(_anyone(request), resident, chance), "is being loaded") if resident else None
+
+
+def _nearest(request: Request, options: Sequence[_Option], chance: Chance) -> Route | Refusal:
+    """The voice most like the wanted one: its family, then its language, resident before cold."""
+    language = request.voice.language or request.language
+    able = [o for o in options if _usable(request, o.worker) and speaks(o.model.languages, language)]
+    if not able:
+        return _refusal(request, [option for option in options if speaks(option.model.languages, language)])
+    family = [option for option in able if request.family and option.model.family == request.family]
+    required = [option for option in able if option.tags.issuperset(request.mode.require)]
+    chosen = _choose(_anyone(request), family or required or able, chance)
+    return _instead(request, chosen, "is not available")
+
+
+def _anyone(request: Request) -> Request:
+    return replace(request, voice=Voice())
+
+
+def _voice(voice: Voice, option: _Option) -> Voice:
+    return replace(voice, model=option.model.model_id or voice.model)
+
+
+def _instead(request: Request, option: _Option, why: str) -> Route:
+    wanted = request.voice
+    model = option.model
+    speaker = wanted.speaker if wanted.speaker in model.speakers else ""
+    voice = Voice(model.model_id, speaker, wanted.language, wanted.speed, wanted.lora if model.supports_lora else "")
+    asked = " ".join(filter(None, (wanted.model or "The voice", wanted.speaker)))
+    note = f"{asked} {why}; {model.model_id or 'another voice'} speaks instead."
+    return Route(option.worker.name, voice, option.resident, note=note)
+
+
+def _refusal(request: Request, wanted: Sequence[_Option]) -> Refusal:
+    what = f"the model {request.voice.model}" if request.voice.model else "this voice"
+    if not wanted:
+        return Refusal("not_found", f"No worker has {what} for this language and mode; ask for one that is listed.")
+    full = [o for o in wanted if o.worker.full and _usable(replace(request, sticky=o.worker.name), o.worker)]
+    if full:
+        return Refusal("full", f"Every worker that has {what} is full; try again in a moment.")
+    return Refusal("unavailable", f"No worker that has {what} can be reached just now.")

@@ -1,0 +1,305 @@
+"""The fleet as one Synthesizer: each utterance finds its worker, and another one when that dies."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import random
+from collections import OrderedDict
+from collections.abc import AsyncIterable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from parley import clock
+from parley.errors import CapacityError, NotFound, ParleyError, RequestError, TimedOut, UnavailableError
+from parley.interfaces import Voice
+from parley.routing.admission import Refused, WaitingRoom
+from parley.routing.fleet import Connect, Fleet, Member
+from parley.routing.policy import Refusal, Request, Route, route
+from parley.routing.synthesis import Place, PooledSynthesis
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from parley.interfaces import Synthesis
+    from parley.registry import Registry, RegistryHealth
+    from parley.routing.settings import ModeSettings, RoutingSettings
+
+log = logging.getLogger(__name__)
+
+MAX_SESSIONS = 100_000
+"""Sessions whose worker is remembered; the longest unused one is forgotten first."""
+
+LOOK_AGAIN = 0.05
+"""Seconds after which who waits for a full worker looks again, news or not."""
+
+VoiceObserver = Callable[[Voice, str], None]
+"""Told (voice, note) when another voice speaks than the one that was asked for; the note is empty when it is back."""
+
+
+@dataclass(slots=True)
+class PoolStats:
+    """Counters since the start."""
+
+    utterances: int = 0
+    failovers: int = 0
+    """Utterances that went on with another worker, or began anew with one."""
+    given_up: int = 0
+    refused: int = 0
+    """For want of capacity."""
+    stood_in: int = 0
+    """Spoken by another voice than the one that was asked for."""
+
+
+@dataclass(slots=True)
+class _Session:
+    """What is remembered of a session between its utterances."""
+
+    worker: Member | None = None
+    asked: Voice = Voice()
+    spoken: Voice | None = None
+    """The voice that ``asked`` turned out to be; None until it has spoken."""
+    family: str = ""
+    note: str = ""
+    mode: ModeSettings | None = None
+    observer: VoiceObserver | None = None
+
+
+class PooledSynthesizer:
+    """``interfaces.Synthesizer`` over every worker that the registries know.
+
+    Use it inside one event loop: ``start()``, then ``synthesize``; ``aclose()`` at the end.
+    """
+
+    def __init__(
+        self,
+        registries: Sequence[Registry],
+        settings: RoutingSettings,
+        connect: Connect,
+        *,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.settings = settings
+        self.registries = tuple(registries)
+        self.fleet = Fleet(registries, settings, connect)
+        self.stats = PoolStats()
+        self._chance = chance
+        self._sessions: OrderedDict[str, _Session] = OrderedDict()
+        self._room = WaitingRoom(settings.queue, settings.queue_patience)
+        self._tickets = itertools.count()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def start(self) -> None:
+        """Begin to follow the registries. Safe to call twice."""
+        self.fleet.start()
+
+    # --- Synthesizer -----------------------------------------------------------------------
+
+    def synthesize(self, text: AsyncIterable[str], *, voice: Voice, session_id: str, utterance_id: str) -> Synthesis:
+        """Speak ``text`` as its pieces arrive. Errors come out of the iteration."""
+        if self._closed:
+            raise UnavailableError("The voices are being shut down.")
+        self.fleet.start()
+        self.stats.utterances += 1
+        return PooledSynthesis(self, text, voice, session_id, utterance_id)
+
+    async def aclose(self) -> None:
+        """Let go of every worker."""
+        self._closed = True
+        await self.fleet.aclose()
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    # --- sessions --------------------------------------------------------------------------
+
+    async def open_session(
+        self, session_id: str, voice: Voice, *, mode: ModeSettings | None = None, observer: VoiceObserver | None = None
+    ) -> Voice:
+        """Find the session's worker before it speaks, and have the model ready there. Optional.
+
+        Returns the voice that will speak. Raises CapacityError, NotFound or UnavailableError: the moment to
+        refuse a session is before it began.
+        """
+        self.fleet.start()
+        session = self._session(session_id)
+        session.mode, session.observer = mode, observer
+        failed: frozenset[str] = frozenset()
+        while True:
+            chosen = await self._route(self._request(session, voice, failed, None), sticky=False)
+            place = self._taken(chosen, session)
+            try:
+                await self.fleet.link(place.member).prepare(voice=place.voice, session_id=session_id)
+            except (UnavailableError, TimedOut, CapacityError) as error:
+                self.fleet.failed(place.member, error)
+                failed |= {place.member.name}
+                if len(failed) >= self.settings.failover.max_attempts:
+                    raise
+            else:
+                session.worker = place.member
+                self._tell(session, chosen)
+                return place.voice
+            finally:
+                self.fleet.ended(place.member)
+
+    def observe(self, session_id: str, observer: VoiceObserver) -> None:
+        """Have somebody told when another voice speaks than the one that was asked for."""
+        self._session(session_id).observer = observer
+
+    async def end_session(self, session_id: str) -> None:
+        """The session is over: its worker can free what it held for it."""
+        session = self._sessions.pop(session_id, None)
+        if session is not None and session.worker is not None and session.worker.link is not None:
+            await session.worker.link.end_session(session_id)
+
+    def _session(self, session_id: str) -> _Session:
+        session = self._sessions.get(session_id)
+        if session is None:
+            session = self._sessions[session_id] = _Session()
+            if len(self._sessions) > MAX_SESSIONS:
+                self._sessions.popitem(last=False)
+        else:
+            self._sessions.move_to_end(session_id)
+        return session
+
+    # --- what an utterance asks of the pool --------------------------------------------------
+
+    async def place(self, utterance: PooledSynthesis, failed: frozenset[str], last: ParleyError | None) -> Place:
+        """Where it goes. Waits, within bounds, when nobody can speak it now; raises when nobody will."""
+        session = self._session(utterance.session_id)
+        request = self._request(session, utterance.voice, failed, last)
+        try:
+            chosen = await self._route(request, sticky=bool(request.sticky))
+        except ParleyError as error:
+            raise (last or error) from error
+        place = self._taken(chosen, session)
+        self._tell(session, chosen)
+        return place
+
+    def spoke(self, utterance: PooledSynthesis, place: Place) -> None:
+        """Its first frame came: the session belongs to that worker now."""
+        self.fleet.succeeded(place.member)
+        session = self._session(utterance.session_id)
+        before, session.worker = session.worker, place.member
+        if before is not None and before is not place.member and before.link is not None:
+            self._spawn(before.link.end_session(utterance.session_id))
+        if not session.note:
+            model = place.member.announcement.model(place.voice.model)
+            session.asked, session.spoken = utterance.voice, place.voice
+            session.family = model.family if model else session.family
+
+    def has_alternative(self, utterance: PooledSynthesis, name: str, *, substitute: bool) -> bool:
+        """Whether somebody else could speak it: with the same voice, or with a ``substitute`` for it."""
+        session = self._session(utterance.session_id)
+        request = self._request(session, utterance.voice, frozenset((name,)), None)
+        other = route(replace(request, substitute=substitute), self.fleet.states(), self._chance)
+        return isinstance(other, Route)
+
+    def release(self, inner: Synthesis) -> None:
+        """Close a worker's stream without waiting for it."""
+        self._spawn(inner.aclose())
+
+    # --- finding a worker ------------------------------------------------------------------
+
+    def _request(self, session: _Session, voice: Voice, failed: frozenset[str], last: ParleyError | None) -> Request:
+        known = session.spoken if session.spoken is not None and session.asked == voice else None
+        worker = session.worker
+        return Request(
+            voice=known or voice,
+            mode=session.mode or self.settings.mode_settings(),
+            sticky=worker.name if worker is not None and self.settings.sticky else "",
+            exclude=failed,
+            fallback=self.settings.fallback,
+            substitute=known is not None or not (last is None or isinstance(last, RequestError)),
+            family=session.family,
+        )
+
+    async def _route(self, request: Request, *, sticky: bool) -> Route:
+        chosen = route(request, self.fleet.states(), self._chance)
+        if isinstance(chosen, Route) and (sticky or not len(self._room)):
+            return chosen
+        if isinstance(chosen, Route) or chosen.reason == "full":
+            return await self._queue(request)
+        return await self._wait(request, chosen)
+
+    async def _queue(self, request: Request) -> Route:
+        """Everybody is full: wait in line, or be refused at the door."""
+        ticket = str(next(self._tickets))
+        deadline = self._room.join(ticket, clock.now())
+        if isinstance(deadline, Refused):
+            self.stats.refused += 1
+            raise CapacityError("Every worker is full and many wait already.", retry_after=deadline.retry_after)
+        try:
+            while (left := deadline - clock.now()) > 0:
+                await self.fleet.changed(min(left, LOOK_AGAIN))
+                if self._room.first() == ticket:
+                    chosen = route(_forgiving(request), self.fleet.states(), self._chance)
+                    if isinstance(chosen, Route):
+                        self._room.served(ticket, clock.now())
+                        return chosen
+        finally:
+            self._room.leave(ticket)
+            self.fleet.notify()  # the next in line may look
+        self.stats.refused += 1
+        raise CapacityError("Every worker is full; none became free in time.", retry_after=self.settings.queue_patience)
+
+    async def _wait(self, request: Request, refusal: Refusal) -> Route:
+        """Nobody there: a worker may be starting, or coming back."""
+        deadline = clock.now() + self.settings.failover.patience
+        while refusal.reason == "unavailable" or not self.fleet.known.is_set():
+            left = deadline - clock.now()
+            if left <= 0:
+                break
+            await self.fleet.changed(left)
+            chosen = route(request, self.fleet.states(), self._chance)
+            if isinstance(chosen, Refusal) and request.exclude:
+                # a worker that failed this utterance is better than none, once its breaker lets it try
+                chosen = route(_forgiving(request), self.fleet.states(), self._chance)
+            if isinstance(chosen, Route):
+                return chosen
+            refusal = chosen
+        if refusal.reason == "not_found":
+            raise NotFound(refusal.message)
+        if refusal.reason == "full":
+            raise CapacityError(refusal.message)
+        raise UnavailableError(refusal.message)
+
+    def _taken(self, chosen: Route, session: _Session) -> Place:
+        member = self.fleet.members[chosen.worker]
+        self.fleet.began(member, new_session=session.worker is not member)
+        if chosen.load is not None:
+            worker, model_id = chosen.load
+            self.fleet.load(self.fleet.members[worker], model_id)
+        return Place(member, chosen.voice)
+
+    def _tell(self, session: _Session, chosen: Route) -> None:
+        if chosen.note:
+            self.stats.stood_in += 1
+        if chosen.note != session.note:
+            session.note = chosen.note
+            if session.observer is not None:
+                session.observer(chosen.voice, chosen.note)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(self._quietly(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except ParleyError as error:
+            log.debug("A worker did not hear that it is no longer needed: %s", error)
+
+    # --- for health and metrics -----------------------------------------------------------------
+
+    def registry_health(self) -> list[RegistryHealth]:
+        """Of each registry, in order."""
+        return [registry.health for registry in self.registries]
+
+
+def _forgiving(request: Request) -> Request:
+    return replace(request, exclude=frozenset())
