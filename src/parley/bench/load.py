@@ -186,11 +186,12 @@ class _Participant(asyncio.Protocol):
 def frame(opcode: int, payload: bytes) -> bytes:
     """One WebSocket frame of a client, its mask all zeros."""
     size = len(payload)
-    head = struct.pack("!BB", 0x80 | opcode, 0x80 | size) if size < 126 else b""
-    if size >= 126:
-        head = struct.pack("!BBH", 0x80 | opcode, 0xFE, size)
     if size > 0xFFFF:
         raise ValueError("a client of the benchmark sends no such long messages")
+    if size < 126:
+        head = struct.pack("!BB", 0x80 | opcode, 0x80 | size)
+    else:
+        head = struct.pack("!BBH", 0x80 | opcode, 0xFE, size)
     return head + b"\0\0\0\0" + payload
 
 
