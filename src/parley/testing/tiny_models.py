@@ -3,17 +3,20 @@
 They make noise, not speech, but through each family's real library and on its real on-disk
 layout: loading, phonemising, streaming, cancelling, marks and memory can be tested with no
 download. Building one needs the ``onnx`` package (and for Pocket TTS, torch) and takes under a second.
+
+``python -m parley.testing.tiny_models FOLDER [NAME ...]`` writes packs that a worker can be pointed at.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -45,10 +48,12 @@ def piper_pack(
     alignments: bool = True,
     ballast_mb: int = 0,
     seed: int = 0,
+    medium: bool = False,
 ) -> Path:
     """A Piper voice at 22.05 kHz under ``root``; returns its folder.
 
-    ``ballast_mb`` adds random weights that take memory and no time.
+    ``ballast_mb`` adds random weights that take memory and no time. ``medium`` puts in a vocoder of the
+    size that Piper's medium voices have, so that it costs about what they cost.
     """
     from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
 
@@ -61,6 +66,9 @@ def piper_pack(
     tail = "output = Identity (y)" + (" w_ceil = Identity (lengths)" if alignments else "")
     model = _graph(f"int64[1,N] input, int64[1] input_lengths, float[3] scales{sid}", outputs, head, tail, 256)
     weights = _weights(seed, 256)
+    if medium:
+        weights |= _add_vocoder(model, seed)
+        del weights["W"]
     weights["voices"] = (
         np.random.default_rng(seed + 1).standard_normal((len(speakers), _WIDTH))
         if speakers
@@ -283,6 +291,51 @@ def _weights(seed: int, stride: int) -> dict[str, NDArray[Any]]:
     }
 
 
+def _add_vocoder(model: Any, seed: int) -> dict[str, NDArray[Any]]:
+    """Replace the single ConvTranspose by a HiFi-GAN generator: 8, 8 and 4 times up from 256 channels."""
+    from onnx import helper
+
+    random = np.random.default_rng(seed)
+    weights: dict[str, NDArray[Any]] = {}
+    nodes: list[Any] = []
+
+    def conv(source: str, inside: int, outside: int, kernel: int, *, dilation: int = 1, stride: int = 0) -> str:
+        number = len(weights)
+        shape = (inside, outside, kernel) if stride else (outside, inside, kernel)
+        weights[f"vw{number}"] = random.standard_normal(shape) / np.sqrt(inside * kernel)
+        pad = (kernel - stride) // 2 if stride else dilation * (kernel - 1) // 2
+        extra: dict[str, Any] = {"strides": [stride]} if stride else {"dilations": [dilation]}
+        kind = "ConvTranspose" if stride else "Conv"
+        nodes.append(helper.make_node(kind, [source, f"vw{number}"], [f"v{number}"], pads=[pad, pad], **extra))
+        return f"v{number}"
+
+    def apply(kind: str, *sources: str, **keys: Any) -> str:
+        out = f"va{len(nodes)}"
+        nodes.append(helper.make_node(kind, list(sources), [out], **keys))
+        return out
+
+    x, channels = conv("xt", _WIDTH, 256, 7), 256
+    for stride, kernel in ((8, 16), (8, 16), (4, 8)):
+        x = conv(apply("LeakyRelu", x, alpha=0.1), channels, channels // 2, kernel, stride=stride)
+        channels //= 2
+        blocks = []
+        for size, dilations in ((3, (1, 2)), (5, (2, 6)), (7, (3, 12))):
+            y = x
+            for dilation in dilations:
+                y = apply("Add", y, conv(apply("LeakyRelu", y, alpha=0.1), channels, channels, size, dilation=dilation))
+            blocks.append(y)
+        x = apply("Mean", *blocks)
+    x = conv(apply("LeakyRelu", x, alpha=0.01), channels, 1, 7)
+    nodes.append(helper.make_node("Mul", [x, "vgain"], ["y0"]))
+    weights["vgain"] = np.array([6.0])
+    old = next(node for node in model.graph.node if "y0" in node.output)
+    at = list(model.graph.node).index(old)
+    model.graph.node.remove(old)
+    for offset, node in enumerate(nodes):
+        model.graph.node.insert(at + offset, node)
+    return weights
+
+
 def _save(
     model: Any, weights: Mapping[str, NDArray[Any]], path: Path, *, ballast_mb: int = 0, meta: Mapping[str, str] = {}
 ) -> None:
@@ -319,3 +372,29 @@ def _add_ballast(model: Any, megabytes: int) -> None:
     model.graph.initializer.append(numpy_helper.from_array(np.zeros((), np.float32), "b_zero"))
     for offset, node in enumerate(nodes):
         model.graph.node.insert(at + offset, node)
+
+
+BUILDERS: Mapping[str, Callable[[Path, str], Path]] = {
+    "piper-tiny": piper_pack,
+    "piper-medium": lambda root, name: piper_pack(root, name, medium=True),
+    "kokoro-tiny": kokoro_pack,
+    "sherpa-tiny": sherpa_pack,
+    "melo-tiny": melo_pack,
+    "pocket-tiny": pocket_pack,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the packs named (all but Pocket TTS when none is) under a folder."""
+    from pathlib import Path
+
+    if not arguments or set(arguments[1:]) - set(BUILDERS):
+        print(f"usage: python -m parley.testing.tiny_models FOLDER [{' | '.join(BUILDERS)} ...]", file=sys.stderr)
+        return 2
+    for name in arguments[1:] or [name for name in BUILDERS if not name.startswith("pocket")]:
+        print(BUILDERS[name](Path(arguments[0]), name))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -16,7 +16,7 @@ import numpy as np
 
 from parley.errors import ConfigError, EngineError, InvalidRequest, NotFound
 from parley.interfaces import SynthesizedAudio, Voice
-from parley.worker.adapters.loading import import_engine, onnx_session, unreadable
+from parley.worker.adapters.loading import import_engine, in_slices, onnx_session, unreadable
 from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
 from parley.worker.words import Span, grouped_marks, proportional_marks, sentences, words
 
@@ -102,7 +102,7 @@ class KokoroAdapter:
             pass
 
     def synthesize(self, text: str, *, voice: Voice) -> Generator[SynthesizedAudio, None, None]:
-        """Speak ``text``, one chunk a sentence. Raises NotFound (speaker), InvalidRequest (speed)."""
+        """Speak ``text`` sentence by sentence. Raises NotFound (speaker), InvalidRequest (speed)."""
         engine = self._engine
         if engine is None:
             raise EngineError(f"The model {self.info.model_id} is not loaded.")
@@ -142,7 +142,7 @@ class KokoroAdapter:
             marks = _marks(text, spans[taken:upto], timings, position, len(spoken), rate)
             whole = np.concatenate([spoken, np.zeros(round(manner.pause * rate) if last else 0, np.float32)])
             position += len(whole)
-            yield SynthesizedAudio(whole, rate, marks)
+            yield from in_slices(whole, rate, marks)
             taken = upto
 
     def _style(self, engine: Any, voice: Voice) -> tuple[str, Any]:

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from parley.errors import ConfigError, EngineError, InvalidRequest, NotFound
-from parley.interfaces import SynthesizedAudio
-from parley.worker.adapters.loading import import_engine, onnx_session, read_json
+from parley.worker.adapters.loading import import_engine, in_slices, onnx_session, read_json
 from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
 from parley.worker.words import Span, grouped_marks, proportional_marks, sentences, words
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from parley.audio.frame import WordMark
-    from parley.interfaces import ModelInfo, Voice
+    from parley.interfaces import ModelInfo, SynthesizedAudio, Voice
 
 _BREAKS = frozenset(" \n\t")
 _SILENT = frozenset("^$_.,;:!?¡¿…—–-\"'«»“”()")
@@ -92,7 +91,7 @@ class PiperAdapter:
         self._warm_up()
 
     def synthesize(self, text: str, *, voice: Voice) -> Generator[SynthesizedAudio, None, None]:
-        """Speak ``text``, one chunk a sentence. Raises NotFound for an unknown speaker."""
+        """Speak ``text`` sentence by sentence. Raises NotFound for an unknown speaker."""
         engine = self._voice
         if engine is None:
             raise EngineError(f"The voice {self.info.model_id} is not loaded.")
@@ -121,7 +120,7 @@ class PiperAdapter:
             samples = np.clip(np.atleast_1d(audio), -1.0, 1.0).astype(np.float32)
             marks = _marks(text, mine, part, lengths, engine.config.phoneme_id_map, position, len(samples))
             position += len(samples)
-            yield SynthesizedAudio(samples, engine.config.sample_rate, marks)
+            yield from in_slices(samples, engine.config.sample_rate, marks)
 
     def _settings_for(self, voice: Voice) -> Any:
         config, options = self._voice.config, self._pack.options

@@ -16,7 +16,7 @@ import numpy as np
 
 from parley.errors import ConfigError, EngineError, InvalidRequest, NotFound
 from parley.interfaces import SynthesizedAudio, Voice
-from parley.worker.adapters.loading import import_engine, onnx_session
+from parley.worker.adapters.loading import import_engine, in_slices, onnx_session
 from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
 from parley.worker.words import proportional_marks, sentences, words
 
@@ -95,7 +95,7 @@ class SherpaAdapter:
             pass
 
     def synthesize(self, text: str, *, voice: Voice) -> Generator[SynthesizedAudio, None, None]:
-        """Speak ``text``, one chunk a sentence. Raises NotFound for an unknown speaker."""
+        """Speak ``text`` sentence by sentence. Raises NotFound for an unknown speaker."""
         engine = self._engine
         if engine is None:
             raise EngineError(f"The model {self.info.model_id} is not loaded.")
@@ -114,7 +114,7 @@ class SherpaAdapter:
             marks = proportional_marks(text, inside, position, len(samples))
             whole = np.concatenate([samples, np.zeros(pause if number < len(spans) - 1 else 0, np.float32)])
             position += len(whole)
-            yield SynthesizedAudio(whole, engine.sample_rate, marks)
+            yield from in_slices(whole, engine.sample_rate, marks)
 
     def unload(self) -> None:
         """Drop the model; its process gives the rest of the memory back."""
