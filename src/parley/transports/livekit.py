@@ -1,0 +1,430 @@
+"""A session in a LiveKit room (docs/reference/livekit.md).
+
+Our own clients get the messages of the WebSocket protocol as data packets on topic ``parley``.
+Clients that know nothing of Parley get what LiveKit's stock components understand: transcription
+streams, the agent's state as a participant attribute, typed turns on ``lk.chat``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from parley import clock
+from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame
+from parley.errors import ConfigError, InvalidRequest, ParleyError, TimedOut, UnavailableError
+from parley.interfaces import PlayoutPosition
+from parley.messages import (
+    ClearAudio,
+    ErrorMessage,
+    PauseAudio,
+    Ping,
+    PlayoutReport,
+    Pong,
+    ReplyEnded,
+    ReplyStarted,
+    ReplyText,
+    ReplyWords,
+    ResumeAudio,
+    StartSession,
+    StateChanged,
+    TextInput,
+    TranscriptUpdate,
+)
+from parley.transports.codec import decode_client, encode
+from parley.transports.inbox import Inbox
+from parley.transports.livekit_captions import AGENT_STATE, TOPIC_CHAT, Captions
+from parley.transports.rtp_playout import PlayoutQueue
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from parley.messages import ClientMessage, ServerMessage
+    from parley.transports.livekit_settings import LiveKitSettings
+
+try:
+    from livekit import rtc
+except ImportError as error:  # pragma: no cover
+    raise ConfigError("LiveKit support is not installed; install the extra: pip install 'parley[livekit]'.") from error
+
+TOPIC = "parley"
+"""Topic of the data packets that carry our messages."""
+CLIENT_ATTRIBUTE = "parley.client"
+"""Participants whose token says this attribute will send a start message."""
+
+log = structlog.get_logger(__name__)
+
+_AGENT = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+_SOURCE_QUEUE_MS = 50
+_AHEAD = 0.02  # seconds of audio that the source holds, so that it never runs dry between two frames
+_FRAME_SECONDS = FRAME_SAMPLES / SAMPLE_RATE
+_MAX_UNSENT = 1_000
+_MAX_EARLY = 16
+_ANSWER_TIMEOUT = 0.2
+_CONNECT_TIMEOUT = 10.0
+
+
+class LiveKitTransport:
+    """``interfaces.Transport`` for one participant of a room. Call :meth:`join`, :meth:`started`, then iterate.
+
+    Sending to a participant that has left does nothing.
+    """
+
+    input_rate = SAMPLE_RATE
+
+    def __init__(self, settings: LiveKitSettings) -> None:
+        self._settings = settings
+        self._inbox = Inbox()
+        self._queue = PlayoutQueue(head_start=True)
+        self._room_event = asyncio.Event()
+        self._due_audio = asyncio.Event()
+        self._room = rtc.Room()
+        self._source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_SOURCE_QUEUE_MS)
+        self._track = rtc.LocalAudioTrack.create_audio_track("parley", self._source)
+        self._track_id = ""
+        self._identity = ""
+        self._found = asyncio.Event()
+        self._start: asyncio.Future[StartSession] = asyncio.get_running_loop().create_future()
+        self._outgoing: asyncio.Queue[ServerMessage | None] = asyncio.Queue(_MAX_UNSENT)
+        self._to_caption: asyncio.Queue[ServerMessage | None] = asyncio.Queue(_MAX_UNSENT)
+        self._microphone: asyncio.Task[None] | None = None
+        self._microphone_track_id = ""
+        self._early: list[bytes] = []  # data may overtake the news of who sent it
+        self._heard_frames = 0
+        self._heard_samples = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        # playout
+        self._utterance_id = ""
+        self._cleared = ""
+        self._ours = False
+        self._paused_at = 0
+        self._reports = False
+        self._stopped: asyncio.Future[int] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._captions = Captions(self._room)
+        self._listen_to_room()
+
+    # --- joining -----------------------------------------------------------------------
+
+    async def join(self, url: str, token: str) -> None:
+        """Enter the room and publish the agent's voice. UnavailableError when that fails."""
+        try:
+            async with asyncio.timeout(_CONNECT_TIMEOUT):
+                await self._room.connect(url, token, rtc.RoomOptions(auto_subscribe=True))
+                options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+                publication = await self._room.local_participant.publish_track(self._track, options)
+        except (rtc.ConnectError, TimeoutError, RuntimeError) as error:
+            raise UnavailableError(f"The LiveKit room cannot be joined: {error or 'no answer'}.") from error
+        self._track_id = publication.sid
+        self._own(self._pump())
+        self._own(self._send(self._outgoing, self._publish))
+        self._own(self._send(self._to_caption, self._caption))
+        for participant in self._room.remote_participants.values():
+            self._meet(participant)
+
+    async def started(self) -> StartSession:
+        """Wait for a participant and for the start message, if theirs is a client of ours.
+
+        TimedOut when nobody comes, UnavailableError when they leave at once.
+        """
+        try:
+            async with asyncio.timeout(self._settings.join_timeout):
+                await self._found.wait()
+        except TimeoutError:
+            raise TimedOut(f"Nobody joined the room within {self._settings.join_timeout:g} seconds.") from None
+        participant = self._room.remote_participants.get(self._identity)
+        ours = participant is not None and CLIENT_ATTRIBUTE in participant.attributes
+        try:
+            async with asyncio.timeout(self._settings.start_timeout if ours else 0):
+                await asyncio.shield(self._start)
+        except TimeoutError:
+            if not self._start.done():
+                self._start.set_result(StartSession(sample_rate=SAMPLE_RATE))
+        return self._start.result()
+
+    def _listen_to_room(self) -> None:
+        room = self._room
+        room.on("participant_connected", self._meet)
+        room.on("participant_disconnected", self._on_left)
+        room.on("disconnected", lambda *_: self._leave())
+        room.on("track_subscribed", self._on_track)
+        room.on("track_unsubscribed", self._on_track_gone)
+        room.on("data_received", self._on_data)
+        room.register_text_stream_handler(TOPIC_CHAT, self._on_chat)
+
+    def _meet(self, participant: Any) -> None:
+        """The first person in the room is the one that this session is with."""
+        if self._identity or AGENT_STATE in participant.attributes or participant.kind == _AGENT:
+            return
+        self._identity = participant.identity
+        self._found.set()
+        while self._early:
+            self._read(self._early.pop(0))
+        for publication in participant.track_publications.values():
+            if publication.track is not None:
+                self._on_track(publication.track, publication, participant)
+
+    def _own(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- in ----------------------------------------------------------------------------
+
+    def __aiter__(self) -> AsyncIterator[AudioFrame | ClientMessage]:
+        return self._inbox
+
+    def _on_track(self, track: Any, publication: Any, participant: Any) -> None:
+        if participant.identity != self._identity or track.kind != rtc.TrackKind.KIND_AUDIO:
+            return
+        if self._microphone is not None:
+            self._microphone.cancel()
+        self._microphone_track_id = publication.sid
+        self._microphone = asyncio.create_task(self._hear(track))
+
+    def _on_track_gone(self, track: Any, publication: Any, participant: Any) -> None:
+        if publication.sid == self._microphone_track_id and self._microphone is not None:
+            self._microphone.cancel()
+
+    async def _hear(self, track: Any) -> None:
+        stream = rtc.AudioStream(track, sample_rate=SAMPLE_RATE, num_channels=1, capacity=50)
+        try:
+            async for event in stream:
+                pcm = bytes(event.frame.data)
+                self._inbox.put_audio(AudioFrame(pcm, SAMPLE_RATE, "", self._heard_frames, self._heard_samples))
+                self._heard_frames += 1
+                self._heard_samples += len(pcm) // 2
+        finally:
+            await stream.aclose()
+
+    def _on_chat(self, reader: Any, identity: str) -> None:
+        if identity == self._identity:
+            self._own(self._read_chat(reader))
+
+    async def _read_chat(self, reader: Any) -> None:
+        text = await reader.read_all()
+        if text.strip():
+            with contextlib.suppress(ParleyError):
+                self._inbox.put_message(TextInput(text))
+
+    def _on_data(self, packet: Any) -> None:
+        if packet.topic != TOPIC:
+            return
+        if packet.participant is None:
+            if not self._identity and len(self._early) < _MAX_EARLY:
+                self._early.append(bytes(packet.data))
+        elif packet.participant.identity == self._identity:
+            self._read(bytes(packet.data))
+
+    def _read(self, data: bytes) -> None:
+        try:
+            self._take_message(decode_client(data.decode()))
+        except UnicodeDecodeError:
+            self._post(ErrorMessage("invalid_request", "A message must be UTF-8 text."))
+        except ParleyError as error:
+            self._post(ErrorMessage(error.code, error.message))
+
+    def _take_message(self, message: ClientMessage) -> None:
+        if isinstance(message, Ping):
+            self._post(Pong(message.id))
+        elif isinstance(message, StartSession):
+            if self._ours:
+                raise InvalidRequest("The session has already started; leave the room and join it again.")
+            self._ours = True
+            self._reports = message.playout_reports
+            if not self._start.done():  # else it came too late to choose a voice, not to be one of ours
+                self._start.set_result(message)
+        else:
+            if isinstance(message, PlayoutReport) and message.stopped and message.utterance_id == self._utterance_id:
+                self._answered(message.sample)
+            self._inbox.put_message(message)
+
+    def _answered(self, sample: int) -> None:
+        if self._stopped is not None and not self._stopped.done():
+            self._stopped.set_result(sample)
+
+    # --- out ---------------------------------------------------------------------------
+
+    async def send_audio(self, frame: AudioFrame) -> None:
+        if frame.utterance_id == self._cleared and self._cleared:
+            return
+        self._utterance_id = frame.utterance_id
+        if frame.marks:
+            self._post(ReplyWords(frame.utterance_id, frame.marks))
+        while self._queue.full and not self._inbox.closed:
+            self._room_event.clear()
+            await self._room_event.wait()
+            if frame.utterance_id == self._cleared:
+                return
+        if not self._inbox.closed:
+            self._queue.push(frame)
+            self._due_audio.set()
+
+    async def _pump(self) -> None:
+        """Feed the source at real time, one frame ahead."""
+        due = 0.0
+        position = 0
+        while not self._inbox.closed:
+            pcm, _ = self._queue.take(position)
+            position += FRAME_SAMPLES
+            now = clock.now()
+            if pcm is None:
+                if self._queue.paused or not self._queue.samples:
+                    self._due_audio.clear()
+                    await self._due_audio.wait()
+                else:
+                    await asyncio.sleep(_FRAME_SECONDS / 2)
+                continue
+            self._room_event.set()
+            due = max(due + _FRAME_SECONDS, now - _AHEAD)
+            await self._source.capture_frame(rtc.AudioFrame(pcm, SAMPLE_RATE, 1, FRAME_SAMPLES))
+            await asyncio.sleep(max(0.0, due - clock.now()))
+
+    async def pause_audio(self) -> PlayoutPosition:
+        if not self._utterance_id:
+            return PlayoutPosition("", 0)
+        if not self._queue.paused:
+            self._paused_at = self._reached()
+            self._queue.pause()
+            self._stopped = asyncio.get_running_loop().create_future()
+            self._post(PauseAudio(self._utterance_id))
+        return PlayoutPosition(self._utterance_id, self._paused_at)
+
+    async def resume_audio(self) -> None:
+        if not self._utterance_id or not self._queue.paused:
+            return
+        heard = await self._stopped_at()
+        if self._queue.paused:  # not cleared while we waited
+            self._post(ResumeAudio(self._utterance_id))
+            self._queue.resume(heard)
+            self._due_audio.set()
+
+    async def _stopped_at(self) -> int | None:
+        """Where the client fell silent; None for one that plays on until the room is silent."""
+        if not self._ours or self._queue.utterance_id != self._utterance_id:
+            return None
+        if self._reports and self._stopped is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ANSWER_TIMEOUT):
+                    return await asyncio.shield(self._stopped)
+        return self._paused_at
+
+    async def clear_audio(self) -> PlayoutPosition:
+        if not self._utterance_id:
+            return PlayoutPosition("", 0)
+        sample = self._paused_at if self._queue.paused else self._reached()
+        self._cleared = self._utterance_id
+        self._queue.clear()
+        self._source.clear_queue()
+        self._room_event.set()
+        self._post(ClearAudio(self._utterance_id))
+        return PlayoutPosition(self._utterance_id, sample)
+
+    def _reached(self) -> int:
+        """What left, less what is on its way."""
+        if self._queue.utterance_id != self._utterance_id:
+            return 0
+        delay = self._source.queued_duration + self._settings.client_delay
+        return max(0, self._queue.sent - int(delay * SAMPLE_RATE))
+
+    async def send_message(self, message: ServerMessage) -> None:
+        if isinstance(message, ReplyStarted):
+            self._utterance_id = message.utterance_id
+        self._post(message)
+
+    def _post(self, message: ServerMessage) -> None:
+        if self._inbox.closed and self._closing is None:
+            return
+        try:
+            self._outgoing.put_nowait(message)
+            self._to_caption.put_nowait(message)
+        except asyncio.QueueFull:
+            self._leave()
+
+    async def _send(
+        self, queue: asyncio.Queue[ServerMessage | None], send: Callable[[ServerMessage], Awaitable[None]]
+    ) -> None:
+        """One task per way out, so that messages stay in order and captions never hold up a pause."""
+        while (message := await queue.get()) is not None:
+            try:
+                await send(message)
+            except Exception as error:  # noqa: BLE001  the SDK raises bare exceptions
+                if not self._room.isconnected():
+                    return
+                log.warning("a message could not be sent to the room", kind=message.type, error=str(error))
+
+    async def _publish(self, message: ServerMessage) -> None:
+        await self._room.local_participant.publish_data(
+            encode(message), reliable=True, topic=TOPIC, destination_identities=[self._identity]
+        )
+
+    async def _caption(self, message: ServerMessage) -> None:
+        """Say the same in LiveKit's own terms."""
+        captions = self._captions
+        match message:
+            case StateChanged():
+                await captions.state(message.agent)
+            case TranscriptUpdate():
+                await captions.transcript(
+                    self._identity, self._microphone_track_id, message.turn, message.text, message.final
+                )
+            case ReplyStarted():
+                await captions.begin(message.utterance_id)
+            case ReplyText():
+                captions.know(message.utterance_id, message.text)
+            case ReplyWords():
+                await captions.speak(message.utterance_id, message.marks, self._track_id)
+            case ReplyEnded():
+                spoken = message.text if message.outcome == "finished" else message.heard_text
+                await captions.end(spoken, self._track_id)
+            case _:
+                pass
+
+    # --- life --------------------------------------------------------------------------
+
+    def _on_left(self, participant: Any) -> None:
+        if participant.identity == self._identity:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._inbox.close()
+        self._queue.clear()
+        self._room_event.set()
+        self._due_audio.set()
+        if not self._start.done():
+            self._start.set_exception(UnavailableError("The participant left before the session began."))
+            self._start.exception()  # nobody may be waiting for it
+
+    def leave(self) -> None:
+        """End the iteration."""
+        self._leave()
+
+    async def end_with(self, error: ParleyError) -> None:
+        """Say what went wrong, then leave the room."""
+        self._post(ErrorMessage(error.code, error.message, fatal=True))
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        self._leave()
+        for queue in (self._outgoing, self._to_caption):
+            with contextlib.suppress(asyncio.QueueFull):
+                queue.put_nowait(None)
+        if self._microphone is not None:
+            self._microphone.cancel()
+            await asyncio.gather(self._microphone, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=1.0)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._room.disconnect()
+        await self._source.aclose()
