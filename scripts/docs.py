@@ -1,0 +1,42 @@
+"""Write the pages and sample files that come from the code, or check that they are current.
+
+python scripts/docs.py            writes them
+python scripts/docs.py --check    says which are out of date; exit code 1 when there are any
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from parley.config import pages
+from parley.observability import metrics
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def documents() -> dict[Path, str]:
+    """Every generated file and its text."""
+    return {
+        ROOT / "docs/reference/settings.md": pages.reference(),
+        ROOT / "docs/reference/metrics.md": metrics.reference(),
+        **{ROOT / f"configs/{name}.yaml": pages.sample(name) for name in pages.SAMPLES},
+    }
+
+
+def main() -> int:
+    """Write or check; returns the exit code."""
+    stale = [path for path, text in documents().items() if not path.exists() or path.read_text("utf-8") != text]
+    if "--check" in sys.argv[1:]:
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} is out of date: run `just docs`.", file=sys.stderr)
+        return 1 if stale else 0
+    for path in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(documents()[path], encoding="utf-8")
+        print(f"wrote {path.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,203 @@
+"""Every metric of Parley: its name, what it counts, and where it is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.process_collector import ProcessCollector
+
+from parley.session.log import Decided, Failed, Latency, ReplyOver, Speculated, TurnClosed
+
+if TYPE_CHECKING:
+    from parley.session.log import LogEntry
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_FAST = (0.01, 0.02, 0.035, 0.05, 0.075, 0.095, 0.15, 0.25, 0.4, 0.7, 1.0, 2.0, 4.0)
+_LATE = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.2, 1.0)
+_LONG = (1, 5, 15, 60, 300, 900, 3600)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric as Prometheus shows it."""
+
+    name: str
+    kind: str
+    """gauge, counter or histogram."""
+    doc: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("parley_sessions", "gauge", "Conversations that are held now."),
+    Metric("parley_sessions_started_total", "counter", "Conversations begun.", ("transport",)),
+    Metric("parley_sessions_refused_total", "counter", "Conversations refused before they began.", ("code",)),
+    Metric("parley_sessions_failed_total", "counter", "Conversations that an error ended.", ("code",)),
+    Metric("parley_session_seconds", "histogram", "Length of conversations.", (), _LONG),
+    Metric("parley_barge_in_hold_seconds", "histogram",
+           "Silence from the pause of a reply to the decision what the speech over it was.", ("outcome",), _FAST),
+    Metric("parley_turn_end_seconds", "histogram",
+           "From the last speech of a turn to the decision that it is over.", ("reason",), _FAST),
+    Metric("parley_turn_stage_seconds", "histogram",
+           "From the last speech of a turn to the end of a stage: vad, endpoint, asr, llm, tts, sent, heard.",
+           ("stage",), _FAST),
+    Metric("parley_first_audio_seconds", "histogram",
+           "From the first words of the language model to the first frame sent.", (), _FAST),
+    Metric("parley_frame_lateness_seconds", "histogram", "How much later than due a frame was sent.", (), _LATE),
+    Metric("parley_replies_total", "counter", "Replies by how they ended.", ("outcome",)),
+    Metric("parley_reply_heard_seconds_total", "counter", "Speech of the agent that was heard."),
+    Metric("parley_speculations_total", "counter", "Replies begun before the turn was surely over.", ("used",)),
+    Metric("parley_errors_total", "counter", "Errors that a participant was told of.", ("code",)),
+    Metric("parley_ready", "gauge", "1 while the server takes new conversations."),
+    Metric("parley_registry_up", "gauge", "1 while the workers' registry answers."),
+    Metric("parley_workers", "gauge", "Workers that are known."),
+    Metric("parley_worker_sessions", "gauge", "Sessions open at a worker.", ("worker",)),
+    Metric("parley_worker_queue_depth", "gauge", "Utterances that wait at a worker.", ("worker",)),
+    Metric("parley_worker_first_audio_seconds", "gauge", "Median time to a worker's first frame.", ("worker",)),
+    Metric("parley_worker_real_time_factor", "gauge", "Seconds of work per second of audio at a worker.", ("worker",)),
+    Metric("parley_utterances_total", "counter", "Utterances given to workers."),
+    Metric("parley_failovers_total", "counter", "Utterances that went on with another worker."),
+    Metric("parley_utterances_given_up_total", "counter", "Utterances that no worker could finish."),
+)  # fmt: skip
+"""All of them, in the order of the reference page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A figure that somebody else keeps, read when Prometheus asks."""
+
+    name: str
+    value: float
+    worker: str = ""
+
+
+class Metrics:
+    """The metrics of one process. Methods are cheap and may be called on the event loop."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=self.registry)
+        self._of: dict[str, Any] = {}
+        makers: Mapping[str, Any] = {"gauge": Gauge, "counter": Counter, "histogram": Histogram}
+        for metric in METRICS:
+            options = {"buckets": metric.buckets} if metric.buckets else {}
+            if metric.labels != ("worker",):  # those are read from the fleet
+                self._of[metric.name] = makers[metric.kind](
+                    metric.name, metric.doc, metric.labels, registry=self.registry, **options
+                )
+        self._lateness = self._of["parley_frame_lateness_seconds"]
+
+    def exposition(self) -> bytes:
+        """What ``/metrics`` answers; its type is ``CONTENT_TYPE``."""
+        return generate_latest(self.registry)
+
+    def read_from(self, source: Callable[[], Iterable[Sample]]) -> None:
+        """Have figures read whenever somebody asks: gauges are set, counters raised to the value."""
+        self.registry.register(_Source(source, self._of))
+
+    # --- sessions ----------------------------------------------------------------------
+
+    def session_started(self, transport: str) -> None:
+        """A conversation began."""
+        self._of["parley_sessions_started_total"].labels(transport).inc()
+        self._of["parley_sessions"].inc()
+
+    def session_ended(self, seconds: float, error: str = "") -> None:
+        """It ended; ``error`` is the code of what ended it."""
+        self._of["parley_sessions"].dec()
+        self._of["parley_session_seconds"].observe(seconds)
+        if error:
+            self._of["parley_sessions_failed_total"].labels(error).inc()
+
+    def session_refused(self, code: str) -> None:
+        """Somebody was sent away."""
+        self._of["parley_sessions_refused_total"].labels(code).inc()
+
+    def set_ready(self, ready: bool) -> None:
+        """Whether new conversations are taken."""
+        self._of["parley_ready"].set(ready)
+
+    # --- as a session's observer -------------------------------------------------------
+
+    def logged(self, entry: LogEntry) -> None:
+        """Count what a session decided (``session.log.Observer``)."""
+        match entry:
+            case Decided():
+                self._of["parley_barge_in_hold_seconds"].labels(entry.outcome).observe(entry.held)
+            case TurnClosed():
+                self._of["parley_turn_end_seconds"].labels(entry.reason).observe(entry.delay)
+            case Latency():
+                self._latency(entry.stages_ms)
+            case ReplyOver():
+                self._of["parley_replies_total"].labels(entry.outcome).inc()
+                self._of["parley_reply_heard_seconds_total"].inc(max(0.0, entry.heard))
+            case Speculated():
+                self._of["parley_speculations_total"].labels("yes" if entry.used else "no").inc()
+            case Failed():
+                self._of["parley_errors_total"].labels(entry.code).inc()
+            case _:
+                pass
+
+    def frame_sent(self, lateness: float) -> None:
+        """Count a frame (``session.log.Observer``)."""
+        self._lateness.observe(lateness)
+
+    def _latency(self, stages_ms: Mapping[str, float]) -> None:
+        for stage, milliseconds in stages_ms.items():
+            self._of["parley_turn_stage_seconds"].labels(stage).observe(milliseconds / 1000)
+        if "llm" in stages_ms and "sent" in stages_ms:
+            self._of["parley_first_audio_seconds"].observe((stages_ms["sent"] - stages_ms["llm"]) / 1000)
+
+
+class _Source:
+    """A Prometheus collector over a function."""
+
+    def __init__(self, source: Callable[[], Iterable[Sample]], known: Mapping[str, Any]) -> None:
+        self._source = source
+        self._known = known
+        self._seen: dict[str, float] = {}
+
+    def describe(self) -> list[Any]:
+        return []
+
+    def collect(self) -> Iterator[Any]:
+        families: dict[str, GaugeMetricFamily] = {}
+        docs = {metric.name: metric for metric in METRICS}
+        for sample in self._source():
+            metric = docs[sample.name]
+            if metric.labels:
+                family = families.setdefault(
+                    sample.name, GaugeMetricFamily(sample.name, metric.doc, labels=list(metric.labels))
+                )
+                family.add_metric([sample.worker], sample.value)
+            elif metric.kind == "counter":
+                self._known[sample.name].inc(max(0.0, sample.value - self._seen.get(sample.name, 0.0)))
+                self._seen[sample.name] = sample.value
+            else:
+                self._known[sample.name].set(sample.value)
+        yield from families.values()
+
+
+def reference() -> str:
+    """The text of ``docs/reference/metrics.md``."""
+    lines = [
+        "# Metrics",
+        "",
+        "`GET /metrics` of the orchestrator answers in Prometheus' text format.",
+        "Times are in seconds; histograms have the usual `_bucket`, `_sum` and `_count` series.",
+        "Memory, processor time and open files of the process come with them as `process_*`.",
+        "Nothing that was said is in any name or label.",
+        "",
+        "| metric | kind | labels | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    for metric in METRICS:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        lines.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.doc} |")
+    return "\n".join(lines) + "\n"
