@@ -42,6 +42,7 @@ def bench(
     trials: Annotated[int, typer.Option(min=0, help="How many trials; 0 for the usual number.")] = 0,
     sessions: Annotated[str, typer.Option(help="Numbers of sessions, e.g. 10,50,120.")] = "",
     seed: Annotated[int, typer.Option(help="For everything random.")] = 1,
+    adapter: Annotated[list[str] | None, typer.Option(help="tts: only this family of voices; repeat it.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="More parameters: name=value.")] = None,
 ) -> None:
     """Measure. Without --url a server and a worker are started on free ports and stopped afterwards.
@@ -59,7 +60,8 @@ def bench(
         return
     if name not in BENCHES:
         raise typer.BadParameter(f"there is no benchmark {name}; there are {', '.join(BENCHES)}")
-    options = BenchOptions(url, trials, _numbers(sessions), seed, _params(set_ or []))
+    params = ({"adapter": ",".join(adapter)} if adapter else {}) | _params(set_ or [])
+    options = BenchOptions(url, trials, _numbers(sessions), seed, params)
     try:
         rows = _run(name, options)
         show(Console(), f"parley bench {name}: {BENCHES[name].help}", rows)
