@@ -1,0 +1,135 @@
+"""Fake engines that misbehave on request, and a catalog of them: for tests of workers.
+
+They live here and not beside the tests because an engine in a child process has to be importable there.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+
+from parley.audio.frame import WordMark
+from parley.errors import ConfigError
+from parley.interfaces import ModelInfo, SynthesizedAudio, TtsAdapter, Voice
+from parley.worker.adapters.tone import ToneAdapter
+from parley.worker.pack import VoicePack
+from parley.worker.voicepacks import VoicePackCatalog
+from parley.worker.words import words
+
+
+class SlowAdapter:
+    """40 ms chunks; waits for 5 ms before each; counts what it was asked for."""
+
+    calibrated = True
+
+    def __init__(self, pack: VoicePack) -> None:
+        self.info = pack.info
+        self.chunks = 0
+        self.closed = 0
+
+    def load(self) -> None:
+        """Nothing to read."""
+
+    def unload(self) -> None:
+        """Nothing to free."""
+
+    def synthesize(self, text: str, *, voice: Voice) -> Generator[SynthesizedAudio, None, None]:
+        try:
+            for place in range(len(text) * 2):
+                threading.Event().wait(0.005)
+                self.chunks += 1
+                yield SynthesizedAudio(np.full(1_920, 100 + place % 1_000, np.int16), 48_000)
+        finally:
+            self.closed += 1
+
+
+class SpeechAdapter:
+    """Noise at 24 kHz with native marks: goes through resampling, loudness and trimming."""
+
+    def __init__(self, pack: VoicePack) -> None:
+        self.info = pack.info
+
+    def load(self) -> None:
+        """Nothing to read."""
+
+    def unload(self) -> None:
+        """Nothing to free."""
+
+    def synthesize(self, text: str, *, voice: Voice) -> Generator[SynthesizedAudio, None, None]:
+        yield SynthesizedAudio(np.zeros(2_400, np.float32), 24_000)
+        position = 2_400
+        for start, end in words(text):
+            seed = sum(text[start:end].encode())
+            samples = (0.03 * np.random.default_rng(seed).standard_normal(6_000)).astype(np.float32)
+            yield SynthesizedAudio(samples, 24_000, (WordMark(start, end, position, position + 6_000),))
+            position += 6_000
+
+
+class CrashingAdapter(SpeechAdapter):
+    """Dies by SIGKILL at the word "crash", exits at the word "leave"."""
+
+    def synthesize(self, text: str, *, voice: Voice) -> Generator[SynthesizedAudio, None, None]:
+        yield SynthesizedAudio(np.full(12_000, 0.1, np.float32), 24_000)
+        if "crash" in text:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "leave" in text:
+            os._exit(255)
+        if "raise" in text:
+            raise ValueError("out of phonemes")
+        yield from super().synthesize(text, voice=voice)
+
+
+class BrokenAdapter(SpeechAdapter):
+    """Can not be loaded."""
+
+    def load(self) -> None:
+        raise ConfigError("weights.onnx is missing; put it there.")
+
+
+KINDS: dict[str, Any] = {
+    "tone": ToneAdapter,
+    "slow": SlowAdapter,
+    "speech": SpeechAdapter,
+    "crash": CrashingAdapter,
+    "broken": BrokenAdapter,
+}
+
+
+class EngineCatalog:
+    """Models of tests: a family for each kind of engine; ids are ``kind`` or ``kind-anything``."""
+
+    def __init__(self, *model_ids: str, memory_bytes: int = 1_000_000, isolated: bool = False) -> None:
+        self._memory = memory_bytes
+        self._isolated = isolated
+        self.ids = sorted({"tone", *model_ids})
+        self.broken: set[str] = set()
+        """Models that can not be loaded from now on."""
+        self.created: list[Any] = []
+        """Every adapter made so far, for those that run inside this process."""
+
+    def models(self) -> list[ModelInfo]:
+        return [self._info(model_id) for model_id in self.ids]
+
+    def _info(self, model_id: str) -> ModelInfo:
+        kind = model_id.partition("-")[0]
+        return ModelInfo(
+            model_id, kind, languages=("en",), sample_rate=48_000 if kind in ("tone", "slow") else 24_000,
+            memory_bytes=self._memory, word_marks="native", concurrency=16 if kind == "tone" else 1,
+        )  # fmt: skip
+
+    def resolve(self, name: str) -> str:
+        return VoicePackCatalog(builtins=[VoicePack(info) for info in self.models()]).resolve(name)
+
+    def create(self, model_id: str) -> TtsAdapter:
+        kind = "broken" if model_id in self.broken else model_id.partition("-")[0]
+        adapter: TtsAdapter = KINDS[kind](VoicePack(self._info(model_id)))
+        self.created.append(adapter)
+        return adapter
+
+    def isolated(self, model_id: str) -> bool:
+        return self._isolated or model_id.startswith("crash")

@@ -1,0 +1,79 @@
+"""Real workers on loopback, each with the models that a test needs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, aclosing
+from typing import Any
+
+import pytest
+
+from parley.audio.frame import AudioFrame
+from parley.interfaces import Synthesis, Voice
+from parley.rpc.client import GrpcSynthesizer, WorkerAccess
+from parley.testing.engines import EngineCatalog
+from parley.worker.server import Worker
+from parley.worker.settings import ModelSettings, WorkerSettings
+
+
+class Bench:
+    """Starts workers and clients and ends them with the test."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+
+    async def worker(self, catalog: Any = None, models: ModelSettings | None = None, **settings: Any) -> Worker:
+        models = models or ModelSettings(default_model="tone")
+        worker = Worker(WorkerSettings(port=0, models=models, **settings), catalog or EngineCatalog())
+        await worker.start()
+        self._stack.push_async_callback(worker.aclose)
+        return worker
+
+    def client(self, worker: Worker, **access: Any) -> GrpcSynthesizer:
+        client = GrpcSynthesizer(worker.address, WorkerAccess(**access))
+        self._stack.push_async_callback(client.aclose)
+        return client
+
+    def start(
+        self, client: GrpcSynthesizer, *pieces: str, model: str = "", session: str = "s", utterance: str = "u",
+        voice: Voice | None = None,
+    ) -> Synthesis:  # fmt: skip
+        async def text() -> AsyncIterator[str]:
+            for piece in pieces:
+                yield piece
+
+        voice = voice or Voice(model)
+        return client.synthesize(text(), voice=voice, session_id=session, utterance_id=utterance)
+
+    async def speak(self, client: GrpcSynthesizer, *pieces: str, **where: Any) -> list[AudioFrame]:
+        """Hear an utterance to its end."""
+        return await self.rest(self.start(client, *pieces, **where))
+
+    async def rest(self, synthesis: Synthesis) -> list[AudioFrame]:
+        async with aclosing(synthesis):
+            return [frame async for frame in synthesis]
+
+    async def take(self, synthesis: Synthesis, count: int) -> list[AudioFrame]:
+        return [await anext(synthesis) for _ in range(count)]
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Let the loop run until something has happened; fails after ten seconds."""
+        async with asyncio.timeout(10):
+            while not true():
+                await asyncio.sleep(0.002)
+
+    async def silent(self, synthesis: Synthesis) -> bool:
+        """True when no frame comes for a fifth of a second: ten times what one takes here."""
+        pending = asyncio.ensure_future(anext(synthesis))
+        done, _ = await asyncio.wait((pending,), timeout=0.2)
+        if done:
+            return False
+        self.pending = pending
+        return True
+
+
+@pytest.fixture
+async def bench(no_tasks_left: None, no_processes_left: None) -> AsyncIterator[Bench]:
+    async with AsyncExitStack() as stack:
+        yield Bench(stack)
