@@ -71,6 +71,15 @@ class WorkerSettings:
     host: Annotated[str, Setting("Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Setting("Port to listen on; 0 takes a free one.", ge=0, le=65_535)] = 50_051
     name: Annotated[str, Setting("Name of this worker in the fleet; empty takes host and port.")] = ""
+    advertise: Annotated[
+        str, Setting("host:port under which other hosts reach this worker; empty takes where it listens.")
+    ] = ""
+    labels: Annotated[
+        tuple[str, ...], Setting("Tags of this worker itself, such as edge, that routing modes can prefer or require.")
+    ] = ()
+    voicepacks: Annotated[
+        tuple[str, ...], Setting("Folders of voice packs; one that does not exist is empty.")
+    ] = ("voicepacks",)
     device: Annotated[str, Setting("Where its models run, as announced: cpu, or the GPU's name.")] = "cpu"
     max_sessions: Annotated[int, Setting("Most sessions open at a time; more are refused.", ge=1)] = 256
     max_queue: Annotated[
