@@ -303,9 +303,21 @@ async def test_a_client_that_stops_reading_is_dropped_and_others_hear_every_samp
                         await asyncio.sleep(0.05)
                 other.listener.silent(asyncio.get_running_loop().time() + 1)
                 assert heard(other) == ramp(0, 72_000)
+            assert await asyncio.to_thread(_cut_off, deaf)
         finally:
             deaf.close()
         await _empty(host)
+
+
+def _cut_off(sock: socket.socket) -> bool:
+    """Whether the server has let go of the connection: what it had sent comes, then the end."""
+    sock.settimeout(10)
+    try:
+        while sock.recv(65_536):
+            pass
+    except ConnectionResetError:
+        pass
+    return True
 
 
 def _deaf_client(url: str) -> socket.socket:

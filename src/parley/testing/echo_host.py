@@ -192,11 +192,13 @@ async def serving(app: Starlette, *, max_message_bytes: int = 1_048_576) -> Asyn
     """Run an application on a loopback port of its own; yields its ``ws://`` address."""
     import uvicorn
 
+    from parley.server.websocket_protocol import BoundedWebSocketProtocol
+
     config = uvicorn.Config(
         app,
         host="127.0.0.1",
         port=0,
-        ws="websockets-sansio",
+        ws=BoundedWebSocketProtocol,
         ws_per_message_deflate=False,
         ws_max_size=max_message_bytes,
         log_config=None,
