@@ -69,7 +69,7 @@ def running_parley(
             **{name: value for name, value in options.params.items() if "." in name},
         }
         server = stack.enter_context(process(Path(folder, "serve.log"), "serve", server_settings))
-        _wait_for_health(f"http://127.0.0.1:{port}/health", server)
+        wait_for_health(f"http://127.0.0.1:{port}/health", server)
         yield RunningParley(f"ws://127.0.0.1:{port}/v1/session", server.pid, worker_process.pid)
 
 
@@ -124,7 +124,7 @@ def _wait_for_port(port: int, child: Process) -> None:
     raise UnavailableError(f"The worker did not start within {START_TIMEOUT:g} seconds: {child.complaint()}")
 
 
-def _wait_for_health(url: str, child: Process) -> None:
+def wait_for_health(url: str, child: Process) -> None:
     assert urlsplit(url).hostname == "127.0.0.1"
     deadline = time.monotonic() + START_TIMEOUT
     why = "no answer"

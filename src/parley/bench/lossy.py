@@ -1,0 +1,30 @@
+"""A Parley whose WebRTC receiver loses packets at random: ``python -m parley.bench.lossy 0.005 up ...``."""
+
+from __future__ import annotations
+
+import random
+import sys
+from typing import Any
+
+from parley.cli import main
+
+SEED = 20
+
+
+def lose(share: float) -> None:
+    """From now on, every arriving RTP packet of this process is dropped with this probability."""
+    from aiortc.rtcdtlstransport import RTCDtlsTransport
+
+    receive = RTCDtlsTransport._handle_rtp_data
+    dice = random.Random(SEED)
+
+    async def receive_some(self: Any, *packet: Any, **more: Any) -> None:
+        if dice.random() >= share:
+            await receive(self, *packet, **more)
+
+    RTCDtlsTransport._handle_rtp_data = receive_some  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    lose(float(sys.argv[1]))
+    main(sys.argv[2:])
