@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from parley.cli.options import Config, Overrides, settings_from
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from rich.table import Table
 
+    from parley.config import Settings
     from parley.rpc.client import WorkerClient
     from parley.rpc.values import ModelStatus
 
 DEFAULT_WORKER = "127.0.0.1:50051"
-DEFAULT_FOLDER = Path("voicepacks")
 _STATE_STYLE = {"resident": "green", "loading": "yellow", "evicting": "yellow", "failed": "red", "available": "dim"}
 
 app = typer.Typer(
@@ -32,21 +34,19 @@ app = typer.Typer(
 Workers = Annotated[
     list[str] | None,
     typer.Option(
-        "--worker", "-w", help=f"Worker's address, host:port; repeat it for several. Default {DEFAULT_WORKER}."
+        "--worker", "-w", help="Worker's address, host:port; repeat it for several. Default: the whole fleet."
     ),
-]
-KeyFile = Annotated[Path | None, typer.Option("--key-file", help="File whose first line is the workers' API key.")]
-Ca = Annotated[
-    Path | None, typer.Option("--ca", help="PEM file with the authority of the workers' certificates: speak TLS.")
 ]
 Model = Annotated[str, typer.Argument(help="A model's id or alias.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
 @app.command("list")
-def list_models(workers: Workers = None, key_file: KeyFile = None, ca: Ca = None, as_json: AsJson = False) -> None:
+def list_models(
+    workers: Workers = None, config: Config = None, set_: Overrides = None, as_json: AsJson = False
+) -> None:
     """All models of the workers, and where each is in its life."""
-    answers = _ask(workers, key_file, ca, lambda client: client.models())
+    answers = _ask(workers, config, set_, lambda client: client.models())
     if as_json:
         typer.echo(
             json.dumps({address: [_as_dict(model) for model in models] for address, models in answers}, indent=1)
@@ -58,13 +58,13 @@ def list_models(workers: Workers = None, key_file: KeyFile = None, ca: Ca = None
 
 @app.command("show")
 def show(
-    model: Model, workers: Workers = None, key_file: KeyFile = None, ca: Ca = None, as_json: AsJson = False
+    model: Model, workers: Workers = None, config: Config = None, set_: Overrides = None, as_json: AsJson = False
 ) -> None:
     """Everything about one model."""
     from parley.errors import NotFound
 
     found = []
-    for address, models in _ask(workers, key_file, ca, lambda client: client.models()):
+    for address, models in _ask(workers, config, set_, lambda client: client.models()):
         found += [(address, status) for status in models if status.info.model_id == model]
     if not found:
         raise NotFound(f"No worker asked has a model {model!r}; 'parley models list' shows what there is.")
@@ -79,42 +79,47 @@ def show(
 def load(
     model: Model,
     workers: Workers = None,
-    key_file: KeyFile = None,
-    ca: Ca = None,
+    config: Config = None,
+    set_: Overrides = None,
     pin: Annotated[bool, typer.Option("--pin", help="Keep it in memory until it is unloaded.")] = False,
 ) -> None:
     """Bring a model into memory and warm it up; the next utterance that asks for it starts at once."""
-    for address, (status, seconds) in _ask(workers, key_file, ca, lambda client: client.load(model, pin=pin)):
+    for address, (status, seconds) in _ask(workers, config, set_, lambda client: client.load(model, pin=pin)):
         took = f"in {seconds:.2f} s" if seconds else "(it was there already)"
         typer.echo(f"{address}: {status.info.model_id} is {status.state} {took}{', pinned' if status.pinned else ''}.")
 
 
 @app.command("unload")
-def unload(model: Model, workers: Workers = None, key_file: KeyFile = None, ca: Ca = None) -> None:
+def unload(model: Model, workers: Workers = None, config: Config = None, set_: Overrides = None) -> None:
     """Take a model out of memory. A model that somebody uses is refused."""
-    for address, freed in _ask(workers, key_file, ca, lambda client: client.unload(model)):
+    for address, freed in _ask(workers, config, set_, lambda client: client.unload(model)):
         typer.echo(f"{address}: {model} is unloaded{f', {freed / 1e6:.0f} MB came back' if freed else ''}.")
 
 
 @app.command("reload")
-def reload(model: Model, workers: Workers = None, key_file: KeyFile = None, ca: Ca = None) -> None:
+def reload(model: Model, workers: Workers = None, config: Config = None, set_: Overrides = None) -> None:
     """Read a model again from disk. What was serving stays when that fails; running utterances are not touched."""
-    for address, _ in _ask(workers, key_file, ca, lambda client: client.reload(model)):
+    for address, _ in _ask(workers, config, set_, lambda client: client.reload(model)):
         typer.echo(f"{address}: {model} was read again.")
 
 
 @app.command("pull")
 def pull_voices(
     models: Annotated[list[str] | None, typer.Argument(help="Ids of known voices; none lists them.")] = None,
-    into: Annotated[Path, typer.Option("--into", help="Folder of voice packs.")] = DEFAULT_FOLDER,
+    into: Annotated[
+        Path | None, typer.Option("--into", help="Folder of voice packs. Default: the first of worker.voicepacks.")
+    ] = None,
     hub: Annotated[str, typer.Option("--hub", help="Mirror of the hub, such as https://hub.example.org.")] = "",
     replace: Annotated[bool, typer.Option("--replace", help="Fetch it again when the folder exists.")] = False,
+    config: Config = None,
+    set_: Overrides = None,
 ) -> None:
     """Fetch open voices into a folder of voice packs, with resume and checksums."""
     from parley.errors import NotFound
     from parley.worker.hub import pull
     from parley.worker.known_voices import read_known_voices
 
+    into = into or Path((*settings_from(config, set_).worker.voicepacks, "voicepacks")[0])
     known = read_known_voices((into,))
     if not models:
         _print(_known_table(known.voices, into))
@@ -130,17 +135,40 @@ def pull_voices(
 
 
 def _ask(
-    workers: Sequence[str] | None, key_file: Path | None, ca: Path | None, question: Callable[[Any], Awaitable[Any]]
+    workers: Sequence[str] | None,
+    config: list[Path] | None,
+    overrides: list[str] | None,
+    question: Callable[[Any], Awaitable[Any]],
 ) -> list[tuple[str, Any]]:
     """Ask every worker at once. Answers of those that have one; raises when none has, reports the others."""
-    from parley.errors import ConfigError, ParleyError
+    from parley.errors import ParleyError
+
+    settings = settings_from(config, overrides)
+    answers = asyncio.run(_ask_all(workers, settings, question))
+    failed = [(address, answer) for address, answer in answers if isinstance(answer, ParleyError)]
+    if failed and len(failed) == len(answers):
+        raise failed[0][1]
+    for address, failure in failed:
+        typer.echo(f"{address}: {failure}", err=True)
+    return [(address, answer) for address, answer in answers if not isinstance(answer, ParleyError)]
+
+
+async def _ask_all(
+    workers: Sequence[str] | None, settings: Settings, question: Callable[[Any], Awaitable[Any]]
+) -> list[tuple[str, Any]]:
+    from parley.errors import ParleyError
     from parley.rpc.client import WorkerAccess, WorkerClient
 
-    try:
-        key = key_file.read_text("utf-8").split("\n", 1)[0].strip() if key_file else ""
-    except OSError as error:
-        raise ConfigError(f"The key file {key_file} can not be read ({error.strerror}).") from error
-    access = WorkerAccess(api_key=key, tls=ca is not None, ca=str(ca or ""))
+    routing = settings.routing
+    tls = routing.tls
+    access = WorkerAccess(
+        api_key=routing.api_key,
+        tls=tls.enabled,
+        ca=tls.ca,
+        cert=tls.certificate,
+        key=tls.key,
+        server_name=tls.server_name,
+    )
 
     async def one(address: str) -> Any:
         client: WorkerClient = WorkerClient(address, access)
@@ -151,17 +179,27 @@ def _ask(
         finally:
             await client.aclose()
 
-    async def every(addresses: Sequence[str]) -> list[Any]:
-        return await asyncio.gather(*(one(address) for address in addresses))
+    addresses = list(workers or await _fleet(settings))
+    answers = await asyncio.gather(*(one(address) for address in addresses))
+    return list(zip(addresses, answers, strict=True))
 
-    addresses = list(workers or (DEFAULT_WORKER,))
-    answers = list(zip(addresses, asyncio.run(every(addresses)), strict=True))
-    failed = [(address, answer) for address, answer in answers if isinstance(answer, ParleyError)]
-    if failed and len(failed) == len(answers):
-        raise failed[0][1]
-    for address, failure in failed:
-        typer.echo(f"{address}: {failure}", err=True)
-    return [(address, answer) for address, answer in answers if not isinstance(answer, ParleyError)]
+
+async def _fleet(settings: Settings) -> list[str]:
+    """Addresses of all workers that the settings lead to; the default worker's when they lead to none."""
+    from parley.errors import UnavailableError
+    from parley.registry import open_registry
+
+    if not settings.registry.url:
+        return list(settings.routing.workers) or [DEFAULT_WORKER]
+    registry = open_registry(settings.registry)
+    try:
+        announced = await registry.list()
+        health = registry.health
+    finally:
+        await registry.aclose()
+    if announced:
+        return sorted(worker.address for worker in announced)
+    raise UnavailableError(health.detail or "No worker is announced in the registry; start one with 'parley worker'.")
 
 
 def _print(renderable: Any) -> None:
