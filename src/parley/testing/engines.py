@@ -105,6 +105,8 @@ class EngineCatalog:
 
     def __init__(self, *model_ids: str, memory_bytes: int = 1_000_000, isolated: bool = False) -> None:
         self._memory = memory_bytes
+        self.sizes: dict[str, int] = {}
+        """Bytes that single models are said to need."""
         self._isolated = isolated
         self.ids = sorted({"tone", *model_ids})
         self.broken: set[str] = set()
@@ -118,9 +120,14 @@ class EngineCatalog:
     def _info(self, model_id: str) -> ModelInfo:
         kind = model_id.partition("-")[0]
         return ModelInfo(
-            model_id, kind, languages=("en",), sample_rate=48_000 if kind in ("tone", "slow") else 24_000,
-            memory_bytes=self._memory, word_marks="native", concurrency=16 if kind == "tone" else 1,
-        )  # fmt: skip
+            model_id,
+            kind,
+            languages=("en",),
+            sample_rate=48_000 if kind in ("tone", "slow") else 24_000,
+            memory_bytes=self.sizes.get(model_id, self._memory),
+            word_marks="native",
+            concurrency=16 if kind == "tone" else 1,
+        )
 
     def resolve(self, name: str) -> str:
         return VoicePackCatalog(builtins=[VoicePack(info) for info in self.models()]).resolve(name)

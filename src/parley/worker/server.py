@@ -231,6 +231,8 @@ def _stream(method: Callable[[AsyncIterator[Any]], AsyncIterator[Any]]) -> Calla
                     await context.write(message)
         except ParleyError as error:
             await _abort(context, error)
+        except grpc.aio.InternalError:
+            return  # the client has gone while a message was on its way; its utterance is closed by now
 
     return handle
 
