@@ -1,0 +1,97 @@
+"""Is the participant's turn over? Silence, the words so far, and how this person pauses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from parley.session.lexicon import lexicon, words
+
+if TYPE_CHECKING:
+    from parley.session.settings import EndpointingSettings
+
+_LIKELY, _UNLIKELY = 0.7, 0.3
+_LEARNING = 0.3
+"""Weight of the newest pause."""
+_MARGIN = 2.0
+"""Deviations above the usual pause that a silence must reach."""
+_PAUSES_TO_TRUST = 2
+_COMPLETE_WORDS = 3
+
+
+class PauseHabits:
+    """How long this participant is silent inside a turn: mean and deviation, newest pauses first."""
+
+    def __init__(self) -> None:
+        self.mean = 0.0
+        self.deviation = 0.0
+        self.count = 0
+
+    def paused(self, seconds: float) -> None:
+        """They were silent for ``seconds``, and then went on with the same turn."""
+        self.count += 1
+        if self.count == 1:
+            self.mean, self.deviation = seconds, seconds / 4
+            return
+        error = seconds - self.mean
+        self.mean += _LEARNING * error
+        self.deviation += _LEARNING * (abs(error) - self.deviation)
+
+    def usual_limit(self) -> float | None:
+        """A silence longer than this is no pause of theirs; None while too little is known."""
+        if self.count < _PAUSES_TO_TRUST:
+            return None
+        return self.mean + _MARGIN * self.deviation
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How long to be silent before the turn counts as over, and why."""
+
+    seconds: float
+    likely: bool
+    """True when the end is likely enough to prepare a reply."""
+    reason: str
+
+
+def wait_for(
+    text: str, language: str, habits: PauseHabits, settings: EndpointingSettings, probability: float | None = None
+) -> Wait:
+    """The silence that ends this turn, between ``min_delay`` and ``max_delay``.
+
+    ``probability`` is a turn model's answer to "is it over?"; without one the words are judged.
+    """
+    usual = _usual(habits, settings)
+    if not settings.semantic:
+        return Wait(usual, True, "silence")
+    if probability is None:
+        probability = completeness(text, language)
+    if probability is None:
+        return Wait(usual, bool(words(text)), "silence")
+    if probability >= _LIKELY:
+        return Wait(min(settings.min_delay, settings.max_delay), True, "complete")
+    if probability <= _UNLIKELY:
+        return Wait(max(settings.max_delay, settings.min_delay), False, "unfinished")
+    return Wait(usual, True, "unsure")
+
+
+def _usual(habits: PauseHabits, settings: EndpointingSettings) -> float:
+    learnt = habits.usual_limit() if settings.adaptive else None
+    delay = settings.delay if learnt is None else learnt
+    return min(max(delay, settings.min_delay), settings.max_delay)
+
+
+def completeness(text: str, language: str = "") -> float | None:
+    """How likely (0 to 1) the words are a whole turn; None when there are none to judge."""
+    spoken = words(text)
+    if not spoken:
+        return None
+    ending = text.rstrip()[-1:]
+    if ending in ",;:-–—…" or text.rstrip().endswith("..."):
+        return 0.1
+    known = lexicon(language)
+    if spoken[-1] in known.dangling or " ".join(spoken) in known.openings:
+        return 0.1
+    if ending in ".?!。？！":
+        return 0.95
+    return 0.8 if len(spoken) >= _COMPLETE_WORDS else 0.5

@@ -1,0 +1,133 @@
+"""Is this sound over a reply an interruption, a nod, a noise or an echo?
+
+The reply is already on hold when this is asked, so a wrong guess in either direction is mended: going on
+costs a short silence, and whoever was not heard is heard a moment later. It is asked again with
+every new score and every new word until it answers; ``decide_within`` bounds that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from parley.session.lexicon import lexicon, only_backchannels, words
+
+if TYPE_CHECKING:
+    from parley.messages import DecisionOutcome
+    from parley.session.settings import BargeInSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """What is known of the sound so far. Times are seconds of audio."""
+
+    voiced: float
+    """How much of it was voice."""
+    silence: float
+    """Since the last of the voice; 0 while it goes on."""
+    held: float
+    """Since the reply was put on hold."""
+    ended: bool = False
+    """True once the segmenter has called it over."""
+    level_db: float = 0.0
+    """Of its voiced part, in dBFS."""
+    usual_level_db: float = -26.0
+    """Of the participant's speech so far."""
+    text: str = ""
+    """Words recognised in it so far."""
+    complete: bool = False
+    """True when the recogniser will say no more."""
+    remaining: float = float("inf")
+    """Of the reply, as far as is known."""
+    echo: float = 0.0
+    """How likely it is the agent's own voice, 0 to 1."""
+    language: str = ""
+
+    def facts(self) -> dict[str, float | str]:
+        """For the log."""
+        return {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What it was, and why."""
+
+    outcome: DecisionOutcome
+    reasons: tuple[str, ...]
+
+
+def classify(sound: Sound, settings: BargeInSettings) -> Verdict | None:
+    """Judge the sound; None means: ask again when more is known."""
+    if sound.echo >= settings.echo_threshold:
+        return Verdict("echo", (f"sounds like our own voice ({sound.echo:.2f})",))
+    if _is_quiet(sound, settings):
+        return _quiet(sound, settings)
+    spoken = words(sound.text)
+    if spoken:
+        verdict = _by_words(spoken, sound, settings)
+        if verdict:
+            return verdict
+    elif sound.voiced >= settings.take_floor_after:
+        return Verdict("take_floor", (f"{sound.voiced:.2f} s of speech",))
+    if sound.silence:
+        return _by_silence(spoken, sound, settings)
+    if sound.held >= settings.decide_within:
+        return _out_of_time(spoken, sound, settings)
+    return None
+
+
+def _by_words(spoken: list[str], sound: Sound, settings: BargeInSettings) -> Verdict | None:
+    known = lexicon(sound.language)
+    if only_backchannels(spoken, known.backchannels):
+        if sound.voiced >= settings.backchannels_until:
+            return Verdict("take_floor", (f"{sound.voiced:.2f} s of speech, nods though they are",))
+        return None
+    stop = next((word for word in spoken if word in known.stops), "")
+    if stop and sound.voiced >= settings.noise_until:
+        return Verdict("take_floor", (f'says "{stop}"',))
+    if len(spoken) >= 2 and sound.voiced >= settings.take_floor_after / 2:
+        return Verdict("take_floor", (f"{len(spoken)} words that are no nods",))
+    if sound.voiced >= settings.take_floor_after:
+        return Verdict("take_floor", (f"{sound.voiced:.2f} s of speech",))
+    return None
+
+
+def _by_silence(spoken: list[str], sound: Sound, settings: BargeInSettings) -> Verdict | None:
+    """The sound has stopped: how long must the silence be until we go on?"""
+    if spoken and not only_backchannels(spoken, lexicon(sound.language).backchannels):
+        if sound.ended and sound.silence >= settings.noise_silence:
+            return Verdict("take_floor", ("words that are no nods, and then silence",))
+        return None
+    if sound.voiced < settings.noise_until:
+        if sound.silence >= settings.noise_silence:
+            return Verdict("noise", (f"{sound.voiced:.2f} s of sound, no words",))
+        return None
+    if sound.silence < settings.silence_to_resume and not (spoken and sound.silence >= settings.noise_silence):
+        return None
+    if sound.remaining <= settings.ending:
+        return Verdict("take_floor", ("the reply was all but over",))
+    heard = f'nods "{" ".join(spoken)}"' if spoken else f"{sound.voiced:.2f} s of speech, too short for a turn"
+    return Verdict("backchannel", (heard,))
+
+
+def _out_of_time(spoken: list[str], sound: Sound, settings: BargeInSettings) -> Verdict:
+    reason = f"{sound.held:.2f} s without an answer"
+    if sound.voiced < settings.noise_until:
+        return Verdict("noise", (reason, f"{sound.voiced:.2f} s of speech in it"))
+    if spoken and only_backchannels(spoken, lexicon(sound.language).backchannels):
+        return Verdict("backchannel", (reason, "only nods"))
+    if sound.voiced >= settings.take_floor_after / 2:
+        return Verdict("take_floor", (reason, f"{sound.voiced:.2f} s of speech in it"))
+    return Verdict("noise", (reason, f"{sound.voiced:.2f} s of speech in it"))
+
+
+def _is_quiet(sound: Sound, settings: BargeInSettings) -> bool:
+    return sound.voiced > 0 and sound.level_db < sound.usual_level_db - settings.quiet_db
+
+
+def _quiet(sound: Sound, settings: BargeInSettings) -> Verdict | None:
+    """Far below the participant's level: somebody else. Levels need a moment to mean something."""
+    if sound.voiced < settings.noise_until and sound.silence < settings.noise_silence:
+        return None
+    below = sound.usual_level_db - sound.level_db
+    return Verdict("noise", (f"{below:.0f} dB below the participant's usual level",))

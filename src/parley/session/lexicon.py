@@ -1,0 +1,125 @@
+"""Words that tell a nod from an interruption, and a whole sentence from half of one, per language."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+_WORD = re.compile(r"[\w'’-]+", re.UNICODE)
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """What is known of one language."""
+
+    backchannels: frozenset[str]
+    """Phrases that say "I am listening, go on"."""
+    stops: frozenset[str]
+    """Words that want the floor, however short."""
+    dangling: frozenset[str]
+    """Words that hardly ever end a sentence."""
+    openings: frozenset[str]
+    """Beginnings of two or three words that are no sentence by themselves."""
+
+
+def _phrases(text: str) -> frozenset[str]:
+    return frozenset(" ".join(phrase.split()) for phrase in text.split(",") if phrase.strip())
+
+
+_LEXICONS = {
+    "en": Lexicon(
+        backchannels=_phrases(
+            """mhm, mm, mmm, hm, hmm, uh huh, mm hmm, mm hm, uh, um, huh, ah, aha, oh, ooh, eh, yeah, yes, yep, yup,
+            ya, okay, ok, kay, alright, all right, right, sure, true, exactly, indeed, i see, see, really, oh really,
+            got it, good, great, nice, cool, wow, interesting, of course, no way, go on, makes sense, fine, ha, haha,
+            i know, that's right, you're right, absolutely, definitely, totally, fair enough, very good"""
+        ),
+        stops=_phrases(
+            """stop, wait, no, hold, hey, sorry, excuse, pardon, but, actually, what, who, why, where, when, how, quiet,
+            shut, enough, cancel, pause, never, nope, listen, hello, question, tell, can, could, please, let's"""
+        ),
+        dangling=_phrases(
+            """a, an, the, this, these, those, my, your, his, her, its, our, their, and, or, but, because, so, if,
+            that, which, who, whose, when, while, where, although, though, unless, until, since, than, as, of, to, for,
+            from, with, without, into, onto, in, on, at, by, about, between, like, i, we, they, he, she, i'm, i'd,
+            i'll, i've, we're, it's, is, are, am, was, were, be, been, will, would, can, could, should, shall, may,
+            might, must, have, has, had, do, does, did, not, don't, very, really, just, also, maybe, um, uh, er, hmm,
+            let, want, wanted, need, mean, think, thinking, tell, give, show, some, any, every, each, other, another"""
+        ),
+        openings=_phrases(
+            """could you please, can you please, would you please, could you, can you, would you, please,
+            could you maybe, let me see, let me think, well, so, i think, i mean, you know, what about"""
+        ),
+    ),
+    "de": Lexicon(
+        backchannels=_phrases(
+            """mhm, hm, hmm, mm, aha, ah, ach, ach so, ja, jaja, ja ja, jo, jep, okay, ok, gut, genau, klar, stimmt,
+            richtig, verstehe, ich verstehe, echt, wirklich, super, toll, schön, alles klar, na klar, interessant, so"""
+        ),
+        stops=_phrases(
+            """stopp, stop, halt, warte, warten, moment, nein, nee, nicht, aber, entschuldigung, was, wer, wie, warum,
+            wo, wann, hallo, hey, ruhe, genug, pause, sorry"""
+        ),
+        dangling=_phrases(
+            """der, die, das, den, dem, des, ein, eine, einen, einem, einer, mein, meine, dein, und, oder, aber, weil,
+            dass, wenn, ob, als, wie, denn, damit, obwohl, von, zu, zum, zur, für, mit, ohne, in, im, auf, an, am, bei, über,
+            nach, vor, ich, wir, er, sie, ist, sind, war, wird, kann, könnte, würde, möchte, will, hat, habe, sehr, äh"""
+        ),
+        openings=_phrases(
+            "kannst du, könntest du, könntest du bitte, kannst du bitte, bitte, also, ich glaube, ich meine"
+        ),
+    ),
+    "es": Lexicon(
+        backchannels=_phrases(
+            "mhm, hm, mm, ajá, sí, si, sí sí, vale, ok, okay, claro, ya, bueno, bien, exacto, entiendo, ya veo"
+        ),
+        stops=_phrases(
+            "para, espera, no, alto, perdón, disculpa, pero, qué, quién, cómo, cuándo, dónde, oye, basta, momento"
+        ),
+        dangling=_phrases(
+            """el, la, los, las, un, una, mi, tu, su, y, o, pero, porque, que, si, cuando, como, de, del, a, al, en,
+            con, sin, por, para, sobre, yo, es, son, era, está, muy, quiero, puede, puedes, podría, eh"""
+        ),
+        openings=_phrases("puedes, podrías, por favor, bueno, creo que, o sea"),
+    ),
+    "fr": Lexicon(
+        backchannels=_phrases(
+            """mhm, hm, mm, ah, oui, ouais, ok, okay, d'accord, bien, bien sûr, je vois, voilà, exactement, c'est ça,
+            vraiment, super, très bien, ah bon"""
+        ),
+        stops=_phrases(
+            "stop, attends, attendez, non, arrête, arrêtez, pardon, excuse, excusez, mais, quoi, qui, comment, quand"
+        ),
+        dangling=_phrases(
+            """le, la, les, un, une, des, mon, ma, ton, ta, son, sa, et, ou, mais, parce, que, si, quand, comme, de, du,
+            à, au, en, dans, avec, sans, pour, sur, je, nous, est, sont, était, très, veux, peux, peut, pourrait, euh"""
+        ),
+        openings=_phrases("peux-tu, pouvez-vous, s'il te plaît, s'il vous plaît, alors, je pense, je crois que"),
+    ),
+}
+
+
+@cache
+def lexicon(language: str) -> Lexicon:
+    """The lexicon for a BCP 47 tag; English where the language is not known."""
+    return _LEXICONS.get(language.partition("-")[0].lower(), _LEXICONS["en"])
+
+
+def words(text: str) -> list[str]:
+    """Lower-case words without punctuation."""
+    return [word.lower().replace("’", "'").strip("'-") for word in _WORD.findall(text)]
+
+
+def only_backchannels(spoken: list[str], known: frozenset[str]) -> bool:
+    """True when the words are nothing but nods, one after the other; hyphens are spaces here."""
+    rest = " ".join(spoken).replace("-", " ").split()
+    longest = 3
+    while rest:
+        for count in range(min(longest, len(rest)), 0, -1):
+            if " ".join(rest[:count]) in known:
+                rest = rest[count:]
+                break
+        else:
+            return False
+    return True

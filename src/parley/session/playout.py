@@ -1,0 +1,134 @@
+"""The ledger of one utterance: what was sent, where it was paused, what was heard.
+
+Samples are counted at 48 kHz from the utterance's first sample. ``now`` is any clock in seconds, as
+long as it is the same one in every call.
+
+Two positions differ: the *clock* says how far a listener without any delay would be, and paces the
+sending; *heard* says how far this listener is, by their own reports where there are any.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from typing import TYPE_CHECKING
+
+from parley.audio.frame import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from parley.audio.frame import WordMark
+
+_CHARACTERS_PER_SECOND = 15.0
+"""Pace of speech, where nothing better is known."""
+
+
+class Ledger:
+    """``lead``: seconds of audio that may be on their way. ``delay``: seconds from sending to hearing."""
+
+    def __init__(self, *, lead: float, delay: float = 0.0) -> None:
+        self._lead = round(lead * SAMPLE_RATE)
+        self._delay = delay
+        self._anchor_sample = 0
+        self._anchor_at = 0.0
+        self.sent_samples = 0
+        self.paused = False
+        self._reported: tuple[int, float] | None = None
+        self._stopped_at: int | None = None
+        self.marks: list[WordMark] = []
+
+    # --- the clock, which paces ---------------------------------------------------------
+
+    def reached(self, now: float) -> int:
+        """One past the sample that the clock has come to; never beyond what was sent."""
+        if self.paused:
+            return self._anchor_sample
+        elapsed = round((now - self._anchor_at) * SAMPLE_RATE)
+        return min(self.sent_samples, self._anchor_sample + elapsed)
+
+    def due_in(self, end_sample: int, now: float) -> float:
+        """Seconds until a frame that ends at ``end_sample`` may be sent; not positive when it may go now."""
+        if self.sent_samples <= self.reached(now):  # nothing is on its way: nothing to wait for
+            return 0.0
+        return (end_sample - self._lead - self._anchor_sample) / SAMPLE_RATE - (now - self._anchor_at)
+
+    def sent(self, start_sample: int, end_sample: int, now: float) -> None:
+        """A frame has left. If the listener had run dry, their clock starts again with it."""
+        if self.sent_samples <= self.reached(now):
+            self._anchor_sample, self._anchor_at = start_sample, now
+        self.sent_samples = end_sample
+
+    def left_in(self, now: float) -> float:
+        """Seconds until everything sent has been heard."""
+        return (self.sent_samples - self.reached(now)) / SAMPLE_RATE + self._delay
+
+    def pause(self, now: float) -> None:
+        """The clock stops."""
+        if not self.paused:
+            heard = self.heard(now)
+            self._anchor_sample, self._anchor_at, self.paused = self.reached(now), now, True
+            self._stopped_at = heard
+
+    def resume(self, now: float) -> None:
+        """The clock goes on."""
+        if self.paused:
+            if self._stopped_at is not None and self._reported:
+                self._reported = (self._stopped_at, now)
+            self._anchor_at, self.paused, self._stopped_at = now, False, None
+
+    # --- the ear -----------------------------------------------------------------------
+
+    def report(self, sample: int, now: float, *, stopped: bool = False) -> None:
+        """The listener says how far they are; ``stopped`` when it answers a pause or clear."""
+        sample = max(0, min(sample, self.sent_samples))
+        if self.paused:
+            # A report that was under way when the pause fell says less than the answer to it.
+            if stopped or self._stopped_at is None or sample > self._stopped_at:
+                self._stopped_at = sample
+            self._reported = self._reported or (sample, now)
+        elif not stopped:
+            self._reported = (sample, now)
+
+    def heard(self, now: float) -> int:
+        """One past the last sample heard, as far as is known."""
+        if self.paused and self._stopped_at is not None:
+            return self._stopped_at
+        if self._reported:
+            sample, at = self._reported
+            return min(self.sent_samples, sample + max(0, round((now - at) * SAMPLE_RATE)))
+        return max(0, min(self.reached(now), self.reached(now - self._delay) if not self.paused else self.sent_samples))
+
+    def add_marks(self, marks: Sequence[WordMark]) -> None:
+        """Words became known, in any order."""
+        for mark in marks:
+            insort(self.marks, mark, key=lambda known: known.start_sample)
+
+
+def heard_text(text: str, marks: Sequence[WordMark], heard: int, *, finished: bool = False) -> str:
+    """The part of ``text`` that was heard: whole words, with the punctuation that belongs to them.
+
+    A word counts when more than half of it was heard. Without marks the pace of speech is guessed.
+    """
+    if finished:
+        return text.strip()
+    if not heard:
+        return ""
+    if not marks:
+        return _whole_words(text, round(heard / SAMPLE_RATE * _CHARACTERS_PER_SECOND))
+    end = 0
+    for mark in marks:
+        if 2 * heard > mark.start_sample + mark.end_sample:
+            end = max(end, mark.text_end)
+    return _with_punctuation(text, end)
+
+
+def _whole_words(text: str, characters: int) -> str:
+    if characters >= len(text):
+        return text.strip()
+    return text[:characters].rpartition(" ")[0].strip()
+
+
+def _with_punctuation(text: str, end: int) -> str:
+    while 0 < end < len(text) and not text[end].isspace() and not text[end].isalnum():
+        end += 1
+    return text[:end].strip()

@@ -1,0 +1,22 @@
+"""Three temperaments: how eagerly a session takes, keeps and gives the floor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+PRESETS: Mapping[str, Mapping[str, float | int | bool | str]] = {
+    "default": {},
+    "fast": {
+        "endpointing.min_delay": 0.12,
+        "endpointing.delay": 0.25,
+        "endpointing.max_delay": 0.7,
+        "barge_in.take_floor_after": 0.5,
+    },
+    "patient": {
+        "endpointing.min_delay": 0.4,
+        "endpointing.delay": 0.8,
+        "endpointing.max_delay": 2.2,
+        "barge_in.take_floor_after": 1.1,
+    },
+}
+"""By name: session settings by dotted key, as clients may give them too (``StartSession.settings``)."""
