@@ -157,7 +157,12 @@ class ModelManager:
 
     def statuses(self) -> list[ModelStatus]:
         """Every model of the catalog and where it is in its life, sorted by id."""
-        return [self.status(info) for info in self._catalog.models()]
+        broken = [
+            ModelStatus(info, "failed", error=str(problem))
+            for info, problem in getattr(self._catalog, "broken", list)()
+        ]
+        known = [self.status(info) for info in self._catalog.models()]
+        return sorted(known + broken, key=lambda status: status.info.model_id)
 
     def status(self, info: ModelInfo) -> ModelStatus:
         """Where one model is in its life."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from parley.errors import ConfigError, NotFound
 from parley.interfaces import ModelInfo, TtsAdapter
 from parley.worker import adapters
+from parley.worker.adapters import espeak as espeak_voices
 from parley.worker.known_voices import KnownVoices, read_known_voices
 from parley.worker.metadata import read_pack
 from parley.worker.pack import PackFile, PackOption, VoicePack
@@ -67,8 +68,9 @@ def builtin_models() -> tuple[VoicePack, ...]:
     espeak = ModelInfo(
         "espeak",
         "espeak",
-        languages=("en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "tr", "cmn"),
+        languages=espeak_voices.LANGUAGES,
         sample_rate=22_050,
+        speakers=espeak_voices.SPEAKERS,
         tags=("cpu_ok", "embedded"),
         licence="GPL-3.0-or-later",
         memory_bytes=60_000_000,
@@ -117,6 +119,13 @@ class VoicePackCatalog:
     def problems(self) -> dict[str, ConfigError]:
         """Packs that can not be used, by model id, and why."""
         return {model_id: e.problem for model_id, e in sorted(self._entries.items()) if e.problem}
+
+    def broken(self) -> list[tuple[ModelInfo, ConfigError]]:
+        """The same with what is known of each model: its id and its family."""
+        return [
+            (ModelInfo(model_id, self._entries[model_id].family, languages=()), problem)
+            for model_id, problem in self.problems().items()
+        ]
 
     def resolve(self, name: str) -> str:
         """The model id behind an id or an alias. Raises NotFound that lists what there is."""
