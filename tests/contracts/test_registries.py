@@ -28,11 +28,6 @@ needs_redis = pytest.mark.skipif(not RedisServer.available(), reason="redis-serv
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def redis_server(tmp_path: Path) -> AsyncIterator[RedisServer]:
     async with RedisServer(tmp_path) as server:
         yield server

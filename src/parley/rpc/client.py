@@ -299,6 +299,8 @@ class GrpcSynthesis:
         self._call: Any = None
         self._opened = asyncio.Event()
         self._closed = self._done = self._sent = False
+        self.opened = False
+        """The worker has text: what happens to it from now on may be the text's doing."""
         self._held = asyncio.Event()
         self._held.set()
         self._failure: ParleyError | None = None
@@ -393,6 +395,7 @@ class GrpcSynthesis:
             request.voice.CopyFrom(voice_to_proto(self._voice))
             self._sent = True
         await self._call.write(request)
+        self.opened = True
 
     def _fail(self, error: ParleyError | None) -> None:
         """The text side broke: the iteration raises why."""

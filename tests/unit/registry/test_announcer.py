@@ -17,11 +17,6 @@ from parley.testing.registries import until, worker
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Flaky(MemoryRegistry):
     """Refuses the first announcements."""
 
