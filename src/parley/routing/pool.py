@@ -250,15 +250,16 @@ class PooledSynthesizer:
         """Nobody there: a worker may be starting, or coming back."""
         deadline = clock.now() + self.settings.failover.patience
         while refusal.reason == "unavailable" or request.exclude or not self.fleet.members:
-            # a worker that failed this utterance is better than none, once its breaker lets it try
-            chosen = route(_forgiving(request), self.fleet.states(), self._chance)
-            if isinstance(chosen, Route):
-                return chosen
-            refusal = chosen
             left = deadline - clock.now()
             if left <= 0:
                 break
-            await self.fleet.changed(left)
+            # a worker that failed this utterance is better than none, once its breaker lets it try
+            chosen = route(_forgiving(request), self.fleet.states(), self._chance)
+            if isinstance(chosen, Refusal) and await self.fleet.changed(left):
+                chosen = route(_forgiving(request), self.fleet.states(), self._chance)
+            if isinstance(chosen, Route):
+                return chosen
+            refusal = chosen
         if refusal.reason == "not_found":
             raise NotFound(refusal.message)
         if refusal.reason == "full":
