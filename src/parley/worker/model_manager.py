@@ -125,7 +125,7 @@ class ModelManager:
 
     async def load(self, name: str, *, pin: bool = False) -> float:
         """Make a model resident. Returns the seconds that it took, 0 when it was there."""
-        model_id = self._describe(await self._look_up(name))
+        model_id = self._describe(await self._look_up(name, refresh=True))
         if self._policy.serving(model_id) is not None and not pin:
             return 0.0
         began, ticket = clock.now(), self._ticket(model_id)
@@ -217,10 +217,10 @@ class ModelManager:
         """Resolve a name, looking at the disk again when it is not known or when asked to."""
         again = getattr(self._catalog, "refresh", None)
         if again is not None:
-            known = True
+            known = False
             with contextlib.suppress(NotFound):
                 self.resolve(name)
-                known = not refresh
+                known = True
             if not known or refresh:
                 await asyncio.get_running_loop().run_in_executor(None, again)
         return self.resolve(name)

@@ -167,31 +167,33 @@ class VoicePackCatalog:
     def refresh(self) -> Changes:
         """Look at the disk again. Returns what was added, changed (any file of the pack) or removed."""
         before = self._entries
-        self.known = read_known_voices(self.roots)
-        self._entries = {pack.model_id: _Entry(pack.info.family, pack) for pack in self.builtins}
+        known = read_known_voices(self.roots)
+        after = {pack.model_id: _Entry(pack.info.family, pack) for pack in self.builtins}
         for root in self.roots:
-            self._scan(root, before)
-        kept = before.keys() & self._entries.keys()
+            _scan(root, before, after)
+        self.known, self._entries = known, after  # at once: others may be reading on another thread
+        kept = before.keys() & after.keys()
         return Changes(
-            added=frozenset(self._entries.keys() - before.keys()),
-            changed=frozenset(m for m in kept if before[m].fingerprint != self._entries[m].fingerprint),
-            removed=frozenset(before.keys() - self._entries.keys()),
+            added=frozenset(after.keys() - before.keys()),
+            changed=frozenset(m for m in kept if before[m].fingerprint != after[m].fingerprint),
+            removed=frozenset(before.keys() - after.keys()),
         )
 
-    def _scan(self, root: Path, before: Mapping[str, _Entry]) -> None:
-        for folder in sorted(root.glob("*/*/")):
-            if folder.name.startswith((".", "_")) or folder.parent.name.startswith((".", "_")):
-                continue
-            entry = _read(folder, before.get(folder.name))
-            twin = self._entries.get(folder.name)
-            if twin is not None:
-                entry.pack = None
-                entry.problem = ConfigError(
-                    f"{folder}: the model id {folder.name!r} is taken by the family {twin.family}; rename the folder."
-                )
-                self._entries[f"{folder.parent.name}/{folder.name}"] = entry
-            else:
-                self._entries[folder.name] = entry
+
+def _scan(root: Path, before: Mapping[str, _Entry], after: dict[str, _Entry]) -> None:
+    """Add the packs under ``root`` to ``after``."""
+    for folder in sorted(root.glob("*/*/")):
+        if folder.name.startswith((".", "_")) or folder.parent.name.startswith((".", "_")):
+            continue
+        entry = _read(folder, before.get(folder.name))
+        twin = after.get(folder.name)
+        if twin is None:
+            after[folder.name] = entry
+            continue
+        problem = ConfigError(
+            f"{folder}: the model id {folder.name!r} is taken by the family {twin.family}; rename the folder."
+        )
+        after[f"{folder.parent.name}/{folder.name}"] = _Entry(entry.family, None, problem, entry.fingerprint)
 
 
 def _read(folder: Path, before: _Entry | None) -> _Entry:
