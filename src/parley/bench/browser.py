@@ -229,7 +229,7 @@ def _served(setup: Setup, folder: Path) -> Iterator[str]:
         if setup.transport == "livekit":
             from parley.testing.livekit_server import LiveKitServer
 
-            # Playwright's synchronous driver wants no running loop; this one runs only while the server starts and ends.
+            # Playwright wants no running loop; this one runs only while the server starts and ends.
             runner = stack.enter_context(asyncio.Runner())
             livekit = runner.run(LiveKitServer(folder).__aenter__())
             stack.callback(lambda: runner.run(livekit.stop()))

@@ -59,7 +59,7 @@ def running_parley(
                 {"worker.port": worker_port, "worker.models.default_model": worker, "worker.max_sessions": 2048},
             )
         )
-        _wait_for_port(worker_port, worker_process)
+        wait_for_port(worker_port, worker_process)
         server_settings = {
             "server.port": port,
             "server.max_sessions": 2048,
@@ -112,7 +112,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_for_port(port: int, child: Process) -> None:
+def wait_for_port(port: int, child: Process) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
         _still_there(child)

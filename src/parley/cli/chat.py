@@ -36,7 +36,7 @@ def chat(
 ) -> None:
     """Talk to Parley: by microphone, by a WAV file, or in writing.
 
-    The microphone needs PortAudio and `pip install 'parley[mic]'`. With --wav the file is spoken in real time,
+    The microphone needs PortAudio and `pip install 'parley-voice[mic]'`. With --wav the file is spoken in real time,
     also over the reply; then Parley is listened to until it has answered. Exit codes: 0 answered, 1 something is
     wrong (one sentence says what), 2 wrong usage, 3 no answer came.
     """

@@ -166,7 +166,7 @@ class _EchoCanceller:
             from livekit import rtc
         except ImportError as error:
             raise ConfigError(
-                "Echo cancellation needs an extra package; run `pip install 'parley[mic]'`, "
+                "Echo cancellation needs an extra package; run `pip install 'parley-voice[mic]'`, "
                 "or wear headphones and say --no-echo-cancellation."
             ) from error
         self._frame = rtc.AudioFrame
@@ -189,7 +189,7 @@ def _import_sounddevice() -> Any:
         import sounddevice
     except ImportError as error:
         raise ConfigError(
-            "The microphone needs an extra package; run `pip install 'parley[mic]'`, or use --text or --wav."
+            "The microphone needs an extra package; run `pip install 'parley-voice[mic]'`, or use --text or --wav."
         ) from error
     except OSError as error:
         raise ConfigError(

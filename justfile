@@ -1,0 +1,100 @@
+# The same verbs on a laptop and in CI. `uv run just` works where just is not installed.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# Show the verbs.
+default:
+    @just --list --unsorted
+
+# Everything that has to hold: style, types, layers, generated files, every test.
+ci: lint typecheck test test-integration
+
+# Style, import layers, generated files that are out of date.
+lint:
+    ruff check .
+    ruff format --check .
+    lint-imports
+    python scripts/gen_proto.py --check
+    python scripts/lock.py --check
+    python scripts/docs.py --check
+
+# Mend what can be mended by a program.
+fix:
+    ruff check --fix .
+    ruff format .
+    python scripts/docs.py
+
+# Types, strictly.
+typecheck:
+    mypy
+    if [ -d web/node_modules ]; then npm --prefix web run --silent check; fi
+
+# Unit and session tests: pure or in virtual time, a few seconds.
+test:
+    pytest -q -n auto tests/unit tests/session
+
+# Contracts, real processes on loopback, a real browser.
+test-integration:
+    pytest -q -rs tests/contracts tests/integration tests/e2e
+    if [ -d web/node_modules ]; then npm --prefix web run --silent test; fi
+
+# Pocket TTS through its real library, in an environment of its own (torch is large).
+test-pocket:
+    python scripts/test_pocket.py
+
+# The long ones, asked for by name.
+soak:
+    pytest -q -rs -m soak --timeout 3600 tests
+
+# Pin every version: requirements.lock and the constraints in pyproject.toml.
+lock *flags:
+    python scripts/lock.py {{ flags }}
+
+# gRPC stubs from proto/.
+gen-proto:
+    python scripts/gen_proto.py
+
+# Reference pages and sample files from the code.
+docs:
+    python scripts/docs.py
+
+# The web page, into src/parley/server/static.
+web:
+    npm --prefix web ci --no-audit --no-fund
+    npm --prefix web run build
+
+# A Redis for many processes and hosts, in the foreground.
+redis port="6379":
+    redis-server --port {{ port }} --save '' --appendonly no --bind 127.0.0.1
+
+# Everything on this machine.
+dev *flags:
+    parley --debug up {{ flags }}
+
+# An orchestrator in front of workers that run elsewhere.
+run-orch *flags:
+    parley serve {{ flags }}
+
+# A worker with the test tone.
+run-tts-tone *flags:
+    parley worker --set worker.models.default_model=tone {{ flags }}
+
+# A worker with the embedded voice.
+run-tts-espeak *flags:
+    parley worker --set worker.models.default_model=espeak {{ flags }}
+
+# A worker with the voice pack of this name, of whatever family.
+run-tts-pack model *flags:
+    parley worker --set worker.models.default_model={{ model }} {{ flags }}
+
+# Talk from the terminal.
+cli *flags:
+    parley chat {{ flags }}
+
+# Where a running process spends its time, live.
+spy-top pid:
+    py-spy top --pid {{ pid }}
+
+# The same as a picture.
+spy-record pid out="profile.svg" seconds="20":
+    py-spy record --pid {{ pid }} --duration {{ seconds }} --output {{ out }}
