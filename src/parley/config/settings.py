@@ -10,6 +10,8 @@ from parley.recording.settings import RecordingSettings
 from parley.registry.settings import RegistrySettings
 from parley.routing.settings import RoutingSettings
 from parley.server.settings import ServerSettings
+from parley.session.settings import SessionSettings
+from parley.transports.livekit_settings import LiveKitSettings
 from parley.transports.rtc_settings import WebRtcSettings
 from parley.transports.websocket import WebSocketSettings
 from parley.vad.settings import VadSettings
@@ -21,12 +23,14 @@ class Settings:
     """Everything that Parley may be told."""
 
     server: ServerSettings = field(default_factory=ServerSettings)
+    session: SessionSettings = field(default_factory=SessionSettings)
     vad: VadSettings = field(default_factory=VadSettings)
     llm: LlmSettings = field(default_factory=LlmSettings)
     routing: RoutingSettings = field(default_factory=RoutingSettings)
     registry: RegistrySettings = field(default_factory=RegistrySettings)
     websocket: WebSocketSettings = field(default_factory=WebSocketSettings)
     webrtc: WebRtcSettings = field(default_factory=WebRtcSettings)
+    livekit: LiveKitSettings = field(default_factory=LiveKitSettings)
     recording: RecordingSettings = field(default_factory=RecordingSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     log: LogSettings = field(default_factory=LogSettings)

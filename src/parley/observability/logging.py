@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SPOKEN_FIELDS = frozenset({"text", "transcript", "heard_text", "words", "prompt", "reply", "history"})
 """Fields that may hold what somebody said."""
 
-_QUIET = ("httpx", "httpx2", "httpcore", "openai", "aiortc", "aioice", "uvicorn.access", "grpc", "asyncio")
+_QUIET = ("httpx", "httpx2", "httpcore", "openai", "aiortc", "aioice", "uvicorn", "uvicorn.error", "grpc", "asyncio")
 
 
 def configure_logging(settings: LogSettings, stream: TextIO | None = None) -> None:

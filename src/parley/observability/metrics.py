@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 
@@ -81,9 +81,12 @@ class Metrics:
     """The metrics of one process. Methods are cheap and may be called on the event loop."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for every counter, which nobody asks for
         self.registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self.registry)
         self._of: dict[str, Any] = {}
+        self._source = _Source(self._of)
+        self.registry.register(self._source)  # first: it sets what others show
         makers: Mapping[str, Any] = {"gauge": Gauge, "counter": Counter, "histogram": Histogram}
         for metric in METRICS:
             options = {"buckets": metric.buckets} if metric.buckets else {}
@@ -99,7 +102,7 @@ class Metrics:
 
     def read_from(self, source: Callable[[], Iterable[Sample]]) -> None:
         """Have figures read whenever somebody asks: gauges are set, counters raised to the value."""
-        self.registry.register(_Source(source, self._of))
+        self._source.sources.append(source)
 
     # --- sessions ----------------------------------------------------------------------
 
@@ -156,10 +159,10 @@ class Metrics:
 
 
 class _Source:
-    """A Prometheus collector over a function."""
+    """A Prometheus collector over functions."""
 
-    def __init__(self, source: Callable[[], Iterable[Sample]], known: Mapping[str, Any]) -> None:
-        self._source = source
+    def __init__(self, known: Mapping[str, Any]) -> None:
+        self.sources: list[Callable[[], Iterable[Sample]]] = []
         self._known = known
         self._seen: dict[str, float] = {}
 
@@ -169,7 +172,7 @@ class _Source:
     def collect(self) -> Iterator[Any]:
         families: dict[str, GaugeMetricFamily] = {}
         docs = {metric.name: metric for metric in METRICS}
-        for sample in self._source():
+        for sample in (sample for source in self.sources for sample in source()):
             metric = docs[sample.name]
             if metric.labels:
                 family = families.setdefault(

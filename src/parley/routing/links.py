@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 PROBE_INTERVAL = 1.0
 PROBE_LEASE = 5.0
+PATIENCE = 5
+"""Probes without an answer before somebody is told: a worker that starts together with us needs a moment."""
 HEALTH_LIMIT = 1.0
 """Seconds for a worker to say that it is there."""
 
@@ -86,17 +88,17 @@ class ProbedWorkers(MemoryRegistry):
 
     async def _probe(self, address: str) -> None:
         client = WorkerClient(address, self._access)
-        said = False
+        failures = 0
         try:
             while True:
                 try:
                     announcement = await describe(client, address)
                     await self.announce(announcement, lease=PROBE_LEASE)
-                    said = False
+                    failures = 0
                 except ParleyError as error:
-                    if not said:
+                    failures += 1
+                    if failures == PATIENCE:
                         log.warning("The worker at %s does not answer: %s", address, error)
-                    said = True
                 await asyncio.sleep(self._interval)
         finally:
             await client.aclose()

@@ -24,6 +24,17 @@ class ServerSettings:
         tuple[str, ...],
         Setting("Origins (https://example.org) whose pages may connect besides this server's own; * allows all."),
     ] = ()
+    session_idle: Annotated[
+        float,
+        Setting(
+            "A conversation in which nobody has said anything for this long is ended; 0 for never.", unit="s", ge=0
+        ),
+    ] = 900.0
+    tls_cert: Annotated[str, Setting("PEM file with the certificate chain for HTTPS; empty serves HTTP.")] = ""
+    tls_key: Annotated[str, Setting("PEM file with the certificate's private key.")] = ""
+    reuse_port: Annotated[
+        bool, Setting("Let several orchestrator processes on this host share the port; the system spreads clients.")
+    ] = False
     drain: Annotated[
         float,
         Setting("After SIGTERM, how long conversations may go on before they are ended.", unit="s", ge=0, le=3600),

@@ -1,0 +1,217 @@
+"""Wiring: from settings to a server with everything behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, aclosing
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from parley.errors import ParleyError
+from parley.interfaces import Voice
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from starlette.routing import BaseRoute
+
+    from parley.config import Settings
+    from parley.interfaces import LanguageModel, Recognizer
+    from parley.routing.pool import PooledSynthesizer
+    from parley.server.sessions import Parts, SessionHost
+
+log = structlog.get_logger(__name__)
+
+_VOICE = "the voice"
+_EARS = "the recogniser"
+_WARM_UP_TEXT = "Ready."
+_RETRY = 0.5
+
+
+async def run_orchestrator(
+    settings: Settings, sock: socket.socket, *, ready: Callable[[str], Awaitable[None]] | None = None
+) -> None:
+    """Serve on ``sock`` until told to stop, then drain.
+
+    ``ready`` is awaited with the address once a conversation can be held. Raises ConfigError when something that
+    the settings ask for is not installed.
+    """
+    from parley.server.app import STATIC, create_app
+    from parley.server.runner import base_url, serve
+
+    async with AsyncExitStack() as stack:
+        host = await _open_host(settings, stack)
+        routes = await _open_routes(settings, host, stack)
+        app = create_app(host, routes, page=STATIC if settings.server.page else None)
+        warming = asyncio.create_task(
+            _warm_up(host, partial(ready, base_url(settings.server, sock)) if ready else None)
+        )
+        stack.push_async_callback(_cancelled, warming)
+        await serve(
+            app,
+            settings.server,
+            sock,
+            max_message_bytes=settings.websocket.max_message_bytes,
+            drain=host.drain,
+        )
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+# --- the host --------------------------------------------------------------------------
+
+
+async def _open_host(settings: Settings, stack: AsyncExitStack) -> SessionHost:
+    from parley.observability.metrics import Metrics
+    from parley.server.fleet import figures_of
+    from parley.server.sessions import SessionHost
+
+    parts = await _open_parts(settings, stack)
+    metrics = Metrics()
+    metrics.read_from(partial(figures_of, parts.voices))
+    host = SessionHost(settings.server, parts, metrics, session=settings.session, websocket=settings.websocket)
+    if settings.server.warm_up:
+        host.waiting_for = [_VOICE, _EARS]
+    return host
+
+
+async def _open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
+    from parley.registry import open_registry
+    from parley.registry.snapshots import open_snapshots
+    from parley.routing.links import open_pool
+    from parley.server.sessions import Parts
+    from parley.vad import create_vad
+
+    voices = open_pool(settings.routing, open_registry(settings.registry))
+    for registry in voices.registries:
+        stack.push_async_callback(registry.aclose)
+    stack.push_async_callback(voices.aclose)
+    voices.start()
+    snapshots = open_snapshots(settings.registry)
+    if snapshots is not None:
+        stack.push_async_callback(snapshots.aclose)
+    language_model = _open_language_model(settings, voices)
+    stack.push_async_callback(language_model.aclose)
+    recognizer = _open_recognizer(settings)
+    stack.push_async_callback(recognizer.aclose)
+    return Parts(
+        recognizer,
+        language_model,
+        voices,
+        snapshots=snapshots,
+        make_vad=partial(create_vad, settings=settings.vad),
+    )
+
+
+def _open_language_model(settings: Settings, voices: PooledSynthesizer) -> LanguageModel:
+    from parley.llm import create_language_model
+    from parley.llm.script import ScriptModel
+    from parley.server.fleet import voices_of
+
+    model = create_language_model(settings.llm)
+    if isinstance(model, ScriptModel):
+        model.voices = partial(voices_of, voices)
+    return model
+
+
+def _open_recognizer(settings: Settings) -> Recognizer:
+    from parley.asr import create_recognizer
+    from parley.llm.script import phrases
+
+    return create_recognizer(settings.asr, phrases=phrases() if settings.llm.engine == "script" else ())
+
+
+# --- ways in ---------------------------------------------------------------------------
+
+
+async def _open_routes(settings: Settings, host: SessionHost, stack: AsyncExitStack) -> list[BaseRoute]:
+    """The routes besides the WebSocket's, and which transports the page may choose from."""
+    from parley.server.fleet import FleetModels
+    from parley.server.models import model_routes
+
+    transports = ["websocket"]
+    routes: list[BaseRoute] = []
+    if settings.webrtc.enabled:
+        from parley.server.webrtc import WebRtcEndpoint
+
+        endpoint = WebRtcEndpoint(host, settings.webrtc)
+        stack.push_async_callback(endpoint.aclose)
+        routes += endpoint.routes
+        transports.insert(0, "webrtc")
+    if settings.livekit.url:
+        routes += await _open_livekit(settings, host, stack)
+        transports.append("livekit")
+    return [*routes, *model_routes(host, FleetModels(host.parts.voices), transports)]
+
+
+async def _open_livekit(settings: Settings, host: SessionHost, stack: AsyncExitStack) -> list[BaseRoute]:
+    from parley.server.livekit import LiveKitEndpoint, LiveKitWorker
+
+    worker = LiveKitWorker(host, settings.livekit, load=lambda: host.sessions / settings.server.max_sessions)
+    stack.push_async_callback(worker.aclose)
+    await worker.start()
+    return list(LiveKitEndpoint(host, settings.livekit).routes)
+
+
+# --- getting ready ---------------------------------------------------------------------
+
+
+async def _warm_up(host: SessionHost, ready: Callable[[], Awaitable[None]] | None) -> None:
+    """Let voice and ears work once, so that the first participant does not wait for them."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for what, work in ((_VOICE, _speak_once), (_EARS, _listen_once)):
+                group.create_task(_keep_trying(host, what, work))
+        while host.troubles() and not host.draining:
+            await host.parts.voices.fleet.changed(_RETRY)
+    except* ParleyError as errors:
+        log.error("warm-up failed", reason="; ".join(str(error) for error in errors.exceptions))
+        raise
+    if ready is not None and not host.draining:
+        await ready()
+
+
+async def _keep_trying(host: SessionHost, what: str, work: Callable[[SessionHost], Awaitable[Any]]) -> None:
+    said = ""
+    while what in host.waiting_for:
+        try:
+            await work(host)
+        except ParleyError as error:
+            if error.message != said:
+                said = error.message
+                log.warning("not ready yet", waiting_for=what, reason=said)
+            await host.parts.voices.fleet.changed(_RETRY)
+        else:
+            host.waiting_for.remove(what)
+
+
+async def _speak_once(host: SessionHost) -> None:
+    async def text() -> AsyncIterator[str]:
+        yield _WARM_UP_TEXT
+
+    synthesis = host.parts.voices.synthesize(text(), voice=Voice(), session_id="warm-up", utterance_id="warm-up")
+    try:
+        async for _ in synthesis:
+            break
+    finally:
+        await synthesis.aclose()
+        await host.parts.voices.end_session("warm-up")
+
+
+async def _listen_once(host: SessionHost) -> None:
+    import numpy as np
+
+    from parley.audio.frame import AudioFrame
+
+    async def silence() -> AsyncIterator[AudioFrame]:
+        yield AudioFrame(np.zeros(3_200, np.int16).tobytes(), 16_000)
+
+    async with aclosing(host.parts.recognizer.transcribe(silence())) as transcripts:
+        async for _ in transcripts:
+            pass

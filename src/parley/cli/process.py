@@ -1,0 +1,35 @@
+"""A command as a process: its event loop, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+Result = TypeVar("Result")
+
+
+def run(work: Coroutine[Any, Any, Result], *, fast: bool = True) -> Result:
+    """Run to the end; on uvloop where it is installed and ``fast``. A group with one error raises that error."""
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    if fast:
+        with contextlib.suppress(ImportError):
+            import uvloop
+
+            loop_factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        try:
+            return runner.run(work)
+        except BaseExceptionGroup as group:
+            raise _only(group) from group
+
+
+def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one error in nested groups, else the group."""
+    inside: BaseException = group
+    while isinstance(inside, BaseExceptionGroup) and len(inside.exceptions) == 1:
+        inside = inside.exceptions[0]
+    return inside

@@ -1,0 +1,116 @@
+"""``parley up``: everything on this machine, with one command."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from parley.cli.options import Config, Overrides
+
+if TYPE_CHECKING:
+    import socket
+
+    from parley.cli.children import WorkerChild
+    from parley.config import Settings
+
+
+def up(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.", show_default="127.0.0.1")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.", show_default="8080")] = None,
+    browser: Annotated[bool, typer.Option(help="Open the page once everything is ready.")] = True,
+    voice: Annotated[str | None, typer.Option(help="Model that speaks by default.", show_default="espeak")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
+    gpus: Annotated[
+        str, typer.Option(metavar="0,1", help="One worker for each of these GPUs, instead of --workers.")
+    ] = "",
+    config: Config = None,
+    override: Overrides = None,
+) -> None:
+    """Start everything on this machine: a worker, the orchestrator, the page.
+
+    Needs no network, no key and no other program. Talk in the browser, or with `parley chat` in a second terminal.
+    Ctrl-C stops: running conversations may finish; a second Ctrl-C ends them.
+    """
+    from parley.cli.children import WorkerChild
+    from parley.cli.options import settings_from
+    from parley.cli.process import run
+    from parley.observability.logging import configure_logging
+    from parley.server.runner import listen
+
+    flags = {"server.host": host, "server.port": port, "worker.models.default_model": voice}
+    settings = settings_from(config, override, flags)
+    configure_logging(settings.log)
+    arguments = [*_passed_on(config, override), *(["--default-model", voice] if voice else [])]
+    devices = [device.strip() for device in gpus.split(",") if device.strip()]
+    with listen(settings.server) as sock:
+        children = [
+            WorkerChild([*arguments, "--name", f"worker-{number}"], _device(device))
+            for number, device in enumerate(devices or [""] * workers, 1)
+        ]
+        run(_up(_with_workers(settings, children), sock, children, browser=browser))
+
+
+def _passed_on(config: list[Path] | None, override: list[str] | None) -> list[str]:
+    """The settings again, for a child's command line."""
+    files = [word for path in config or [] for word in ("--config", str(path))]
+    return [*files, *(word for text in override or [] for word in ("--set", text))]
+
+
+def _device(gpu: str) -> dict[str, str]:
+    return {"CUDA_VISIBLE_DEVICES": gpu} if gpu else {}
+
+
+def _with_workers(settings: Settings, children: list[WorkerChild]) -> Settings:
+    """Let the orchestrator know its own workers, unless they announce themselves at a registry."""
+    routing = settings.routing
+    if not settings.registry.url:
+        routing = replace(routing, workers=(*routing.workers, *(child.address for child in children)))
+    if not routing.api_key:
+        routing = replace(routing, api_key=settings.worker.api_key)
+    return replace(settings, routing=routing)
+
+
+async def _up(settings: Settings, sock: socket.socket, children: list[WorkerChild], *, browser: bool) -> None:
+    from parley.cli.compose import run_orchestrator
+
+    async def ready(url: str) -> None:
+        _say_ready(url, settings, browser=browser)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(child.run(), name=f"worker {child.port}") for child in children]
+        await run_orchestrator(settings, sock, ready=ready)
+        for task in tasks:
+            task.cancel()
+
+
+def _say_ready(url: str, settings: Settings, *, browser: bool) -> None:
+    from parley.server.app import STATIC
+
+    page = settings.server.page and (STATIC / "index.html").is_file()
+    address = url.replace("http", "ws", 1)
+    option = "" if address == "ws://127.0.0.1:8080" else f" --url {address}"
+    typer.echo(f"Parley is ready at {url}")
+    if page:
+        typer.echo(f"Open that page and talk, or run `parley chat{option}` in a second terminal. Ctrl-C stops.")
+    else:
+        typer.echo(f"Talk with `parley chat{option}` in a second terminal; the page was not built. Ctrl-C stops.")
+    if browser and page:
+        _open_browser(url)
+
+
+def _open_browser(url: str) -> None:
+    """Open the page where there is a screen to show it on."""
+    import os
+    import sys
+    import threading
+    import webbrowser
+
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return
+    threading.Thread(target=webbrowser.open, args=(url,), name="browser", daemon=True).start()

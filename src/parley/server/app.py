@@ -1,0 +1,139 @@
+"""The orchestrator's HTTP application: health, metrics, sessions, the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+
+from parley import __version__
+from parley.errors import ParleyError
+from parley.observability.metrics import CONTENT_TYPE
+from parley.server.http import bearer_key, error_response
+from parley.transports.websocket_endpoint import serve_websocket
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.websockets import WebSocket
+
+    from parley.server.sessions import SessionHost
+
+STATIC = Path(__file__).parent / "static"
+"""Where the page lies once it is built."""
+SESSION_PATHS = ("/v1/session", "/")
+
+_HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"permissions-policy": b"microphone=(self)",
+}
+_NO_PAGE = (
+    "<!doctype html><meta charset=utf-8><title>Parley</title><p>Parley is running, but its page was not built: "
+    "npm was missing when it was installed. Talk with <code>parley chat</code> instead."
+)
+
+
+def create_app(host: SessionHost, routes: Sequence[BaseRoute] = (), *, page: Path | None = STATIC) -> Starlette:
+    """The application over ``host``; ``routes`` are those of other transports and protocols.
+
+    ``page`` is the folder of the built page, None to serve none.
+    """
+    return Starlette(
+        routes=[
+            Route("/health", health(host)),
+            *([Route("/metrics", metrics(host))] if host.settings.metrics else []),
+            *(WebSocketRoute(path, _session(host)) for path in SESSION_PATHS),
+            *routes,
+            *page_routes(page),
+        ],
+        middleware=[Middleware(SafeHeaders)],
+        exception_handlers={ParleyError: _refused},
+    )
+
+
+def health(host: SessionHost) -> Any:
+    """``GET /health``: 200 once a conversation can be held, 503 with the reasons before and while stopping."""
+
+    async def answer(_: Request) -> Response:
+        troubles = host.troubles()
+        status = "ok" if not troubles else "draining" if host.draining else "starting"
+        registries = [
+            {"connected": state.connected, "detail": state.detail} for state in host.parts.voices.registry_health()
+        ]
+        return JSONResponse(
+            {
+                "status": status,
+                "reasons": troubles,
+                "version": __version__,
+                "sessions": host.sessions,
+                "max_sessions": host.settings.max_sessions,
+                "workers": sorted(host.parts.voices.fleet.members),
+                "registries": registries,
+            },
+            503 if troubles else 200,
+            {"Cache-Control": "no-store"},
+        )
+
+    return answer
+
+
+def metrics(host: SessionHost) -> Any:
+    """``GET /metrics``; asks for the API key where there is one."""
+
+    async def answer(request: Request) -> Response:
+        host.check_key(bearer_key(request))
+        host.metrics.set_ready(not host.troubles())
+        return Response(host.metrics.exposition(), media_type=CONTENT_TYPE)
+
+    return answer
+
+
+def _session(host: SessionHost) -> Any:
+    async def endpoint(websocket: WebSocket) -> None:
+        await serve_websocket(websocket, host)
+
+    return endpoint
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ParleyError)
+    return error_response(error)
+
+
+def page_routes(folder: Path | None) -> list[BaseRoute]:
+    """The built page, or a word about where it is."""
+    if folder is None:
+        return []
+    if (folder / "index.html").is_file():
+        return [Mount("/", StaticFiles(directory=folder, html=True))]
+
+    async def missing(_: Request) -> Response:
+        return HTMLResponse(_NO_PAGE)
+
+    return [Route("/", missing)]
+
+
+class SafeHeaders:
+    """Headers that every answer carries; plain ASGI, so that nothing is buffered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_HEADERS.items()]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

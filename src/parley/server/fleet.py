@@ -1,0 +1,107 @@
+"""The voices of all workers as one list, and what the fleet says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from parley.errors import NotFound, ParleyError, UnavailableError
+from parley.interfaces import Voice
+from parley.observability.metrics import Sample
+from parley.routing.links import GrpcLink
+
+if TYPE_CHECKING:
+    from parley.routing.pool import PooledSynthesizer
+    from parley.rpc.client import WorkerClient
+    from parley.rpc.values import ModelStatus
+
+_BEST_FIRST = ("resident", "loading", "available", "evicting", "failed")
+
+
+class FleetModels:
+    """``server.models.Fleet`` over the pool's workers."""
+
+    def __init__(self, pool: PooledSynthesizer) -> None:
+        self._pool = pool
+
+    async def models(self) -> Sequence[ModelStatus]:
+        """Every model that some worker has, sorted by id, in its best state anywhere."""
+        best: dict[str, ModelStatus] = {}
+        for found in await asyncio.gather(*(_models_of(worker) for worker in self._workers())):
+            for status in found:
+                known = best.get(status.info.model_id)
+                if known is None or _rank(status) < _rank(known):
+                    best[status.info.model_id] = status
+        return [best[model_id] for model_id in sorted(best)]
+
+    async def load_model(self, model_id: str) -> None:
+        """Make it resident on the first worker that can."""
+        failure: ParleyError = NotFound(f"No worker has a model called {model_id!r}.")
+        for worker in self._workers():
+            try:
+                await worker.load(model_id)
+            except NotFound:
+                continue
+            except ParleyError as error:
+                failure = error
+            else:
+                return
+        raise failure
+
+    async def unload_model(self, model_id: str) -> None:
+        """Free it everywhere."""
+        found = False
+        for worker in self._workers():
+            try:
+                await worker.unload(model_id)
+            except NotFound:
+                continue
+            found = True
+        if not found:
+            raise NotFound(f"No worker has a model called {model_id!r}.")
+
+    def _workers(self) -> list[WorkerClient]:
+        fleet = self._pool.fleet
+        links = [fleet.link(member) for member in fleet.members.values() if not member.left]
+        if not links:
+            raise UnavailableError("No worker is there.")
+        return [link.worker for link in links if isinstance(link, GrpcLink)]
+
+
+async def _models_of(worker: WorkerClient) -> Sequence[ModelStatus]:
+    try:
+        return await worker.models()
+    except ParleyError:
+        return ()  # the others' models are worth showing all the same
+
+
+def _rank(status: ModelStatus) -> int:
+    return _BEST_FIRST.index(status.state)
+
+
+def voices_of(pool: PooledSynthesizer) -> list[Voice]:
+    """The voices that a conversation can switch to: each model but the test tones, with its speakers."""
+    voices: dict[tuple[str, str], Voice] = {}
+    for member in pool.fleet.members.values():
+        for model in member.announcement.models:
+            if "test" not in model.tags:
+                for speaker in model.speakers[:6] or ("",):
+                    voices.setdefault((model.model_id, speaker), Voice(model=model.model_id, speaker=speaker))
+    return list(voices.values())
+
+
+def figures_of(pool: PooledSynthesizer) -> Iterable[Sample]:
+    """What the pool and its workers say of themselves, for the metrics."""
+    members = list(pool.fleet.members.values())
+    yield Sample("parley_workers", len(members))
+    yield Sample("parley_registry_up", all(health.connected for health in pool.registry_health()))
+    yield Sample("parley_utterances_total", pool.stats.utterances)
+    yield Sample("parley_failovers_total", pool.stats.failovers)
+    yield Sample("parley_utterances_given_up_total", pool.stats.given_up)
+    for member in members:
+        name, said = member.name, member.announcement.metrics
+        yield Sample("parley_worker_sessions", said.sessions, name)
+        yield Sample("parley_worker_queue_depth", said.queue_depth, name)
+        yield Sample("parley_worker_first_audio_seconds", said.first_audio_p50_ms / 1000, name)
+        yield Sample("parley_worker_real_time_factor", said.real_time_factor, name)

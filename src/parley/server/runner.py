@@ -1,0 +1,136 @@
+"""uvicorn as Parley runs it: one socket of our own, no compression, and an end in two steps."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from parley.errors import ConfigError
+from parley.server.websocket_protocol import BoundedWebSocketProtocol
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from parley.server.settings import ServerSettings
+
+_READ_LIMIT_FACTOR = 2
+"""uvicorn reads messages of up to this many times the session's limit, so that the session can say what is wrong."""
+_LAST_SECONDS = 2
+
+
+def listen(settings: ServerSettings) -> socket.socket:
+    """The socket to serve on. ConfigError when it cannot be had, with what to do."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server(
+            (settings.host, settings.port), family=family, backlog=2048, reuse_port=settings.reuse_port
+        )
+    except OSError as error:
+        raise ConfigError(_complaint(settings, error)) from None
+
+
+def _complaint(settings: ServerSettings, error: OSError) -> str:
+    where = f"{settings.host}:{settings.port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {settings.port} on {settings.host} is in use; stop what uses it, or choose another with --port."
+    if error.errno == errno.EACCES:
+        return f"Port {settings.port} needs more rights than this user has; choose one from 1024 on with --port."
+    return f"Cannot listen on {where}: {error.strerror or error}; choose another --host."
+
+
+def base_url(settings: ServerSettings, sock: socket.socket) -> str:
+    """The address to open in a browser on this machine."""
+    host, port = sock.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):  # noqa: S104  (compared, not bound)
+        host = "127.0.0.1"
+    scheme = "https" if settings.tls_cert else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to :func:`serve`."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(
+    app: ASGIApp,
+    settings: ServerSettings,
+    sock: socket.socket,
+    *,
+    max_message_bytes: int,
+    drain: Callable[[float], Awaitable[object]],
+    started: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT; then ``drain`` for ``settings.drain`` seconds, and stop.
+
+    A second signal cuts the drain short. ``started`` is awaited once connections are taken.
+    """
+    server = _Server(
+        uvicorn.Config(
+            app,
+            ws=BoundedWebSocketProtocol,
+            ws_max_size=_READ_LIMIT_FACTOR * max_message_bytes,
+            ws_per_message_deflate=False,
+            ws_ping_interval=20.0,
+            ws_ping_timeout=20.0,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            ssl_certfile=settings.tls_cert or None,
+            ssl_keyfile=settings.tls_key or None,
+            timeout_graceful_shutdown=_LAST_SECONDS,
+        )
+    )
+    stop, hurry = asyncio.Event(), asyncio.Event()
+    with _signals(lambda: (hurry if stop.is_set() else stop).set()):
+        async with asyncio.TaskGroup() as group:
+            serving = group.create_task(server.serve([sock]), name="http")
+            ending = group.create_task(_end(server, stop, hurry, drain, settings.drain), name="end")
+            if started is not None:
+                await started()
+            await serving
+            ending.cancel()
+
+
+async def _end(
+    server: uvicorn.Server,
+    stop: asyncio.Event,
+    hurry: asyncio.Event,
+    drain: Callable[[float], Awaitable[object]],
+    seconds: float,
+) -> None:
+    await stop.wait()
+    drained = asyncio.ensure_future(drain(seconds))
+    hurried = asyncio.ensure_future(hurry.wait())
+    try:
+        await asyncio.wait((drained, hurried), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (drained, hurried):
+            task.cancel()
+        await asyncio.gather(drained, hurried, return_exceptions=True)
+        server.should_exit = True
+
+
+@contextlib.contextmanager
+def _signals(told: Callable[[], object]) -> Iterator[None]:
+    """SIGTERM and SIGINT call ``told`` while the block runs."""
+    loop = asyncio.get_running_loop()
+    names = (signal.SIGTERM, signal.SIGINT)
+    for name in names:
+        loop.add_signal_handler(name, told)
+    try:
+        yield
+    finally:
+        for name in names:
+            loop.remove_signal_handler(name)

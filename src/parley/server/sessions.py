@@ -1,0 +1,316 @@
+"""Who may talk, how many at a time, and what each conversation is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import structlog
+
+from parley import clock
+from parley.audio.resample import microphone_resampler
+from parley.errors import CapacityError, ParleyError, Unauthorized, UnavailableError
+from parley.messages import StartSession, VoiceChanged
+from parley.registry.snapshots import SessionSnapshot
+from parley.session.engine import SessionEngine
+from parley.session.history import History
+from parley.session.log import ReplyOver, Transition, TurnClosed
+from parley.session.settings import SessionSettings
+from parley.transports.websocket import WebSocketSettings
+
+if TYPE_CHECKING:
+    from parley.interfaces import (
+        EchoGuard,
+        EndOfTurnModel,
+        LanguageModel,
+        Recognizer,
+        Transport,
+        Voice,
+        VoiceActivityDetector,
+    )
+    from parley.observability.metrics import Metrics
+    from parley.registry.snapshots import SnapshotStore
+    from parley.routing.pool import PooledSynthesizer
+    from parley.server.settings import ServerSettings
+    from parley.session.log import LogEntry
+
+log = structlog.get_logger(__name__)
+
+_LOOK_INTERVAL = 5.0
+"""Seconds between two looks at whether anybody is still talking."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What conversations are made of: the first group is shared, the second is made for each."""
+
+    recognizer: Recognizer
+    language_model: LanguageModel
+    voices: PooledSynthesizer
+    end_of_turn: EndOfTurnModel | None = None
+    snapshots: SnapshotStore | None = None
+
+    make_vad: Callable[[], VoiceActivityDetector] = field(kw_only=True)
+    make_echo_guard: Callable[[StartSession], EchoGuard | None] = lambda _: None
+    wrap: Callable[[dict[str, Any], ExitStack], dict[str, Any]] = lambda arguments, _: arguments
+    """Changes the engine's arguments: how a recorder gets between the engine and its seams."""
+
+
+class SessionHost:
+    """Builds an engine for every participant that a transport brings, within limits.
+
+    Everything in ``parts`` is opened and closed by whoever made it.
+    """
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        parts: Parts,
+        metrics: Metrics,
+        *,
+        session: SessionSettings = SessionSettings(),  # noqa: B008  (frozen)
+        websocket: WebSocketSettings = WebSocketSettings(),  # noqa: B008  (frozen)
+    ) -> None:
+        self.settings = settings
+        self.websocket = websocket
+        self.parts = parts
+        self.metrics = metrics
+        self.draining = False
+        self.waiting_for: list[str] = []
+        """What is still being loaded, in words; no session is taken while there is anything."""
+        self._session_settings = session
+        self._running: dict[str, SessionEngine] = {}
+        self._opening = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    # --- who may talk ------------------------------------------------------------------
+
+    def check_origin(self, origin: str, host: str) -> None:
+        """Raise Unauthorized when a page from ``origin`` (empty: not a browser) may not use ``host``."""
+        if not origin or "*" in self.settings.allowed_origins or origin in self.settings.allowed_origins:
+            return
+        if urlsplit(origin).netloc.lower() != host.lower():
+            raise Unauthorized(
+                f"Pages from {origin} may not use this server; its setting server.allowed_origins says who may."
+            )
+
+    def check_key(self, key: str) -> None:
+        """Raise Unauthorized when the key is missing or wrong. Takes as long for a near miss as for a far one."""
+        if self.settings.api_key and not hmac.compare_digest(key.encode(), self.settings.api_key.encode()):
+            raise Unauthorized("The API key is missing or wrong.")
+
+    # --- health ------------------------------------------------------------------------
+
+    @property
+    def sessions(self) -> int:
+        """Conversations that are held or being opened."""
+        return len(self._running) + self._opening
+
+    def troubles(self) -> list[str]:
+        """Why no conversation can be held just now; empty when one can."""
+        if self.draining:
+            return ["The server is stopping and takes no new conversations."]
+        troubles = [f"Still waiting for {what}." for what in self.waiting_for]
+        if not self.parts.voices.fleet.members:
+            troubles.append("No worker is there that could speak.")
+        return troubles
+
+    # --- conversations -----------------------------------------------------------------
+
+    async def run_session(self, transport: Transport, start: StartSession) -> None:
+        """Hold one conversation until it ends. CapacityError or UnavailableError before it has begun."""
+        kind = type(transport).__name__.removesuffix("Transport").lower()
+        try:
+            self._admit()
+            self._opening += 1
+            self._empty.clear()
+            try:
+                session = await self._open(transport, start)
+            finally:
+                self._opening -= 1
+                self._check_empty()
+        except ParleyError as error:
+            self.metrics.session_refused(error.code)
+            raise
+        await self._hold(session, kind)
+
+    def _admit(self) -> None:
+        if troubles := self.troubles():
+            raise UnavailableError(" ".join(troubles))
+        if self.sessions >= self.settings.max_sessions:
+            raise CapacityError(f"All {self.settings.max_sessions} conversations are taken; try again later.")
+
+    async def _open(self, transport: Transport, start: StartSession) -> _Session:
+        session_id = secrets.token_urlsafe(16)
+        history = await self._history(start)
+        session = _Session(session_id, transport, self, start)
+        stack = session.stack
+        try:
+            arguments = {
+                "transport": transport,
+                "start": start,
+                "session_id": session_id,
+                "microphone": microphone_resampler(transport.input_rate),
+                "vad": self.parts.make_vad(),
+                "recognizer": self.parts.recognizer,
+                "language_model": self.parts.language_model,
+                "synthesizer": self.parts.voices,
+                "settings": self._session_settings,
+                "history": history,
+                "echo": None if start.echo_cancelled else self.parts.make_echo_guard(start),
+                "end_of_turn": self.parts.end_of_turn,
+                "observer": session,
+            }
+            session.engine = SessionEngine(**self.parts.wrap(arguments, stack))
+            await self.parts.voices.open_session(session_id, start.voice, observer=session.voice_changed)
+        except BaseException:
+            stack.close()
+            raise
+        return session
+
+    async def _history(self, start: StartSession) -> History:
+        """What was said before, when the client names a session that is still remembered."""
+        limit = self._session_settings.limits.max_history
+        store = self.parts.snapshots
+        snapshot = await store.load(start.resume_session) if store is not None and start.resume_session else None
+        return History(list(snapshot.history) if snapshot else [], limit=limit)
+
+    async def _hold(self, session: _Session, kind: str) -> None:
+        began, code = clock.now(), ""
+        self._running[session.session_id] = session.engine
+        self._empty.clear()
+        self.metrics.session_started(kind)
+        structlog.contextvars.bind_contextvars(session_id=session.session_id[:8])
+        log.info("session started", transport=kind, sessions=len(self._running))
+        try:
+            await session.run()
+        except ParleyError as error:
+            code = error.code
+            raise
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            code = "internal"
+            log.exception("session failed")
+            raise
+        finally:
+            del self._running[session.session_id]
+            self._check_empty()
+            length = clock.now() - began
+            self.metrics.session_ended(length, code)
+            log.info("session ended", seconds=round(length, 1), error=code or None)
+
+    def _check_empty(self) -> None:
+        if not self._running and not self._opening:
+            self._empty.set()
+
+    # --- the end -----------------------------------------------------------------------
+
+    async def drain(self, seconds: float) -> bool:
+        """Take nobody new, let conversations go on for ``seconds``, then end them. False when some had to be."""
+        self.draining = True
+        self.metrics.set_ready(False)
+        if await self._wait_until_empty(seconds):
+            return True
+        for engine in list(self._running.values()):
+            engine.end("The server stops.")
+        await self._wait_until_empty(2.0)
+        return False
+
+    async def _wait_until_empty(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+class _Session:
+    """One conversation and what surrounds it: its observer, its snapshots, its idle limit."""
+
+    engine: SessionEngine
+
+    def __init__(self, session_id: str, transport: Transport, host: SessionHost, start: StartSession) -> None:
+        self.session_id = session_id
+        self.stack = ExitStack()
+        self._transport = transport
+        self._host = host
+        self._start = start
+        self._voice = start.voice
+        self._turn = 0
+        self._active = clock.now()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """The conversation, and its end whatever happens."""
+        timer = asyncio.get_running_loop().call_later(_LOOK_INTERVAL, self._look)
+        self._timer = timer
+        try:
+            with self.stack:
+                await self.engine.run()
+        finally:
+            self._timer.cancel()
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._save()
+            await self._host.parts.voices.end_session(self.session_id)
+
+    def voice_changed(self, voice: Voice, note: str) -> None:
+        """Another voice speaks than the one that was asked for: tell the participant (``routing.pool``)."""
+        self._voice = voice
+        self._spawn(self._transport.send_message(VoiceChanged(voice, note)))
+
+    # --- as an observer ----------------------------------------------------------------
+
+    def logged(self, entry: LogEntry) -> None:
+        """Look over the session's shoulder (``session.log.Observer``)."""
+        self._host.metrics.logged(entry)
+        if isinstance(entry, Transition | TurnClosed):
+            self._active = clock.now()
+        if isinstance(entry, TurnClosed):
+            self._turn = entry.turn
+        if isinstance(entry, ReplyOver):
+            self._spawn(self._save())
+
+    def frame_sent(self, lateness: float) -> None:
+        """Count it, and note that the agent is talking (``session.log.Observer``)."""
+        self._host.metrics.frame_sent(lateness)
+
+    # --- housekeeping ------------------------------------------------------------------
+
+    def _look(self) -> None:
+        limit = self._host.settings.session_idle
+        if limit and clock.now() - self._active > limit:
+            self.engine.end("Nobody has said anything for a long time.")
+            return
+        self._timer = asyncio.get_running_loop().call_later(_LOOK_INTERVAL, self._look)
+
+    async def _save(self) -> None:
+        """Keep the history, so that a client that comes back goes on with it."""
+        store = self._host.parts.snapshots
+        if store is None:
+            return
+        messages = tuple(self.engine.history.messages())
+        if messages:
+            await store.save(SessionSnapshot(self.session_id, messages, self._voice, self._start.language, self._turn))
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(_quietly(work), name=f"session {self.session_id[:8]}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _quietly(work: Coroutine[Any, Any, Any]) -> None:
+    try:
+        await work
+    except ParleyError as error:
+        log.debug("a session's errand failed", reason=error.message)
