@@ -32,7 +32,12 @@ class PageBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         for step in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
             try:
                 subprocess.run(
-                    [npm, *step], cwd=web, check=True, timeout=NPM_TIMEOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+                    [npm, *step],
+                    cwd=web,
+                    check=True,
+                    timeout=NPM_TIMEOUT,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
                 )
             except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
                 output = (error.output or b"").decode(errors="replace").strip().splitlines()

@@ -26,7 +26,7 @@ try:
     from livekit.agents import APIConnectionError, APIError, APIStatusError, APITimeoutError, tokenize, tts
     from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions, TimedString
 except ImportError as error:  # pragma: no cover
-    raise ConfigError("LiveKit Agents is not installed; install the extra: pip install 'parley-voice[livekit]'.") from error
+    raise ConfigError("LiveKit Agents is missing; install it with: pip install 'parley-voice[livekit]'.") from error
 
 _FRAME_MS = 20
 _FIRST_CLAUSE = 8

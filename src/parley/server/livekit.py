@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 try:
     from livekit import agents, api
 except ImportError as error:  # pragma: no cover
-    raise ConfigError("LiveKit support is not installed; install the extra: pip install 'parley-voice[livekit]'.") from error
+    raise ConfigError("LiveKit support is missing; install it with: pip install 'parley-voice[livekit]'.") from error
 
 PATH = "/v1/livekit/token"
 _FULL = 0.999

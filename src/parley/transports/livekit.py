@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 try:
     from livekit import rtc
 except ImportError as error:  # pragma: no cover
-    raise ConfigError("LiveKit support is not installed; install the extra: pip install 'parley-voice[livekit]'.") from error
+    raise ConfigError("LiveKit support is missing; install it with: pip install 'parley-voice[livekit]'.") from error
 
 TOPIC = "parley"
 """Topic of the data packets that carry our messages."""

@@ -34,7 +34,7 @@ def import_engine(module: str, family: str, package: str, extra: str) -> Any:
         missing = getattr(error, "name", None)
         if missing and missing.partition(".")[0] == module.partition(".")[0]:
             raise ConfigError(
-                f"The family {family} needs the package {package}; install it with: pip install 'parley-voice[{extra}]'."
+                f"The family {family} needs the package {package}: pip install 'parley-voice[{extra}]'."
             ) from error
         raise ConfigError(f"The package {package} of the family {family} can not be imported: {error}.") from error
 
