@@ -1,11 +1,13 @@
-"""Pin every version that Parley may install.
+"""Pin every version: `just lock`.
 
-Writes ``requirements.lock`` (every extra and the development tools, for every platform and Python, with
-hashes and without addresses) and puts the same pins into ``[tool.uv] constraint-dependencies`` of
-``pyproject.toml``, where ``uv run`` and ``uv sync`` obey them.
+Resolves the project for all its extras, platforms and Pythons, then writes
 
-python scripts/lock.py              keeps versions that still fit
-python scripts/lock.py --upgrade    takes the newest ones
+* requirements.lock: every distribution with its version and hashes, without addresses;
+* the same versions as ``constraint-dependencies`` in pyproject.toml, which is how they reach ``uv run``.
+
+python scripts/lock.py            resolve within the present pins
+python scripts/lock.py --upgrade  take the newest versions that fit
+python scripts/lock.py --check    exit code 1 when the two files do not say the same
 """
 
 from __future__ import annotations
@@ -16,60 +18,50 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCK = ROOT / "requirements.lock"
-PROJECT = ROOT / "pyproject.toml"
-_BEGIN = "# --- pins: written by `just lock`, do not edit ---\n"
-_END = "# --- end of pins ---\n"
-
-
-def compile_lock(*options: str) -> None:
-    """Let uv resolve."""
-    command = [
-        "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-emit-index-url",
-        "--no-emit-find-links", "--no-annotate", "--no-header", "--python-version", "3.11",
-        "--all-extras", "--group", "dev", "--output-file", str(LOCK.relative_to(ROOT)), *options, "pyproject.toml",
-    ]  # fmt: skip
-    subprocess.run(command, cwd=ROOT, check=True)
-
-
-def pins(lock: str) -> list[str]:
-    """``name==version ; marker`` of every entry."""
-    lines = re.findall(r"^([A-Za-z0-9][^\s\\]*==[^\\\n]+?)\s*\\?$", lock, re.MULTILINE)
-    return [line.strip() for line in lines]
-
-
-def with_pins(project: str, entries: list[str]) -> str:
-    """The text of ``pyproject.toml`` with these pins between the two marks."""
-    block = _BEGIN + "constraint-dependencies = [\n"
-    block += "".join(f"  {entry!r},\n" if '"' in entry else f'  "{entry}",\n' for entry in entries) + "]\n" + _END
-    if _BEGIN in project:
-        start, rest = project.split(_BEGIN)
-        return start + block + rest.split(_END)[1]
-    return project.rstrip("\n") + "\n\n[tool.uv]\n" + block
-
-
-def without_pins(project: str) -> str:
-    """The same text with no pins, so that an upgrade is free to move."""
-    return with_pins(project, [])
+PROJECT, LOCK = ROOT / "pyproject.toml", ROOT / "requirements.lock"
+BEGIN, END = "# pins: written by scripts/lock.py\n", "# end of pins\n"
+EXPORT = ("--all-extras", "--all-groups", "--no-emit-project", "--no-header", "--no-annotate", "--quiet")
 
 
 def main() -> int:
-    """Resolve and write."""
-    project = PROJECT.read_text("utf-8")
-    PROJECT.write_text(without_pins(project), "utf-8")
-    try:
-        compile_lock(*sys.argv[1:])
-    except subprocess.CalledProcessError as error:
-        PROJECT.write_text(project, "utf-8")
-        print("uv could not find versions that fit together; what it said stands above.", file=sys.stderr)
-        return error.returncode
-    text = LOCK.read_text("utf-8")
-    if addresses := re.findall(r"https?://\S+", text):
-        print(f"The lock names an address, which it must not: {addresses[0]}", file=sys.stderr)
+    """Lock or check; returns the exit code."""
+    if "--check" in sys.argv[1:]:
+        if pinned() == constraints(LOCK.read_text("utf-8")):
+            return 0
+        print("requirements.lock and the pins in pyproject.toml differ: run `just lock`.", file=sys.stderr)
         return 1
-    PROJECT.write_text(with_pins(project, pins(text)), "utf-8")
-    print(f"pinned {len(pins(text))} packages")
+    upgrade = ["--upgrade"] if "--upgrade" in sys.argv[1:] else []
+    if upgrade:
+        write_pins([])
+    subprocess.run(["uv", "lock", "--quiet", *upgrade], cwd=ROOT, check=True)
+    exported = subprocess.run(
+        ["uv", "export", "--format", "requirements-txt", *EXPORT], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    LOCK.write_text(exported, encoding="utf-8")
+    write_pins(constraints(exported))
+    print(f"pinned {len(pinned())} distributions")
     return 0
+
+
+def constraints(lock: str) -> list[str]:
+    """Name, version and marker of every line of a lock, hashes left out."""
+    lines = re.findall(r"^([A-Za-z0-9][^\\\n]*?)\s*\\?$", lock, re.MULTILINE)
+    return [line for line in lines if "==" in line]
+
+
+def pinned() -> list[str]:
+    """The pins in pyproject.toml."""
+    text = PROJECT.read_text("utf-8")
+    block = text.partition(BEGIN)[2].partition(END)[0]
+    return re.findall(r'^  "(.*)",$', block, re.MULTILINE)
+
+
+def write_pins(pins: list[str]) -> None:
+    """Put these pins between the two comment lines of pyproject.toml."""
+    before, _, rest = PROJECT.read_text("utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    lines = "".join(f'  "{pin}",\n' for pin in pins)
+    PROJECT.write_text(f"{before}{BEGIN}constraint-dependencies = [\n{lines}]\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -22,8 +22,9 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the developer has exported must not decide about a test."""
-    for name in [name for name in os.environ if name.startswith("PARLEY_") and not name.startswith("PARLEY_TEST_")]:
-        monkeypatch.delenv(name)
+    for name in [name for name in os.environ if name.startswith("PARLEY_")]:
+        if not name.startswith(("PARLEY_TEST_", "PARLEY_CI")):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture
