@@ -109,7 +109,7 @@ class EngineCatalog:
         """Bytes that single models are said to need."""
         self._isolated = isolated
         self.ids = sorted({"tone", *model_ids})
-        self.broken: set[str] = set()
+        self.failing: set[str] = set()
         """Models that can not be loaded from now on."""
         self.created: list[Any] = []
         """Every adapter made so far, for those that run inside this process."""
@@ -133,7 +133,7 @@ class EngineCatalog:
         return VoicePackCatalog(builtins=[VoicePack(info) for info in self.models()]).resolve(name)
 
     def create(self, model_id: str) -> TtsAdapter:
-        kind = "broken" if model_id in self.broken else model_id.partition("-")[0]
+        kind = "broken" if model_id in self.failing else model_id.partition("-")[0]
         adapter: TtsAdapter = KINDS[kind](VoicePack(self._info(model_id)))
         self.created.append(adapter)
         return adapter

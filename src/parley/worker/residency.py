@@ -414,7 +414,11 @@ class Residency:
         return StartUnload(instance.number, instance.model_id)
 
     def _on_its_way(self, waiter: _Waiter) -> bool:
-        return self.loading(waiter.model_id) is not None
+        """True when the model is being loaded, or what leaves just now makes the room that it waits for."""
+        if self.loading(waiter.model_id) is not None:
+            return True
+        leaving = frozenset(i.number for i in self.instances.values() if i.state == "evicting")
+        return bool(leaving) and self._fits(waiter.model_id, self._model(waiter.model_id).estimate, leaving)
 
     def _no_room(self, now: float, waiter: _Waiter) -> Refuse:
         """Refuse for want of room, with the time at which a model will be old enough to leave."""

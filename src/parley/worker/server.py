@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import hmac
 import logging
 import signal
@@ -133,6 +134,7 @@ async def serve(
     announce the worker to a registry. A second signal cuts the drain short. Raises ConfigError or
     NotFound when the worker can not start.
     """
+    gc.freeze()  # what has been imported never dies: looking through it for garbage would only delay frames
     worker = Worker(settings, catalog)
     stop = asyncio.Event()
     hurry = asyncio.Event()

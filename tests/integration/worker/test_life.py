@@ -150,7 +150,7 @@ async def test_a_failed_reload_keeps_what_was_serving(bench: Any) -> None:
     catalog = EngineCatalog("speech")
     client = bench.client(await bench.worker(catalog))
     await bench.speak(client, "Hello.", model="speech", session="a")
-    catalog.broken.add("speech")
+    catalog.failing.add("speech")
     with pytest.raises(ConfigError, match=r"weights\.onnx"):
         await client.worker.reload("speech")
     assert (await bench.speak(client, "Hello.", model="speech", session="b"))[-1].final

@@ -24,6 +24,7 @@ from parley.audio.frame import WordMark
 from parley.errors import ConfigError, EngineError, NotFound
 from parley.interfaces import SynthesizedAudio, Voice
 from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
+from parley.worker.words import proportional_marks, words
 
 SPEAKERS = (
     "klatt3", "klatt", "klatt2", "klatt4", "klatt5", "klatt6", "f1", "f2", "f3", "f4", "f5", "m1", "m2", "m3",
@@ -159,8 +160,18 @@ class _Run:
     blocks: queue.Queue[_Item] = field(default_factory=lambda: queue.Queue(_BLOCKS_AHEAD))
     cancelled: threading.Event = field(default_factory=threading.Event)
     _rate: int = 0
-    _word: tuple[int, int, int] | None = None
+    spans: list[tuple[int, int]] = field(init=False)
+    """The words of the text."""
+    _next_word: int = 0
+    """Words before this one have begun."""
+    _marked: int = 0
+    """Words before this one have their mark."""
+    _began: int = -1
+    """Sample at which the words that have no mark yet began; -1 when there are none."""
     _marks: list[WordMark] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.spans = words(self.text)
 
     def cancel(self) -> None:
         """Let the engine stop after the block it is at, and the thread end."""
@@ -212,15 +223,35 @@ class _Run:
         return 1 if self.cancelled.is_set() else 0
 
     def _note(self, event: Any) -> None:
-        """Turn word events into marks: a word ends where the next one, or the clause's end, begins."""
-        if event.type not in (_WORD, _END):
-            return
-        place = (event.text_position - 1, event.text_position - 1 + event.length)
-        if event.type == _WORD and self._word is not None and self._word[:2] == place:
-            return
-        if self._word is not None:
-            self._marks.append(WordMark(*self._word, max(event.sample, self._word[2])))
-        self._word = (*place, event.sample) if event.type == _WORD else None
+        """Turn word events into marks: a word ends where the next one, or the clause's end, begins.
+
+        The library's own positions wander in numbers and abbreviations, so an event counts for the
+        word of the text that it falls into; words that it passes over share the time of the last one.
+        """
+        if event.type == _END:
+            passed = max(self._next_word, self._index_of(event.text_position - 1))
+            self._close_words(event.sample, passed)
+            self._next_word = passed
+        elif event.type == _WORD:
+            index = self._index_of(event.text_position - 1)
+            if index >= self._next_word:
+                self._close_words(event.sample, index)
+                self._began, self._next_word = event.sample, index + 1
+
+    def _index_of(self, position: int) -> int:
+        """The word that ``position`` falls into, or the next one after it."""
+        for index, (_, end) in enumerate(self.spans):
+            if position < end:
+                return index
+        return len(self.spans)
+
+    def _close_words(self, sample: int, until: int) -> None:
+        """The words not yet marked, up to ``until``, have been spoken by ``sample``."""
+        if self._began >= 0:
+            spans = self.spans[self._marked : until]
+            self._marks.extend(proportional_marks(self.text, spans, self._began, max(0, sample - self._began)))
+            self._marked = max(self._marked, until)
+        self._began = -1 if until == self._next_word else sample
 
     def _put(self, item: _Item) -> None:
         """Hand over one block; gives up when nobody listens any more."""
