@@ -1,0 +1,70 @@
+"""``parley doctor``: what is installed, reachable and missing, and the command that mends it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from parley.cli.options import Config, Overrides
+
+if TYPE_CHECKING:
+    from parley.cli.checks import Finding
+
+_MARKS = {"ok": "[green]ok[/green]", "optional": "[dim]optional[/dim]", "wrong": "[red]wrong[/red]"}
+
+
+def doctor(
+    config: Config = None,
+    override: Overrides = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+) -> None:
+    """Say what is installed, reachable and missing, and what mends it.
+
+    "optional" is not there and not needed by your settings; "wrong" is needed. Exit code 1 when anything is wrong.
+    """
+    import asyncio
+
+    from parley.cli.checks import examine
+    from parley.cli.options import settings_from
+    from parley.config import Settings
+    from parley.errors import ConfigError
+
+    trouble = ""
+    try:
+        settings = settings_from(config, override)
+    except ConfigError as error:
+        settings, trouble = Settings(), error.message
+    findings = asyncio.run(examine(settings, trouble))
+    if as_json:
+        typer.echo(json.dumps([finding.as_dict() for finding in findings], indent=1))
+    else:
+        _print(findings)
+    if any(finding.state == "wrong" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _print(findings: list[Finding]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("", "what", "state", "what mends it"):
+        table.add_column(title, overflow="fold")
+    part = ""
+    for finding in findings:
+        table.add_row(
+            finding.part if finding.part != part else "",
+            escape(finding.name),
+            f"{_MARKS[finding.state]}  {escape(finding.detail)}",
+            escape(finding.mend),
+        )
+        part = finding.part
+    console = Console(soft_wrap=False)
+    console.print(table)
+    wrong = sum(finding.state == "wrong" for finding in findings)
+    console.print(
+        f"\n{wrong} of {len(findings)} are wrong." if wrong else "\nNothing that your settings need is missing."
+    )
