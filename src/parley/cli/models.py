@@ -15,6 +15,7 @@ from parley.cli.options import Config, Overrides, settings_from
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from rich.console import Group
     from rich.table import Table
 
     from parley.config import Settings
@@ -212,14 +213,14 @@ def _as_dict(status: ModelStatus) -> dict[str, Any]:
     return {**asdict(status.info), **{key: value for key, value in asdict(status).items() if key != "info"}}
 
 
-def _table(address: str, models: Sequence[ModelStatus]) -> Table:
+def _table(address: str, models: Sequence[ModelStatus]) -> Group:
+    """One line a model, and below them why those that failed did."""
+    from rich.console import Group
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table(title=f"{address}: {len(models)} models", title_justify="left")
-    for name in ("model", "state", "family", "languages", "speakers", "rate", "memory", "licence"):
-        right = name in ("rate", "memory")
-        table.add_column(name, overflow="fold", no_wrap=name == "model", justify="right" if right else "left")
+    table = _plain(
+        f"{address}: {len(models)} models", ("model", "state", "family"), ("languages", "speakers", "memory")
+    )
     for status in models:
         info = status.info
         notes = [word for word, on in (("default", status.is_default), ("pinned", status.pinned)) if on]
@@ -227,16 +228,26 @@ def _table(address: str, models: Sequence[ModelStatus]) -> Table:
         style = _STATE_STYLE.get(status.state, "")
         table.add_row(
             escape(info.model_id),
-            f"[{style}]{status.state}[/]" + (f" ({', '.join(notes)})" if notes else ""),
+            f"[{style}]{status.state}[/]" + (f", {', '.join(notes)}" if notes else ""),
             info.family,
             _short(info.languages),
-            _short(info.speakers),
-            f"{info.sample_rate / 1000:g} kHz",
+            str(len(info.speakers)) if info.speakers else "",
             f"{info.memory_bytes / 1e6:.0f} MB" if info.memory_bytes else "?",
-            escape(info.licence),
         )
-        if status.error:
-            table.add_row("", f"[red]{escape(status.error)}[/]")
+    failed = [f"[red]{escape(m.info.model_id)}[/]: {escape(m.error)}" for m in models if m.error]
+    return Group(table, *failed)
+
+
+def _plain(title: str, fixed: Sequence[str], others: Sequence[str]) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for name in fixed:
+        table.add_column(name, no_wrap=True)
+    for name in others:
+        right = name in ("speakers", "memory", "size")
+        table.add_column(name, no_wrap=right, overflow="fold", justify="right" if right else "left")
     return table
 
 
@@ -254,25 +265,21 @@ def _details(address: str, status: ModelStatus) -> Table:
 
 def _known_table(voices: Any, into: Path) -> Table:
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table(title="Voices that 'parley models pull' can fetch", title_justify="left")
-    for name in ("model", "family", "languages", "licence", "size", "here", "what it is"):
-        table.add_column(name, overflow="fold", no_wrap=name == "model", justify="right" if name == "size" else "left")
+    title = f"Voices that 'parley models pull' can fetch into {into}"
+    table = _plain(title, ("model", "family"), ("size", "languages", "licence of the weights", "here"))
     for model_id, voice in sorted(voices.items()):
-        data = voice.metadata
         here = (into / voice.family / model_id / "metadata.yaml").exists()
         table.add_row(
             model_id,
             voice.family,
-            _short(data["languages"]),
-            escape(data["licence"]),
             f"{voice.size_mb} MB" if voice.size_mb else "?",
+            _short(voice.metadata["languages"]),
+            escape(voice.metadata["licence"]),
             "yes" if here else "",
-            escape(data.get("description", "")),
         )
     return table
 
 
-def _short(names: Sequence[str], most: int = 4) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def _short(names: Sequence[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" +{len(names) - most}" if len(names) > most else "")
