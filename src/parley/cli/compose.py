@@ -153,7 +153,10 @@ async def _open_routes(settings: Settings, host: SessionHost, stack: AsyncExitSt
 async def _open_livekit(settings: Settings, host: SessionHost, stack: AsyncExitStack) -> list[BaseRoute]:
     from parley.server.livekit import LiveKitEndpoint, LiveKitWorker
 
-    worker = LiveKitWorker(host, settings.livekit, load=lambda: host.sessions / settings.server.max_sessions)
+    def load() -> float:
+        return 1.0 if host.draining else host.sessions / settings.server.max_sessions
+
+    worker = LiveKitWorker(host, settings.livekit, load=load)
     stack.push_async_callback(worker.aclose)
     await worker.start()
     return list(LiveKitEndpoint(host, settings.livekit).routes)

@@ -23,6 +23,12 @@ def up(
         str | None, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.", show_default="127.0.0.1")
     ] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.", show_default="8080")] = None,
+    https: Annotated[
+        bool,
+        typer.Option(
+            "--https", help="Serve HTTPS with a certificate of this machine's own, for phones and other hosts."
+        ),
+    ] = False,
     browser: Annotated[bool, typer.Option(help="Open the page once everything is ready.")] = True,
     voice: Annotated[str | None, typer.Option(help="Model that speaks by default.", show_default="espeak")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
@@ -43,9 +49,12 @@ def up(
     from parley.observability.logging import configure_logging
     from parley.server.runner import listen
 
+    host = host or ("0.0.0.0" if https else None)  # noqa: S104  (who asks for HTTPS wants other hosts in)
     flags = {"server.host": host, "server.port": port, "worker.models.default_model": voice}
     settings = settings_from(config, override, flags)
     configure_logging(settings.log)
+    if https:
+        settings = _with_certificate(settings)
     arguments = [*_passed_on(config, override), *(["--default-model", voice] if voice else [])]
     devices = [device.strip() for device in gpus.split(",") if device.strip()]
     with listen(settings.server) as sock:
@@ -54,6 +63,21 @@ def up(
             for number, device in enumerate(devices or [""] * workers, 1)
         ]
         run(_up(_with_workers(settings, children), sock, children, browser=browser))
+
+
+def _with_certificate(settings: Settings) -> Settings:
+    """Serve HTTPS: with the certificate of the settings, or with one of this machine's own."""
+    from parley.server.https import local_certificate
+
+    if settings.server.tls_cert:
+        return settings
+    made = local_certificate(Path(typer.get_app_dir("parley")) / "https")
+    port = settings.server.port
+    for address in made.addresses:
+        where = f"[{address}]" if ":" in address else address
+        typer.echo(f"From another device: https://{where}{f':{port}' if port else ''}")
+    typer.echo(f"Its browser will warn, because nobody vouches for this certificate (SHA-256 {made.fingerprint}).")
+    return replace(settings, server=replace(settings.server, tls_cert=str(made.certificate), tls_key=str(made.key)))
 
 
 def _passed_on(config: list[Path] | None, override: list[str] | None) -> list[str]:

@@ -300,7 +300,7 @@ class WebRtcClient:
         return str((await self._request("PATCH", self.location, offer, "application/sdp")).text)
 
     async def _request(self, method: str, url: str, body: str, kind: str) -> Any:
-        import httpx
+        import httpx2 as httpx
 
         headers = {**self._headers, "Content-Type": kind}
         try:
