@@ -132,7 +132,7 @@ def _voices(settings: Settings) -> Iterable[Finding]:
             yield _package("voices", family.module, f"family {name}", family.extra, needed=name in used)
     packs = [info.model_id for info in catalog.models() if not {"embedded", "test"} & set(info.tags)]
     yield Finding("voices", "voice packs", "ok" if packs else "optional", ", ".join(packs) or "none yet",
-                  "" if packs else "parley models pull --list")  # fmt: skip
+                  "" if packs else "parley models pull")  # fmt: skip
     for model_id, problem in catalog.problems().items():
         yield Finding("voices", f"voice pack {model_id}", "wrong", problem.message)
     wanted = settings.worker.models.default_model
