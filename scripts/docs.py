@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import voice_pack_docs
+
 from parley.config import pages
 from parley.observability import metrics
 
@@ -20,6 +22,7 @@ def documents() -> dict[Path, str]:
     return {
         ROOT / "docs/reference/settings.md": pages.reference(),
         ROOT / "docs/reference/metrics.md": metrics.reference(),
+        voice_pack_docs.PAGE: voice_pack_docs.page(),
         **{ROOT / f"configs/{name}.yaml": pages.sample(name) for name in pages.SAMPLES},
     }
 

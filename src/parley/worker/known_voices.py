@@ -29,7 +29,7 @@ class KnownVoice:
     repo: Annotated[str, Setting("Repository on the hub, as owner/name.")]
     files: Annotated[
         dict[str, str],
-        Setting("Path in the repository to path in the pack; a folder ends with a slash on both sides."),
+        Setting("Path in the repository to path in the pack."),
     ]
     metadata: Annotated[dict[str, Any], Setting("What is written to the pack's metadata.yaml.")]
     revision: Annotated[str, Setting("Commit, tag or branch of the repository.")] = "main"

@@ -63,7 +63,7 @@ class PackMetadata:
         dict[str, str],
         Setting("Files by role, relative to the pack's folder, where they differ from the family's own names."),
     ] = field(default_factory=dict)
-    options: Annotated[dict[str, Any], Setting("Options of the family; the reference page lists them.")] = field(
+    options: Annotated[dict[str, Any], Setting("Options of the family, each listed with it.")] = field(
         default_factory=dict
     )
 
