@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import ssl
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Self
@@ -228,6 +229,7 @@ class WebRtcClient:
         api_key: str = "",
         peer: WebRtcPeer | None = None,
         timeout: float = 15.0,
+        verify: ssl.SSLContext | None = None,
     ) -> None:
         self.url = url if url.rstrip("/").endswith(_PATH) else urljoin(url, _PATH)
         self.peer = peer or WebRtcPeer()
@@ -237,6 +239,7 @@ class WebRtcClient:
         self._start = dataclasses.replace(start or StartSession(), playout_reports=True)
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._timeout = timeout
+        self._verify = verify  # None: the usual authorities
         self._early: deque[Received] = deque()
 
     async def __aenter__(self) -> Self:
@@ -304,7 +307,7 @@ class WebRtcClient:
 
         headers = {**self._headers, "Content-Type": kind}
         try:
-            async with httpx.AsyncClient(timeout=self._timeout, trust_env=False) as http:
+            async with httpx.AsyncClient(timeout=self._timeout, trust_env=False, verify=self._verify or True) as http:
                 response = await http.request(method, url, content=body, headers=headers)
         except httpx.HTTPError as error:
             raise UnavailableError(f"There is no Parley at {url}; start one with `parley up`.") from error
