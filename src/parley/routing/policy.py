@@ -66,6 +66,8 @@ class Request:
     """The nearest voice may speak where the wanted one is nowhere."""
     family: str = ""
     """Of the voice that spoke so far: what "nearest" starts from."""
+    crowded: int = 2
+    """Utterances waiting at a worker from which on its sessions may move, and its model is loaded elsewhere too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,27 +106,34 @@ class _Option:
 
 def route(request: Request, fleet: Iterable[WorkerState], chance: Chance) -> Route | Refusal:
     """Choose a worker for one utterance, or say why there is none."""
-    everywhere = [option for worker in fleet for option in _options(worker)]
-    wanted = [option for option in everywhere if _matches(request, option)]
+    fleet = tuple(fleet)
+    wanted = _wanted(request, fleet)
     open_now = [option for option in wanted if _usable(request, option.worker)]
     if not open_now:
-        return _nearest(request, everywhere, chance) if request.substitute else _refusal(request, wanted)
+        return _nearest(request, fleet, chance) if request.substitute else _refusal(request, wanted)
     if request.fallback and request.voice.model and not any(option.resident for option in open_now):
-        stand_in = _stand_in(request, everywhere, chance)
+        stand_in = _stand_in(request, fleet, chance)
         if stand_in is not None:
             loader = _loader(open_now, chance)
             return replace(stand_in, load=(loader.worker.name, loader.model.model_id))
     chosen = _choose(request, open_now, chance)
-    return Route(chosen.worker.name, _voice(request.voice, chosen), chosen.resident)
+    load = _relief(request, chosen, open_now, chance)
+    return Route(chosen.worker.name, _voice(request.voice, chosen), chosen.resident, load)
 
 
 # --- what there is ---------------------------------------------------------------------
 
 
-def _options(worker: WorkerState) -> list[_Option]:
-    said = worker.announcement
-    models = said.models or (AnnouncedModel("", languages=said.languages, is_default=True),)
-    return [_Option(worker, model, not said.models or model.model_id in said.resident_models) for model in models]
+def _options(fleet: Iterable[WorkerState], model_id: str = "") -> list[_Option]:
+    """Every model of every worker, or one model wherever it is."""
+    found = []
+    for worker in fleet:
+        said = worker.announcement
+        models = said.models or (AnnouncedModel("", languages=said.languages, is_default=True),)
+        for model in models:
+            if not model_id or model.model_id == model_id:
+                found.append(_Option(worker, model, not said.models or model.model_id in said.resident_models))
+    return found
 
 
 def _own_tags(said: Announcement) -> Iterable[str]:
@@ -139,22 +148,28 @@ def _usable(request: Request, worker: WorkerState) -> bool:
     return worker.name == request.sticky or not worker.full
 
 
-def _matches(request: Request, option: _Option) -> bool:
-    voice, model = request.voice, option.model
-    if voice.model and voice.model != model.model_id:
-        return False
-    if voice.speaker and model.speakers and voice.speaker not in model.speakers:
-        return False
-    if voice.lora and not model.supports_lora:
-        return False
+def _wanted(request: Request, fleet: Iterable[WorkerState]) -> list[_Option]:
+    """The models that are what was asked for, on workers that may be busy or gone."""
+    voice = request.voice
     # a model that was asked for by name may speak another language than the session's
     language = voice.language or ("" if voice.model else request.language)
-    return speaks(model.languages, language) and option.tags.issuperset(request.mode.require)
+    return [
+        option
+        for option in _options(fleet, voice.model)
+        if (not voice.speaker or not option.model.speakers or voice.speaker in option.model.speakers)
+        and (not voice.lora or option.model.supports_lora)
+        and speaks(option.model.languages, language)
+        and _required(request.mode, option)
+    ]
+
+
+def _required(mode: ModeSettings, option: _Option) -> bool:
+    return not mode.require or option.tags.issuperset(mode.require)
 
 
 def speaks(languages: Sequence[str], wanted: str) -> bool:
     """Whether one of the BCP 47 tags covers the wanted one: "en" and "en-GB" cover each other, "en-US" does not."""
-    if not languages or not wanted:
+    if not languages or not wanted or wanted in languages:
         return True
     want = wanted.lower().replace("_", "-").split("-")
     for tag in languages:
@@ -169,19 +184,39 @@ def speaks(languages: Sequence[str], wanted: str) -> bool:
 
 
 def _choose(request: Request, options: Sequence[_Option], chance: Chance) -> _Option:
-    mode = request.mode
+    mode, by_name = request.mode, bool(request.voice.model)
 
     def rank(option: _Option) -> tuple[bool, int, bool, bool]:
         cold = mode.prefer_resident and not option.resident
-        wanted_tags = -len(option.tags.intersection(mode.prefer_tags))
+        wanted_tags = -len(option.tags.intersection(mode.prefer_tags)) if mode.prefer_tags else 0
         # tags decide which model speaks, so they count before residence unless the model is given
-        by_name = bool(request.voice.model)
         return (by_name and cold, wanted_tags, cold, not option.model.is_default)
 
-    best = min(rank(option) for option in options)
-    equals = [option for option in options if rank(option) == best]
-    stuck = [option for option in equals if option.worker.name == request.sticky]
+    ranks = [rank(option) for option in options]
+    best = min(ranks)
+    equals = [option for option, its in zip(options, ranks, strict=True) if its == best]
+    stuck = [o for o in equals if o.worker.name == request.sticky and not _crowded(request, o.worker)]
     return _of_two(stuck or equals, chance)
+
+
+def _crowded(request: Request, worker: WorkerState) -> bool:
+    return worker.announcement.metrics.queue_depth >= request.crowded
+
+
+def _relief(request: Request, chosen: _Option, options: Sequence[_Option], chance: Chance) -> tuple[str, str] | None:
+    """Where a model that is in demand can be loaded besides: where nobody waits and there is memory."""
+    if not chosen.resident or not _crowded(request, chosen.worker):
+        return None
+    model_id = chosen.model.model_id
+    idle = [
+        option
+        for option in options
+        if not option.resident
+        and option.model.model_id == model_id
+        and not option.worker.announcement.metrics.queue_depth
+        and _roomy(option)
+    ]
+    return (_of_two(idle, chance).worker.name, model_id) if idle else None
 
 
 def _of_two(options: Sequence[_Option], chance: Chance) -> _Option:
@@ -195,26 +230,25 @@ def _of_two(options: Sequence[_Option], chance: Chance) -> _Option:
 
 def _loader(options: Sequence[_Option], chance: Chance) -> _Option:
     """Where the model is to be loaded: where memory is free, else anywhere."""
-
-    def roomy(option: _Option) -> bool:
-        metrics = option.worker.announcement.metrics
-        return metrics.memory_used_bytes + option.model.memory_bytes <= metrics.memory_budget_bytes or not (
-            metrics.memory_budget_bytes
-        )
-
-    return _of_two([option for option in options if roomy(option)] or options, chance)
+    return _of_two([option for option in options if _roomy(option)] or options, chance)
 
 
-def _stand_in(request: Request, options: Sequence[_Option], chance: Chance) -> Route | None:
+def _roomy(option: _Option) -> bool:
+    metrics = option.worker.announcement.metrics
+    budget = metrics.memory_budget_bytes
+    return not budget or metrics.memory_used_bytes + option.model.memory_bytes <= budget
+
+
+def _stand_in(request: Request, fleet: Iterable[WorkerState], chance: Chance) -> Route | None:
     """A resident model that may speak meanwhile: the mode's fallbacks in order, then any of the language."""
     language = request.voice.language or request.language
     resident = [
         option
-        for option in options
+        for option in _options(fleet)
         if option.resident
         and _usable(request, option.worker)
         and speaks(option.model.languages, language)
-        and option.tags.issuperset(request.mode.require)
+        and _required(request.mode, option)
     ]
     for model_id in request.mode.fallbacks:
         named = [option for option in resident if option.model.model_id == model_id]
@@ -223,14 +257,15 @@ def _stand_in(request: Request, options: Sequence[_Option], chance: Chance) -> R
     return _instead(request, _choose(_anyone(request), resident, chance), "is being loaded") if resident else None
 
 
-def _nearest(request: Request, options: Sequence[_Option], chance: Chance) -> Route | Refusal:
+def _nearest(request: Request, fleet: Iterable[WorkerState], chance: Chance) -> Route | Refusal:
     """The voice most like the wanted one: its family, then its language, resident before cold."""
     language = request.voice.language or request.language
-    able = [o for o in options if _usable(request, o.worker) and speaks(o.model.languages, language)]
+    speaking = [option for option in _options(fleet) if speaks(option.model.languages, language)]
+    able = [option for option in speaking if _usable(request, option.worker)]
     if not able:
-        return _refusal(request, [option for option in options if speaks(option.model.languages, language)])
+        return _refusal(request, speaking)
     family = [option for option in able if request.family and option.model.family == request.family]
-    required = [option for option in able if option.tags.issuperset(request.mode.require)]
+    required = [option for option in able if _required(request.mode, option)]
     chosen = _choose(_anyone(request), family or required or able, chance)
     return _instead(request, chosen, "is not available")
 

@@ -215,6 +215,7 @@ class PooledSynthesizer:
             fallback=self.settings.fallback,
             substitute=known is not None or not (last is None or isinstance(last, RequestError)),
             family=session.family,
+            crowded=self.settings.crowded,
         )
 
     async def _route(self, request: Request, *, sticky: bool) -> Route:

@@ -103,7 +103,15 @@ class RoutingSettings:
     lora: Annotated[ModeSettings, Setting("The mode for sessions that speak through LoRA adapters.")] = field(
         default_factory=lambda: ModeSettings(prefer_tags=("lora", "expressive"), require=("lora",))
     )
-    sticky: Annotated[bool, Setting("A session stays with its worker while that is healthy.")] = True
+    sticky: Annotated[bool, Setting("A session stays with its worker while that is healthy and not crowded.")] = True
+    crowded: Annotated[
+        int,
+        Setting(
+            "Utterances waiting at a worker that let its sessions move, and have its model loaded elsewhere too.",
+            ge=1,
+            le=10_000,
+        ),
+    ] = 2
     queue: Annotated[int, Setting("Utterances that may wait while every worker is full.", ge=0, le=100_000)] = 64
     queue_patience: Annotated[
         float, Setting("Longest wait in that queue; who would wait longer is refused at once.", unit="s", ge=0, le=60)

@@ -320,6 +320,25 @@ def test_a_session_stays_with_its_worker() -> None:
     assert chosen(Request(sticky="b"), *fleet).worker == "b"
 
 
+def test_a_session_may_leave_a_crowded_worker() -> None:
+    fleet = worker("a", TONE), worker("b", TONE, metrics=WorkerMetrics(queue_depth=2))
+    assert chosen(Request(sticky="b"), *fleet).worker == "a"
+
+
+def test_a_model_in_demand_is_loaded_where_nobody_waits() -> None:
+    crowded = worker("a", PIPER_DE, metrics=WorkerMetrics(queue_depth=2))
+    waiting = worker("b", PIPER_DE, resident=(), metrics=WorkerMetrics(queue_depth=1))
+    tight = worker("c", PIPER_DE, resident=(), metrics=WorkerMetrics(memory_used_bytes=50, memory_budget_bytes=60))
+    idle = worker("d", PIPER_DE, resident=())
+    result = chosen(Request(Voice("piper-de")), crowded, waiting, tight, idle)
+    assert (result.worker, result.load, result.note) == ("a", ("d", "piper-de"), "")
+
+
+def test_a_model_in_demand_that_is_everywhere_is_loaded_nowhere() -> None:
+    crowded = worker("a", PIPER_DE, metrics=WorkerMetrics(queue_depth=2))
+    assert chosen(Request(Voice("piper-de")), crowded).load is None
+
+
 def test_a_session_leaves_a_worker_whose_model_is_not_resident() -> None:
     fleet = worker("a", PIPER_DE, resident=()), worker("b", PIPER_DE)
     assert chosen(Request(Voice("piper-de"), sticky="a"), *fleet).worker == "b"
