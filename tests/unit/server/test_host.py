@@ -1,0 +1,153 @@
+"""Who may talk and when: keys, origins, limits, readiness; and what the HTTP side says of it."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from parley.errors import CapacityError, Unauthorized, UnavailableError
+from parley.llm.script import ScriptModel
+from parley.messages import StartSession
+from parley.observability.metrics import Metrics
+from parley.registry import Announcement
+from parley.registry.memory import MemoryRegistry
+from parley.routing.pool import PooledSynthesizer
+from parley.routing.settings import RoutingSettings
+from parley.server.app import create_app
+from parley.server.sessions import Parts, SessionHost
+from parley.server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_tasks_left")]
+
+
+def unused(*_: Any) -> Any:
+    raise AssertionError("not needed here")
+
+
+@asynccontextmanager
+async def host_with(*, worker: bool = True, **settings: Any) -> AsyncIterator[SessionHost]:
+    registry = MemoryRegistry()
+    if worker:
+        await registry.announce(Announcement("w1", "127.0.0.1:1"), lease=60)
+    pool = PooledSynthesizer([registry], RoutingSettings(), unused)
+    pool.start()
+    if worker:
+        await pool.fleet.known.wait()
+    parts = Parts(unused, ScriptModel(), pool, make_vad=unused)  # type: ignore[arg-type]
+    try:
+        yield SessionHost(ServerSettings(**settings), parts, Metrics())
+    finally:
+        await pool.aclose()
+        await registry.aclose()
+
+
+@asynccontextmanager
+async def client_of(host: SessionHost, page: Path | None = None) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(create_app(host, page=page))
+    async with httpx.AsyncClient(transport=transport, base_url="http://parley.test") as client:
+        yield client
+
+
+async def test_without_a_key_in_the_settings_everybody_may_talk() -> None:
+    async with host_with() as host:
+        host.check_key("")
+
+
+@pytest.mark.parametrize("key", ["", "secre", "secret2", "sécret"])
+async def test_a_wrong_key_is_refused(key: str) -> None:
+    async with host_with(api_key="secret") as host:
+        host.check_key("secret")
+        with pytest.raises(Unauthorized):
+            host.check_key(key)
+
+
+@pytest.mark.parametrize(
+    ("origin", "welcome"),
+    [
+        ("", True),
+        ("http://parley.test", True),
+        ("https://PARLEY.test", True),
+        ("https://friend.example", True),
+        ("https://evil.example", False),
+        ("http://parley.test.evil.example", False),
+        ("null", False),
+    ],
+)
+async def test_a_page_from_elsewhere_needs_permission(origin: str, welcome: bool) -> None:
+    async with host_with(allowed_origins=("https://friend.example",)) as host:
+        if welcome:
+            host.check_origin(origin, "parley.test")
+        else:
+            with pytest.raises(Unauthorized, match=r"server\.allowed_origins"):
+                host.check_origin(origin, "parley.test")
+
+
+async def test_health_is_200_once_a_conversation_can_be_held() -> None:
+    async with host_with() as host, client_of(host) as client:
+        answer = await client.get("/health")
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "ok"
+    assert answer.json()["workers"] == ["w1"]
+
+
+async def test_health_is_503_with_the_reason_before() -> None:
+    async with host_with(worker=False) as host, client_of(host) as client:
+        host.waiting_for.append("the recogniser")
+        answer = await client.get("/health")
+    assert answer.status_code == 503
+    assert answer.json()["reasons"] == ["Still waiting for the recogniser.", "No worker is there that could speak."]
+
+
+async def test_health_is_503_while_draining() -> None:
+    async with host_with() as host, client_of(host) as client:
+        assert await host.drain(0.1)
+        answer = await client.get("/health")
+    assert (answer.status_code, answer.json()["status"]) == (503, "draining")
+
+
+async def test_a_session_that_comes_before_the_server_is_ready_is_told_why() -> None:
+    async with host_with(worker=False) as host:
+        with pytest.raises(UnavailableError, match="No worker"):
+            await host.run_session(unused, StartSession())  # type: ignore[arg-type]
+        assert 'parley_sessions_refused_total{code="unavailable"} 1.0' in host.metrics.exposition().decode()
+
+
+async def test_one_session_too_many_is_refused_at_once() -> None:
+    async with host_with(max_sessions=1) as host:
+        host._opening = 1
+        with pytest.raises(CapacityError, match="All 1 conversations are taken"):
+            await host.run_session(unused, StartSession())  # type: ignore[arg-type]
+
+
+async def test_metrics_ask_for_the_key() -> None:
+    async with host_with(api_key="k") as host, client_of(host) as client:
+        assert (await client.get("/metrics")).status_code == 401
+        answer = await client.get("/metrics", headers={"Authorization": "Bearer k"})
+    assert answer.status_code == 200
+    assert "parley_ready 1.0" in answer.text
+
+
+async def test_metrics_can_be_switched_off() -> None:
+    async with host_with(metrics=False) as host, client_of(host) as client:
+        assert (await client.get("/metrics")).status_code == 404
+
+
+async def test_where_the_page_was_not_built_the_server_says_what_to_do(tmp_path: Path) -> None:
+    async with host_with() as host, client_of(host, tmp_path) as client:
+        answer = await client.get("/")
+    assert "parley chat" in answer.text
+
+
+async def test_the_page_is_served_with_safe_headers(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<p>Hello")
+    async with host_with() as host, client_of(host, tmp_path) as client:
+        answer = await client.get("/")
+    assert answer.text == "<p>Hello"
+    assert answer.headers["x-content-type-options"] == "nosniff"
