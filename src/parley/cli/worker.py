@@ -67,7 +67,7 @@ def worker(
     }
     settings = settings_from(config, override, flags)
     configure_logging(settings.log)
-    run(_serve(settings, child=child), fast=False)
+    run(_serve(settings, child=child))
 
 
 async def _serve(settings: Settings, *, child: bool) -> None:
