@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, get_args
 
-from parley.audio.frame import FRAME_BYTES, FRAME_SAMPLES, AudioFrame, WordMark
+from parley.audio.frame import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, AudioFrame, WordMark
 from parley.interfaces import ModelInfo, Voice
 from parley.rpc.gen import tts_pb2 as pb
 from parley.rpc.values import Capabilities, ModelState, ModelStatus
@@ -61,23 +61,22 @@ def frames_to_proto(session_id: str, frames: Sequence[AudioFrame], finish_reason
 
 def frames_from_proto(message: Any) -> Iterator[AudioFrame]:
     """Yield the frames of a message. Marks go to the frame in which their word begins."""
-    count = len(message.pcm) // FRAME_BYTES
-    if count == 0:
-        return
-    marks: list[list[WordMark]] = [[] for _ in range(count)]
+    pcm, sequence, start_sample = message.pcm, message.sequence, message.start_sample  # each access makes a copy
+    utterance_id, final = message.utterance_id, message.final
+    count = len(pcm) // FRAME_BYTES
+    marks: dict[int, list[WordMark]] = {}
     for mark in message.marks:
-        place = (mark.start_sample - message.start_sample) // FRAME_SAMPLES
-        marks[max(0, min(count - 1, place))].append(
-            WordMark(mark.text_start, mark.text_end, mark.start_sample, mark.end_sample)
-        )
+        place = max(0, min(count - 1, (mark.start_sample - start_sample) // FRAME_SAMPLES))
+        marks.setdefault(place, []).append(WordMark(mark.text_start, mark.text_end, mark.start_sample, mark.end_sample))
     for index in range(count):
         yield AudioFrame(
-            pcm=message.pcm[index * FRAME_BYTES : (index + 1) * FRAME_BYTES] if count > 1 else message.pcm,
-            utterance_id=message.utterance_id,
-            sequence=message.sequence + index,
-            start_sample=message.start_sample + index * FRAME_SAMPLES,
-            marks=tuple(marks[index]),
-            final=message.final and index == count - 1,
+            pcm if count == 1 else pcm[index * FRAME_BYTES : (index + 1) * FRAME_BYTES],
+            SAMPLE_RATE,
+            utterance_id,
+            sequence + index,
+            start_sample + index * FRAME_SAMPLES,
+            tuple(marks[index]) if index in marks else (),
+            final and index == count - 1,
         )
 
 
