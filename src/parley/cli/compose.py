@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from parley.config import Settings
     from parley.interfaces import LanguageModel, Recognizer
     from parley.routing.pool import PooledSynthesizer
+    from parley.server.recording import RecordingKeeper
     from parley.server.sessions import Parts, SessionHost
 
 log = structlog.get_logger(__name__)
@@ -100,13 +101,27 @@ async def _open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
     stack.push_async_callback(language_model.aclose)
     recognizer = _open_recognizer(settings)
     stack.push_async_callback(recognizer.aclose)
+    keeper = _open_recording(settings, stack)
     return Parts(
         recognizer,
         language_model,
         voices,
         snapshots=snapshots,
         make_vad=partial(create_vad, settings=settings.vad),
+        **({"wrap": keeper.wrap} if keeper else {}),
     )
+
+
+def _open_recording(settings: Settings, stack: AsyncExitStack) -> RecordingKeeper | None:
+    if not settings.recording.enabled:
+        return None
+    from datetime import UTC, datetime
+
+    from parley.server.recording import RecordingKeeper
+
+    keeper = RecordingKeeper(settings.recording, settings.vad, wall_clock=lambda: datetime.now(UTC).timestamp())
+    stack.push_async_callback(_cancelled, asyncio.create_task(keeper.sweep(), name="recordings"))
+    return keeper
 
 
 def _open_language_model(settings: Settings, voices: PooledSynthesizer) -> LanguageModel:

@@ -61,7 +61,7 @@ class SessionRecorder:
         }
         self._loop: asyncio.AbstractEventLoop | None = None
         self._origin = 0.0
-        self._queue: queue.Queue[tuple[Entry, bytes] | None] = queue.Queue(BACKLOG)
+        self._queue: queue.SimpleQueue[tuple[Entry, bytes] | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
         self._calls = {"asr": 0, "llm": 0}
         self.complete = True
@@ -71,13 +71,17 @@ class SessionRecorder:
         self._loop = asyncio.get_running_loop()
         self._origin = self._loop.time()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._writer = threading.Thread(target=self._write, name="recorder", daemon=True)
+        # No daemon: a server that stops waits for the last lines.
+        self._writer = threading.Thread(target=self._write, name="recorder")
         self._writer.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._writer:
-            self._queue.put(None)
+        self._queue.put(None)
+
+    def join(self) -> None:
+        """Wait until everything is on disk; blocks. Call after the context has ended."""
+        if self._writer is not None:
             self._writer.join()
 
     def note(self, kind: str, data: Mapping[str, Any], pcm: bytes = b"") -> None:
@@ -86,9 +90,9 @@ class SessionRecorder:
             return
         # Not clock.now(): a turn model is asked in a thread, which has no loop of its own.
         entry = Entry(round((self._loop.time() - self._origin) * 1e6), kind, data)
-        try:
-            self._queue.put_nowait((entry, pcm))
-        except queue.Full:
+        if self._queue.qsize() < BACKLOG:
+            self._queue.put((entry, pcm))
+        else:
             self.complete = False
 
     def call(self, kind: str) -> int:

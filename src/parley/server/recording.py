@@ -1,0 +1,86 @@
+"""Puts a recorder between sessions and their seams, where the operator has switched it on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from parley.errors import ConfigError
+from parley.recording import RecordingSettings, SessionRecorder, remove_expired
+from parley.recording.format import EVENTS
+from parley.session.settings import with_overrides
+from parley.transports.codec import encode
+from parley.vad import VadSettings
+
+log = structlog.get_logger(__name__)
+
+SWEEP_INTERVAL = 3600.0
+
+
+class RecordingKeeper:
+    """Records the sessions of one server, and deletes what is too old."""
+
+    def __init__(self, settings: RecordingSettings, vad: VadSettings, *, wall_clock: Callable[[], float]) -> None:
+        """``wall_clock`` tells seconds since 1970: files outlive every monotonic clock.
+
+        Raises ConfigError when the folder cannot be written.
+        """
+        self._settings, self._vad, self._wall_clock = settings, vad, wall_clock
+        self._folder = Path(settings.folder)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise ConfigError(f"Recordings cannot be kept in {self._folder}: {error.strerror}.") from error
+        if not os.access(self._folder, os.W_OK):
+            raise ConfigError(f"Recordings cannot be kept in {self._folder}: it cannot be written.")
+
+    def wrap(self, arguments: dict[str, Any], stack: ExitStack) -> dict[str, Any]:
+        """The engine's arguments, with a recorder around each seam; ``stack`` ends the recording."""
+        recorder = stack.enter_context(
+            SessionRecorder(
+                self._folder,
+                session_id=arguments["session_id"],
+                input_rate=arguments["transport"].input_rate,
+                details=self._details(arguments),
+            )
+        )
+        wrapped: dict[str, Callable[[Any], object]] = {
+            "transport": recorder.transport,
+            "recognizer": recorder.recognizer,
+            "language_model": recorder.language_model,
+            "synthesizer": recorder.synthesizer,
+            "echo": recorder.echo,
+            "end_of_turn": recorder.end_of_turn,
+            "observer": recorder.observer,
+        }
+        present = {name: wrap(arguments[name]) for name, wrap in wrapped.items() if arguments[name] is not None}
+        return {**arguments, **present}
+
+    def _details(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        settings = with_overrides(arguments["settings"], arguments["start"].settings)
+        return {
+            "start": encode(arguments["start"]),
+            "settings": asdict(settings),
+            "vad": {"name": self._vad.engine, "settings": asdict(self._vad)},
+        }
+
+    async def sweep(self) -> None:
+        """Delete what is too old, now and every hour; runs until cancelled."""
+        while True:
+            removed = await asyncio.to_thread(
+                remove_expired, self._folder, now=self._wall_clock(), retention_days=self._settings.retention_days
+            )
+            if removed:
+                log.info("recordings deleted", count=len(removed), folder=str(self._folder))
+            await asyncio.sleep(SWEEP_INTERVAL)
+
+    def recordings(self) -> list[Path]:
+        """The folders of all recordings, oldest first."""
+        return [events.parent for events in sorted(self._folder.glob(f"*/{EVENTS}"), key=lambda e: e.stat().st_mtime)]
