@@ -1,0 +1,63 @@
+"""What an engine has to do to become a recogniser: hear one turn at a time, synchronously."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from parley.interfaces import Transcript, TranscriptWord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+RATE = 16_000
+"""Hz of all audio that a decoder hears."""
+
+
+class TurnDecoder(Protocol):
+    """One engine that hears one turn at a time. Called from one thread, or alone in a process."""
+
+    def load(self) -> None:
+        """Read the model. Raises ConfigError with what is missing."""
+
+    def start(self, language: str, hot_words: Sequence[str]) -> None:
+        """A new turn begins; one that was not finished is abandoned."""
+
+    def feed(self, pcm: bytes) -> Transcript | None:
+        """Hear more s16le at 16 kHz; return a partial transcript when there is news."""
+
+    def finish(self) -> Transcript:
+        """The turn is over: return its final transcript."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderSpec:
+    """How a child process makes its decoder: "module:Class" and what to call it with, as JSON values."""
+
+    name: str
+    target: str
+    arguments: Mapping[str, object]
+
+
+def to_json(transcript: Transcript) -> dict[str, object]:
+    """For the way between processes."""
+    return {
+        "text": transcript.text,
+        "final": transcript.final,
+        "stable": transcript.stable,
+        "language": transcript.language,
+        "words": [[word.text, word.start, word.end, word.probability] for word in transcript.words],
+    }
+
+
+def from_json(data: Mapping[str, object]) -> Transcript:
+    """The inverse of :func:`to_json`."""
+    words = data["words"]
+    assert isinstance(words, list)
+    return Transcript(
+        text=str(data["text"]),
+        final=bool(data["final"]),
+        stable=int(str(data["stable"])),
+        words=tuple(TranscriptWord(*word) for word in words),
+        language=str(data["language"]),
+    )

@@ -1,0 +1,172 @@
+"""The embedded recogniser: CMU PocketSphinx with its own model of US English. Offline, in its own processes.
+
+It is a fallback for quiet rooms, made usable by hearing every turn twice: with the open vocabulary
+of its package, and with a small language model of phrases that are likely to be said. The path
+scores of the two say which one fits: for a known phrase the small model's is better though it
+knows 0.1 % of the words, for anything else the open one's is.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from parley.asr.decoder import DecoderSpec
+from parley.asr.phrase_model import arpa, words_of
+from parley.asr.processes import ProcessRecognizer
+from parley.interfaces import Transcript, TranscriptWord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from parley.asr.settings import AsrSettings
+
+EVERYDAY = (
+    "yes", "yes please", "yeah", "yep", "no", "no thank you", "no thanks", "nope", "okay", "ok", "right", "sure",
+    "alright", "all right", "fine", "good", "great", "hm", "hmm", "uh huh", "aha", "oh", "i see", "really", "wow",
+    "stop", "wait", "wait a moment", "wait a minute", "wait wait", "hold on", "hang on", "one moment", "stop it",
+    "please stop", "be quiet", "go on", "go ahead", "continue", "repeat that", "say that again", "what", "why",
+    "pardon", "sorry", "thanks", "thank you", "hello", "hi", "goodbye", "bye",
+)  # fmt: skip
+"""What anybody may say to anything: always part of the small model."""
+_FRAMES_PER_SECOND = 100
+_REJECT = 0.00015
+"""The small model must win by this much per frame: measured in between known and unknown phrases."""
+_SILENCES = ("<s>", "</s>", "<sil>", "[SPEECH]", "[NOISE]", "[COUGH]", "[SMACK]", "[BREATH]", "[UH]", "[UM]")
+
+
+def create(settings: AsrSettings) -> ProcessRecognizer:
+    """The recogniser for these settings; nothing is loaded yet."""
+    arguments = {"phrases": list(settings.phrases), "interval": settings.partial_interval}
+    return ProcessRecognizer(DecoderSpec("pocketsphinx", "parley.asr.pocketsphinx:SphinxDecoder", arguments), settings)
+
+
+class _Search:
+    """One PocketSphinx decoder over the turn."""
+
+    def __init__(self, **options: Any) -> None:
+        import pocketsphinx
+
+        # The passes that these two switch off take 100 to 230 ms after the turn's end, without them 10.
+        self.decoder = pocketsphinx.Decoder(fwdflat=False, bestpath=False, loglevel="FATAL", **options)
+        self._mean = self.decoder.get_cmn()
+
+    def start(self) -> None:
+        # Each turn begins with the same channel estimate: what one participant said changes nothing for the next.
+        self.decoder.set_cmn(self._mean)
+        self.decoder.start_utt()
+
+    def feed(self, pcm: bytes) -> None:
+        self.decoder.process_raw(pcm, False, False)
+
+    def result(self) -> tuple[str, float]:
+        """Words so far, and the path's score per frame."""
+        hypothesis, frames = self.decoder.hyp(), self.decoder.n_frames()
+        if hypothesis is None or not frames:
+            return "", float("-inf")
+        return hypothesis.hypstr, hypothesis.best_score / frames
+
+    def words(self) -> tuple[TranscriptWord, ...]:
+        """The words with their times."""
+        found = []
+        for segment in self.decoder.seg() or ():
+            word = segment.word.partition("(")[0]
+            if word and word not in _SILENCES and not word.startswith(("<", "[", "+")):
+                start, end = segment.start_frame, segment.end_frame + 1
+                found.append(TranscriptWord(word, start / _FRAMES_PER_SECOND, end / _FRAMES_PER_SECOND))
+        return tuple(found)
+
+
+class SphinxDecoder:
+    """Hears one turn at a time with both language models. Also usable without a process around it."""
+
+    def __init__(self, phrases: Sequence[str] = (), interval: float = 0.3) -> None:
+        self._phrases = (*EVERYDAY, *phrases)
+        self._interval_bytes = int(interval * 32_000)
+        self._open: _Search | None = None
+        self._small: _Search | None = None
+        self._hot_words: tuple[str, ...] = ()
+        self._running = False
+        self._since = 0
+        self._told = ""
+
+    def load(self) -> None:
+        """Read the acoustic model and dictionary (0.5 s, 95 MB) and build the small language model."""
+        self._open = _Search()
+        self._small = self._small_search(self._phrases)
+
+    def start(self, language: str, hot_words: Sequence[str]) -> None:
+        """Begin a turn; hot words that are new rebuild the small model (10 ms)."""
+        if self._open is None:
+            self.load()
+        self._stop()
+        if tuple(hot_words) != self._hot_words:
+            self._hot_words = tuple(hot_words)
+            self._small = self._small_search((*self._phrases, *self._hot_words))
+        for search in self._searches():
+            search.start()
+        self._running = True
+        self._since, self._told = 0, ""
+
+    def feed(self, pcm: bytes) -> Transcript | None:
+        """Hear more; tell the words when they have changed, at most once per interval."""
+        for search in self._searches():
+            search.feed(pcm)
+        self._since += len(pcm)
+        if self._since < self._interval_bytes:
+            return None
+        self._since = 0
+        text = self._better().result()[0]
+        if not text or text == self._told:
+            return None
+        self._told = text
+        return Transcript(text, language="en-US")
+
+    def finish(self) -> Transcript:
+        """End the turn."""
+        self._stop()
+        best = self._better()
+        text = best.result()[0]
+        return Transcript(text, final=True, stable=len(text), words=best.words() if text else (), language="en-US")
+
+    def _stop(self) -> None:
+        if self._running:
+            self._running = False
+            for search in self._searches():
+                search.decoder.end_utt()
+
+    def _searches(self) -> Iterable[_Search]:
+        assert self._open is not None
+        return (self._open, self._small) if self._small else (self._open,)
+
+    def _better(self) -> _Search:
+        assert self._open is not None
+        if self._small is None:
+            return self._open
+        (_, open_score), (text, small_score) = self._open.result(), self._small.result()
+        return self._small if text and small_score - open_score > _REJECT else self._open
+
+    def _small_search(self, phrases: Sequence[str]) -> _Search | None:
+        """A decoder that knows only these phrases' words; phrases with a word it cannot say are left out."""
+        assert self._open is not None
+        spoken = {word: self._pronunciations(word) for phrase in phrases for word in words_of(phrase)}
+        known = [words for phrase in phrases if (words := words_of(phrase)) and all(spoken[w] for w in words)]
+        if not known:
+            return None
+        lines = [line for word in sorted({w for words in known for w in words}) for line in spoken[word]]
+        with tempfile.TemporaryDirectory(prefix="parley-phrases-") as folder:
+            dictionary, model = Path(folder, "words.dict"), Path(folder, "phrases.lm")
+            dictionary.write_text("\n".join(lines) + "\n")
+            model.write_text(arpa(known))
+            return _Search(dict=str(dictionary), lm=str(model))
+
+    def _pronunciations(self, word: str) -> list[str]:
+        """Dictionary lines for every way to say a word; none when it is not in the dictionary."""
+        assert self._open is not None
+        lines: list[str] = []
+        spelling = word
+        while phones := self._open.decoder.lookup_word(spelling):
+            lines.append(f"{spelling} {phones}")
+            spelling = f"{word}({len(lines) + 1})"
+        return lines

@@ -1,0 +1,62 @@
+"""Settings of speech recognition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from parley.settings import Setting
+
+
+@dataclass(frozen=True, slots=True)
+class AsrSettings:
+    """Which recogniser listens, and how it shares its engine between sessions."""
+
+    engine: Annotated[
+        str,
+        Setting(
+            "Recogniser: pocketsphinx (embedded, works offline, plain US English), faster-whisper, sherpa or whisperx.",
+            choices=("pocketsphinx", "faster-whisper", "sherpa", "whisperx"),
+        ),
+    ] = "pocketsphinx"
+    model: Annotated[
+        str,
+        Setting(
+            "Model name or local folder; empty for the engine's usual one (base for whisper). sherpa needs a folder."
+        ),
+    ] = ""
+    language: Annotated[
+        str, Setting("Language to listen for (BCP 47); empty: the session's own, else detected where the engine can.")
+    ] = ""
+    hot_words: Annotated[
+        tuple[str, ...], Setting("Names and terms that are likely to be said; every recogniser here is told of them.")
+    ] = ()
+    phrases: Annotated[
+        tuple[str, ...],
+        Setting("Whole phrases that are likely to be said: pocketsphinx compares them with its open vocabulary."),
+    ] = ()
+    device: Annotated[str, Setting("Where whisper models run.", choices=("auto", "cpu", "cuda"))] = "auto"
+    compute_type: Annotated[
+        str, Setting("Number format of whisper models; empty: int8 on a CPU, float16 on a GPU.")
+    ] = ""
+    beam_size: Annotated[int, Setting("Hypotheses that whisper keeps while decoding.", ge=1, le=20)] = 1
+    threads: Annotated[int, Setting("CPU threads per decoder; 0: the engine's own choice.", ge=0, le=64)] = 1
+    download: Annotated[bool, Setting("Fetch a model that is not on this machine when it is first needed.")] = True
+    partial_interval: Annotated[
+        float, Setting("Shortest time between two partial transcripts of a turn.", unit="s", ge=0.05, le=5)
+    ] = 0.3
+    decoders: Annotated[
+        int,
+        Setting(
+            "Turns heard at the same time; each further one costs a process (110 MB for pocketsphinx).", ge=1, le=64
+        ),
+    ] = 2
+    max_waiting: Annotated[
+        int, Setting("Turns that may wait for a decoder; one more is refused with an error.", ge=0, le=1_000)
+    ] = 16
+    max_turn: Annotated[float, Setting("Longest turn; what is said after it is not heard.", unit="s", ge=5, le=600)] = (
+        120.0
+    )
+    final_timeout: Annotated[
+        float, Setting("Longest wait for the final transcript after a turn's end.", unit="s", ge=0.5, le=120)
+    ] = 10.0
