@@ -12,6 +12,7 @@ from parley.audio.resample import microphone_resampler
 from parley.bench.report import BenchOptions, Goal, LoadMeter, Row, row
 from parley.bench.speech import RATE
 from parley.bench.turns.corpus import Case, corpus, room_noise, sample_of
+from parley.bench.turns.ears import EmbeddedEars
 from parley.bench.turns.harness import AFTER, STORY, System, play, spoken
 from parley.bench.turns.policies import REFERENCES, Trigger, answers, interruption
 from parley.bench.turns.score import Outcome, Scores, score
