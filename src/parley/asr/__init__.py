@@ -19,6 +19,7 @@ RECOGNIZERS: dict[str, str] = {
     "faster-whisper": "parley.asr.faster_whisper:create",
     "sherpa": "parley.asr.sherpa:create",
     "whisperx": "parley.asr.whisperx:create",
+    "instant": "parley.asr.instant:create",
 }
 """Name in the settings -> "module:function"; each function takes AsrSettings and returns a Recognizer."""
 

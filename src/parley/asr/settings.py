@@ -15,8 +15,9 @@ class AsrSettings:
     engine: Annotated[
         str,
         Setting(
-            "Recogniser: pocketsphinx (embedded, works offline, plain US English), faster-whisper, sherpa or whisperx.",
-            choices=("pocketsphinx", "faster-whisper", "sherpa", "whisperx"),
+            "Recogniser: pocketsphinx (embedded, works offline, plain US English), faster-whisper, sherpa, whisperx; "
+            "instant always understands the same words (asr.model), for measurements.",
+            choices=("pocketsphinx", "faster-whisper", "sherpa", "whisperx", "instant"),
         ),
     ] = "pocketsphinx"
     model: Annotated[
