@@ -68,7 +68,7 @@ def _package(part: str, module: str, what: str, extra: str, *, needed: bool = Fa
 
 
 def _install(extra: str) -> str:
-    return f"pip install 'parley-voice[{extra}]'"
+    return f"pip install 'parley-voice[{extra}]'" if extra else "pip install parley-voice"
 
 
 def _version_of(module: str) -> str:

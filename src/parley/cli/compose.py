@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from parley.config import Settings
-    from parley.interfaces import LanguageModel, Recognizer
+    from parley.interfaces import EndOfTurnModel, LanguageModel, Recognizer
     from parley.routing.pool import PooledSynthesizer
     from parley.server.recording import RecordingKeeper
     from parley.server.sessions import Parts, SessionHost
@@ -86,7 +87,7 @@ async def _open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
     from parley.registry import open_registry
     from parley.registry.snapshots import open_snapshots
     from parley.routing.links import open_pool
-    from parley.server.sessions import Parts
+    from parley.server.sessions import Parts, as_they_are
     from parley.vad import create_vad
 
     voices = open_pool(settings.routing, open_registry(settings.registry))
@@ -106,9 +107,10 @@ async def _open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
         recognizer,
         language_model,
         voices,
+        end_of_turn=_open_end_of_turn(settings),
         snapshots=snapshots,
         make_vad=partial(create_vad, settings=settings.vad),
-        **({"wrap": keeper.wrap} if keeper else {}),
+        wrap=keeper.wrap if keeper else as_they_are,
     )
 
 
@@ -140,6 +142,14 @@ def _open_recognizer(settings: Settings) -> Recognizer:
     from parley.llm.script import phrases
 
     return create_recognizer(settings.asr, phrases=phrases() if settings.llm.engine == "script" else ())
+
+
+def _open_end_of_turn(settings: Settings) -> EndOfTurnModel | None:
+    if not settings.smart_turn.path:
+        return None
+    from parley.vad.smart_turn import SmartTurn
+
+    return SmartTurn(Path(settings.smart_turn.path))
 
 
 # --- ways in ---------------------------------------------------------------------------

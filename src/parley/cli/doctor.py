@@ -50,16 +50,18 @@ def _print(findings: list[Finding]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("", "what", "state", "what mends it"):
-        table.add_column(title, overflow="fold")
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for wrapped in (False, False, False, True):
+        table.add_column(no_wrap=not wrapped, overflow="fold")
     part = ""
     for finding in findings:
+        gap = "\n" if finding.detail and finding.mend else ""
+        mend = f"{gap}[bold]{escape(finding.mend)}[/bold]" if finding.mend else ""
         table.add_row(
-            finding.part if finding.part != part else "",
+            f"[bold]{finding.part}[/bold]" if finding.part != part else "",
             escape(finding.name),
-            f"{_MARKS[finding.state]}  {escape(finding.detail)}",
-            escape(finding.mend),
+            _MARKS[finding.state],
+            escape(finding.detail) + mend,
         )
         part = finding.part
     console = Console(soft_wrap=False)

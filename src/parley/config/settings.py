@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from parley.asr.settings import AsrSettings
 from parley.llm.settings import LlmSettings
 from parley.observability.settings import LogSettings
 from parley.recording.settings import RecordingSettings
@@ -14,7 +15,7 @@ from parley.session.settings import SessionSettings
 from parley.transports.livekit_settings import LiveKitSettings
 from parley.transports.rtc_settings import WebRtcSettings
 from parley.transports.websocket import WebSocketSettings
-from parley.vad.settings import VadSettings
+from parley.vad.settings import SmartTurnSettings, VadSettings
 from parley.worker.settings import WorkerSettings
 
 
@@ -25,6 +26,8 @@ class Settings:
     server: ServerSettings = field(default_factory=ServerSettings)
     session: SessionSettings = field(default_factory=SessionSettings)
     vad: VadSettings = field(default_factory=VadSettings)
+    smart_turn: SmartTurnSettings = field(default_factory=SmartTurnSettings)
+    asr: AsrSettings = field(default_factory=AsrSettings)
     llm: LlmSettings = field(default_factory=LlmSettings)
     routing: RoutingSettings = field(default_factory=RoutingSettings)
     registry: RegistrySettings = field(default_factory=RegistrySettings)

@@ -46,6 +46,11 @@ _LOOK_INTERVAL = 5.0
 """Seconds between two looks at whether anybody is still talking."""
 
 
+def as_they_are(arguments: dict[str, Any], _: ExitStack) -> dict[str, Any]:
+    """Change nothing: ``Parts.wrap`` where nobody records."""
+    return arguments
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What conversations are made of: the first group is shared, the second is made for each."""
@@ -58,7 +63,7 @@ class Parts:
 
     make_vad: Callable[[], VoiceActivityDetector] = field(kw_only=True)
     make_echo_guard: Callable[[StartSession], EchoGuard | None] = lambda _: None
-    wrap: Callable[[dict[str, Any], ExitStack], dict[str, Any]] = lambda arguments, _: arguments
+    wrap: Callable[[dict[str, Any], ExitStack], dict[str, Any]] = as_they_are
     """Changes the engine's arguments: how a recorder gets between the engine and its seams."""
 
 

