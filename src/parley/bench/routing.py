@@ -1,10 +1,10 @@
 """How the routing policy spreads a fleet's work, against chance and taking turns: a simulation, no process is started.
 
 1,000 sessions talk through 50 workers, of which a third is half as fast. Each session keeps one of 40 models,
-some much more wanted than others; a worker holds six (two at the start), loads what it lacks (and evicts what was used least recently)
-before it speaks, and has four engine slots. The router's figures are up to a second old, as with real heartbeats,
-and four routers share the fleet without knowing of each other. "parley" is the code that routes real
-utterances; "parley + fallback" also lets a resident voice speak while the wanted one is loaded.
+some much more wanted than others. A worker holds six (two at the start), loads what it lacks before it speaks,
+evicts what was used least recently, and has four engine slots. The router's figures are up to a second old, as
+with real heartbeats, and four routers share the fleet without knowing of each other. "parley" is the code that
+routes real utterances; "parley + fallback" also lets a resident voice speak while the wanted one is loaded.
 Parameters: ``workers``, ``models``, ``slots``, ``seconds`` (simulated), ``warm`` (the first seconds, not counted).
 """
 
