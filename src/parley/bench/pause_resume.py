@@ -2,7 +2,8 @@
 
 Short sounds that do not take the floor ("mhm", a cough) fall on a reply. Each makes the agent pause
 on the first evidence and go on when it knows better. What was heard is then compared, sample by
-sample and position by position, with the same reply heard without any sound.
+sample and position by position, with the same reply heard without any sound. The recogniser is the
+embedded one: what it understands is part of the decision.
 
 ``--set``: sounds (per reply, 3).
 """
@@ -57,7 +58,7 @@ def sounds() -> list[NDArray[np.int16]]:
 
 
 def run(options: BenchOptions) -> list[Row]:
-    with running_parley(options, worker="tone") as parley:
+    with running_parley(options, worker="tone", settings={"asr.engine": "pocketsphinx"}) as parley:
         meter = LoadMeter()
         tally = asyncio.run(_measure(parley.url, options))
     params = {"replies": tally.replies, "sounds": int(options.number("sounds", 3))}

@@ -45,7 +45,8 @@ def running_parley(
 ) -> Iterator[RunningParley]:
     """``options.url`` where it is given; else a worker whose default model is ``worker`` and a server in front of it.
 
-    ``settings`` are the server's, by dotted key; ``--set server.x=y`` of the command line count more.
+    The recogniser is the instant one, which understands the same words whatever is said. ``settings`` are the
+    server's, by dotted key; ``--set server.x=y`` of the command line count more.
     """
     if options.url:
         yield RunningParley(complete(options.url))
@@ -65,6 +66,7 @@ def running_parley(
             "server.max_sessions": 2048,
             "server.page": "false",
             "routing.workers": f"127.0.0.1:{worker_port}",
+            "asr.engine": "instant",
             **(settings or {}),
             **{name: value for name, value in options.params.items() if "." in name},
         }
