@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from parley.errors import ConfigError, InvalidRequest, NotFound, ParleyError, UnavailableError
-from parley.worker.adapters.loading import import_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,7 +50,7 @@ def pull(
     folder exists and ``replace`` is False, UnavailableError without a network or with a wrong checksum,
     NotFound when the hub lacks a file, ConfigError when the disk is too full.
     """
-    hub = import_engine("huggingface_hub", "any", "huggingface-hub", "hub")
+    hub = _library()
     folder = root / voice.family / model_id
     if folder.exists() and not replace:
         raise InvalidRequest(f"{folder} exists; say --replace to fetch the voice again.")
@@ -64,6 +63,16 @@ def pull(
         _fetch(hub, voice, file, staging, endpoint)
     _finish(model_id, voice, staging, folder)
     return folder
+
+
+def _library() -> Any:
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise ConfigError(
+            "Fetching voices needs the package huggingface-hub: pip install 'parley-voice[hub]'."
+        ) from error
+    return huggingface_hub
 
 
 def look_up(hub: Any, model_id: str, voice: KnownVoice, endpoint: str = "") -> list[RemoteFile]:
