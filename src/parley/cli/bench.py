@@ -31,6 +31,7 @@ BENCHES: dict[str, Bench] = {
     "tts": Bench("parley.bench.tts", "first frame, real-time factor and CPU of each voice adapter"),
     "routing": Bench("parley.bench.routing", "1,000 sessions over 50 workers, simulated"),
     "failover": Bench("parley.bench.failover", "the speaking worker is killed: gap, words lost or repeated"),
+    "transports": Bench("parley.bench.transports", "CPU and lateness of each transport with N sessions"),
     "browser": Bench("parley.bench.browser", "barge-in as a browser hears it"),
 }
 

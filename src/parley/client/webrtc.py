@@ -55,7 +55,7 @@ class WebRtcPeer:
     """One end of a connection: a microphone fed with PCM, a listener, and messages.
 
     ``microphone_samples``: length of a microphone frame, 960 or 480. ``decode``: False counts
-    packets without decoding them. Use :meth:`connect`, then :meth:`close`.
+    packets without decoding them. ``encoder`` replaces the microphone's. Use :meth:`connect`, then :meth:`close`.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class WebRtcPeer:
         microphone_samples: int = FRAME_SAMPLES,
         decode: bool = True,
         reports: bool = True,
+        encoder: Any = None,
     ) -> None:
         self.playout = RtcPlayout()
         self.arrivals: list[tuple[float, int]] = []
@@ -78,7 +79,7 @@ class WebRtcPeer:
         self._order = ReceiveOrder()
         self._first_timestamp: int | None = None
         self._pc: Any = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
-        track = VoiceTrack(OpusEncoder(frame_samples=microphone_samples), self._next_frame)
+        track = VoiceTrack(encoder or OpusEncoder(frame_samples=microphone_samples), self._next_frame)
         transceiver = self._pc.addTransceiver(track, "sendrecv")
         self._agent = IceAgent(transceiver.receiver.transport.transport, self._settings)
         take_packets(transceiver.receiver, self._on_packet)

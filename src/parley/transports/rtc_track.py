@@ -38,13 +38,14 @@ class VoiceTrack(MediaStreamTrack):
         self._seconds = encoder.frame_samples / SAMPLE_RATE
         self._encoder = encoder
         self._next_frame = next_frame
-        self._due: float | None = None
+        self.due: float | None = None
+        """When the packet that was made last was due, on the loop's clock."""
         self.position = 0
         """Of the packet that is made next, in samples."""
         self.sent_position = 0
         """Of the packet that was made last."""
-        self.on_late: Callable[[float], None] | None = None
-        """Told for each packet by how many seconds it missed its due time."""
+        self.on_packet: Callable[[], None] | None = None
+        """Called for each packet once its time has come; for measurements."""
 
     async def recv(self) -> Any:
         """The next ``av.Packet``, when it is due."""
@@ -63,12 +64,12 @@ class VoiceTrack(MediaStreamTrack):
 
     async def _wait_until_due(self) -> None:
         now = clock.now()
-        self._due = now if self._due is None else self._due + self._seconds
-        if now < self._due:
-            await asyncio.sleep(self._due - now)
-        elif now - self._due > _TOO_LATE:
-            skipped = int((now - self._due) / self._seconds)
-            self._due += skipped * self._seconds
+        self.due = now if self.due is None else self.due + self._seconds
+        if now < self.due:
+            await asyncio.sleep(self.due - now)
+        elif now - self.due > _TOO_LATE:
+            skipped = int((now - self.due) / self._seconds)
+            self.due += skipped * self._seconds
             self.position += skipped * self._samples
-        if self.on_late is not None:
-            self.on_late(max(0.0, clock.now() - self._due))
+        if self.on_packet is not None:
+            self.on_packet()
