@@ -13,7 +13,10 @@ import yaml
 from parley.cli import models as models_command
 from parley.errors import CapacityError, ConfigError, NotFound, ParleyError
 from parley.interfaces import Voice
+from parley.registry import Announcement, open_registry
+from parley.registry.settings import RegistrySettings
 from parley.testing import tiny_models
+from parley.testing.redis_server import RedisServer
 from parley.worker.settings import ModelSettings
 from parley.worker.voicepacks import VoicePackCatalog
 
@@ -201,3 +204,29 @@ async def test_the_command_line_reports_the_workers_that_do_not_answer(
     said = capsys.readouterr()
     assert list(json.loads(said.out)) == [worker.address]
     assert "127.0.0.1:1" in said.err
+
+
+async def test_the_command_line_asks_the_workers_that_the_settings_name(
+    bench: Bench, packs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = await bench.worker(VoicePackCatalog((packs,)), settings())
+    two = await bench.worker(VoicePackCatalog(), settings())
+    named = [f'routing.workers=["{one.address}", "{two.address}"]']
+    await asyncio.to_thread(models_command.list_models, set_=named, as_json=True)
+    assert list(json.loads(capsys.readouterr().out)) == [one.address, two.address]
+
+
+async def test_the_command_line_asks_every_worker_of_the_registry(
+    bench: Bench, packs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not RedisServer.available():
+        pytest.skip("redis-server is not installed")
+    worker = await bench.worker(VoicePackCatalog((packs,)), settings())
+    async with RedisServer(tmp_path) as redis:
+        registry = open_registry(RegistrySettings(url=redis.url))
+        try:
+            await registry.announce(Announcement("one", worker.address), lease=30)
+            await asyncio.to_thread(models_command.load, "tone", set_=[f"registry.url={redis.url}"])
+        finally:
+            await registry.aclose()
+    assert f"{worker.address}: tone is resident" in capsys.readouterr().out
