@@ -29,6 +29,7 @@ KINDS = ("webrtc", "websocket", "livekit")
 SECONDS = 10.0
 SESSIONS = {"webrtc": 25, "websocket": 25, "livekit": 10}
 _START = 90.0
+_STOP = 5.0
 
 
 def run(options: BenchOptions) -> list[Row]:
@@ -166,9 +167,14 @@ async def _child(module: str, *arguments: str) -> Any:
     try:
         yield process
     finally:
-        if process.returncode is None:
+        assert process.stdin is not None
+        process.stdin.close()  # the host ends with its input
+        try:
+            async with asyncio.timeout(_STOP):
+                await process.wait()
+        except TimeoutError:
             process.kill()
-        await process.wait()
+            await process.wait()
 
 
 async def _tell(process: asyncio.subprocess.Process, body: dict[str, Any]) -> None:
