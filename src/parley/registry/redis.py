@@ -131,7 +131,7 @@ class RedisRegistry:
             await answer
         except LOST as error:
             self._said.clear()  # a server that restarted knows nothing: say everything again
-            raise UnavailableError(f"The registry cannot be reached: {error}") from error
+            raise UnavailableError(f"The registry cannot be reached: {_brief(error)}.") from error
 
     # --- reading ---------------------------------------------------------------------
 
@@ -196,7 +196,7 @@ class RedisRegistry:
         self._first.set()
 
     def _lost(self, error: BaseException) -> None:
-        self._trouble = f"The registry cannot be reached ({error}); the workers known before are used."
+        self._trouble = f"The registry cannot be reached ({_brief(error)}); the workers known before are used."
         if self._connected:
             log.warning("The registry cannot be reached; going on with the %d known workers.", len(self._known))
         self._connected = False
@@ -225,6 +225,11 @@ class RedisRegistry:
         self._version += 1
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def _brief(error: BaseException) -> str:
+    """The first sentence of what may be a page of advice."""
+    return str(error).split(". ", 1)[0].removesuffix(".")[:200]
 
 
 def _newsworthy(before: Announcement | None, after: Announcement) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +14,9 @@ from parley.errors import Unauthorized
 from parley.interfaces import Voice
 
 from .conftest import LEASE, Fleet, count, hear, serving, until, words
+
+if TYPE_CHECKING:
+    from parley.routing.pool import PooledSynthesizer
 
 pytestmark = pytest.mark.anyio
 
@@ -99,6 +104,11 @@ async def test_a_reply_made_at_the_speed_of_speech_is_finished_too(fleet: Fleet)
     assert words(await hearing) == list(range(1, 13))
 
 
+def listed(pool: PooledSynthesizer, name: str, address: str) -> bool:
+    member = pool.fleet.members.get(name)
+    return member is not None and member.announcement.address == address
+
+
 async def test_three_workers_are_restarted_one_by_one_under_twenty_conversations(fleet: Fleet) -> None:
     await fleet.start("alpha", "beta", "gamma")
     pool = await fleet.pool(known=3)
@@ -118,10 +128,7 @@ async def test_three_workers_are_restarted_one_by_one_under_twenty_conversations
     for name in ("alpha", "beta", "gamma"):
         await fleet.workers[name].drain()
         await fleet.workers[name].start()
-        instance = fleet.workers[name].address
-        await until(
-            lambda: pool.fleet.members[name].announcement.address == instance if name in pool.fleet.members else False
-        )  # noqa: B023, E501
+        await until(partial(listed, pool, name, fleet.workers[name].address))
     stop.set()
     await asyncio.gather(*talking)
     assert len(heard) == 20

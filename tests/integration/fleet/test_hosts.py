@@ -1,0 +1,94 @@
+"""Three hosts with addresses of their own: Redis and the router, worker A, worker B; then A's cable is pulled."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from parley import clock
+from parley.interfaces import Voice
+from parley.testing.fleet import WorkerProcess
+from parley.testing.network import Host, NoNamespaces, Switch
+from parley.testing.redis_server import RedisServer
+
+from .conftest import LEASE, Fleet, count, hear, serving, until, words
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def switch() -> Iterator[Switch]:
+    try:
+        with Switch() as switch:
+            yield switch
+    except (NoNamespaces, FileNotFoundError) as error:
+        pytest.skip(f"network namespaces are needed: {error}")
+
+
+@pytest.fixture
+async def hosts(anyio_backend: Any, switch: Switch, tmp_path: Path) -> AsyncIterator[tuple[Fleet, dict[str, Host]]]:
+    if not RedisServer.available():
+        pytest.skip("redis-server is not installed")
+    places = {name: switch.host() for name in ("alpha", "beta")}
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(RedisServer(tmp_path, host=switch.address, password="open-sesame"))
+        fleet = Fleet(stack, redis)
+        for name, host in places.items():
+            settings = fleet.registry
+            registry = {"url": settings.url, "lease": settings.lease, "heartbeat": settings.heartbeat}
+            worker = WorkerProcess(name, registry, {"host": host.address}, prefix=host.prefix)
+            stack.push_async_exit(worker.__aexit__)
+            fleet.workers[name] = await worker.start()
+        yield fleet, places
+
+
+async def test_workers_on_other_hosts_are_found_and_speak(hosts: tuple[Fleet, dict[str, Host]]) -> None:
+    fleet, places = hosts
+    pool = await fleet.pool(known=2)
+    found = {name: member.announcement.address for name, member in pool.fleet.members.items()}
+    assert {name: address.rpartition(":")[0] for name, address in found.items()} == {
+        name: host.address for name, host in places.items()
+    }
+    assert words(await hear(pool, count(1, 5))) == [1, 2, 3, 4, 5]
+
+
+async def test_a_reply_goes_on_elsewhere_when_the_cable_is_pulled(hosts: tuple[Fleet, dict[str, Host]]) -> None:
+    fleet, places = hosts
+    pool = await fleet.pool(known=2)
+    await pool.open_session("s", Voice())
+    first = serving(pool)
+    hearing = asyncio.ensure_future(hear(pool, count(1, 20)))
+    await asyncio.sleep(0.7)
+    places[first].unplug()
+    assert words(await hearing) == list(range(1, 21))
+    assert serving(pool) != first
+
+
+async def test_a_host_behind_a_cut_cable_gets_no_new_work(hosts: tuple[Fleet, dict[str, Host]]) -> None:
+    fleet, places = hosts
+    pool = await fleet.pool(known=2)
+    await pool.open_session("s", Voice())
+    first = serving(pool)
+    places[first].unplug()
+    began = clock.now()
+    assert words(await hear(pool, "1 2 3")) == [1, 2, 3]
+    assert clock.now() - began < 5.0
+    await until(lambda: first not in pool.fleet.members, timeout=LEASE + 5)
+
+
+async def test_a_host_that_comes_back_is_used_again(hosts: tuple[Fleet, dict[str, Host]]) -> None:
+    fleet, places = hosts
+    pool = await fleet.pool(known=2)
+    places["alpha"].unplug()
+    await until(lambda: "alpha" not in pool.fleet.members, timeout=LEASE + 5)
+    places["alpha"].plug_in()
+    await until(lambda: "alpha" in pool.fleet.members)
+    await fleet.workers["beta"].drain()
+    assert words(await hear(pool, "1 2 3")) == [1, 2, 3]
