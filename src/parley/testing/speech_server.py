@@ -6,6 +6,7 @@ The audio is a pure function of the text, voice and speed, so tests can say what
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -73,6 +74,11 @@ def spoken(text: str, speed: float = 1.0) -> bytes:
 def _handler(server: SpeechServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            """A small buffer: a client that hangs up is noticed before the whole answer is on its way."""
+            self.request.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8_192)
+            super().setup()
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
