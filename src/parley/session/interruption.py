@@ -62,7 +62,7 @@ def classify(sound: Sound, settings: BargeInSettings) -> Verdict | None:
         return Verdict("echo", (f"sounds like our own voice ({sound.echo:.2f})",))
     if _is_quiet(sound, settings):
         return _quiet(sound, settings)
-    spoken = words(sound.text)
+    spoken = words(sound.text) if settings.trust_words else []
     if spoken:
         verdict = _by_words(spoken, sound, settings)
         if verdict:
@@ -70,7 +70,9 @@ def classify(sound: Sound, settings: BargeInSettings) -> Verdict | None:
     elif sound.voiced >= settings.take_floor_after:
         return Verdict("take_floor", (f"{sound.voiced:.2f} s of speech",))
     if sound.silence:
-        return _by_silence(spoken, sound, settings)
+        verdict = _by_silence(spoken, sound, settings)
+        if verdict or sound.held < settings.decide_within + settings.silence_to_resume:
+            return verdict
     if sound.held >= settings.decide_within:
         return _out_of_time(spoken, sound, settings)
     return None
@@ -95,9 +97,11 @@ def _by_words(spoken: list[str], sound: Sound, settings: BargeInSettings) -> Ver
 def _by_silence(spoken: list[str], sound: Sound, settings: BargeInSettings) -> Verdict | None:
     """The sound has stopped: how long must the silence be until we go on?"""
     if spoken and not only_backchannels(spoken, lexicon(sound.language).backchannels):
-        if sound.ended and sound.silence >= settings.noise_silence:
+        if not sound.ended or sound.silence < settings.noise_silence:
+            return None
+        # One unknown short word is more often a nod misheard than a wish for the floor.
+        if len(spoken) > 1 or sound.voiced >= settings.take_floor_after / 2:
             return Verdict("take_floor", ("words that are no nods, and then silence",))
-        return None
     if sound.voiced < settings.noise_until:
         if sound.silence >= settings.noise_silence:
             return Verdict("noise", (f"{sound.voiced:.2f} s of sound, no words",))

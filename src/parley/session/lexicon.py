@@ -63,8 +63,8 @@ _LEXICONS = {
         ),
         dangling=_phrases(
             """der, die, das, den, dem, des, ein, eine, einen, einem, einer, mein, meine, dein, und, oder, aber, weil,
-            dass, wenn, ob, als, wie, denn, damit, obwohl, von, zu, zum, zur, für, mit, ohne, in, im, auf, an, am, bei, über,
-            nach, vor, ich, wir, er, sie, ist, sind, war, wird, kann, könnte, würde, möchte, will, hat, habe, sehr, äh"""
+            dass, wenn, ob, als, wie, denn, damit, obwohl, von, zu, zum, zur, für, mit, ohne, in, im, auf, an, am,
+            bei, über, nach, vor, ich, wir, er, sie, ist, sind, war, wird, kann, könnte, würde, möchte, will, hat"""
         ),
         openings=_phrases(
             "kannst du, könntest du, könntest du bitte, kannst du bitte, bitte, also, ich glaube, ich meine"

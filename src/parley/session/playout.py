@@ -34,7 +34,7 @@ class Ledger:
         self.sent_samples = 0
         self.paused = False
         self._reported: tuple[int, float] | None = None
-        self._stopped_at: int | None = None
+        self._stopped_at = 0
         self.marks: list[WordMark] = []
 
     # --- the clock, which paces ---------------------------------------------------------
@@ -60,43 +60,41 @@ class Ledger:
 
     def left_in(self, now: float) -> float:
         """Seconds until everything sent has been heard."""
-        return (self.sent_samples - self.reached(now)) / SAMPLE_RATE + self._delay
+        return (self.sent_samples - self.heard(now)) / SAMPLE_RATE
 
     def pause(self, now: float) -> None:
         """The clock stops."""
         if not self.paused:
-            heard = self.heard(now)
+            self._stopped_at = self.heard(now)
             self._anchor_sample, self._anchor_at, self.paused = self.reached(now), now, True
-            self._stopped_at = heard
 
     def resume(self, now: float) -> None:
         """The clock goes on."""
         if self.paused:
-            if self._stopped_at is not None and self._reported:
+            self._anchor_at, self.paused = now, False
+            if self._reported:
                 self._reported = (self._stopped_at, now)
-            self._anchor_at, self.paused, self._stopped_at = now, False, None
 
     # --- the ear -----------------------------------------------------------------------
 
     def report(self, sample: int, now: float, *, stopped: bool = False) -> None:
         """The listener says how far they are; ``stopped`` when it answers a pause or clear."""
         sample = max(0, min(sample, self.sent_samples))
-        if self.paused:
+        if not self.paused:
+            self._reported = (sample, now)
+        elif stopped or sample > self._stopped_at:
             # A report that was under way when the pause fell says less than the answer to it.
-            if stopped or self._stopped_at is None or sample > self._stopped_at:
-                self._stopped_at = sample
-            self._reported = self._reported or (sample, now)
-        elif not stopped:
+            self._stopped_at = sample
             self._reported = (sample, now)
 
     def heard(self, now: float) -> int:
         """One past the last sample heard, as far as is known."""
-        if self.paused and self._stopped_at is not None:
+        if self.paused:
             return self._stopped_at
         if self._reported:
             sample, at = self._reported
             return min(self.sent_samples, sample + max(0, round((now - at) * SAMPLE_RATE)))
-        return max(0, min(self.reached(now), self.reached(now - self._delay) if not self.paused else self.sent_samples))
+        return max(0, self.reached(now - self._delay))
 
     def add_marks(self, marks: Sequence[WordMark]) -> None:
         """Words became known, in any order."""
@@ -132,3 +130,11 @@ def _with_punctuation(text: str, end: int) -> str:
     while 0 < end < len(text) and not text[end].isspace() and not text[end].isalnum():
         end += 1
     return text[:end].strip()
+
+
+def expected_duration(text: str, marks: Sequence[WordMark]) -> float:
+    """Seconds that the whole text takes, by the pace of the words that are known."""
+    if not marks or not marks[-1].text_end:
+        return len(text) / _CHARACTERS_PER_SECOND
+    last = marks[-1]
+    return last.end_sample / SAMPLE_RATE * len(text) / last.text_end

@@ -72,6 +72,9 @@ class BargeInSettings:
     echo_threshold: Annotated[
         float, Setting("Echo likelihood from which a sound is taken for the agent's own voice.", ge=0.1, le=1)
     ] = 0.6
+    trust_words: Annotated[
+        bool, Setting("Let recognised words decide; switch off for a recogniser that often mishears.")
+    ] = True
     ending: Annotated[
         float,
         Setting(

@@ -1,0 +1,143 @@
+"""From microphone frames to the beginning and end of speech, with the samples to recognise it from."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from parley.audio.levels import mean_square, samples_of
+from parley.errors import ConfigError
+from parley.session.segmenter import Segmenter, SpeechEnded, SpeechStarted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from parley.audio.frame import AudioFrame
+    from parley.interfaces import EchoGuard, VoiceActivityDetector
+    from parley.session.settings import SessionSettings
+
+RATE = 16_000
+_KEPT_FOR_MODEL = 8.0
+"""Seconds of a turn that a turn model looks at."""
+_LEVEL_LEARNING = 0.3
+
+
+class Microphone(Protocol):
+    """Brings the transport's samples to 16 kHz: ``parley.audio.resample.microphone_resampler``."""
+
+    def process(self, samples: NDArray[np.int16]) -> NDArray[np.int16]: ...
+
+
+class Ears:
+    """One session's hearing. ``keep_turns``: remember eight seconds of speech for a turn model."""
+
+    def __init__(
+        self,
+        microphone: Microphone,
+        vad: VoiceActivityDetector,
+        echo: EchoGuard | None,
+        settings: SessionSettings,
+        *,
+        keep_turns: bool,
+    ) -> None:
+        if vad.sample_rate != RATE:
+            raise ConfigError(f"The voice activity detector wants {vad.sample_rate} Hz; sessions give it {RATE} Hz.")
+        self.segmenter = Segmenter(settings.segmenter, alert_threshold=settings.barge_in.alert_threshold)
+        self.usual_level_db = settings.barge_in.usual_level_dbfs
+        self.heard_at = 0.0
+        """Loop time of the newest frame."""
+        self._microphone = microphone
+        self._vad = vad
+        self._echo = echo
+        self._received = 0
+        self._kept: deque[tuple[int, NDArray[np.int16]]] = deque()
+        window = _KEPT_FOR_MODEL if keep_turns else settings.segmenter.pre_roll + settings.segmenter.start_duration
+        self._window = int((window + 0.1) * RATE)
+        self._pre_roll = int(settings.segmenter.pre_roll * RATE)
+        self._power = 0.0
+        self._powered = 0
+
+    def set_alert(self, alert: bool) -> None:
+        """While alert, the first sign of speech counts."""
+        if alert != self.segmenter.alert:
+            self.segmenter.alert = alert
+            self._vad.set_alert(alert)
+
+    def hear(self, frame: AudioFrame, now: float) -> tuple[NDArray[np.int16], list[SpeechStarted | SpeechEnded]]:
+        """Take a frame; return its samples at 16 kHz, and what it began or ended."""
+        samples = self._microphone.process(samples_of(frame.pcm))
+        if self._echo is not None:
+            samples = self._echo.clean(samples, now)
+        self.heard_at = now
+        self._received += samples.size
+        self._keep(samples)
+        events: list[SpeechStarted | SpeechEnded] = []
+        segmenter = self.segmenter
+        for score in self._vad.score(samples):
+            event = segmenter.update(score.probability, score.samples)
+            if event is not None:
+                events.append(event)
+                if isinstance(event, SpeechStarted):
+                    self._power = self._powered = 0
+        if segmenter.speaking and not segmenter.silence:
+            self._power += mean_square(samples)
+            self._powered += 1
+        return samples, events
+
+    def _keep(self, samples: NDArray[np.int16]) -> None:
+        kept = self._kept
+        kept.append((self._received, samples))
+        while kept[0][0] < self._received - self._window:
+            kept.popleft()
+
+    def since_onset(self) -> NDArray[np.int16]:
+        """Samples from the pre-roll before the latest speech until now."""
+        start = int(self.segmenter.onset * RATE) - self._pre_roll
+        return self._since(start)
+
+    def recent(self) -> NDArray[np.int16]:
+        """All samples that are kept."""
+        return self._since(0)
+
+    def _since(self, start: int) -> NDArray[np.int16]:
+        pieces = [samples for end, samples in self._kept if end > start]
+        return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
+
+    # --- questions ---------------------------------------------------------------------
+
+    @property
+    def last_voice_at(self) -> float:
+        """Loop time of the last voice."""
+        return self.heard_at - (self._received / RATE - self.segmenter.last_voice)
+
+    def silence(self, now: float) -> float:
+        """Seconds since the last voice, also when the microphone has stopped sending."""
+        segmenter = self.segmenter
+        if segmenter.speaking and not segmenter.silence and now - self.heard_at < 0.1:
+            return 0.0
+        return now - self.last_voice_at
+
+    @property
+    def level_db(self) -> float:
+        """Of the latest speech, in dBFS."""
+        if not self._powered:
+            return self.usual_level_db
+        return 10 * math.log10(max(self._power / self._powered, 1e-12))
+
+    @property
+    def echo_likelihood(self) -> float:
+        """How likely the newest sound is the agent's own."""
+        return self._echo.likelihood() if self._echo is not None else 0.0
+
+    def learn_level(self) -> None:
+        """The latest speech was the participant's."""
+        if self._powered:
+            self.usual_level_db += _LEVEL_LEARNING * (self.level_db - self.usual_level_db)
+
+    def played(self, frame: AudioFrame, at: float) -> None:
+        """The loudspeaker plays this."""
+        if self._echo is not None:
+            self._echo.played(frame, at)

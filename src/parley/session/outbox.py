@@ -1,0 +1,81 @@
+"""Everything that goes to the participant, except audio, in the order in which it was decided."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from parley import clock
+
+if TYPE_CHECKING:
+    from parley.interfaces import Transport
+    from parley.messages import ServerMessage
+
+Operation = Callable[[], Awaitable[None]]
+
+_LIMIT = 2_000
+"""Messages that may wait for a slow client."""
+
+
+class Outbox:
+    """Filled by synchronous code, emptied by one task."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._queue: deque[ServerMessage | Operation] = deque()
+        self._filled = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self.busy_since: float | None = None
+        """When the transport was given what it has not taken yet."""
+
+    @property
+    def overflowing(self) -> bool:
+        """True when more is waiting than a client that listens would ever leave."""
+        return len(self._queue) > _LIMIT
+
+    def send(self, message: ServerMessage) -> None:
+        """Send a message after all that was put before it."""
+        self._put(message)
+
+    def call(self, operation: Operation) -> None:
+        """Await ``operation()`` in its turn."""
+        self._put(operation)
+
+    async def announced(self, message: ServerMessage) -> None:
+        """Send a message and wait until it has left."""
+        left = asyncio.get_running_loop().create_future()
+
+        async def tell() -> None:
+            if not left.done():
+                left.set_result(None)
+
+        self._put(message)
+        self._put(tell)
+        await left
+
+    async def flush(self) -> None:
+        """Wait until everything has left."""
+        await self._empty.wait()
+
+    def _put(self, item: ServerMessage | Operation) -> None:
+        self._queue.append(item)
+        self._empty.clear()
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Empty the box until cancelled."""
+        while True:
+            await self._filled.wait()
+            self._filled.clear()
+            while self._queue:
+                item = self._queue.popleft()
+                self.busy_since = clock.now()
+                if callable(item):
+                    await item()
+                else:
+                    await self._transport.send_message(item)
+                self.busy_since = None
+            self._empty.set()

@@ -1,0 +1,383 @@
+"""One reply, from its text to the ear. A generation of its own: nothing in it is used for another one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from parley import clock
+from parley.audio.frame import SAMPLE_RATE
+from parley.errors import ParleyError, TimedOut
+from parley.interfaces import ChangeVoice, Voice
+from parley.session.feeds import Feed
+from parley.session.playout import Ledger, expected_duration, heard_text
+from parley.session.sentences import Clauses
+
+if TYPE_CHECKING:
+    from parley.audio.frame import AudioFrame
+    from parley.interfaces import ChatMessage, LanguageModel, Synthesis, Synthesizer, Transport
+    from parley.messages import ReplyOutcome
+    from parley.session.settings import SessionSettings
+
+_log = logging.getLogger(__name__)
+_CLAUSES_WAITING = 10_000
+_SOON = 1e-6
+"""Seconds below which a frame is due."""
+
+
+class Owner(Protocol):
+    """Whom a reply tells what happens to it. A reply that was cancelled says nothing."""
+
+    async def reply_ready(self, reply: Reply) -> None:
+        """Its first frame is there; returns when the participant has been told of the reply."""
+
+    def reply_text(self, reply: Reply, clause: str) -> None:
+        """The next clause goes to the voice."""
+
+    def reply_frame(self, reply: Reply, frame: AudioFrame, lateness: float) -> None:
+        """A frame is being sent."""
+
+    def reply_finished(self, reply: Reply) -> None:
+        """All of it has been heard."""
+
+    def reply_failed(self, reply: Reply, error: ParleyError | None) -> None:
+        """There is no (more) audio; without an error there was nothing to say."""
+
+    def reply_troubled(self, reply: Reply, error: ParleyError) -> None:
+        """The language model failed; the reply ends with an apology."""
+
+    def voice_ordered(self, voice: Voice) -> None:
+        """The language model wants another voice from the next utterance on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """What every reply of a session needs."""
+
+    session_id: str
+    transport: Transport
+    synthesizer: Synthesizer
+    language_model: LanguageModel
+    settings: SessionSettings
+    owner: Owner
+
+
+@dataclass(slots=True)
+class Stages:
+    """When the stages of a turn were reached, in loop time."""
+
+    origin: float
+    """The last voice of the turn, or its arrival where it was typed."""
+    reached: dict[str, float] = field(default_factory=dict)
+
+    def mark(self, stage: str) -> None:
+        """The stage is reached now, unless it was before."""
+        self.reached.setdefault(stage, clock.now())
+
+    def milliseconds(self) -> dict[str, float]:
+        """Since the origin."""
+        order = ("vad", "endpoint", "asr", "llm", "tts", "sent", "heard")
+        return {name: round(1000 * (self.reached[name] - self.origin), 2) for name in order if name in self.reached}
+
+
+class Reply:
+    """Begins silent; sounds once adopted; can be held, and let go on, any number of times."""
+
+    def __init__(
+        self, studio: Studio, utterance_id: str, *, turn: int, turn_text: str, voice: Voice, stages: Stages
+    ) -> None:
+        playout = studio.settings.playout
+        self.utterance_id = utterance_id
+        self.turn = turn
+        self.turn_text = turn_text
+        """What the participant said; empty for text from outside."""
+        self.voice = voice
+        self.stages = stages
+        self.ledger = Ledger(lead=playout.lead, delay=playout.delay)
+        self.text = ""
+        self.outcome: ReplyOutcome = "finished"
+        self.announced = False
+        self.turn_noted = False
+        """True once the history knows what it answers."""
+        self.live = True
+        self.held = False
+        self.sending_since: float | None = None
+        self.written = False
+        """True when all its text is known."""
+        self._studio = studio
+        self._waiting_since: float | None = None
+        self._feed: Feed[str] = Feed(_CLAUSES_WAITING)
+        self._clauses = Clauses(first_clause=studio.settings.reply.first_clause)
+        self._has_text = asyncio.Event()
+        self._adopted = asyncio.Event()
+        self._going = asyncio.Event()
+        self._going.set()
+        self._playing = asyncio.Event()
+        self._playing.set()
+        self._synthesis: Synthesis | None = None
+        self._synthesis_held = False
+        self._holder: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._group: asyncio.TaskGroup | None = None
+
+    # --- orders ------------------------------------------------------------------------
+
+    def start(self, group: asyncio.TaskGroup, history: Sequence[ChatMessage] | None) -> None:
+        """Begin to make audio; without a history the text comes by :meth:`say`."""
+        self._group = group
+        self._tasks = [group.create_task(self._speak(), name=f"speak {self.utterance_id}")]
+        if history is not None:
+            self._tasks.append(group.create_task(self._write(history), name=f"write {self.utterance_id}"))
+
+    @property
+    def adopted(self) -> bool:
+        """False while it is speculative: then it stops after its first clause, unheard."""
+        return self._adopted.is_set()
+
+    def adopt(self) -> None:
+        """It may be heard."""
+        self._adopted.set()
+
+    def hold(self) -> None:
+        """Not one more frame leaves, from this moment on."""
+        self.held = True
+        self._going.clear()
+        self._playing.clear()
+        self.ledger.pause(clock.now())
+        self._settle_synthesis()
+
+    def release(self) -> None:
+        """The hold is over: words flow again. Frames follow with :meth:`play`."""
+        self.held = False
+        self._going.set()
+        self._settle_synthesis()
+
+    def play(self) -> None:
+        """The listener plays again: go on with the very next frame."""
+        if not self.held:
+            self.ledger.resume(clock.now())
+            self._playing.set()
+
+    def cancel(self) -> None:
+        """From this moment on nothing of it is sent or told."""
+        self.live = False
+        self._feed.close()
+        for task in self._tasks:
+            task.cancel()
+
+    def say(self, delta: str) -> None:
+        """The next piece of text from outside."""
+        for clause in self._clauses.add(delta):
+            self._give(clause)
+
+    def say_end(self) -> None:
+        """The text from outside is complete."""
+        for clause in self._clauses.finish():
+            self._give(clause)
+        self._no_more_text()
+
+    # --- questions -----------------------------------------------------------------------
+
+    @property
+    def heard(self) -> int:
+        """One past the last sample heard."""
+        return self.ledger.heard(clock.now())
+
+    @property
+    def remaining(self) -> float:
+        """Seconds still to be heard, by the pace of what was; infinite while the text is still growing."""
+        if self._ending:
+            return self.ledger.left_in(clock.now())
+        if not self.written:
+            return float("inf")
+        return max(0.0, expected_duration(self.text, self.ledger.marks) - self.heard / SAMPLE_RATE)
+
+    def heard_text(self) -> str:
+        """The words of it that were heard."""
+        return heard_text(self.text, self.ledger.marks, self.heard, finished=self._all_heard)
+
+    @property
+    def _all_heard(self) -> bool:
+        return self._ending and self.heard >= self.ledger.sent_samples
+
+    _ending = False
+    """True once the final frame has been sent."""
+
+    def overdue(self, now: float) -> bool:
+        """True when the voice has left us waiting too long for a frame that it has the text for."""
+        if self._waiting_since is None or self.held or not (self.written or len(self._feed)):
+            self._waiting_since = None if self._waiting_since is None else now
+            return False
+        return now - self._waiting_since > self._studio.settings.limits.tts_timeout
+
+    # --- text ----------------------------------------------------------------------------
+
+    async def _write(self, history: Sequence[ChatMessage]) -> None:
+        try:
+            await self._follow(self._studio.language_model.reply(history))
+        except TimeoutError:
+            await self._apologise(TimedOut("The language model took too long."))
+        except ParleyError as error:
+            await self._apologise(error)
+        except Exception:  # noqa: BLE001  (somebody else's code: the session survives it)
+            _log.exception("the language model failed")
+            await self._apologise(ParleyError("The language model failed; the server's log says why."))
+        self._no_more_text()
+
+    async def _follow(self, deltas: AsyncGenerator[str | ChangeVoice, None]) -> None:
+        limits = self._studio.settings.limits
+        length = 0
+        async with aclosing(deltas):
+            while length < limits.max_text:
+                try:
+                    async with asyncio.timeout(limits.llm_timeout):
+                        delta = await anext(deltas)
+                except StopAsyncIteration:
+                    break
+                self.stages.mark("llm")
+                if isinstance(delta, ChangeVoice):
+                    await self._adopted.wait()
+                    self._studio.owner.voice_ordered(delta.voice)
+                    continue
+                length += len(delta)
+                for clause in self._clauses.add(delta):
+                    await self._give_in_time(clause)
+            for clause in self._clauses.finish():
+                await self._give_in_time(clause)
+
+    async def _apologise(self, error: ParleyError) -> None:
+        """Say so instead; a reply that nobody asked for yet just fails."""
+        self.outcome = "failed"
+        if not self.adopted:
+            return
+        self._studio.owner.reply_troubled(self, error)
+        apology = self._studio.settings.reply.apology
+        if apology:
+            await self._give_in_time(f" {apology}" if self.text and not self.text[-1].isspace() else apology)
+
+    async def _give_in_time(self, clause: str) -> None:
+        """No words beyond the first clause before the reply is adopted, and none while it is on hold."""
+        if self._has_text.is_set():
+            await self._adopted.wait()
+        await self._going.wait()
+        self._give(clause)
+
+    def _give(self, clause: str) -> None:
+        self.text += clause
+        self._feed.put(clause)
+        self._has_text.set()
+        if self.live:
+            self._studio.owner.reply_text(self, clause)
+
+    def _no_more_text(self) -> None:
+        self.written = True
+        self._feed.close()
+        self._has_text.set()
+
+    # --- sound ---------------------------------------------------------------------------
+
+    async def _speak(self) -> None:
+        await self._has_text.wait()
+        error: ParleyError | None = None
+        if self.text:
+            try:
+                await self._sound()
+                return
+            except ParleyError as caught:
+                error = caught
+            except Exception:  # noqa: BLE001  (somebody else's code: the session survives it)
+                _log.exception("the synthesizer failed")
+                error = ParleyError("The voice failed; the server's log says why.")
+            self.outcome = "failed"
+        await self._adopted.wait()
+        if self.live:
+            self._studio.owner.reply_failed(self, error)
+
+    async def _sound(self) -> None:
+        studio = self._studio
+        self._synthesis = synthesis = studio.synthesizer.synthesize(
+            self._feed, voice=self.voice, session_id=studio.session_id, utterance_id=self.utterance_id
+        )
+        try:
+            frame = await self._next()
+            if frame is None:
+                raise ParleyError("The voice made no sound.")
+            self.stages.mark("tts")
+            await self._adopted.wait()
+            await studio.owner.reply_ready(self)
+            while frame is not None:
+                await self._send(frame)
+                frame = None if frame.final else await self._next()
+            self._ending = True
+            await self._until_heard()
+        finally:
+            if self._holder is not None:
+                self._holder.cancel()
+            await synthesis.aclose()
+        if self.live:
+            studio.owner.reply_finished(self)
+
+    async def _next(self) -> AudioFrame | None:
+        assert self._synthesis is not None
+        self._waiting_since = clock.now()
+        try:
+            return await anext(self._synthesis)
+        except StopAsyncIteration:
+            return None
+        finally:
+            self._waiting_since = None
+
+    async def _send(self, frame: AudioFrame) -> None:
+        lateness = await self._until_due(frame.end_sample)
+        now = clock.now()
+        ledger = self.ledger
+        ledger.sent(frame.start_sample, frame.end_sample, now)
+        if frame.marks:
+            ledger.add_marks(frame.marks)
+        self.sending_since = now
+        self._studio.owner.reply_frame(self, frame, lateness)
+        # Nothing is awaited between the last look at the hold and this call.
+        await self._studio.transport.send_audio(frame)
+        self.sending_since = None
+
+    async def _until_due(self, end_sample: int) -> float:
+        """Wait until a frame may leave; returns by how much that moment was missed."""
+        while True:
+            if not self._playing.is_set():
+                await self._playing.wait()
+            delay = self.ledger.due_in(end_sample, clock.now())
+            if delay <= _SOON:
+                return max(0.0, -delay)
+            await asyncio.sleep(delay)
+
+    async def _until_heard(self) -> None:
+        while True:
+            if not self._playing.is_set():
+                await self._playing.wait()
+            left = self.ledger.left_in(clock.now())
+            if left <= _SOON:
+                return
+            await asyncio.sleep(left)
+
+    # --- the hold, at the synthesizer -------------------------------------------------------
+
+    def _settle_synthesis(self) -> None:
+        """Tell the synthesizer, one call at a time; the last order wins."""
+        if self._synthesis is None or self._group is None or not self.live:
+            return
+        if self._holder is None or self._holder.done():
+            self._holder = self._group.create_task(self._pass_on_hold(), name=f"hold {self.utterance_id}")
+
+    async def _pass_on_hold(self) -> None:
+        assert self._synthesis is not None
+        try:
+            while self._synthesis_held != self.held:
+                self._synthesis_held = self.held
+                await (self._synthesis.pause() if self.held else self._synthesis.resume())
+        except ParleyError as error:
+            # Whoever iterates learns of it too, if it matters.
+            _log.debug("the synthesizer did not take a hold: %s", error)

@@ -1,0 +1,69 @@
+"""Text from outside that is to be spoken as it is: one saying at a time, the others wait."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, eq=False)
+class Saying:
+    """A text that may still be growing."""
+
+    text: str = ""
+    ended: bool = False
+
+
+class Sayings:
+    """Where deltas go. What belongs to a saying that was cut off is dropped until its end has come."""
+
+    def __init__(self) -> None:
+        self.current: Saying | None = None
+        """The one that is being spoken."""
+        self._waiting: deque[Saying] = deque()
+        self._muted = False
+
+    @property
+    def length(self) -> int:
+        """Characters of the saying that the next delta would belong to."""
+        newest = self._newest()
+        return len(newest.text) if newest else 0
+
+    def add(self, delta: str) -> Saying | None:
+        """Take a delta; returns what it belongs to, or None when that was cut off."""
+        if self._muted:
+            return None
+        saying = self._newest()
+        if saying is None:
+            saying = Saying()
+            self._waiting.append(saying)
+        saying.text += delta
+        return saying
+
+    def end(self) -> Saying | None:
+        """The newest saying is complete; returns it, or None when it was cut off or empty."""
+        self._muted, muted = False, self._muted
+        saying = None if muted else self._newest()
+        if saying is not None:
+            saying.ended = True
+        return saying
+
+    def next(self) -> Saying | None:
+        """Let the next one be spoken; None when none waits."""
+        self.current = self._waiting.popleft() if self._waiting else None
+        return self.current
+
+    def finish(self) -> None:
+        """Nothing more of the current one will be spoken; what comes of it is dropped."""
+        self._muted = self.current is not None and not self.current.ended and not self._waiting
+        self.current = None
+
+    def cut(self) -> None:
+        """Somebody else has the floor: drop everything."""
+        self._muted = self._muted or self._newest() is not None
+        self.current = None
+        self._waiting.clear()
+
+    def _newest(self) -> Saying | None:
+        newest = self._waiting[-1] if self._waiting else self.current
+        return newest if newest is not None and not newest.ended else None

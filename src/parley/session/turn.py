@@ -1,0 +1,138 @@
+"""One turn of the participant: its audio on the way to the recogniser, and what was understood."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from parley.audio.frame import AudioFrame
+from parley.errors import ParleyError, TimedOut
+from parley.interfaces import Recognizer, Transcript
+from parley.session.feeds import Feed
+
+if TYPE_CHECKING:
+    from parley.session.endpointing import Wait
+
+_log = logging.getLogger(__name__)
+_FRAMES_WAITING = 1_500
+"""Audio that may wait for the recogniser: half a minute of 20 ms frames."""
+
+
+class Part:
+    """A stretch of a turn that the recogniser hears as one."""
+
+    def __init__(self, rate: int) -> None:
+        self.audio: Feed[AudioFrame] = Feed(_FRAMES_WAITING)
+        self.text = ""
+        self.stable = 0
+        self.done = False
+        self.task: asyncio.Task[None] | None = None
+        self._rate = rate
+        self._position = 0
+        self._sequence = 0
+        self._scope: asyncio.Timeout | None = None
+
+    def hear(self, pcm: bytes) -> None:
+        """The next samples."""
+        self.audio.put(AudioFrame(pcm, self._rate, "", self._sequence, self._position))
+        self._sequence += 1
+        self._position += len(pcm) // 2
+
+    def close(self, timeout: float) -> None:
+        """No more audio; the final transcript has ``timeout`` seconds to arrive."""
+        if not self.audio.closed:
+            self.audio.close()
+            if self._scope is not None:
+                self._scope.reschedule(asyncio.get_running_loop().time() + timeout)
+
+    def cancel(self) -> None:
+        """Forget this stretch."""
+        self.done = True
+        self.audio.close()
+        if self.task is not None:
+            self.task.cancel()
+
+    async def recognize(
+        self, recognizer: Recognizer, language: str, changed: Callable[[], None], failed: Callable[[ParleyError], None]
+    ) -> None:
+        """Follow the recogniser to its final transcript; ``changed`` is called after each, and once at the end."""
+        try:
+            async with asyncio.timeout(None) as self._scope:
+                async with aclosing(recognizer.transcribe(self.audio, language=language)) as transcripts:
+                    async for transcript in transcripts:
+                        self._understood(transcript)
+                        if self.done:
+                            break
+                        changed()
+        except TimeoutError:
+            failed(TimedOut("The recogniser took too long."))
+        except ParleyError as error:
+            failed(error)
+        except Exception:  # noqa: BLE001  (somebody else's code: the session survives it)
+            _log.exception("the recogniser failed")
+            failed(ParleyError("The recogniser failed; the server's log says why."))
+        self.done = True
+        self.audio.close()
+        changed()
+
+    def _understood(self, transcript: Transcript) -> None:
+        self.text, self.stable = transcript.text, transcript.stable
+        self.done = transcript.final
+
+
+@dataclass(slots=True)
+class Turn:
+    """What the participant says until it is answered; pauses that looked like its end add parts."""
+
+    number: int = 0
+    """0 while it is only a sound over a reply."""
+    parts: list[Part] = field(default_factory=list)
+    ended_at: float = 0.0
+    """Loop time of its last voice."""
+    began_at: float = 0.0
+    tries: int = 0
+    """Speculative replies begun."""
+    probability: float | None = None
+    """A turn model's answer to "is it over?", for the latest pause."""
+    wait: Wait | None = None
+    told: tuple[str, bool] = ("", False)
+    """What the participant has been shown of it."""
+    kept: str = ""
+    """Set when this was heard over a reply that went on: what it was taken for."""
+
+    @property
+    def text(self) -> str:
+        """Everything understood so far."""
+        return " ".join(part.text.strip() for part in self.parts if part.text.strip())
+
+    @property
+    def stable(self) -> int:
+        """Characters at the front that will not change."""
+        if not self.parts:
+            return 0
+        last = self.parts[-1]
+        return len(self.text) - len(last.text.strip()) + min(last.stable, len(last.text.strip()))
+
+    @property
+    def done(self) -> bool:
+        """True when no part will change any more."""
+        return all(part.done for part in self.parts)
+
+    def hear(self, pcm: bytes) -> None:
+        """The next samples."""
+        if self.parts:
+            self.parts[-1].hear(pcm)
+
+    def close(self, timeout: float) -> None:
+        """No more audio."""
+        for part in self.parts:
+            part.close(timeout)
+
+    def cancel(self) -> None:
+        """Forget it."""
+        for part in self.parts:
+            part.cancel()
