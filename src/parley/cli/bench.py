@@ -36,6 +36,10 @@ BENCHES: dict[str, Bench] = {
 }
 
 
+_PAPER_WIDTH = 130
+"""Columns of a table that goes to a file."""
+
+
 def bench(
     name: Annotated[str, typer.Argument(help="Which one; `parley bench list` says what each measures.")],
     url: Annotated[str, typer.Option(help="Measure a running Parley instead of starting one.")] = "",
@@ -65,7 +69,10 @@ def bench(
     options = BenchOptions(url, trials, _numbers(sessions), seed, params)
     try:
         rows = _run(name, options)
-        show(Console(), f"parley bench {name}: {BENCHES[name].help}", rows)
+        console = Console()
+        if not console.is_terminal:
+            console = Console(width=_PAPER_WIDTH)
+        show(console, f"parley bench {name}: {BENCHES[name].help}", rows)
         if json is not None:
             write_json(json, rows)
     except ParleyError as error:
