@@ -27,7 +27,7 @@ class VadSettings:
     ] = 4.2
     gate_minimum_dbfs: Annotated[
         float, Setting("Sounds below this level never open the gate.", unit="dBFS", ge=-120, le=-20)
-    ] = -66.0
+    ] = -72.0
     gate_hold: Annotated[
         float, Setting("How long the gate stays open after the last sign of speech.", unit="s", ge=0.05, le=10)
     ] = 0.4

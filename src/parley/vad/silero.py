@@ -125,7 +125,7 @@ class SileroVad:
         if not count:
             return
         gate = self._gate
-        levels = gate.levels(self._audio[self._next : self._next + count * TICK_SAMPLES]) if gate else None
+        levels = gate.levels(self._audio[self._next - 1 : self._next + count * TICK_SAMPLES]) if gate else None
         for tick in range(count):
             self._next += TICK_SAMPLES
             self._ticks += 1

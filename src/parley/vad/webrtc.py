@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class WebRtcVad:
     def __init__(self, settings: VadSettings) -> None:
         import webrtcvad
 
-        self._make = lambda: webrtcvad.Vad(settings.webrtc_mode)
+        self._make: Any = lambda: webrtcvad.Vad(settings.webrtc_mode)
         self.reset()
 
     def set_alert(self, alert: bool) -> None:
