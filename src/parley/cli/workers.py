@@ -1,0 +1,213 @@
+"""``parley workers``: who is in the fleet, and how each one does."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Self
+
+import typer
+
+from parley import clock
+from parley.cli.options import Config, Overrides
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console, RenderableType
+
+    from parley.config import Settings
+    from parley.registry import Announcement, Registry
+
+DEFAULT_WORKER = "127.0.0.1:50051"
+"""Asked when no settings lead anywhere: where a worker listens that nobody told otherwise."""
+FIRST_LOOK = 1.5
+"""Seconds within which a fleet has answered."""
+REDRAW = 0.5
+
+
+def workers(
+    worker: Annotated[
+        list[str] | None, typer.Option("--worker", "-w", help="Address (host:port) of a worker; may be repeated.")
+    ] = None,
+    registry: Annotated[
+        str | None, typer.Option(help="redis:// address where workers announce themselves.", show_default="none")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Print the fleet once instead of following it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the announcements as JSON, once.")] = False,
+    config: Config = None,
+    override: Overrides = None,
+) -> None:
+    """Show the fleet of workers, live: load, models in memory, latencies. Ctrl-C ends it.
+
+    Workers are found by the registry, by their addresses, or both; without either, the one on this machine is asked.
+    """
+    import sys
+
+    from parley.cli.options import settings_from
+    from parley.errors import UnavailableError
+
+    flags = {"registry.url": registry, "routing.workers": tuple(worker) if worker else None}
+    settings = settings_from(config, override, flags)
+    with_terminal = sys.stdout.isatty()
+    if once or as_json or not with_terminal:
+        view = asyncio.run(_look(settings))
+        if as_json:
+            typer.echo(json.dumps([dataclasses.asdict(said) for said in view.fleet], indent=1))
+        else:
+            _console().print(_draw(view))
+        if not view.fleet:
+            raise UnavailableError(view.trouble or "No worker is there; start one with 'parley worker'.")
+        return
+    asyncio.run(_follow(settings))
+
+
+@dataclass(slots=True)
+class View:
+    """What is known of the fleet."""
+
+    lists: list[tuple[Announcement, ...]] = field(default_factory=list)
+    trouble: str = ""
+    """What is wrong with the registry; empty when nothing is."""
+
+    @property
+    def fleet(self) -> list[Announcement]:
+        """Every worker once, by name."""
+        return sorted({said.name: said for found in self.lists for said in found}.values(), key=lambda said: said.name)
+
+
+# --- looking ---------------------------------------------------------------------------
+
+
+def _registries(settings: Settings) -> list[Registry]:
+    from parley.registry import open_registry
+    from parley.routing.links import ProbedWorkers, worker_access
+
+    registries: list[Registry] = []
+    if settings.registry.url:
+        registries.append(open_registry(settings.registry))
+    addresses = settings.routing.workers or (() if registries else (DEFAULT_WORKER,))
+    if addresses:
+        registries.append(ProbedWorkers(addresses, worker_access(settings.routing)))
+    return registries
+
+
+class _Watch:
+    """Follows the registries while it is open."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.view = View()
+        self._registries = _registries(settings)
+        self._changed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self.view.lists = [() for _ in self._registries]
+        self._tasks = [asyncio.create_task(self._follow(index)) for index in range(len(self._registries))]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for registry in self._registries:
+            await registry.aclose()
+
+    async def news(self, timeout: float) -> bool:
+        """Wait for a change; False when there was none in time."""
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._changed.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self.view.trouble = " ".join(filter(None, (registry.health.detail for registry in self._registries)))
+        return True
+
+    async def _follow(self, index: int) -> None:
+        async with aclosing(self._registries[index].watch()) as lists:
+            async for found in lists:
+                self.view.lists[index] = found
+                self._changed.set()
+
+
+async def _look(settings: Settings) -> View:
+    """What the fleet says within a moment."""
+    expected = len(settings.routing.workers) or 1
+    async with _Watch(settings) as watch:
+        deadline = clock.now() + FIRST_LOOK
+        while len(watch.view.fleet) < expected and await watch.news(max(0.0, deadline - clock.now())):
+            pass
+        return watch.view
+
+
+async def _follow(settings: Settings) -> None:
+    from rich.live import Live
+
+    async with _Watch(settings) as watch:
+        with Live(_draw(watch.view), console=_console(), auto_refresh=False) as live:
+            while True:
+                await watch.news(REDRAW)
+                live.update(_draw(watch.view), refresh=True)
+
+
+# --- showing ---------------------------------------------------------------------------
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+def _draw(view: View) -> RenderableType:
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=_title(view.fleet), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("worker", overflow="fold", min_width=16)
+    table.add_column("device", overflow="fold")
+    table.add_column("in memory", overflow="fold", min_width=8)
+    for column in ("sessions", "queue", "first", "pace", "memory"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.caption = (
+        "first: median time to the first audio; pace: time to make a second of audio; queue: utterances waiting"
+    )
+    table.caption_justify = "left"
+    for said in view.fleet:
+        table.add_row(*_cells(said), style="dim" if said.draining else "")
+    return Group(table, Text(view.trouble, style="yellow")) if view.trouble else table
+
+
+def _title(fleet: Sequence[Announcement]) -> str:
+    sessions = sum(said.metrics.sessions for said in fleet)
+    return f"{len(fleet)} worker{'s' * (len(fleet) != 1)}, {sessions} session{'s' * (sessions != 1)}"
+
+
+def _cells(said: Announcement) -> list[str]:
+    metrics = said.metrics
+    most = f"/{metrics.max_sessions}" if metrics.max_sessions else ""
+    return [
+        said.name
+        + (" (draining)" if said.draining else "")
+        + (f"\n{said.address}" if said.address != said.name else ""),
+        said.device,
+        ", ".join(said.resident_models) or "nothing",
+        f"{metrics.sessions}{most}",
+        str(metrics.queue_depth),
+        f"{metrics.first_audio_p50_ms:.0f} ms" if metrics.first_audio_p50_ms else "",
+        f"{metrics.real_time_factor:.2f}" if metrics.real_time_factor else "",
+        _memory(metrics.memory_used_bytes, metrics.memory_budget_bytes),
+    ]
+
+
+def _memory(used: int, budget: int) -> str:
+    if not used and not budget:
+        return ""
+    return f"{used / 1e6:.0f}" + (f"/{budget / 1e6:.0f} MB" if budget else " MB")
