@@ -1,0 +1,142 @@
+"""A whole session with fakes around the real engine, for scripts that read as a timeline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from parley import clock
+from parley.messages import ClientMessage, ServerMessage, StartSession, StateChanged
+from parley.session.engine import SessionEngine
+from parley.session.log import LogEntry
+from parley.session.settings import SessionSettings
+from parley.testing.fakes import (
+    FakeLanguageModel,
+    FakeRecognizer,
+    FakeSynthesizer,
+    FakeVad,
+    PassThroughMicrophone,
+    microphone,
+)
+from parley.transports.memory import MemoryTransport
+
+M = TypeVar("M", bound=ServerMessage)
+
+
+@dataclass
+class Recorder:
+    """An observer that remembers."""
+
+    entries: list[LogEntry] = field(default_factory=list)
+    lateness: list[float] = field(default_factory=list)
+
+    def logged(self, entry: LogEntry) -> None:
+        self.entries.append(entry)
+
+    def frame_sent(self, lateness: float) -> None:
+        self.lateness.append(lateness)
+
+
+@dataclass
+class Conversation:
+    """A participant, an engine, and what they said. Times are seconds since the session began."""
+
+    engine: SessionEngine
+    transport: MemoryTransport
+    language_model: FakeLanguageModel
+    recognizer: FakeRecognizer
+    synthesizer: FakeSynthesizer
+    log: Recorder
+    task: asyncio.Task[None]
+
+    @property
+    def participant(self) -> Any:
+        """The other end of the transport."""
+        return self.transport.participant
+
+    def say(self, message: ClientMessage) -> None:
+        """The client sends a message."""
+        self.participant.put(message)
+
+    async def until(self, at: float) -> None:
+        """Let time pass."""
+        await asyncio.sleep(max(0.0, at - clock.now()))
+
+    def of(self, kind: type[M]) -> list[M]:
+        """All messages of a kind, in order."""
+        return [message for message in self.participant.messages if isinstance(message, kind)]
+
+    def time_of(self, message: ServerMessage) -> float:
+        """When this message arrived."""
+        index = next(i for i, known in enumerate(self.participant.messages) if known is message)
+        return float(self.participant.times[index])
+
+    def states(self) -> list[tuple[str, str]]:
+        """Agent states with the events that led there."""
+        return [(message.event, message.agent) for message in self.of(StateChanged)]
+
+    async def heard_out(self, utterances: int = 1) -> None:
+        """Wait until so many replies have ended."""
+        from parley.messages import ReplyEnded
+
+        while len(self.of(ReplyEnded)) < utterances:
+            self.participant.arrived.clear()
+            await self.participant.arrived.wait()
+
+    @property
+    def history(self) -> list[tuple[str, str]]:
+        """Role and text."""
+        return [(message.role, message.text) for message in self.engine.history.messages()]
+
+
+@asynccontextmanager
+async def conversation(
+    *,
+    sounds: Sequence[tuple[float, float]] = (),
+    turns: Sequence[Sequence[tuple[float, str]]] = (),
+    listen_until: float | None = None,
+    start: StartSession | None = None,
+    settings: SessionSettings | None = None,
+    language_model: FakeLanguageModel | None = None,
+    recognizer: FakeRecognizer | None = None,
+    synthesizer: FakeSynthesizer | None = None,
+    reports: bool = False,
+    delay: float = 0.0,
+) -> AsyncIterator[Conversation]:
+    """Hold a conversation at time 0; ``sounds`` are stretches of speech, ``turns`` what the recogniser hears.
+
+    The microphone is on while there are sounds, plus two seconds (or until ``listen_until``). At the end the
+    participant leaves, and every task must be gone.
+    """
+    transport = MemoryTransport(reports=reports, delay=delay)
+    log = Recorder()
+    model = language_model or FakeLanguageModel()
+    ears = recognizer or FakeRecognizer(turns=list(turns))
+    voice = synthesizer or FakeSynthesizer()
+    engine = SessionEngine(
+        transport,
+        start or StartSession(playout_reports=reports),
+        session_id="s1",
+        microphone=PassThroughMicrophone(),
+        vad=FakeVad(),
+        recognizer=ears,
+        language_model=model,
+        synthesizer=voice,
+        settings=settings or SessionSettings(),
+        observer=log,
+    )
+    others = asyncio.all_tasks()
+    task = asyncio.create_task(engine.run())
+    last = listen_until if listen_until is not None else max((end + 2 for _, end in sounds), default=0.0)
+    talking = asyncio.create_task(microphone(transport.participant.speak, *sounds, until=last))
+    try:
+        yield Conversation(engine, transport, model, ears, voice, log, task)
+    finally:
+        talking.cancel()
+        await transport.participant.hang_up()
+        await asyncio.gather(task, talking, return_exceptions=True)
+    left = asyncio.all_tasks() - others
+    assert not left, f"tasks left behind: {left}"
