@@ -137,6 +137,36 @@ class TestSherpaMelo(FilesContract):
         return tiny_models.melo_pack(root, f"{model_id}-melo", **keys)
 
 
+class TestSherpaMatcha(FilesContract):
+    family = "sherpa"
+    heavy = False
+    broken_file = "vocoder.onnx"
+
+    @staticmethod
+    def build(root: Path, model_id: str, **keys: Any) -> Path:
+        return tiny_models.matcha_pack(root, f"{model_id}-matcha", **keys)
+
+
+class TestSherpaKokoro(FilesContract):
+    family = "sherpa"
+    heavy = False
+    speakers = ("one", "two")
+
+    @staticmethod
+    def build(root: Path, model_id: str, **keys: Any) -> Path:
+        return tiny_models.sherpa_styled_pack(root, f"{model_id}-kokoro", **keys)
+
+
+class TestSherpaKitten(FilesContract):
+    family = "sherpa"
+    heavy = False
+    speakers = ("one", "two")
+
+    @staticmethod
+    def build(root: Path, model_id: str, **keys: Any) -> Path:
+        return tiny_models.sherpa_styled_pack(root, f"{model_id}-kitten", kind="kitten", **keys)
+
+
 @pytest.mark.skipif(
     find_spec("pocket_tts") is None or find_spec("torch") is None,
     reason="pocket-tts and torch are not installed here; 'just test-pocket' makes an environment that has them",

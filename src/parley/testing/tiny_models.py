@@ -15,29 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from parley.testing.tiny_graphs import SYMBOLS, WIDTH, add_vocoder, make_graph, make_weights, save_graph
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-
-    from numpy.typing import NDArray
-
-_SYMBOLS = 256
-_WIDTH = 16
-
-# Token ids to frames of noise: every id has a length and a colour. `speed` divides the lengths,
-# `noise` scales what is random, `style` (speaker) shifts the colour. One ConvTranspose turns frames into
-# samples, as a vocoder does.
-_BODY = """
- e0 = Gather (emb, ids) e = Add (e0, tint)
- d0 = Gather (dur, ids) d1 = Mul (d0, length) lengths = Ceil (d1)
- c = CumSum (lengths, one) total = ReduceSum <keepdims=0> (lengths)
- ti = Cast <to=7> (total) t = Range (zero, ti, one) tf = Cast <to=1> (t)
- tu = Unsqueeze (tf, axis1) past = GreaterOrEqual (tu, c) pi = Cast <to=7> (past)
- index = ReduceSum <keepdims=0> (pi, axis1)
- f = Gather <axis=1> (e, index) r = RandomNormalLike <scale=0.3, seed=7.0> (f) n = Mul (r, noise)
- xn = Add (f, n) xt = Transpose <perm=[0,2,1]> (xn)
- y0 = ConvTranspose <strides=[STRIDE], pads=[HALF,HALF]> (xt, W) y = Tanh (y0)
-"""
 
 
 def piper_pack(
@@ -64,22 +46,20 @@ def piper_pack(
         "t0 = Gather (voices, sid) tint = Unsqueeze (t0, axis1)" if speakers else "tint = Identity (voices)"
     )
     tail = "output = Identity (y)" + (" w_ceil = Identity (lengths)" if alignments else "")
-    model = _graph(f"int64[1,N] input, int64[1] input_lengths, float[3] scales{sid}", outputs, head, tail, 256)
-    weights = _weights(seed, 256)
+    model = make_graph(f"int64[1,N] input, int64[1] input_lengths, float[3] scales{sid}", outputs, head, tail, 256)
+    weights = make_weights(seed, 256)
     if medium:
-        weights |= _add_vocoder(model, seed)
+        weights |= add_vocoder(model, seed)
         del weights["W"]
     weights["voices"] = (
-        np.random.default_rng(seed + 1).standard_normal((len(speakers), _WIDTH))
-        if speakers
-        else np.zeros((1, 1, _WIDTH))
+        np.random.default_rng(seed + 1).standard_normal((len(speakers), WIDTH)) if speakers else np.zeros((1, 1, WIDTH))
     )
-    _save(model, weights, folder / "model.onnx", ballast_mb=ballast_mb)
+    save_graph(model, weights, folder / "model.onnx", ballast_mb=ballast_mb)
     config = {
         "audio": {"sample_rate": 22_050},
         "espeak": {"voice": "en-us"},
         "phoneme_type": "espeak",
-        "num_symbols": _SYMBOLS,
+        "num_symbols": SYMBOLS,
         "num_speakers": max(1, len(speakers)),
         "speaker_id_map": {name: number for number, name in enumerate(speakers)},
         "phoneme_id_map": DEFAULT_PHONEME_ID_MAP,
@@ -108,14 +88,14 @@ def kokoro_pack(
         "t0 = MatMul (style, voices) tint = Unsqueeze (t0, axis1)"
     )
     tail = "audio = Reshape (y, flat)" + (" duration = Cast <to=7> (lengths)" if timings else "")
-    model = _graph("int64[1,N] tokens, float[1,256] style, float[1] speed", outputs, head, tail, 600)
+    model = make_graph("int64[1,N] tokens, float[1,256] style, float[1] speed", outputs, head, tail, 600)
     random = np.random.default_rng(seed + 1)
-    weights = _weights(seed, 600) | {
-        "voices": 0.05 * random.standard_normal((256, _WIDTH)),
+    weights = make_weights(seed, 600) | {
+        "voices": 0.05 * random.standard_normal((256, WIDTH)),
         "one_f": np.array([1.0]),
         "flat": np.array([-1]),
     }
-    _save(model, weights, folder / "model.onnx", ballast_mb=ballast_mb)
+    save_graph(model, weights, folder / "model.onnx", ballast_mb=ballast_mb)
     styles: dict[str, Any] = {name: random.standard_normal((510, 1, 256)).astype(np.float32) for name in speakers}
     with (folder / "voices.bin").open("wb") as file:
         np.savez(file, **styles)
@@ -125,36 +105,97 @@ def kokoro_pack(
 
 def sherpa_pack(root: Path, model_id: str = "sherpa-tiny", *, speakers: int = 1, ballast_mb: int = 0) -> Path:
     """A VITS model for sherpa-onnx that wants phonemes, at 22.05 kHz, under ``root``; returns its folder."""
-    from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
-
     folder = _folder(root, "sherpa", model_id)
     sid = ", int64[1] sid" if speakers > 1 else ""
     head = "noise = Gather (scales, zero) length = Gather (scales, one) ids = Identity (x) " + (
         "t0 = Gather (voices, sid) tint = Unsqueeze (t0, axis1)" if speakers > 1 else "tint = Identity (voices)"
     )
-    model = _graph(
-        f"int64[1,N] x, int64[1] x_length, float[3] scales{sid}",
-        "float[1,1,T] y_out",
-        head,
-        "y_out = Identity (y)",
-        256,
-    )
-    shape = (speakers, _WIDTH) if speakers > 1 else (1, 1, _WIDTH)
-    weights = _weights(0, 256) | {"voices": 0.5 * np.random.default_rng(3).standard_normal(shape)}
-    meta = {
-        "model_type": "vits",
-        "comment": "piper",
-        "language": "English",
-        "voice": "en-us",
-        "n_speakers": str(speakers),
-        "sample_rate": "22050",
-        "add_blank": "1",
-    }
-    _save(model, weights, folder / "model.onnx", ballast_mb=ballast_mb, meta=meta)
-    lines = [f"{symbol} {ids[0]}" for symbol, ids in DEFAULT_PHONEME_ID_MAP.items() if len(symbol) == 1]
-    (folder / "tokens.txt").write_text("\n".join(lines) + "\n", "utf-8")
+    inputs = f"int64[1,N] x, int64[1] x_length, float[3] scales{sid}"
+    model = make_graph(inputs, "float[1,1,T] y_out", head, "y_out = Identity (y)", 256)
+    shape = (speakers, WIDTH) if speakers > 1 else (1, 1, WIDTH)
+    weights = make_weights(0, 256) | {"voices": 0.5 * np.random.default_rng(3).standard_normal(shape)}
+    meta = _sherpa_meta("vits", 22_050) | {"comment": "piper", "n_speakers": str(speakers), "add_blank": "1"}
+    save_graph(model, weights, folder / "model.onnx", ballast_mb=ballast_mb, meta=meta)
+    _phoneme_tokens(folder)
     _metadata(folder, sample_rate=22_050, memory_mb=5 + ballast_mb)
     return folder
+
+
+def sherpa_styled_pack(root: Path, model_id: str = "sherpa-kokoro-tiny", *, kind: str = "kokoro") -> Path:
+    """A Kokoro or Kitten (``kind``) model for sherpa-onnx with two speakers, at 24 kHz; returns its folder."""
+    folder = _folder(root, "sherpa", model_id)
+    tokens, style, model_type = {
+        "kokoro": ("tokens", (510, 1, 256), "kokoro"),
+        "kitten": ("input_ids", (1, 256), "kitten-tts"),
+    }[kind]
+    head = (
+        f"ids = Identity ({tokens}) length = Reciprocal (speed) noise = Identity (one_f) "
+        "t0 = MatMul (style, voices) tint = Unsqueeze (t0, axis1)"
+    )
+    inputs = f"int64[1,N] {tokens}, float[1,256] style, float[1] speed"
+    model = make_graph(inputs, "float[T] audio", head, "audio = Reshape (y, flat)", 600)
+    random = np.random.default_rng(2)
+    weights = make_weights(0, 600) | {
+        "voices": 0.05 * random.standard_normal((256, WIDTH)),
+        "one_f": np.array([1.0]),
+        "flat": np.array([-1]),
+    }
+    dimensions = {"style_dim": ",".join(map(str, style)), "speaker_names": "one,two"}
+    save_graph(
+        model, weights, folder / "model.onnx", meta=_sherpa_meta(model_type, 24_000) | {"n_speakers": "2", **dimensions}
+    )
+    random.standard_normal((2, *style)).astype(np.float32).tofile(folder / "voices.bin")
+    _phoneme_tokens(folder)
+    _metadata(folder, sample_rate=24_000, memory_mb=5, speakers={"one": 0, "two": 1}, options={"type": kind})
+    return folder
+
+
+def matcha_pack(root: Path, model_id: str = "matcha-tiny") -> Path:
+    """A Matcha model with its vocoder for sherpa-onnx, at 22.05 kHz; returns its folder."""
+    from onnx import parser
+
+    folder = _folder(root, "sherpa", model_id)
+    head = "noise = Identity (noise_scale) length = Identity (length_scale) ids = Identity (x) tint = Identity (voices)"
+    inputs = "int64[1,N] x, int64[1] x_length, float[1] noise_scale, float[1] length_scale"
+    model = make_graph(inputs, "float[1,80,T] mel", head, "mel = Identity (y)", 1)
+    random = np.random.default_rng(0)
+    weights = make_weights(0, 1) | {
+        "voices": np.zeros((1, 1, WIDTH)),
+        "W": 0.3 * random.standard_normal((WIDTH, 80, 1)),
+    }
+    meta = _sherpa_meta("matcha-tts", 22_050) | {"pad_id": "0", "use_eos_bos": "1", "num_ode_steps": "3"}
+    save_graph(model, weights, folder / "model.onnx", meta=meta)
+    vocoder = parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 17]> vocoder (float[1,80,T] mel) => (float[1,1,S] audio) '
+        "{ y = ConvTranspose <strides=[256], pads=[128,128]> (mel, W) audio = Tanh (y) }"
+    )
+    upsampling = {"W": 0.08 * random.standard_normal((80, 1, 512))}
+    save_graph(vocoder, upsampling, folder / "vocoder.onnx", meta={"model_type": "hifigan", "sample_rate": "22050"})
+    _phoneme_tokens(folder)
+    _metadata(folder, sample_rate=22_050, memory_mb=5, options={"type": "matcha"})
+    return folder
+
+
+def _sherpa_meta(model_type: str, rate: int) -> dict[str, str]:
+    """The metadata that sherpa-onnx wants in every model that speaks phonemes."""
+    return {
+        "model_type": model_type,
+        "comment": model_type,
+        "language": "English",
+        "voice": "en-us",
+        "has_espeak": "1",
+        "jieba": "0",
+        "n_speakers": "1",
+        "sample_rate": str(rate),
+        "version": "1",
+    }
+
+
+def _phoneme_tokens(folder: Path) -> None:
+    from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
+
+    lines = [f"{symbol} {ids[0]}" for symbol, ids in DEFAULT_PHONEME_ID_MAP.items() if len(symbol) == 1]
+    (folder / "tokens.txt").write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def melo_pack(
@@ -170,8 +211,8 @@ def melo_pack(
         "int64[1,N] x, int64[1] x_lengths, int64[1,N] tones, int64[1] sid, float[1] noise_scale, "
         "float[1] length_scale, float[1] noise_scale_w"
     )
-    model = _graph(inputs, "float[1,1,T] y_out", head, "y_out = Identity (y)", 512)
-    weights = _weights(0, 512) | {"voices": np.zeros((1, _WIDTH))}
+    model = make_graph(inputs, "float[1,1,T] y_out", head, "y_out = Identity (y)", 512)
+    weights = make_weights(0, 512) | {"voices": np.zeros((1, WIDTH))}
     meta = {
         "model_type": "melo-vits",
         "comment": "melo",
@@ -183,7 +224,7 @@ def melo_pack(
         "sample_rate": "44100",
         "add_blank": "1",
     }
-    _save(model, weights, folder / "model.onnx", meta=meta)
+    save_graph(model, weights, folder / "model.onnx", meta=meta)
     symbols = ["_", *"abcdefghijklmnopqrstuvwxyz", ",", ".", "!", "?"]
     (folder / "tokens.txt").write_text("".join(f"{s} {i}\n" for i, s in enumerate(symbols)), "utf-8")
     entries = "".join(f"{word} {' '.join(word)} {' '.join('7' * len(word))}\n" for word in vocabulary)
@@ -270,116 +311,15 @@ def _metadata(folder: Path, **keys: Any) -> None:
     (folder / "metadata.yaml").write_text(yaml.safe_dump(data, sort_keys=False), "utf-8")
 
 
-def _graph(inputs: str, outputs: str, head: str, tail: str, stride: int) -> Any:
-    from onnx import parser
-
-    body = _BODY.replace("STRIDE", str(stride)).replace("HALF", str(stride // 2))
-    return parser.parse_model(
-        f'<ir_version: 8, opset_import: ["" : 17]> tiny ({inputs}) => ({outputs}) {{ {head} {body} {tail} }}'
-    )
-
-
-def _weights(seed: int, stride: int) -> dict[str, NDArray[Any]]:
-    random = np.random.default_rng(seed)
-    return {
-        "zero": np.array(0),
-        "one": np.array(1),
-        "axis1": np.array([1]),
-        "emb": random.standard_normal((_SYMBOLS, _WIDTH)),
-        "dur": 2 + 3 * random.random(_SYMBOLS),
-        "W": 0.08 * random.standard_normal((_WIDTH, 1, 2 * stride)),
-    }
-
-
-def _add_vocoder(model: Any, seed: int) -> dict[str, NDArray[Any]]:
-    """Replace the single ConvTranspose by a HiFi-GAN generator: 8, 8 and 4 times up from 256 channels."""
-    from onnx import helper
-
-    random = np.random.default_rng(seed)
-    weights: dict[str, NDArray[Any]] = {}
-    nodes: list[Any] = []
-
-    def conv(source: str, inside: int, outside: int, kernel: int, *, dilation: int = 1, stride: int = 0) -> str:
-        number = len(weights)
-        shape = (inside, outside, kernel) if stride else (outside, inside, kernel)
-        weights[f"vw{number}"] = random.standard_normal(shape) / np.sqrt(inside * kernel)
-        pad = (kernel - stride) // 2 if stride else dilation * (kernel - 1) // 2
-        extra: dict[str, Any] = {"strides": [stride]} if stride else {"dilations": [dilation]}
-        kind = "ConvTranspose" if stride else "Conv"
-        nodes.append(helper.make_node(kind, [source, f"vw{number}"], [f"v{number}"], pads=[pad, pad], **extra))
-        return f"v{number}"
-
-    def apply(kind: str, *sources: str, **keys: Any) -> str:
-        out = f"va{len(nodes)}"
-        nodes.append(helper.make_node(kind, list(sources), [out], **keys))
-        return out
-
-    x, channels = conv("xt", _WIDTH, 256, 7), 256
-    for stride, kernel in ((8, 16), (8, 16), (4, 8)):
-        x = conv(apply("LeakyRelu", x, alpha=0.1), channels, channels // 2, kernel, stride=stride)
-        channels //= 2
-        blocks = []
-        for size, dilations in ((3, (1, 2)), (5, (2, 6)), (7, (3, 12))):
-            y = x
-            for dilation in dilations:
-                y = apply("Add", y, conv(apply("LeakyRelu", y, alpha=0.1), channels, channels, size, dilation=dilation))
-            blocks.append(y)
-        x = apply("Mean", *blocks)
-    x = conv(apply("LeakyRelu", x, alpha=0.01), channels, 1, 7)
-    nodes.append(helper.make_node("Mul", [x, "vgain"], ["y0"]))
-    weights["vgain"] = np.array([6.0])
-    old = next(node for node in model.graph.node if "y0" in node.output)
-    at = list(model.graph.node).index(old)
-    model.graph.node.remove(old)
-    for offset, node in enumerate(nodes):
-        model.graph.node.insert(at + offset, node)
-    return weights
-
-
-def _save(
-    model: Any, weights: Mapping[str, NDArray[Any]], path: Path, *, ballast_mb: int = 0, meta: Mapping[str, str] = {}
-) -> None:
-    import onnx
-    from onnx import numpy_helper
-
-    for name, array in weights.items():
-        kind = np.float32 if array.dtype.kind == "f" else np.int64
-        model.graph.initializer.append(numpy_helper.from_array(np.asarray(array, kind), name))
-    if ballast_mb:
-        _add_ballast(model, ballast_mb)
-    for key, value in meta.items():
-        entry = model.metadata_props.add()
-        entry.key, entry.value = key, value
-    onnx.save(model, str(path))
-
-
-def _add_ballast(model: Any, megabytes: int) -> None:
-    """Weights that the graph needs (so that they are kept) but that add nothing to the sound."""
-    from onnx import helper, numpy_helper
-
-    ballast = np.random.default_rng(1).standard_normal((megabytes * 256, 1024)).astype(np.float32)
-    model.graph.initializer.append(numpy_helper.from_array(ballast, "ballast"))
-    last = next(node for node in model.graph.node if "y" in node.output)
-    last.output[list(last.output).index("y")] = "y_light"
-    at = list(model.graph.node).index(last) + 1
-    nodes = [
-        helper.make_node("Min", ["ti", "zero"], ["b_index"]),  # 0, but not before the graph runs
-        helper.make_node("Gather", ["ballast", "b_index"], ["b_row"]),
-        helper.make_node("ReduceMean", ["b_row"], ["b_mean"], keepdims=0),
-        helper.make_node("Mul", ["b_mean", "b_zero"], ["b_none"]),
-        helper.make_node("Add", ["y_light", "b_none"], ["y"]),
-    ]
-    model.graph.initializer.append(numpy_helper.from_array(np.zeros((), np.float32), "b_zero"))
-    for offset, node in enumerate(nodes):
-        model.graph.node.insert(at + offset, node)
-
-
 BUILDERS: Mapping[str, Callable[[Path, str], Path]] = {
     "piper-tiny": piper_pack,
     "piper-medium": lambda root, name: piper_pack(root, name, medium=True),
     "kokoro-tiny": kokoro_pack,
     "sherpa-tiny": sherpa_pack,
     "melo-tiny": melo_pack,
+    "matcha-tiny": matcha_pack,
+    "sherpa-kokoro-tiny": sherpa_styled_pack,
+    "kitten-tiny": lambda root, name: sherpa_styled_pack(root, name, kind="kitten"),
     "pocket-tiny": pocket_pack,
 }
 
