@@ -349,7 +349,7 @@ class SessionEngine:
         now = clock.now()
         ears = self._ears
         return Sound(
-            voiced=ears.segmenter.voiced,
+            voiced=ears.segmenter.voiced_ever - watched.voiced_before,
             silence=ears.silence(now),
             held=now - self._held_at,
             ended=not ears.segmenter.speaking,
@@ -423,7 +423,8 @@ class SessionEngine:
     def _watch_speech(self) -> None:
         if self._watched is not None:
             self._watched.cancel()
-        self._watched = Turn(began_at=clock.now())
+        segmenter = self._ears.segmenter
+        self._watched = Turn(began_at=clock.now(), voiced_before=segmenter.voiced_ever - segmenter.voiced)
         self._open_part(self._watched)
 
     def _adopt_speech(self) -> None:

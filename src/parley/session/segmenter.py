@@ -37,6 +37,7 @@ class Segmenter:
         self._onset = 0
         self._last_voice = 0
         self._voiced = 0
+        self._voiced_before = 0
         self.alert = False
         self.speaking = False
 
@@ -59,6 +60,11 @@ class Segmenter:
     def voiced(self) -> float:
         """Seconds of the latest speech that were voice, pauses not counted."""
         return self._voiced / self._rate
+
+    @property
+    def voiced_ever(self) -> float:
+        """Seconds of voice in all speech so far."""
+        return (self._voiced_before + self._voiced) / self._rate
 
     @property
     def silence(self) -> float:
@@ -93,6 +99,7 @@ class Segmenter:
         if not self.alert and self._rising < self._settings.start_duration * self._rate:
             return None
         self.speaking = True
+        self._voiced_before += self._voiced
         self._voiced, self._rising = self._rising, 0
         self._last_voice = self._position
         return SpeechStarted(self._onset / self._rate)

@@ -52,7 +52,7 @@ class BargeInSettings:
     ] = 2.0
     silence_to_resume: Annotated[
         float, Setting("Silence after a short sound that lets the reply go on.", unit="s", ge=0.05, le=2)
-    ] = 0.24
+    ] = 0.2
     noise_until: Annotated[
         float, Setting("A sound with less speech in it than this is a noise.", unit="s", ge=0, le=1)
     ] = 0.1

@@ -94,6 +94,8 @@ class Turn:
     ended_at: float = 0.0
     """Loop time of its last voice."""
     began_at: float = 0.0
+    voiced_before: float = 0.0
+    """Seconds of voice that came before it."""
     tries: int = 0
     """Speculative replies begun."""
     probability: float | None = None
