@@ -69,6 +69,19 @@ async def test_a_snapshot_expires(store: SnapshotStore) -> None:
             await asyncio.sleep(0.05)
 
 
+async def test_a_renewed_snapshot_outlives_its_time(store: SnapshotStore) -> None:
+    await store.save(SNAPSHOT)
+    for _ in range(6):
+        await asyncio.sleep(0.3)
+        await store.renew("s-1")
+    assert await store.load("s-1") == SNAPSHOT
+
+
+async def test_renewing_what_is_not_there_is_no_error(store: SnapshotStore) -> None:
+    await store.renew("nobody")
+    assert await store.load("nobody") is None
+
+
 async def test_the_memory_store_drops_what_expired_without_being_asked_for_it() -> None:
     store = MemorySnapshots(ttl=0.0)
     await store.save(SNAPSHOT)
@@ -79,6 +92,7 @@ async def test_a_store_that_is_gone_saves_nothing_and_raises_nothing() -> None:
     store = RedisSnapshots(RegistrySettings(url="redis://127.0.0.1:1/0"))
     assert not await store.save(SNAPSHOT)
     assert await store.load("s-1") is None
+    await store.renew("s-1")
     await store.delete("s-1")
     await store.aclose()
 

@@ -19,8 +19,12 @@ def serve(
     registry: Annotated[
         str | None, typer.Option(help="redis:// address where workers announce themselves.", show_default="none")
     ] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, max=256, help="Orchestrators that share the port, one process each.")
+    ] = 1,
     config: Config = None,
     override: Overrides = None,
+    child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
 ) -> None:
     """Start an orchestrator: it listens, thinks, and lets workers speak.
 
@@ -41,6 +45,15 @@ def serve(
     }
     settings = settings_from(config, override, flags)
     configure_logging(settings.log)
+    if processes > 1:
+        from parley.cli.processes import serve_together
+
+        run(serve_together(settings, processes, config, override, flags))
+        return
+    if child:
+        from parley.cli.worker import stop_with_parent
+
+        stop_with_parent()
 
     async def ready(url: str) -> None:
         typer.echo(f"Parley is ready at {url}")

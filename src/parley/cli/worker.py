@@ -87,11 +87,11 @@ async def _serve(settings: Settings, *, child: bool) -> None:
             sys.stdout.flush()
 
         if child:
-            _stop_with_parent()
+            stop_with_parent()
         await serve(settings.worker, catalog, ready=ready)
 
 
-def _stop_with_parent() -> None:
+def stop_with_parent() -> None:
     """End when whoever started this process is gone: its end of our standard input closes then, whatever happens."""
     import os
     import signal

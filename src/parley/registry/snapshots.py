@@ -71,6 +71,9 @@ class SnapshotStore(Protocol):
     async def load(self, session_id: str) -> SessionSnapshot | None:
         """The latest, or None when it is unknown, expired or out of reach."""
 
+    async def renew(self, session_id: str) -> None:
+        """The session is still alive: count its snapshot's time from now on again."""
+
     async def delete(self, session_id: str) -> None:
         """Forget it now; nothing happens when it is not there."""
 
@@ -98,6 +101,11 @@ class MemorySnapshots:
     async def load(self, session_id: str) -> SessionSnapshot | None:
         expires, snapshot = self._kept.get(session_id, (0.0, None))
         return snapshot if expires > asyncio.get_running_loop().time() else None
+
+    async def renew(self, session_id: str) -> None:
+        snapshot = await self.load(session_id)
+        if snapshot is not None:
+            await self.save(snapshot)
 
     async def delete(self, session_id: str) -> None:
         self._kept.pop(session_id, None)
@@ -131,6 +139,12 @@ class RedisSnapshots:
         except ValueError:
             log.warning("A session's history cannot be understood.", extra={"session_id": session_id})
         return None
+
+    async def renew(self, session_id: str) -> None:
+        try:
+            await self._redis.pexpire(self._key + session_id, self._ttl_ms)
+        except LOST as error:
+            log.debug("A session's history could not be renewed: %s", error)
 
     async def delete(self, session_id: str) -> None:
         try:

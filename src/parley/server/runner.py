@@ -96,7 +96,7 @@ async def serve(
     with _signals(lambda: (hurry if stop.is_set() else stop).set()):
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(server.serve([sock]), name="http")
-            ending = group.create_task(_end(server, stop, hurry, drain, settings.drain), name="end")
+            ending = group.create_task(_end(server, stop, hurry, drain, settings), name="end")
             if started is not None:
                 await started()
             await serving
@@ -108,10 +108,13 @@ async def _end(
     stop: asyncio.Event,
     hurry: asyncio.Event,
     drain: Callable[[float], Awaitable[object]],
-    seconds: float,
+    settings: ServerSettings,
 ) -> None:
     await stop.wait()
-    drained = asyncio.ensure_future(drain(seconds))
+    if settings.reuse_port:  # or the system would go on sending clients here, who are better off elsewhere
+        for listener in server.servers:
+            listener.close()
+    drained = asyncio.ensure_future(drain(settings.drain))
     hurried = asyncio.ensure_future(hurry.wait())
     try:
         await asyncio.wait((drained, hurried), return_when=asyncio.FIRST_COMPLETED)

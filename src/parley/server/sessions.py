@@ -283,7 +283,7 @@ class _Session:
             self._active = clock.now()
         if isinstance(entry, TurnClosed):
             self._turn = entry.turn
-        if isinstance(entry, ReplyOver):
+        if isinstance(entry, ReplyOver | TurnClosed):
             self._spawn(self._save())
 
     def frame_sent(self, lateness: float) -> None:
@@ -297,6 +297,8 @@ class _Session:
         if limit and clock.now() - self._active > limit:
             self.engine.end("Nobody has said anything for a long time.")
             return
+        if self._host.parts.snapshots is not None:
+            self._spawn(self._host.parts.snapshots.renew(self.session_id))
         self._timer = asyncio.get_running_loop().call_later(_LOOK_INTERVAL, self._look)
 
     async def _save(self) -> None:
