@@ -93,6 +93,7 @@ class TestTone(BuiltinContract):
 
 class TestEspeak(BuiltinContract):
     model_id = "espeak"
+    isolated = True
     repeatable = True
     speakers = ("klatt3", "f2")
 

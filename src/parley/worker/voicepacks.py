@@ -164,6 +164,10 @@ class VoicePackCatalog:
         """Models that ``model_catalog.yaml`` says must never be evicted."""
         return frozenset(self.known.pins)
 
+    def fingerprints(self) -> dict[str, tuple[tuple[str, int, int], ...]]:
+        """Names, sizes and times of each model's files, as of the last :meth:`refresh`."""
+        return {model_id: entry.fingerprint for model_id, entry in self._entries.items()}
+
     def refresh(self) -> Changes:
         """Look at the disk again. Returns what was added, changed (any file of the pack) or removed."""
         before = self._entries

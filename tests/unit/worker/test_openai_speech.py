@@ -11,6 +11,7 @@ from parley.interfaces import ModelInfo, Voice
 from parley.testing.adapters import joined, speak
 from parley.testing.speech_server import RATE, SpeechServer, spoken
 from parley.worker.adapters.openai_speech import OpenAISpeechAdapter
+from parley.worker.engine_pool import build_pool
 from parley.worker.pack import VoicePack
 
 if TYPE_CHECKING:
@@ -140,3 +141,9 @@ def test_loading_fails_when_the_server_does(server: SpeechServer) -> None:
     server.fail_with = 500
     with pytest.raises(ConfigError, match="remote: The speech server"):
         adapter(server.url, check=True)
+
+
+def test_a_worker_runs_several_engines_of_it_because_each_waits_for_one_request() -> None:
+    pack = VoicePack(ModelInfo("remote", "openai-speech"))
+    pool = build_pool(pack.info, lambda: OpenAISpeechAdapter(pack), slots=1, isolated=False)
+    assert pool.slots == OpenAISpeechAdapter.slots > 1
