@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -49,8 +50,8 @@ class Mouth:
         self._client = client
         self._rate = rate
         self._step = round(rate * FRAME_SECONDS)
-        background = speech.noise(10 * speech.RATE, noise_db, seed)
-        self._background = background[:: speech.RATE // rate]
+        self._background = _background(rate, noise_db)
+        self._start = 7_919 * seed % len(self._background)
         self._position = 0
         self._speech: NDArray[np.int16] = np.zeros(0, np.int16)
         self._speech_at = 0
@@ -86,7 +87,7 @@ class Mouth:
     def _next(self) -> NDArray[np.int16]:
         start, step = self._position, self._step
         self._position += step
-        frame = np.take(self._background, range(start, start + step), mode="wrap").astype(np.int32)
+        frame = self._noise(start, step)
         first, last = start - self._speech_at, start - self._speech_at + step
         if last > 0 and first < len(self._speech):
             said = self._speech[max(0, first) : last]
@@ -94,12 +95,23 @@ class Mouth:
             frame[at : at + len(said)] += said
         return np.clip(frame, -32768, 32767).astype(np.int16)
 
+    def _noise(self, start: int, step: int) -> NDArray[np.int32]:
+        background = self._background
+        at = (self._start + start) % (len(background) - step)
+        return background[at : at + step].astype(np.int32)
+
     def _note(self, sent_at: float) -> None:
         if self._onset is not None and not self._onset.done() and self._position > self._speech_at:
             self._onset.set_result(sent_at)
         if len(self._speech) and self._position >= self._speech_at + len(self._speech) > self._position - self._step:
             self.ended_at = sent_at
             self.speech_ended.set()
+
+
+@functools.cache
+def _background(rate: int, noise_db: float) -> NDArray[np.int16]:
+    """Half a minute of noise; made once, because making it holds everything else up."""
+    return speech.noise(30 * rate, noise_db, seed=1)
 
 
 class StoppedWatch(Playout):
