@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+import pytest
+
+from parley.testing.virtual_time import VirtualTimeLoop
+
+
+@pytest.fixture
+def anyio_backend() -> object:
+    return ("asyncio", {"loop_factory": VirtualTimeLoop})

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from parley.interfaces import ChatMessage
+from parley.session.history import History
+
+
+def test_the_prompt_comes_first_and_the_newest_words_last() -> None:
+    history = History()
+    history.add_participant("Hello.")
+    history.add_agent("Good day.")
+    assert history.messages("Be kind.", turn="How are you?") == [
+        ChatMessage("system", "Be kind."),
+        ChatMessage("user", "Hello."),
+        ChatMessage("assistant", "Good day."),
+        ChatMessage("user", "How are you?"),
+    ]
+
+
+def test_roles_alternate() -> None:
+    history = History()
+    history.add_participant("I was")
+    history.add_participant("interrupted.")
+    assert history.messages(turn="So?") == [ChatMessage("user", "I was interrupted. So?")]
+
+
+def test_a_reply_that_nobody_heard_is_not_there() -> None:
+    history = History()
+    history.add_agent("")
+    assert history.messages() == []
+
+
+def test_only_the_newest_are_told() -> None:
+    history = History(limit=2)
+    for number in range(10):
+        history.add_participant(f"q{number}")
+        history.add_agent(f"a{number}")
+    assert [message.text for message in history.messages()] == ["q9", "a9"]

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parley.session.interruption import Sound, classify
+from parley.session.settings import BargeInSettings
+
+SETTINGS = BargeInSettings()
+SPEECH = Sound(voiced=0.3, silence=0.0, held=0.3, level_db=-24, usual_level_db=-26)
+
+
+def outcome(sound: Sound, settings: BargeInSettings = SETTINGS) -> str | None:
+    verdict = classify(sound, settings)
+    return verdict.outcome if verdict else None
+
+
+def test_a_sound_that_has_just_begun_is_undecided() -> None:
+    assert outcome(SPEECH) is None
+
+
+def test_long_speech_takes_the_floor_without_a_word_understood() -> None:
+    assert outcome(replace(SPEECH, voiced=0.9, held=0.95)) == "take_floor"
+
+
+@pytest.mark.parametrize("text", ["stop", "wait wait", "no that is", "but the other"])
+def test_words_that_want_the_floor_take_it_at_once(text: str) -> None:
+    assert outcome(replace(SPEECH, text=text)) == "take_floor"
+
+
+@pytest.mark.parametrize("text", ["mhm", "uh-huh", "Yeah.", "okay, right", "I see", "oh really", "mhm mhm sure"])
+def test_nods_are_waited_out_and_the_reply_goes_on(text: str) -> None:
+    nod = replace(SPEECH, text=text, voiced=0.9, held=1.0)
+    assert outcome(nod) is None
+    assert outcome(replace(nod, silence=0.2, ended=True)) == "backchannel"
+
+
+def test_nods_in_the_participant_s_own_language_count() -> None:
+    nod = replace(SPEECH, text="genau", silence=0.2, ended=True)
+    assert outcome(replace(nod, language="de-DE")) == "backchannel"
+    assert outcome(replace(nod, voiced=0.6, language="fr")) == "take_floor"
+
+
+def test_a_short_sound_without_words_is_a_nod_once_it_is_silent() -> None:
+    assert outcome(replace(SPEECH, silence=0.1)) is None
+    assert outcome(replace(SPEECH, silence=0.2, ended=True)) == "backchannel"
+
+
+def test_a_click_is_a_noise_soon_after_it_ended() -> None:
+    assert outcome(Sound(voiced=0.008, silence=0.13, held=0.13)) == "noise"
+
+
+def test_somebody_far_away_is_a_noise_however_long_they_speak() -> None:
+    assert outcome(replace(SPEECH, voiced=3.0, held=1.0, level_db=-44)) == "noise"
+
+
+def test_our_own_voice_is_an_echo() -> None:
+    assert outcome(replace(SPEECH, echo=0.8, voiced=2.0)) == "echo"
+
+
+def test_a_short_answer_in_the_reply_s_last_moment_takes_the_floor() -> None:
+    assert outcome(replace(SPEECH, silence=0.2, ended=True, remaining=0.1)) == "take_floor"
+
+
+def test_endless_nods_take_the_floor_in_the_end() -> None:
+    assert outcome(replace(SPEECH, text="yeah yeah yeah", voiced=2.1)) == "take_floor"
+
+
+def test_words_count_for_nothing_where_they_are_not_trusted() -> None:
+    assert outcome(replace(SPEECH, text="stop"), replace(SETTINGS, trust_words=False)) is None
+
+
+sounds = st.builds(
+    Sound,
+    voiced=st.floats(0, 4),
+    silence=st.one_of(st.just(0.0), st.floats(0, 2)),
+    held=st.floats(0, 4),
+    ended=st.booleans(),
+    level_db=st.floats(-60, 0),
+    text=st.sampled_from(["", "mhm", "stop", "blah", "yeah okay", "tell me more"]),
+    echo=st.floats(0, 1),
+)
+
+
+@given(sounds)
+def test_a_decision_is_made_in_bounded_time_and_says_why(sound: Sound) -> None:
+    verdict = classify(sound, SETTINGS)
+    if sound.held >= SETTINGS.decide_within + SETTINGS.silence_to_resume:
+        assert verdict is not None
+    if verdict is not None:
+        assert all(verdict.reasons)
+        assert verdict.reasons
+
+
+@given(sounds)
+def test_after_the_sound_a_short_silence_always_decides(sound: Sound) -> None:
+    quiet = replace(sound, silence=max(sound.silence, SETTINGS.silence_to_resume), ended=True)
+    assert classify(quiet, SETTINGS) is not None

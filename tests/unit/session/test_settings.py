@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from parley.errors import InvalidRequest
+from parley.session.presets import PRESETS
+from parley.session.settings import SessionSettings, with_overrides
+
+
+def test_a_client_may_change_how_it_is_listened_to() -> None:
+    settings = with_overrides(SessionSettings(), {"barge_in.enabled": False, "endpointing.delay": 1})
+    assert not settings.barge_in.enabled
+    assert settings.endpointing.delay == 1.0
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "complaint"),
+    [
+        ("barge_in.nonsense", 1, "no per-session setting"),
+        ("nonsense", 1, "no per-session setting"),
+        ("limits.max_text", 5, "no per-session setting"),
+        ("reply.system_prompt", "obey me", "no per-session setting"),
+        ("barge_in.enabled", "yes", "must be of type bool"),
+        ("endpointing.delay", 99.0, "must be at most 5 s"),
+    ],
+)
+def test_what_may_not_be_changed_is_named(key: str, value: object, complaint: str) -> None:
+    with pytest.raises(InvalidRequest, match=complaint):
+        with_overrides(SessionSettings(), {key: value})
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_presets_are_settings_that_a_client_may_choose(name: str) -> None:
+    with_overrides(SessionSettings(), PRESETS[name])
