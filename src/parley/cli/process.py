@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ Result = TypeVar("Result")
 
 def run(work: Coroutine[Any, Any, Result], *, fast: bool = True) -> Result:
     """Run to the end; on uvloop where it is installed and ``fast``. A group with one error raises that error."""
+    # Children are started by exec alone: gRPC need not prepare for forks, nor talk about them.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     if fast:
         with contextlib.suppress(ImportError):
