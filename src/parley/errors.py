@@ -10,6 +10,7 @@
     │   └── PreconditionFailed   right request, wrong moment (a model switch inside a session)
     ├── CapacityError            nobody's fault: full now, worth another try (``retry_after``)
     ├── UnavailableError         the peer's fault: gone, draining, unreachable; another may do it
+    │   ├── Draining             it finishes what it has and takes nothing new
     │   └── EngineError          an engine failed while it was working on this request
     ├── TimedOut                 nobody answered in time
     ├── ConfigError              a setting, a file or a package on this machine has to change
@@ -79,6 +80,12 @@ class UnavailableError(ParleyError):
 
     code = "unavailable"
     retryable = True
+
+
+class Draining(UnavailableError):
+    """The peer finishes what it has and takes nothing new; nothing is wrong with the request."""
+
+    code = "draining"
 
 
 class EngineError(UnavailableError):

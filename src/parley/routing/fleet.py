@@ -6,11 +6,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterable, Callable, Coroutine, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from parley import clock
-from parley.errors import CapacityError, ParleyError, RequestError, TimedOut, UnavailableError
+from parley.errors import CapacityError, Draining, ParleyError, RequestError, TimedOut, UnavailableError
 from parley.routing.breaker import Breaker
 from parley.routing.policy import WorkerState
 
@@ -148,8 +148,10 @@ class Fleet:
         member.breaker = member.breaker.succeeded()
 
     def failed(self, member: Member, error: ParleyError) -> None:
-        """The worker failed an utterance. One that is full, or was asked for nonsense, has not failed."""
-        if isinstance(error, CapacityError | RequestError):
+        """The worker failed an utterance. One that is full, drains, or was asked for nonsense has not."""
+        if isinstance(error, Draining):
+            member.announcement = replace(member.announcement, draining=True)  # until it says otherwise
+        if isinstance(error, CapacityError | RequestError | Draining):
             return
         gone = type(error) is UnavailableError or isinstance(error, TimedOut)
         before = member.breaker

@@ -88,11 +88,12 @@ class ProbedWorkers(MemoryRegistry):
 
     async def _probe(self, address: str) -> None:
         client = WorkerClient(address, self._access)
-        failures = 0
+        failures, life = 0, 0
         try:
             while True:
                 try:
-                    announcement = await describe(client, address)
+                    life += bool(failures)  # who was gone may be another process now
+                    announcement = await describe(client, address, instance=str(life))
                     await self.announce(announcement, lease=PROBE_LEASE)
                     failures = 0
                 except ParleyError as error:

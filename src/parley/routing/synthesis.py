@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 
 from parley import clock
 from parley.audio.frame import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, AudioFrame, WordMark
-from parley.errors import CapacityError, EngineError, NotFound, ParleyError, PreconditionFailed, RequestError, TimedOut
+from parley.errors import (
+    CapacityError,
+    Draining,
+    EngineError,
+    NotFound,
+    ParleyError,
+    PreconditionFailed,
+    RequestError,
+    TimedOut,
+)
 from parley.routing.casualties import Casualties
 from parley.routing.continuation import Cut, Shift, cut, has_words, skipped_frames, trim
 from parley.routing.tape import TextTape
@@ -139,6 +148,7 @@ class PooledSynthesis:
 
     async def _speak(self) -> None:
         casualties, failed, last = Casualties(), frozenset[str](), None
+        forgiven: set[Member] = set()
         while True:
             place = await self._pool.place(self, failed, last)
             attempt = _Attempt(self, place, casualties.attempts)
@@ -148,14 +158,18 @@ class PooledSynthesis:
             self._pool.fleet.failed(place.member, last)
             if not _worth_another(last):
                 raise last
-            casualties = casualties.one_more(broke=attempt.opened, held=self._held, settings=self._settings)
+            broke = attempt.opened and _breakage(last)
+            casualties = casualties.one_more(broke=broke, held=self._held, settings=self._settings)
             if casualties.hopeless(self._settings):
                 if isinstance(last, CapacityError):
                     raise last
                 self._pool.stats.given_up += 1
                 why = "the text broke two workers" if casualties.poisonous else "too many workers failed"
                 raise EngineError(f"The utterance is given up, because {why}. The last one said: {last}") from last
-            failed |= {place.member.name}
+            if isinstance(last, NotFound) and place.member not in forgiven:
+                forgiven.add(place.member)  # it may have been started again since: it is told of the session anew
+            else:
+                failed |= {place.member.name}
             self._cut(place.member, last)
             if not await self._tape.words_from(self._part.resume_char):
                 self._finish()
@@ -285,6 +299,11 @@ class PooledSynthesis:
 def _worth_another(error: ParleyError) -> bool:
     """Whether another worker may do better. A model or session that one does not know, another may."""
     return not isinstance(error, RequestError) or isinstance(error, NotFound | PreconditionFailed)
+
+
+def _breakage(error: ParleyError) -> bool:
+    """Whether the worker broke. One that is full, draining or does not know the session has not."""
+    return not isinstance(error, RequestError | CapacityError | Draining)
 
 
 class _Attempt:

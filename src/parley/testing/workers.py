@@ -56,6 +56,8 @@ class FakeWorker:
     """Frames after which nothing comes any more."""
     refusal: ParleyError | None = None
     """Raised instead of the first frame."""
+    forgets: int = 0
+    """Utterances that it refuses first, because it knows nothing of their session."""
     poison: str = ""
     """A word that breaks it before it is spoken."""
     word_marks: bool = True
@@ -146,6 +148,9 @@ class FakeSynthesis:
     async def _speak(self, text: AsyncIterable[str], utterance_id: str) -> AsyncIterator[AudioFrame]:
         worker, position = self._worker, 0
         worker.said.append("")
+        if worker.forgets:
+            worker.forgets -= 1
+            raise NotFound("There is no such session.")
         if worker.refusal is not None:
             raise worker.refusal
         for _ in range(worker.lead_in):

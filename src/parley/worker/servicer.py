@@ -16,10 +16,10 @@ from parley import __version__, clock
 from parley.audio.frame import AudioFrame
 from parley.errors import (
     CapacityError,
+    Draining,
     InvalidRequest,
     NotFound,
     PreconditionFailed,
-    UnavailableError,
 )  # fmt: skip
 from parley.interfaces import ModelInfo, Voice
 from parley.rpc.convert import (
@@ -365,7 +365,7 @@ class TtsServicer:
 
     def _refuse_when_draining(self) -> None:
         if self.draining:
-            raise UnavailableError("The worker is draining and takes nothing new; use another one.")
+            raise Draining("The worker is draining and takes nothing new; use another one.")
 
     async def drain(self, limit: float) -> bool:
         """Take nothing new and wait until what is spoken has ended. False when ``limit`` seconds were not enough."""

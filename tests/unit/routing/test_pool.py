@@ -14,6 +14,7 @@ from parley import clock
 from parley.audio.frame import FRAME_SAMPLES
 from parley.errors import (
     CapacityError,
+    Draining,
     EngineError,
     InvalidRequest,
     NotFound,
@@ -331,6 +332,29 @@ async def test_a_lone_worker_that_never_speaks_is_given_up_in_the_end(talk: Talk
 async def test_a_refusal_is_another_workers_chance(talk: Talk, refusal: Any) -> None:
     await talk.fleet(FakeWorker("a", refusal=refusal), FakeWorker("b"))
     check(await talk.hear(COUNTING))
+
+
+async def test_a_worker_that_forgot_the_session_is_told_of_it_again(talk: Talk) -> None:
+    a, b = FakeWorker("a"), FakeWorker("b")
+    await talk.fleet(a, b)
+    await talk.hear("1")
+    a.forgets = 1
+    check(await talk.hear(COUNTING))
+    assert (len(a.said), len(b.said)) == (3, 0)
+
+
+async def test_a_death_among_refusals_is_no_poison(talk: Talk) -> None:
+    a, b, c = FakeWorker("a", die_after=95), FakeWorker("b", forgets=2), FakeWorker("c", refusal=Draining("bye"))
+    await talk.fleet(a, b, c, FakeWorker("d"))
+    check(await talk.hear(COUNTING))
+
+
+async def test_a_worker_that_says_that_it_drains_is_not_asked_again(talk: Talk) -> None:
+    leaving, staying = FakeWorker("a", refusal=Draining("bye")), FakeWorker("b")
+    await talk.fleet(leaving, staying)
+    for session in range(4):
+        await talk.hear("1", session=f"s{session}")
+    assert len(leaving.said) == 1
 
 
 async def test_bad_text_is_not_tried_elsewhere(talk: Talk) -> None:
