@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from parley.testing.links import livekit_link, webrtc_link, websocket_link
+from parley.testing.links import livekit_link, memory_link, webrtc_link, websocket_link
 from parley.testing.livekit_server import LiveKitServer
 from parley.testing.transports import Link, TransportContract
 
@@ -17,6 +17,13 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+class TestMemory(TransportContract):
+    @pytest.fixture
+    async def link(self) -> AsyncIterator[Link]:
+        async with memory_link() as link:
+            yield link
 
 
 class TestWebSocket(TransportContract):

@@ -19,7 +19,7 @@ from parley.messages import EndSession, Interrupt, ReplyEnded, StartSession, Sta
 from parley.rpc.client import GrpcSynthesizer
 from parley.session.engine import SessionEngine
 from parley.testing.engines import EngineCatalog
-from parley.testing.links import livekit_link, webrtc_link, websocket_link
+from parley.testing.links import livekit_link, memory_link, webrtc_link, websocket_link
 from parley.testing.livekit_server import LiveKitServer
 from parley.testing.transports import Link, until
 from parley.vad import create_vad
@@ -47,13 +47,13 @@ async def voice() -> AsyncIterator[GrpcSynthesizer]:
 @asynccontextmanager
 async def link_to(kind: str, tmp_path: Path) -> AsyncIterator[Link]:
     async with AsyncExitStack() as stack:
-        if kind == "websocket":
+        if kind == "memory":
+            yield await stack.enter_async_context(memory_link())
+        elif kind == "websocket":
             yield await stack.enter_async_context(websocket_link())
         elif kind == "webrtc":
             yield await stack.enter_async_context(webrtc_link())
         else:
-            if not LiveKitServer.available():
-                pytest.skip("livekit-server is not installed")
             server = await stack.enter_async_context(LiveKitServer(tmp_path))
             yield await stack.enter_async_context(livekit_link(server))
 
@@ -137,10 +137,10 @@ async def converse(link: Link, voice: GrpcSynthesizer) -> list[tuple[str, str, s
 
 async def test_the_state_log_does_not_depend_on_the_transport(voice: GrpcSynthesizer, tmp_path: Path) -> None:
     logs = {}
-    for kind in ("websocket", "webrtc", "livekit") if LiveKitServer.available() else ("websocket", "webrtc"):
+    for kind in ("memory", "websocket", "webrtc", *(["livekit"] if LiveKitServer.available() else [])):
         async with link_to(kind, tmp_path) as link:
             logs[kind] = await converse(link, voice)
-    reference = logs.pop("websocket")
+    reference = logs.pop("memory")
     assert len(reference) > 8
     for kind, log in logs.items():
         assert log == reference, kind

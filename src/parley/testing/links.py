@@ -33,9 +33,19 @@ from parley.testing.transports import Link
 from parley.transports.codec import decode_server, encode
 from parley.transports.livekit import CLIENT_ATTRIBUTE, LiveKitTransport
 from parley.transports.livekit_settings import LiveKitSettings
+from parley.transports.memory import MemoryTransport
 from parley.transports.rtc_settings import WebRtcSettings
 from parley.transports.webrtc import WebRtcTransport
 from parley.transports.websocket import WebSocketSettings
+
+
+@asynccontextmanager
+async def memory_link() -> AsyncIterator[Link]:
+    """A participant in this process, who reports as a browser does."""
+    transport = MemoryTransport(reports=True)
+    yield Link(transport, transport.participant)
+    await transport.aclose()
+
 
 # --- WebSocket ---------------------------------------------------------------------------
 
