@@ -15,7 +15,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -29,9 +29,11 @@ from parley.rpc.status import CODE_KEY, status_of
 from parley.worker.model_manager import ModelManager
 from parley.worker.servicer import TtsServicer
 from parley.worker.settings import WorkerSettings
+from parley.worker.watch import PackWatch
 
 if TYPE_CHECKING:
     from parley.worker.voicepacks import Catalog
+    from parley.worker.watch import WatchedCatalog
 
 SERVICE = pb.DESCRIPTOR.services_by_name["TtsService"].full_name
 _log = logging.getLogger(__name__)
@@ -47,12 +49,14 @@ class Worker:
     def __init__(self, settings: WorkerSettings, catalog: Catalog) -> None:
         self.settings = settings
         self.manager = ModelManager(catalog, settings.models, settings.synthesis)
+        self._catalog = catalog
         self.servicer = TtsServicer(settings, self.manager)
         self.address = ""
         """host:port, once it is started."""
         self._server: grpc.aio.Server | None = None
         self._health = health.aio.HealthServicer()
         self._housekeeping: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
 
     async def start(self) -> None:
@@ -74,6 +78,9 @@ class Worker:
             raise
         self._server = server
         self._housekeeping = asyncio.get_running_loop().create_task(self._keep_house())
+        if self.settings.models.watch_ms:
+            watch = PackWatch(cast("WatchedCatalog", self._catalog), self.manager)
+            self._watching = asyncio.get_running_loop().create_task(watch.run(self.settings.models.watch_ms / 1000))
 
     def _bind(self, server: grpc.aio.Server) -> None:
         server.add_generic_rpc_handlers((_handlers(self.servicer),))
@@ -106,6 +113,8 @@ class Worker:
             return
         if self._housekeeping is not None:
             self._housekeeping.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
         self.servicer.close()
         await server.stop(_GRACE)
         await self.manager.aclose()

@@ -29,6 +29,15 @@ class ModelSettings:
                      ge=-1),
     ] = 600_000  # fmt: skip
     evict_check_interval_ms: Annotated[int, Setting("How often idle models are looked for.", unit="ms", ge=10)] = 5_000
+    watch_ms: Annotated[
+        int,
+        Setting(
+            "How often the files of models in memory are looked at; a model whose files have changed is read again; "
+            "0 for never.",
+            unit="ms",
+            ge=0,
+        ),
+    ] = 0
     wait_ms: Annotated[
         int, Setting("Longest wait for a model when there is no room for it yet; then the request is refused.",
                      unit="ms", ge=0),

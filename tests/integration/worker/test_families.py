@@ -230,3 +230,18 @@ async def test_the_command_line_asks_every_worker_of_the_registry(
         finally:
             await registry.aclose()
     assert f"{worker.address}: tone is resident" in capsys.readouterr().out
+
+
+async def test_a_worker_told_to_watch_reads_changed_files_again_by_itself(bench: Bench, packs: Path) -> None:
+    worker = await bench.worker(VoicePackCatalog((packs,)), settings(watch_ms=50))
+    client = bench.client(worker)
+    before = await bench.speak(client, TEXT, model="piper-tiny", session="a")
+    config = packs / "piper" / "piper-tiny" / "model.onnx.json"
+    data = json.loads(config.read_text())
+    data["inference"]["length_scale"] = 2
+    config.write_text(json.dumps(data))
+    async with asyncio.timeout(20):
+        session = 0
+        while len(await bench.speak(client, TEXT, model="piper-tiny", session=f"b{session}")) < 1.5 * len(before):
+            session += 1
+            await asyncio.sleep(0.05)
