@@ -83,7 +83,7 @@ class EchoJudge:
         self._window = np.hanning(_FRAME).astype(np.float32)
 
     def explained(self, microphone: NDArray[np.int16], playout: NDArray[np.int16]) -> float:
-        """0 to 1. ``microphone``: the last ``_HISTORY`` samples; ``playout``: from ``_DELAY_FRAMES`` frames earlier on."""
+        """0 to 1. The last ``_HISTORY`` samples of one, ``_DELAY_FRAMES`` frames more of the other."""
         near, far = self._levels(microphone), self._levels(playout)
         delay, fit = self._delay(near[:-_NEWEST_FRAMES], far)
         if fit < _FIT:
