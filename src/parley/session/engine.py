@@ -342,7 +342,6 @@ class SessionEngine:
             sound = self._sound(watched, reply)
             verdict = classify(dataclasses.replace(sound, remaining=float("inf")), self.settings.barge_in)
             if verdict is not None and verdict.outcome == "take_floor":
-                self._on(Event.EVIDENCE_FOUND)
                 self._decide(verdict, sound)
 
     def _sound(self, watched: Turn, reply: Reply) -> Sound:
@@ -367,19 +366,13 @@ class SessionEngine:
         assert reply is not None
         assert watched is not None
         self._not_at("judge")
-        held = clock.now() - self._held_at
+        held = clock.now() - self._held_at if reply.held else 0.0
         self._log(
             Decided(self._now(), reply.utterance_id, verdict.outcome, verdict.reasons, round(held, 6), sound.facts())
         )
         watched.kept = verdict.outcome
         self._on(Event.FLOOR_TAKEN if verdict.outcome == "take_floor" else Event.REPLY_KEPT)
         self._send(BargeInDecided(reply.utterance_id, verdict.outcome, verdict.reasons))
-        if (
-            verdict.outcome == "take_floor"
-            and self._machine.participant is Participant.SPEAKING
-            and not self._ears.segmenter.speaking
-        ):
-            self._on(Event.SPEECH_ENDED)  # it was over before it was understood
 
     def _pause_reply(self) -> None:
         reply = self._reply

@@ -170,6 +170,17 @@ def _speech(on: _Entry) -> None:
         Action.ADOPT_SPEECH,
         Action.AWAIT_END,
     )
+    # A change of mind: the words came after the reply had been let go on.
+    on(Event.FLOOR_TAKEN, SPEAKING, TALKING, States(SPEAKING, LISTENING), Action.CANCEL_REPLY, Action.ADOPT_SPEECH)
+    on(
+        Event.FLOOR_TAKEN,
+        SILENT,
+        TALKING,
+        States(SILENT, LISTENING),
+        Action.CANCEL_REPLY,
+        Action.ADOPT_SPEECH,
+        Action.AWAIT_END,
+    )
     on(Event.REPLY_KEPT, SPEAKING, BARGED_IN, States(SPEAKING, TALKING), Action.RESUME_REPLY)
     on(Event.REPLY_KEPT, SILENT, BARGED_IN, States(SILENT, TALKING), Action.RESUME_REPLY, Action.DROP_SPEECH)
 

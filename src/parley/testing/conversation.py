@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from parley import clock
-from parley.messages import ClientMessage, ServerMessage, StartSession, StateChanged
+from parley.interfaces import EchoGuard, EndOfTurnModel
+from parley.messages import ClientMessage, ReplyEnded, ServerMessage, StartSession, StateChanged
 from parley.session.engine import SessionEngine
+from parley.session.history import History
 from parley.session.log import LogEntry
 from parley.session.settings import SessionSettings
 from parley.testing.fakes import (
@@ -24,6 +26,9 @@ from parley.testing.fakes import (
 from parley.transports.memory import MemoryTransport
 
 M = TypeVar("M", bound=ServerMessage)
+E = TypeVar("E", bound=LogEntry)
+
+_PATIENCE = 120.0
 
 
 @dataclass
@@ -32,9 +37,13 @@ class Recorder:
 
     entries: list[LogEntry] = field(default_factory=list)
     lateness: list[float] = field(default_factory=list)
+    watch: Callable[[LogEntry], None] | None = None
+    """Called with each entry, at the moment of the decision."""
 
     def logged(self, entry: LogEntry) -> None:
         self.entries.append(entry)
+        if self.watch is not None:
+            self.watch(entry)
 
     def frame_sent(self, lateness: float) -> None:
         self.lateness.append(lateness)
@@ -80,11 +89,14 @@ class Conversation:
 
     async def heard_out(self, utterances: int = 1) -> None:
         """Wait until so many replies have ended."""
-        from parley.messages import ReplyEnded
+        async with asyncio.timeout(_PATIENCE):
+            while len(self.of(ReplyEnded)) < utterances:
+                self.participant.arrived.clear()
+                await self.participant.arrived.wait()
 
-        while len(self.of(ReplyEnded)) < utterances:
-            self.participant.arrived.clear()
-            await self.participant.arrived.wait()
+    def logged(self, kind: type[E]) -> list[E]:
+        """All log entries of a kind, in order."""
+        return [entry for entry in self.log.entries if isinstance(entry, kind)]
 
     @property
     def history(self) -> list[tuple[str, str]]:
@@ -103,13 +115,17 @@ async def conversation(
     language_model: FakeLanguageModel | None = None,
     recognizer: FakeRecognizer | None = None,
     synthesizer: FakeSynthesizer | None = None,
+    echo: EchoGuard | None = None,
+    end_of_turn: EndOfTurnModel | None = None,
+    history: History | None = None,
     reports: bool = False,
     delay: float = 0.0,
+    alone: bool = True,
 ) -> AsyncIterator[Conversation]:
     """Hold a conversation at time 0; ``sounds`` are stretches of speech, ``turns`` what the recogniser hears.
 
     The microphone is on while there are sounds, plus two seconds (or until ``listen_until``). At the end the
-    participant leaves, and every task must be gone.
+    participant leaves, and every task must be gone (not asked unless it is ``alone`` on the loop).
     """
     transport = MemoryTransport(reports=reports, delay=delay)
     log = Recorder()
@@ -127,6 +143,9 @@ async def conversation(
         synthesizer=voice,
         settings=settings or SessionSettings(),
         observer=log,
+        echo=echo,
+        end_of_turn=end_of_turn,
+        history=history,
     )
     others = asyncio.all_tasks()
     task = asyncio.create_task(engine.run())
@@ -139,4 +158,4 @@ async def conversation(
         await transport.participant.hang_up()
         await asyncio.gather(task, talking, return_exceptions=True)
     left = asyncio.all_tasks() - others
-    assert not left, f"tasks left behind: {left}"
+    assert not left or not alone, f"tasks left behind: {left}"

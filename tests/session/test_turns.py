@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from parley.errors import CapacityError, TimedOut
+from parley.messages import EndTurn, ErrorMessage, ReplyEnded, ReplyStarted, StartSession, TextInput, TranscriptUpdate
+from parley.session.log import Speculated, TurnClosed
+from parley.session.settings import LimitSettings, SessionSettings
+from parley.testing.conversation import conversation
+from parley.testing.fakes import FakeLanguageModel, FakeRecognizer, FakeSynthesizer
+
+pytestmark = pytest.mark.anyio
+
+WHAT_TIME = [(0.7, "what time"), (1.1, "what time is it")]
+
+
+async def test_a_spoken_turn_is_answered_after_a_short_silence() -> None:
+    async with conversation(sounds=[(0.5, 1.5)], turns=[WHAT_TIME]) as talk:
+        await talk.heard_out()
+        assert talk.history == [("user", "what time is it"), ("assistant", "You said: what time is it.")]
+        # 200 ms after the last voice, whose stretch of 32 ms ends at 1.504 s.
+        assert talk.participant.frames[0][0] == pytest.approx(1.704, abs=0.001)
+        assert talk.of(TranscriptUpdate)[-1] == TranscriptUpdate(1, "what time is it", True, 15)
+
+
+async def test_half_a_sentence_is_waited_for_and_becomes_one_turn() -> None:
+    turns = [[(0.6, "I would like to"), (1.9, "I would like to hear a story")]]
+    async with conversation(sounds=[(0.5, 1.2), (2.0, 3.0)], turns=turns) as talk:
+        await talk.heard_out()
+        assert len(talk.logged(TurnClosed)) == 1
+        assert talk.history[0] == ("user", "I would like to hear a story")
+
+
+async def test_a_turn_taken_for_over_goes_on_when_nothing_of_the_reply_was_heard() -> None:
+    turns = [[(0.6, "tell me a story")], [(0.5, "about the sea")]]
+    voice = FakeSynthesizer(latency=1.0)
+    async with conversation(sounds=[(0.5, 1.2), (1.7, 2.5)], turns=turns, synthesizer=voice) as talk:
+        await talk.heard_out()
+        assert talk.history[0] == ("user", "tell me a story about the sea")
+        assert len(talk.of(ReplyStarted)) == 1
+        assert [update.turn for update in talk.of(TranscriptUpdate)] == [1] * len(talk.of(TranscriptUpdate))
+
+
+async def test_the_reply_is_prepared_before_the_turn_is_over() -> None:
+    model = FakeLanguageModel(first_delta=0.08)
+    async with conversation(sounds=[(0.5, 1.5)], turns=[WHAT_TIME], language_model=model) as talk:
+        await talk.heard_out()
+        assert talk.logged(Speculated) == [Speculated(talk.logged(Speculated)[0].at, 1, True)]
+        assert talk.participant.frames[0][0] < 1.504 + 0.2 + 0.08
+        assert len(model.asked) == 1
+
+
+async def test_a_reply_prepared_for_other_words_is_thrown_away_unheard() -> None:
+    recognizer = FakeRecognizer(turns=[[(0.7, "what time"), (99.0, "what time is the train")]], latency=0.05)
+    async with conversation(sounds=[(0.5, 1.5)], recognizer=recognizer) as talk:
+        await talk.heard_out()
+        assert [entry.used for entry in talk.logged(Speculated)] == [False]
+        assert [spoken.utterance_id for spoken in talk.synthesizer.spoken if spoken.made > 1] == ["u2"]
+        assert talk.of(ReplyStarted)[0].utterance_id == "u2"
+        assert talk.history[1] == ("assistant", "You said: what time is the train.")
+
+
+async def test_a_speculative_reply_makes_no_more_than_its_first_frame() -> None:
+    turns = [[(0.7, "tell me a tale")]]
+    start = StartSession(settings={"endpointing.min_delay": 1.0})
+    model = FakeLanguageModel(answer=lambda _: "One two three. Four five six. Seven eight nine.")
+    async with conversation(sounds=[(0.5, 1.2)], turns=turns, start=start, language_model=model) as talk:
+        await talk.until(2.1)
+        (spoken,) = talk.synthesizer.spoken
+        assert spoken.made <= 1
+        assert model.taken <= 7
+        await talk.heard_out()
+
+
+async def test_speculation_is_bounded() -> None:
+    pauses = [(0.5 + n, 0.9 + n) for n in range(6)]
+    start = StartSession(settings={"endpointing.min_delay": 1.0, "endpointing.max_delay": 1.0})
+    turns = [[(0.3 + n, f"story number {n}") for n in range(6)]]
+    async with conversation(sounds=pauses, turns=turns, start=start) as talk:
+        await talk.heard_out()
+        tries = SessionSettings().speculation.max_tries
+        assert len(talk.language_model.asked) <= tries + 1
+        assert talk.history[0] == ("user", "story number 5")
+
+
+async def test_a_sound_without_words_is_no_turn() -> None:
+    async with conversation(sounds=[(0.5, 1.0)], listen_until=4.0) as talk:
+        await talk.until(4.0)
+        assert talk.states()[-1] == ("turn_empty", "idle")
+        assert not talk.language_model.asked
+
+
+async def test_the_talk_button_ends_a_turn_at_once() -> None:
+    async with conversation(sounds=[(0.5, 3.0)], turns=[WHAT_TIME]) as talk:
+        await talk.until(2.0)
+        talk.say(EndTurn())
+        await talk.until(2.01)
+        assert talk.participant.frames
+        assert talk.logged(TurnClosed)[0].reason == "message"
+
+
+async def test_a_turn_ends_though_the_microphone_stops_sending() -> None:
+    async with conversation(sounds=[(0.5, 1.5)], turns=[WHAT_TIME], listen_until=1.65) as talk:
+        await talk.heard_out()
+        assert talk.history[0] == ("user", "what time is it")
+
+
+async def test_a_turn_without_end_is_answered_all_the_same() -> None:
+    settings = SessionSettings(limits=LimitSettings(max_turn=5.0))
+    async with conversation(sounds=[(0.5, 9.0)], turns=[WHAT_TIME], settings=settings) as talk:
+        await talk.until(7.0)
+        assert talk.logged(TurnClosed)[0].reason == "limit"
+        assert talk.of(ReplyStarted)
+
+
+async def test_a_recogniser_that_is_full_is_told_and_survived() -> None:
+    recognizer = FakeRecognizer(error=CapacityError("Too many turns are waiting."))
+    async with conversation(sounds=[(0.5, 1.0), (4.0, 5.0)], recognizer=recognizer, turns=[]) as talk:
+        await talk.until(3.0)
+        assert talk.of(ErrorMessage)[0].code == "at_capacity"
+        recognizer.error = None
+        recognizer.turns = [[], WHAT_TIME]
+        await talk.heard_out()
+        assert talk.history[0] == ("user", "what time is it")
+
+
+async def test_a_recogniser_that_hangs_is_given_up() -> None:
+    settings = SessionSettings(limits=LimitSettings(asr_timeout=1.0))
+    recognizer = FakeRecognizer(turns=[WHAT_TIME], hang=True)
+    async with conversation(sounds=[(0.5, 1.5)], recognizer=recognizer, settings=settings) as talk:
+        await talk.heard_out()
+        assert talk.of(ErrorMessage)[0].code == TimedOut.code
+        assert talk.history[0] == ("user", "what time is it")  # what had been understood by then
+
+
+async def test_what_was_typed_while_speaking_takes_the_turn() -> None:
+    async with conversation(sounds=[(0.5, 3.0)], turns=[WHAT_TIME]) as talk:
+        await talk.until(2.0)
+        talk.say(TextInput("never mind"))
+        await talk.heard_out()
+        assert talk.history[0] == ("user", "what time is it never mind")
+        assert talk.of(ReplyEnded)[0].heard_text == "You said: what time is it never mind."
+
+
+class PatientModel:
+    """A turn model that thinks a turn is over after two seconds of it."""
+
+    def probability(self, samples: np.ndarray) -> float:
+        return 0.95 if np.count_nonzero(samples) > 1.5 * 16_000 else 0.05
+
+
+async def test_a_turn_model_decides_where_there_is_one() -> None:
+    async with conversation(sounds=[(0.5, 1.5), (2.4, 3.4)], turns=[WHAT_TIME], end_of_turn=PatientModel()) as talk:
+        await talk.heard_out()
+        (closed,) = talk.logged(TurnClosed)
+        assert closed.at == pytest.approx(3.4 + 0.2, abs=0.03)
