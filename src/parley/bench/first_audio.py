@@ -17,6 +17,8 @@ from parley.bench.stack import running_parley
 from parley.messages import Interrupt, ReplyEnded, ReplyStarted, SayDelta, SayEnd, TextInput
 
 TRIALS = 100
+_LISTEN = 0.3
+"""Seconds of the reply that are heard, so that the conversation is one."""
 SHORT = "This is what there is to say."
 LONG = " ".join([SHORT] * 20)
 
@@ -55,6 +57,7 @@ async def _once(probe: Probe, text: str, typed: bool) -> float:
         await probe.client.send(SayEnd())
     _, reply = await probe.until(ReplyStarted, since=since)
     heard_at = await probe.audible(reply.number)
+    await asyncio.sleep(_LISTEN)
     await probe.client.send(Interrupt())
     await probe.until(ReplyEnded, since=since)
     await asyncio.sleep(0.03)
