@@ -29,7 +29,7 @@ SPEECH_LEVEL_DB = -23.0
 ONSET_DB = -35.0
 """The strict onset: the first 5 ms within this many dB of the utterance's loudest 5 ms."""
 
-_SYNCHRONOUS, _DONT_EXIT, _UTF8 = 2, 0x8000, 1
+_SYNCHRONOUS, _DONT_EXIT, _UTF8, _PHONEMES = 2, 0x8000, 1, 0x100
 _SPEAK_TIMEOUT = 60
 
 
@@ -63,7 +63,10 @@ def speakers() -> tuple[Speaker, ...]:
 
 @functools.cache
 def say(text: str, speaker: Speaker = ESPEAK_SPEAKERS[0]) -> Samples:
-    """Speak ``text``: mono s16 at 48 kHz, levelled, without silence around it. Do not write to the result."""
+    """Speak ``text``: mono s16 at 48 kHz, levelled, without silence around it. Do not write to the result.
+
+    espeak-ng takes phonemes in double brackets: a hum has no spelling that speakers agree on.
+    """
     rate, samples = (_espeak if speaker.engine == "espeak" else _flite)(text, speaker)
     speech = soxr.resample(samples.astype(np.float32) / 32768, rate, RATE, quality="HQ")
     levelled = level(trim(speech), SPEECH_LEVEL_DB)
@@ -162,7 +165,7 @@ def _speak_to_stdout(voice: str, rate_wpm: int) -> None:
     library.espeak_SetSynthCallback(callback)
     library.espeak_SetParameter(1, rate_wpm, 0)
     text = sys.stdin.buffer.read() + b"\0"
-    library.espeak_Synth(text, len(text), 0, 1, 0, _UTF8, None, None)
+    library.espeak_Synth(text, len(text), 0, 1, 0, _UTF8 | _PHONEMES, None, None)
     sys.stdout.buffer.write(b"".join(pieces))
 
 

@@ -31,6 +31,7 @@ _VOICE = "the voice"
 _EARS = "the recogniser"
 _WARM_UP_TEXT = "Ready."
 _RETRY = 0.5
+_PATIENCE = 3
 
 
 async def run_orchestrator(
@@ -140,8 +141,12 @@ def _open_language_model(settings: Settings, voices: PooledSynthesizer) -> Langu
 def _open_recognizer(settings: Settings) -> Recognizer:
     from parley.asr import create_recognizer
     from parley.llm.script import phrases
+    from parley.session.lexicon import lexicon
 
-    return create_recognizer(settings.asr, phrases=phrases() if settings.llm.engine == "script" else ())
+    # Nods and calls to stop are said over replies, whoever answers; the script's phrases only to the script.
+    known = lexicon(settings.asr.language or "en")
+    short = (*sorted(known.backchannels), *sorted(known.stops))
+    return create_recognizer(settings.asr, phrases=(*(phrases() if settings.llm.engine == "script" else ()), *short))
 
 
 def _open_end_of_turn(settings: Settings) -> EndOfTurnModel | None:
@@ -206,13 +211,15 @@ async def _warm_up(host: SessionHost, ready: Callable[[], Awaitable[None]] | Non
 
 
 async def _keep_trying(host: SessionHost, what: str, work: Callable[[SessionHost], Awaitable[Any]]) -> None:
-    said = ""
+    """Until it works once. A worker that starts together with us is not worth a warning."""
+    said, times = "", 0
     while what in host.waiting_for:
         try:
             await work(host)
         except ParleyError as error:
-            if error.message != said:
-                said = error.message
+            times = times + 1 if error.message == said else 1
+            said = error.message
+            if times == _PATIENCE:
                 log.warning("not ready yet", waiting_for=what, reason=said)
             await host.parts.voices.fleet.changed(_RETRY)
         else:

@@ -72,7 +72,8 @@ INTERRUPTIONS = (
     "Can you say that again slowly?",
     "Let us talk about something else.",
 )
-BACKCHANNELS = ("mhm", "uh huh", "yeah", "okay", "right", "I see", "oh really", "sure")
+# "um hum": a hum as these voices can say it; "mhm" they spell out.
+BACKCHANNELS = ("um hum", "uh huh", "yeah", "okay", "right", "I see", "oh really", "sure")
 TURNS = (
     "What time is it?",
     "Tell me a long story.",

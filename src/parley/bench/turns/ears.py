@@ -11,6 +11,7 @@ from parley.asr.pocketsphinx import SphinxDecoder
 from parley.audio import AudioFrame
 from parley.interfaces import Transcript
 from parley.llm.script import phrases
+from parley.session.lexicon import lexicon
 
 REAL_TIME_FACTOR = 0.25
 """Seconds that the decoder takes for a second of speech, both language models together (two-core machine)."""
@@ -21,7 +22,8 @@ FINAL_DELAY = 0.02
 @functools.cache
 def decoder() -> SphinxDecoder:
     """One for all cases: loading it takes half a second."""
-    loaded = SphinxDecoder(phrases())
+    known = lexicon("en")
+    loaded = SphinxDecoder((*phrases(), *sorted(known.backchannels), *sorted(known.stops)))
     loaded.load()
     return loaded
 

@@ -47,6 +47,9 @@ class Room:
         self.starts: list[tuple[float, str]] = []
         """When each utterance's first sample was heard."""
 
+        self.over = False
+        """True once the participant has left: what ends after that was not lost."""
+
     def _placed(self, origin: float) -> NDArray[np.float32]:
         track = np.zeros(self._ticks * FRAME_SAMPLES, np.float32)
         for sound in self._case.sounds:
@@ -69,6 +72,7 @@ class Room:
             if self._sounds is None and self.first_sound is not None:
                 self._sounds = self._placed(self.first_sound - origin)
             yield AudioFrame(self._heard(index), sequence=index, start_sample=index * FRAME_SAMPLES)
+        self.over = True
 
     def _heard(self, index: int) -> bytes:
         start, end = index * FRAME_SAMPLES, (index + 1) * FRAME_SAMPLES
@@ -130,7 +134,7 @@ class Room:
             self.silences[-1] = (self.silences[-1][0], clock.now())
 
     async def clear_audio(self) -> PlayoutPosition:
-        if not self._paused:
+        if not self._paused and not self.over:
             self._unplay()
             self.silences.append((clock.now(), None))
         self._queue.clear()
@@ -138,7 +142,8 @@ class Room:
         return self._position
 
     async def send_message(self, message: ServerMessage) -> None:
-        self._tell(message)
+        if not self.over:
+            self._tell(message)
 
     async def aclose(self) -> None:
         self._queue.clear()
