@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 PROBE_INTERVAL = 1.0
 PROBE_LEASE = 5.0
-PATIENCE = 5
+PATIENCE = 10
 """Probes without an answer before somebody is told: a worker that starts together with us needs a moment."""
 HEALTH_LIMIT = 1.0
 """Seconds for a worker to say that it is there."""

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
+import structlog
 import uvicorn
 
 from parley.errors import ConfigError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from parley.server.settings import ServerSettings
+
+log = structlog.get_logger(__name__)
 
 _READ_LIMIT_FACTOR = 2
 """uvicorn reads messages of up to this many times the session's limit, so that the session can say what is wrong."""
@@ -111,6 +114,7 @@ async def _end(
     settings: ServerSettings,
 ) -> None:
     await stop.wait()
+    log.info("stopping: running conversations may finish, a second signal ends them", seconds=settings.drain)
     if settings.reuse_port:  # or the system would go on sending clients here, who are better off elsewhere
         for listener in server.servers:
             listener.close()
@@ -118,6 +122,9 @@ async def _end(
     hurried = asyncio.ensure_future(hurry.wait())
     try:
         await asyncio.wait((drained, hurried), return_when=asyncio.FIRST_COMPLETED)
+        if not drained.done():
+            drained.cancel()
+            await drain(0.0)
     finally:
         for task in (drained, hurried):
             task.cancel()
