@@ -7,6 +7,7 @@ import ipaddress
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from parley.errors import ConfigError
 
@@ -157,23 +158,40 @@ def split_address(address: str) -> tuple[str, int]:
 def address_complaint(address: str) -> str:
     """Why other hosts cannot reach ``address``, as a sentence; empty when they may."""
     host, port = split_address(address)
-    if host == "localhost" or host.endswith(".localhost"):
-        kind = "names this machine only"
+    if is_unspecified(host):
+        kind = "is where a server listens, not where it is found"
+    elif is_loopback(host):
+        kind = "is this machine's own loopback"
     else:
-        try:
-            ip = ipaddress.ip_address(host)
-        except ValueError:
-            return ""
-        if ip.is_unspecified:
-            kind = "is where a server listens, not where it is found"
-        elif ip.is_loopback:
-            kind = "is the loopback of this machine only"
-        else:
-            return ""
+        return ""
     return (
         f"The worker advertises {host}:{port}, which {kind}: orchestrators on other hosts will not reach it. "
         f"Advertise this machine's own name or address, for example --advertise 10.0.0.5:{port}."
     )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can use that name or address."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_unspecified(host: str) -> bool:
+    """Whether it stands for every address of a machine."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def many_hosts(registry_url: str) -> bool:
+    """Whether workers of other hosts may be in that registry."""
+    host = urlsplit(registry_url).hostname or ""
+    return bool(host) and not is_loopback(host)
 
 
 # --- the seam --------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import random
 from typing import TYPE_CHECKING
 
 from parley.errors import UnavailableError
-from parley.registry.announcement import Announcement, Registry, address_complaint
+from parley.registry.announcement import Announcement, Registry, address_complaint, many_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -68,8 +68,8 @@ class Announcer:
         announcement = await self._describe()
         if not self._name:
             self._name = announcement.name
-            complaint = address_complaint(announcement.address) if self._settings.url else ""
-            if complaint:
+            complaint = address_complaint(announcement.address)
+            if complaint and many_hosts(self._settings.url):
                 log.warning(complaint)
         await self._registry.announce(announcement, lease=self._settings.lease)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,12 +11,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from parley import clock
-from parley.errors import Unauthorized
+from parley.errors import Unauthorized, UnavailableError
 from parley.interfaces import Voice
+from parley.routing.settings import ClientTlsSettings, FailoverSettings
 
 from .conftest import LEASE, Fleet, count, hear, serving, until, words
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from parley.routing.pool import PooledSynthesizer
 
 pytestmark = pytest.mark.anyio
@@ -177,3 +181,40 @@ async def test_the_key_to_the_workers_is_used(fleet: Fleet) -> None:
     with pytest.raises(Unauthorized):
         await hear(stranger, "1")
     assert alpha.process is not None
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+async def test_hosts_that_know_each_other_by_certificate_talk_and_strangers_do_not(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    for command in CERTIFICATES.strip().splitlines():
+        await openssl(command, tmp_path)
+    path = {name: str(tmp_path / name) for name in ("ca.pem", "worker.pem", "worker.key", "orchestrator.pem")}
+    worker = {"tls_cert": path["worker.pem"], "tls_key": path["worker.key"], "tls_client_ca": path["ca.pem"]}
+    await fleet.start("alpha", **worker)
+    known = ClientTlsSettings(True, path["ca.pem"], path["orchestrator.pem"], str(tmp_path / "orchestrator.key"))
+    pool = await fleet.pool(known=1, tls=known)
+    assert words(await hear(pool, "1 2 3")) == [1, 2, 3]
+    stranger = await fleet.pool(
+        known=1, tls=ClientTlsSettings(True, path["ca.pem"]), failover=FailoverSettings(patience=0.1)
+    )
+    with pytest.raises(UnavailableError):
+        await hear(stranger, "1")
+
+
+CERTIFICATES = """
+req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=ca -keyout ca.key -out ca.pem
+req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=w -addext subjectAltName=IP:127.0.0.1 -keyout worker.key -out worker.csr
+x509 -req -in worker.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -copy_extensions copy -out worker.pem
+req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=o -keyout orchestrator.key -out orchestrator.csr
+x509 -req -in orchestrator.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out orchestrator.pem
+"""  # noqa: E501
+"""As docs/how-to/scale-out.md tells it."""
+
+
+async def openssl(arguments: str, folder: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        "openssl", *arguments.split(), cwd=folder, stderr=asyncio.subprocess.PIPE
+    )
+    _, complaint = await process.communicate()
+    assert process.returncode == 0, complaint.decode()

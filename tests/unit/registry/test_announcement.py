@@ -9,7 +9,7 @@ import pytest
 from parley.errors import ConfigError
 from parley.interfaces import ModelInfo
 from parley.registry import Announcement, address_complaint, from_capabilities
-from parley.registry.announcement import split_address
+from parley.registry.announcement import many_hosts, split_address
 from parley.rpc.values import Capabilities, ModelStatus
 from parley.testing.registries import worker
 
@@ -57,6 +57,21 @@ def test_an_address_of_this_machine_only_is_complained_about(address: str, compl
 def test_what_is_no_address_is_a_configuration_error(address: str) -> None:
     with pytest.raises(ConfigError):
         address_complaint(address)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://10.0.0.1:6379/0", True),
+        ("rediss://:secret@registry.example.org:6380", True),
+        ("redis://127.0.0.1:6379", False),
+        ("redis://localhost", False),
+        ("redis://[::1]:6379", False),
+        ("", False),
+    ],
+)
+def test_a_registry_on_another_host_may_hold_many(url: str, expected: bool) -> None:
+    assert many_hosts(url) is expected
 
 
 def test_a_v6_address_loses_its_brackets() -> None:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from parley.errors import UnavailableError
+from parley.errors import ConfigError, UnavailableError
 from parley.registry import Announcement
 from parley.registry.announcer import Announcer
 from parley.registry.memory import MemoryRegistry
 from parley.registry.settings import RegistrySettings
 from parley.testing.registries import until, worker
+from parley.worker.announce import advertised
+from parley.worker.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from parley.worker.server import Worker
 
 pytestmark = pytest.mark.anyio
 
@@ -98,3 +105,29 @@ async def test_the_same_address_in_one_process_tree_is_fine(caplog: pytest.LogCa
         await until(registry, bool)
     running.cancel()
     assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("host", "advertise", "expected"),
+    [
+        ("127.0.0.1", "", "127.0.0.1:7100"),
+        ("10.0.0.5", "", "10.0.0.5:7100"),
+        ("0.0.0.0", "gpu-1:7100", "gpu-1:7100"),
+    ],
+)
+def test_a_worker_is_found_where_it_was_told_or_where_it_listens(host: str, advertise: str, expected: str) -> None:
+    listening = SimpleNamespace(settings=WorkerSettings(advertise=advertise), address=f"{host}:7100")
+    assert advertised(cast("Worker", listening), "redis://127.0.0.1") == expected
+
+
+def test_a_worker_that_listens_everywhere_is_found_under_one_address() -> None:
+    listening = SimpleNamespace(settings=WorkerSettings(), address="0.0.0.0:7100")
+    host, _, port = advertised(cast("Worker", listening), "redis://127.0.0.1").rpartition(":")
+    assert port == "7100"
+    assert host not in ("0.0.0.0", "")
+
+
+def test_an_advertised_address_without_a_port_is_a_configuration_error() -> None:
+    listening = SimpleNamespace(settings=WorkerSettings(advertise="gpu-1"), address="0.0.0.0:7100")
+    with pytest.raises(ConfigError):
+        advertised(cast("Worker", listening), "redis://127.0.0.1")
