@@ -20,6 +20,7 @@ from parley.bench.speech import say
 from parley.errors import CapacityError, Unauthorized
 from parley.messages import (
     BargeInDecided,
+    ErrorMessage,
     PauseAudio,
     ReplyEnded,
     ReplyStarted,
@@ -149,6 +150,20 @@ async def test_a_worker_that_dies_is_started_again(tmp_path: Path) -> None:
                     if ended.outcome == "finished":
                         break
         assert "starting it again" in parley.log.read_text()
+
+
+async def test_a_language_model_that_is_not_there_is_apologised_for_and_survived(tmp_path: Path) -> None:
+    nobody = ("--set", "llm.engine=openai", "--set", "llm.openai.base_url=http://127.0.0.1:9/v1")
+    with running(tmp_path, *nobody) as parley:
+        async with talking(parley) as participant:
+            for _ in range(2):
+                await participant.type("Hello")
+                told = await participant.next(ErrorMessage)
+                assert "http://127.0.0.1:9/v1 cannot be reached" in told.message
+                assert not told.fatal
+                text, ended = await text_of(participant)
+                assert "sorry" in text
+                assert participant.loudness(ended.utterance_id) > 500
 
 
 async def test_limits_and_drain(tmp_path: Path) -> None:
