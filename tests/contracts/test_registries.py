@@ -112,6 +112,16 @@ class TestRedisRegistry(RegistryContract):
         await client.aclose()
         await registry.aclose()
 
+    async def test_two_workers_of_one_name_are_complained_about(
+        self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        first, second = (RedisRegistry(settings(redis_server)) for _ in range(2))
+        await first.announce(worker(), lease=LONG)
+        await second.announce(worker(port=7200), lease=LONG)
+        assert "--name of its own" in caplog.text
+        await first.aclose()
+        await second.aclose()
+
     async def test_a_password_in_the_url_is_used(self, tmp_path: Path) -> None:
         async with RedisServer(tmp_path, password="open-sesame") as server:
             registry = RedisRegistry(settings(server))

@@ -59,7 +59,7 @@ def up(
     devices = [device.strip() for device in gpus.split(",") if device.strip()]
     with listen(settings.server) as sock:
         children = [
-            WorkerChild([*arguments, "--name", f"worker-{number}"], _device(device))
+            WorkerChild([*arguments, "--name", f"worker-{number}", *_announced_as(device, settings)], _device(device))
             for number, device in enumerate(devices or [""] * workers, 1)
         ]
         run(_up(_with_workers(settings, children), sock, children, browser=browser))
@@ -88,6 +88,11 @@ def _passed_on(config: list[Path] | None, override: list[str] | None) -> list[st
 
 def _device(gpu: str) -> dict[str, str]:
     return {"CUDA_VISIBLE_DEVICES": gpu} if gpu else {}
+
+
+def _announced_as(gpu: str, settings: Settings) -> list[str]:
+    """A worker on a GPU says so, unless the settings say something better."""
+    return ["--set", f"worker.device=gpu {gpu}"] if gpu and settings.worker.device == "cpu" else []
 
 
 def _with_workers(settings: Settings, children: list[WorkerChild]) -> Settings:

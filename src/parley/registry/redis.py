@@ -84,6 +84,8 @@ class RedisRegistry:
 
     async def announce(self, announcement: Announcement, *, lease: float) -> None:
         name = announcement.name
+        if name not in self._said:
+            await self._look_for_namesake(announcement)
         pipe = self._redis.pipeline(transaction=False)
         pipe.set(self._key + name, announcement.to_json(), px=max(1, round(lease * 1000)))
         pipe.sadd(self._index, name)
@@ -91,6 +93,22 @@ class RedisRegistry:
             pipe.publish(self._channel, f"+{name}")
         await self._must(pipe.execute())
         self._said[name] = announcement
+
+    async def _look_for_namesake(self, announcement: Announcement) -> None:
+        """Two workers of one name would take turns on the list, and nobody would know why."""
+        text = await self._must(self._redis.get(self._key + announcement.name))
+        try:
+            other = Announcement.from_json(text) if isinstance(text, str) else announcement
+        except ValueError:
+            return
+        if other.address != announcement.address:
+            log.warning(
+                "A worker called %s is, or was a moment ago, at %s; this one at %s takes its name. "
+                "Give each worker a --name of its own.",
+                other.name,
+                other.address,
+                announcement.address,
+            )
 
     async def withdraw(self, name: str) -> None:
         self._said.pop(name, None)
@@ -126,9 +144,9 @@ class RedisRegistry:
         with contextlib.suppress(*LOST):
             await self._redis.aclose()
 
-    async def _must(self, answer: Awaitable[object]) -> None:
+    async def _must(self, answer: Awaitable[object]) -> object:
         try:
-            await answer
+            return await answer
         except LOST as error:
             self._said.clear()  # a server that restarted knows nothing: say everything again
             raise UnavailableError(f"The registry cannot be reached: {_brief(error)}.") from error

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -24,14 +25,15 @@ ELSEWHERE = "192.0.2.1"
 
 
 def describe(worker: Worker, instance: str, address: str) -> Announcement:
-    """What the worker says about itself just now."""
-    return from_capabilities(
+    """What the worker says about itself just now. One without a name goes by its address, which is unique."""
+    said = from_capabilities(
         worker.servicer.capabilities(),
         worker.manager.statuses(),
         address=address,
         instance=instance,
         tags=worker.settings.labels,
     )
+    return replace(said, name=worker.settings.name or address)
 
 
 def advertised(worker: Worker, registry_url: str) -> str:
