@@ -32,6 +32,8 @@ MICROPHONE_RATE = 16_000
 FRAME_SECONDS = 0.020
 NOISE_DB = -60.0
 """A quiet room."""
+_RAMP = 0.05
+"""Seconds between two arrivals."""
 _REPORT_EVERY = 5
 """Microphone frames between two playout reports."""
 
@@ -200,14 +202,17 @@ async def run_load(request: LoadRequest, running: Any = None) -> LoadResult:
     parts = urlsplit(request.url)
     loop = asyncio.get_running_loop()
     people: list[_Participant] = []
-    for _ in range(request.sessions):
-        _, person = await loop.create_connection(lambda: _Participant(request), parts.hostname or "", parts.port or 80)
-        people.append(person)
-        await asyncio.wait_for(person.started.wait(), 20)
-        person.speak()
     microphone = _Microphone(request, people)
     sending = asyncio.create_task(microphone.run())
     try:
+        for _ in range(request.sessions):
+            _, person = await loop.create_connection(
+                lambda: _Participant(request), parts.hostname or "", parts.port or 80
+            )
+            await asyncio.wait_for(person.started.wait(), 20)
+            person.speak()
+            people.append(person)
+            await asyncio.sleep(_RAMP)
         await asyncio.sleep(2.0)
         began, cpu = time.perf_counter(), time.process_time()
         microphone.late.clear()
@@ -239,7 +244,7 @@ class _Microphone:
         ]
 
     async def run(self) -> None:
-        people, slots = self._people, min(10, len(self._people))
+        people, slots = self._people, 10
         began = time.perf_counter()
         tick = 0
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from pathlib import Path
@@ -85,6 +86,8 @@ async def _open_host(settings: Settings, stack: AsyncExitStack) -> SessionHost:
 
 
 async def _open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
+    from parley.audio.echo import create_echo_guard
+    from parley.audio.noise import open_microphone
     from parley.registry import open_registry
     from parley.registry.snapshots import open_snapshots
     from parley.routing.links import open_pool
@@ -104,6 +107,9 @@ async def _open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
     recognizer = _open_recognizer(settings)
     stack.push_async_callback(recognizer.aclose)
     keeper = _open_recording(settings, stack)
+    # The first of each reads a model or imports a library: now, not while others talk.
+    await asyncio.to_thread(create_vad, settings=settings.vad)
+    await asyncio.to_thread(create_echo_guard, settings.microphone)
     return Parts(
         recognizer,
         language_model,
@@ -111,6 +117,8 @@ async def _open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
         end_of_turn=_open_end_of_turn(settings),
         snapshots=snapshots,
         make_vad=partial(create_vad, settings=settings.vad),
+        make_microphone=partial(open_microphone, settings=settings.microphone),
+        make_echo_guard=lambda _: create_echo_guard(settings.microphone),
         wrap=keeper.wrap if keeper else as_they_are,
     )
 
@@ -206,6 +214,9 @@ async def _warm_up(host: SessionHost, ready: Callable[[], Awaitable[None]] | Non
     except* ParleyError as errors:
         log.error("warm-up failed", reason="; ".join(str(error) for error in errors.exceptions))
         raise
+    # What is there now stays: no collection has to look at it again while people are talking.
+    gc.collect()
+    gc.freeze()
     if ready is not None and not host.draining:
         await ready()
 
