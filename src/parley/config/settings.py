@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from parley.asr.settings import AsrSettings
+from parley.audio.settings import MicrophoneSettings
 from parley.llm.settings import LlmSettings
 from parley.observability.settings import LogSettings
 from parley.recording.settings import RecordingSettings
@@ -25,6 +26,7 @@ class Settings:
 
     server: ServerSettings = field(default_factory=ServerSettings)
     session: SessionSettings = field(default_factory=SessionSettings)
+    microphone: MicrophoneSettings = field(default_factory=MicrophoneSettings)
     vad: VadSettings = field(default_factory=VadSettings)
     smart_turn: SmartTurnSettings = field(default_factory=SmartTurnSettings)
     asr: AsrSettings = field(default_factory=AsrSettings)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from parley import clock
-from parley.audio.resample import microphone_resampler
+from parley.audio.resample import Resampler, microphone_resampler
 from parley.errors import CapacityError, ParleyError, Unauthorized, UnavailableError
 from parley.messages import StartSession, VoiceChanged
 from parley.registry.snapshots import SessionSnapshot
@@ -62,6 +62,8 @@ class Parts:
     snapshots: SnapshotStore | None = None
 
     make_vad: Callable[[], VoiceActivityDetector] = field(kw_only=True)
+    make_microphone: Callable[[int], Resampler] = microphone_resampler
+    """From the transport's rate to what is listened to."""
     make_echo_guard: Callable[[StartSession], EchoGuard | None] = lambda _: None
     wrap: Callable[[dict[str, Any], ExitStack], dict[str, Any]] = as_they_are
     """Changes the engine's arguments: how a recorder gets between the engine and its seams."""
@@ -162,7 +164,7 @@ class SessionHost:
                 "transport": transport,
                 "start": start,
                 "session_id": session_id,
-                "microphone": microphone_resampler(transport.input_rate),
+                "microphone": self.parts.make_microphone(transport.input_rate),
                 "vad": self.parts.make_vad(),
                 "recognizer": self.parts.recognizer,
                 "language_model": self.parts.language_model,
