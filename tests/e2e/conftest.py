@@ -10,8 +10,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,6 +105,21 @@ def answers(url: str) -> bool:
         return httpx.get(url, timeout=5).status_code == 200
     except httpx.TransportError:
         return False
+
+
+def sessions(running: Running) -> int:
+    """How many conversations the server holds."""
+    return int(httpx.get(f"{running.url}/health", timeout=5).json()["sessions"])
+
+
+def eventually(condition: Callable[[], bool], within: float = 15.0) -> None:
+    """Ask until it holds; another process gives no event to wait for."""
+    pause = threading.Event()
+    for _ in range(round(within / POLL)):
+        if condition():
+            return
+        pause.wait(POLL)
+    pytest.fail(f"it did not come to pass within {within:g} s")
 
 
 @pytest.fixture(scope="session")

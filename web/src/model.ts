@@ -31,6 +31,8 @@ export interface Model {
   readonly voice: Voice | null;
   readonly entries: readonly Entry[];
   readonly turns: readonly Turn[];
+  /** Heard before the server has said where the time went; goes to the next turn it tells of. */
+  readonly pendingAudible: number | null;
   readonly utterance: string;
   readonly error: string;
   readonly notice: string;
@@ -45,6 +47,7 @@ export const initial: Model = {
   voice: null,
   entries: [],
   turns: [],
+  pendingAudible: null,
   utterance: "",
   error: "",
   notice: "",
@@ -83,7 +86,7 @@ export function reduce(model: Model, event: ServerMessage | PageEvent): Model {
       return transcript(model, event.turn, event.text, event.final, event.backchannel);
     case "reply":
       return add(
-        { ...model, utterance: event.utterance_id },
+        { ...model, utterance: event.utterance_id, pendingAudible: null },
         { id: event.utterance_id, who: "agent", text: "", heard: null, done: false, nod: false },
       );
     case "reply_text":
@@ -150,13 +153,14 @@ function replyEnded(model: Model, event: Extract<ServerMessage, { type: "reply_e
 
 function turnMeasured(model: Model, turn: number, stages: Record<string, number>): Model {
   const known = model.turns.find((entry) => entry.turn === turn);
-  const next: Turn = { turn, stages: Object.entries(stages), audible: known?.audible ?? null };
-  return { ...model, turns: [...model.turns.filter((entry) => entry.turn !== turn), next].slice(-MOST_TURNS) };
+  const next: Turn = { turn, stages: Object.entries(stages), audible: known?.audible ?? model.pendingAudible };
+  const turns = [...model.turns.filter((entry) => entry.turn !== turn), next].slice(-MOST_TURNS);
+  return { ...model, turns, pendingAudible: null };
 }
 
 function audible(model: Model, ms: number): Model {
   const last = model.turns.at(-1);
-  if (!last || last.audible !== null) return model;
+  if (!last || last.audible !== null) return { ...model, pendingAudible: ms };
   return { ...model, turns: [...model.turns.slice(0, -1), { ...last, audible: ms }] };
 }
 

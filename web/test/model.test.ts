@@ -87,6 +87,11 @@ describe("the latency waterfall", () => {
     expect(steps.map((step) => step.ms)).toEqual([40, 160, 30, 10, 20]);
   });
 
+  it("keeps the first sound that was heard before the server told of the turn", () => {
+    const model = after(started, reply, { type: "audible", ms: 250 }, { type: "latency", turn: 1, stages_ms: { sent: 230 } });
+    expect(model.turns[0]?.audible).toBe(250);
+  });
+
   it("never shows a step backwards in time", () => {
     const steps = stepsOf({ turn: 1, stages: [["endpoint", 200], ["llm", 150]], audible: 100 });
     expect(steps.every((step) => step.ms >= 0)).toBe(true);
