@@ -1,10 +1,11 @@
 """An energy gate: is anything louder than the background? Costs microseconds, so silence is nearly free.
 
-Levels are taken per tick of 8 ms, of pre-emphasised samples: that takes out the rumble of a room,
-which no short tick can measure steadily, and lifts the soft hiss of an "s" or "f". The gate learns
-how loud the background is and how much it varies, from ticks that the detector behind it called no
-speech. A tick that stands out opens the gate at once; it closes after a hold. A background that
-varies a lot (music, a crowd) keeps the gate open, since a level cannot tell speech from it.
+Levels are taken per tick of 8 ms, twice, of samples that are pre-emphasised a little (the body of
+a voice) and a lot (the hiss of an "s" or "f"): without that the rumble of a room, which no short
+tick can measure steadily, would hide both. For each the gate learns how loud the background is and
+how much it varies, from ticks that the detector behind it called no speech. A tick that stands out
+opens the gate at once, for a look; speech keeps it open. A background that varies a lot (music, a
+crowd) keeps it open too, since a level cannot tell speech from it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ _LEARNT_TICKS = 60
 _DOUBT_TICKS = 15
 """A tick counts as background only this much later, if no speech was found meanwhile."""
 _DEVIATIONS = 3.5
-_EMPHASIS = np.float32(0.86)
+_EMPHASES = (np.float32(0.7), np.float32(0.9))
+_LEAST_MARGIN_DB = 2.0
+_LOOK = 0.2
 
 
 class Background:
@@ -51,7 +54,7 @@ class Background:
         self._mean += rate * difference
         self._variance = (1 - rate) * (self._variance + rate * difference * difference) if self._ticks > 1 else 0.0
         if self._ticks >= _LEARNT_TICKS:
-            margin = min(self._margin_db, max(3.0, _DEVIATIONS * math.sqrt(self._variance)))
+            margin = min(self._margin_db, max(_LEAST_MARGIN_DB, _DEVIATIONS * math.sqrt(self._variance)))
             self.threshold = 10 ** ((self._mean + margin) / 10)
 
 
@@ -66,29 +69,31 @@ class EnergyGate:
         self._margin_db = margin_db
         self._minimum = 10 ** (minimum_dbfs / 10)
         self._hold_ticks = max(1, round(hold / _TICK))
+        self._look_ticks = max(1, round(min(hold, _LOOK) / _TICK))
         self.reset()
 
     def reset(self) -> None:
         """Forget the background; the gate starts open, since nothing is known yet."""
-        self._background = Background(self._margin_db)
-        self._doubtful: deque[float] = deque()
+        self._body, self._hiss = Background(self._margin_db), Background(self._margin_db)
+        self._doubtful: deque[tuple[float, float]] = deque()
         self._left = self._hold_ticks
         self.open = True
 
-    def levels(self, samples: NDArray[np.float32]) -> list[float]:
-        """Powers of whole ticks (samples scaled to 1), the one sample before them included."""
-        sharp = (samples[1:] - _EMPHASIS * samples[:-1]).reshape(-1, TICK_SAMPLES)
-        powers: list[float] = (np.einsum("ij,ij->i", sharp, sharp) / TICK_SAMPLES).tolist()
-        return powers
+    def levels(self, samples: NDArray[np.float32]) -> list[tuple[float, float]]:
+        """Powers of whole ticks (samples scaled to 1, the one sample before them included): body and hiss."""
+        return list(zip(*(_powers(samples[1:] - factor * samples[:-1]) for factor in _EMPHASES), strict=True))
 
-    def update(self, power: float) -> bool:
-        """Take one tick's power; True when the detector has to look at this tick."""
-        self._doubtful.append(power)
+    def update(self, level: tuple[float, float]) -> bool:
+        """Take one tick's powers; True when the detector has to look at this tick."""
+        body, hiss = level
+        self._doubtful.append(level)
         if len(self._doubtful) > _DOUBT_TICKS:
-            self._background.learn(self._doubtful.popleft())
-        if power > self._minimum and power > self._background.threshold:
+            old_body, old_hiss = self._doubtful.popleft()
+            self._body.learn(old_body)
+            self._hiss.learn(old_hiss)
+        if body > self._minimum and (body > self._body.threshold or hiss > self._hiss.threshold):
             self.open = True
-            self._left = self._hold_ticks
+            self._left = max(self._left, self._look_ticks)
         elif self._left:
             self._left -= 1
         else:
@@ -99,3 +104,9 @@ class EnergyGate:
         """The detector heard speech: stay open, however quiet it is, and learn nothing from it."""
         self._left = self._hold_ticks
         self._doubtful.clear()
+
+
+def _powers(samples: NDArray[np.float32]) -> list[float]:
+    ticks = samples.reshape(-1, TICK_SAMPLES)
+    powers: list[float] = (np.einsum("ij,ij->i", ticks, ticks) / TICK_SAMPLES).tolist()
+    return powers
