@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from parley.audio.resample import resample
-from parley.bench.report import BenchOptions, Goal, LoadMeter, Row, row
+from parley.bench.report import BenchOptions, Goal, LoadMeter, Param, Row, row
 from parley.bench.speech import SPEECH_LEVEL_DB, mix, noise, say, speakers
 from parley.bench.turns import corpus as sounds
 from parley.vad import VadSettings, create_vad
@@ -164,6 +164,7 @@ def negatives(seconds: float) -> dict[str, NDArray[np.int16]]:
 def run(options: BenchOptions) -> list[Row]:
     """Onset delays at 20 and 10 dB, false alarms per minute, and CPU, for every variant."""
     rows: list[Row] = []
+    params: dict[str, Param]
     meter = LoadMeter()
     loud = utterances(20, options.trials or 30, options.seed)
     for snr, cases in ((20, loud), (10, utterances(10, options.trials or 30, options.seed))):

@@ -211,16 +211,23 @@ class SessionClient:
         match message:
             case PauseAudio():
                 sample = self.listener.pause(now)
-                await self.send(PlayoutReport(message.utterance_id, self._reached(message.utterance_id, sample, now), stopped=True))
+                await self.send(
+                    PlayoutReport(message.utterance_id, self._reached(message.utterance_id, sample, now), stopped=True)
+                )
             case ResumeAudio():
                 self.listener.resume(now)
             case ClearAudio():
                 sample = self.listener.clear(now, self.numbers.get(message.utterance_id, 0))
-                await self.send(PlayoutReport(message.utterance_id, self._reached(message.utterance_id, sample, now), stopped=True))
+                await self.send(
+                    PlayoutReport(message.utterance_id, self._reached(message.utterance_id, sample, now), stopped=True)
+                )
             case ReplyStarted():
                 self.numbers[message.utterance_id] = message.number
                 self._ids[message.number] = message.utterance_id
         await self._events.put(Received(now, message))
+
+    async def _report_stop(self, utterance_id: str, sample: int, now: float) -> None:
+        await self.send(PlayoutReport(utterance_id, self._reached(utterance_id, sample, now), stopped=True))
 
     def _reached(self, utterance_id: str, sample: int, now: float) -> int:
         """What was heard of this utterance: nothing yet, while an older one is the last that played."""
