@@ -38,7 +38,7 @@ def replay(
         typer.echo(f"The same {len(after)} decisions in the same order.")
         return
     typer.echo("\n".join(changed))
-    typer.echo(f"\n- recorded ({len(before)} lines), + replayed ({len(after)} lines)")
+    typer.echo(f"\n- recorded ({len(before)} decisions), + replayed ({len(after)} decisions), ~ at another time")
     raise typer.Exit(3)
 
 

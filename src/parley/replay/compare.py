@@ -41,17 +41,39 @@ _WORDS = {
 }
 
 
+MOVED = 0.1
+"""Seconds by which a decision has to come earlier or later to be worth telling."""
+
+
 def differences(before: list[Line], after: list[Line]) -> list[str]:
-    """What changed, with a line of context around it; empty when both logs say the same."""
+    """What changed, with a line of context around it; empty when both logs say the same at the same times.
+
+    ``-`` stands for what is no longer so, ``+`` for what is new, ``~`` for the same at another time.
+    """
     first, second = [line for _, line in before], [line for _, line in after]
-    changed: list[str] = []
-    for group in difflib.SequenceMatcher(None, first, second, autojunk=False).get_grouped_opcodes(1):
-        if changed:
-            changed.append("  ...")
-        for tag, low, high, low2, high2 in group:
-            if tag == "equal":
-                changed += [f"  {at:7.2f} s  {line}" for at, line in before[low:high]]
-                continue
-            changed += [f"- {at:7.2f} s  {line}" for at, line in before[low:high]]
-            changed += [f"+ {at:7.2f} s  {line}" for at, line in after[low2:high2]]
-    return changed
+    shown: list[tuple[str, bool]] = []
+    for tag, low, high, low2, high2 in difflib.SequenceMatcher(None, first, second, autojunk=False).get_opcodes():
+        if tag == "equal":
+            shown += [_same(*pair) for pair in zip(before[low:high], after[low2:high2], strict=True)]
+            continue
+        shown += [(f"- {at:7.2f} s  {line}", True) for at, line in before[low:high]]
+        shown += [(f"+ {at:7.2f} s  {line}", True) for at, line in after[low2:high2]]
+    return _in_context(shown)
+
+
+def _same(before: Line, after: Line) -> tuple[str, bool]:
+    (was, line), (now, _) = before, after
+    if abs(now - was) < MOVED:
+        return f"  {was:7.2f} s  {line}", False
+    return f"~ {was:7.2f} s  {line}, now at {now:.2f} s ({1000 * (now - was):+.0f} ms)", True
+
+
+def _in_context(shown: list[tuple[str, bool]]) -> list[str]:
+    """The changed lines and their neighbours; dots where something is left out."""
+    lines: list[str] = []
+    for index, (line, _) in enumerate(shown):
+        if any(changed for _, changed in shown[max(0, index - 1) : index + 2]):
+            lines.append(line)
+        elif lines and lines[-1] != "  ...":
+            lines.append("  ...")
+    return lines
