@@ -12,7 +12,7 @@ import pytest
 from parley import clock
 from parley.audio.frame import AudioFrame
 from parley.client.webrtc import WebRtcPeer
-from parley.errors import InvalidRequest, TimedOut
+from parley.errors import CapacityError, InvalidRequest, TimedOut
 from parley.messages import (
     ClearAudio,
     ErrorMessage,
@@ -39,7 +39,7 @@ def anyio_backend() -> str:
 async def pair(
     settings: WebRtcSettings = SETTINGS, start: StartSession | None = None, **options: bool
 ) -> AsyncIterator[tuple[WebRtcTransport, WebRtcPeer]]:
-    transport, peer = WebRtcTransport(settings), WebRtcPeer(settings=settings, **options)
+    transport, peer = WebRtcTransport(settings), WebRtcPeer(settings=settings, delay=0.25, **options)
     try:
         await peer.connect(transport.answer)
         peer.send(start or StartSession(playout_reports=True))
@@ -206,7 +206,7 @@ async def test_nothing_of_a_cleared_reply_is_heard_and_the_next_one_is_heard_fro
         await second.task
         assert ranges(peer, "u2")[0][0] == 0
         first = [piece for piece in peer.playout.heard if piece.utterance_id == "u1"]
-        assert first[-1].at < cleared_at + 0.05
+        assert first[-1].at < cleared_at + 0.3
 
 
 async def test_a_wrong_message_is_answered_and_the_session_goes_on() -> None:
@@ -270,6 +270,16 @@ async def test_an_offer_without_audio_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="one audio section"):
         await transport.answer("v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n")
     await transport.aclose()
+
+
+async def test_when_no_port_is_left_the_offer_is_refused_with_the_reason() -> None:
+    settings = WebRtcSettings(udp_port_min=43_200, udp_port_max=43_201)
+    async with pair(settings):
+        transport, peer = WebRtcTransport(settings), WebRtcPeer()
+        with pytest.raises(CapacityError, match="43200 to 43201"):
+            await peer.connect(transport.answer)
+        await peer.close()
+        await transport.aclose()
 
 
 async def test_a_browser_that_never_connects_is_given_up() -> None:

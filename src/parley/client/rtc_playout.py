@@ -101,7 +101,7 @@ class RtcPlayout:
         if self._origin is None:
             return
         started, first = self._origin
-        target = first + int((now - started) * SAMPLE_RATE)
+        target = first + round((now - started) * SAMPLE_RATE)
         while self._packets and self._packets[0][0] < target:
             position, pcm = self._packets.popleft()
             end = position + len(pcm) // 2
@@ -123,8 +123,10 @@ class RtcPlayout:
             self._muted = self._wait_for_anchor = False
         while pcm:
             found = self._anchor_at(position)
-            samples = min([len(pcm) // 2, *(start - position for start in self._starts if start > position)])
-            if found is not None:
+            hole = self._hole_after(position)
+            borders = [*self._starts, *([hole] if hole is not None else [])]
+            samples = min([len(pcm) // 2, *(border - position for border in borders if border > position)])
+            if found is not None and (hole is None or position < hole):
                 anchor, start = found
                 sample = anchor.sample + position - start
                 self.heard.append(HeardStretch(at, anchor.utterance_id, sample, pcm[: 2 * samples]))
@@ -137,6 +139,15 @@ class RtcPlayout:
         if self._starts and self._starts[0] <= position:
             return self._anchors[0], self._starts[0]
         return None
+
+    def _hole_after(self, position: int) -> int | None:
+        """Where the voice stops to wait for its next samples, when the next anchor says that it did."""
+        if len(self._starts) < 2 or self._starts[0] > position:
+            return None
+        now, then = self._anchors[0], self._anchors[1]
+        if now.utterance_id != then.utterance_id or then.sample < now.sample:
+            return None
+        return self._starts[0] + then.sample - now.sample
 
     def _forget_anchors(self) -> None:
         self._anchors.clear()

@@ -15,7 +15,7 @@ from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSess
 
 from parley import clock
 from parley.audio.frame import FRAME_SAMPLES
-from parley.client.rtc_playout import RtcPlayout
+from parley.client.rtc_playout import DELAY, RtcPlayout
 from parley.client.session import Received, error_of
 from parley.errors import ParleyError, TimedOut, UnavailableError
 from parley.messages import (
@@ -54,8 +54,10 @@ _PATH = "/v1/webrtc"
 class WebRtcPeer:
     """One end of a connection: a microphone fed with PCM, a listener, and messages.
 
-    ``microphone_samples``: length of a microphone frame, 960 or 480. ``decode``: False counts
-    packets without decoding them. ``encoder`` replaces the microphone's. Use :meth:`connect`, then :meth:`close`.
+    ``microphone_samples``: length of a microphone frame, 960 or 480; ``encoder`` replaces its encoder.
+    ``decode``: False counts packets without decoding them. ``delay``: seconds from a packet's
+    arrival to the ear; what comes later than that is not heard.
+    Use :meth:`connect`, then :meth:`close`.
     """
 
     def __init__(
@@ -66,8 +68,9 @@ class WebRtcPeer:
         decode: bool = True,
         reports: bool = True,
         encoder: Any = None,
+        delay: float = DELAY,
     ) -> None:
-        self.playout = RtcPlayout()
+        self.playout = RtcPlayout(delay)
         self.arrivals: list[tuple[float, int]] = []
         """When each packet came, and its RTP timestamp."""
         self.microphone: deque[bytes] = deque()

@@ -38,6 +38,9 @@ from parley.transports.rtc_settings import WebRtcSettings
 from parley.transports.webrtc import WebRtcTransport
 from parley.transports.websocket import WebSocketSettings
 
+_SLOW_MACHINE = 0.25
+"""Seconds that a packet may be late: a test is about samples, not about the load of the machine."""
+
 
 @asynccontextmanager
 async def memory_link() -> AsyncIterator[Link]:
@@ -150,7 +153,7 @@ class WebRtcEnd:
 @asynccontextmanager
 async def webrtc_link() -> AsyncIterator[Link]:
     settings = WebRtcSettings(connect_timeout=10.0, reconnect_grace=2.0)
-    transport, peer = WebRtcTransport(settings), WebRtcPeer(settings=settings)
+    transport, peer = WebRtcTransport(settings), WebRtcPeer(settings=settings, delay=_SLOW_MACHINE)
     watchdog = None
     try:
         await peer.connect(transport.answer)

@@ -17,7 +17,7 @@ from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCRtpS
 
 from parley import clock
 from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame
-from parley.errors import InvalidRequest, ParleyError, TimedOut, UnavailableError
+from parley.errors import CapacityError, InvalidRequest, ParleyError, TimedOut, UnavailableError
 from parley.interfaces import PlayoutPosition
 from parley.messages import (
     AudioAnchor,
@@ -119,9 +119,19 @@ class WebRtcTransport:
             await self._pc.setLocalDescription(await self._pc.createAnswer())
         except Exception as error:  # aiortc raises whatever its parser stumbles over
             raise InvalidRequest(f"The SDP offer cannot be used: {error}.") from error
+        if not self._agent.connection.local_candidates:
+            raise CapacityError(self._no_way_in(), retry_after=5.0)
         self._remote_username = rtc_sdp.username_of(offer)
         self.local_sdp = rtc_sdp.with_frame_length(self._pc.localDescription.sdp, self._settings.microphone_frame_ms)
         return self.local_sdp
+
+    def _no_way_in(self) -> str:
+        settings = self._settings
+        if settings.relay_only:
+            return "The TURN server gave no address, and webrtc.relay_only allows no other."
+        if settings.udp_port_min:
+            return f"All UDP ports from {settings.udp_port_min} to {settings.udp_port_max} are taken."
+        return "This machine has no address that a browser could reach."
 
     async def restart(self, offer: str) -> str:
         """ICE restart: new credentials and candidates in (offer or fragment), the same kind out.
