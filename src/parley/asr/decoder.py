@@ -37,6 +37,8 @@ class DecoderSpec:
     name: str
     target: str
     arguments: Mapping[str, object]
+    python: str = ""
+    """Interpreter of another environment; empty for this one."""
 
 
 def to_json(transcript: Transcript) -> dict[str, object]:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parley.asr import wire
@@ -46,8 +48,8 @@ class DecoderProcess:
         """Start the child and wait until its engine is loaded. ConfigError says what is missing."""
         arguments = {"target": self._spec.target, "arguments": self._spec.arguments}
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "parley.asr.child", json.dumps(arguments),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            self._spec.python or sys.executable, "-m", "parley.asr.child", json.dumps(arguments),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=_environment(self._spec.python),
         )  # fmt: skip
         self._reading = asyncio.create_task(self._read())
         try:
@@ -142,6 +144,13 @@ class DecoderProcess:
         except asyncio.IncompleteReadError:
             self.alive = False
             self._messages.put_nowait((b"", b""))
+
+
+def _environment(python: str) -> dict[str, str] | None:
+    """Another environment's interpreter finds Parley's own modules, which need no more than numpy there."""
+    if not python:
+        return None
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 class ProcessPool:

@@ -41,6 +41,9 @@ class AsrSettings:
         str, Setting("Number format of whisper models; empty: int8 on a CPU, float16 on a GPU.")
     ] = ""
     beam_size: Annotated[int, Setting("Hypotheses that whisper keeps while decoding.", ge=1, le=20)] = 1
+    python: Annotated[
+        str, Setting("Interpreter of the environment that has whisperx, which tolerates no other engine beside it.")
+    ] = ""
     threads: Annotated[int, Setting("CPU threads per decoder; 0: the engine's own choice.", ge=0, le=64)] = 1
     download: Annotated[bool, Setting("Fetch a model that is not on this machine when it is first needed.")] = True
     partial_interval: Annotated[

@@ -1,0 +1,135 @@
+"""Whisper models on CTranslate2 (the faster-whisper package): many languages, CPU and GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from parley.asr.incremental import Decoded, Request, Segment
+from parley.asr.threads import ThreadRecognizer
+from parley.errors import ConfigError
+from parley.interfaces import TranscriptWord
+
+if TYPE_CHECKING:
+    from parley.asr.settings import AsrSettings
+
+DEFAULT_MODEL = "base"
+_FILES = ("config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.*")
+
+
+def create(settings: AsrSettings) -> ThreadRecognizer:
+    """The recogniser for these settings; nothing is loaded yet. ConfigError when the package is missing."""
+    try:
+        import faster_whisper  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f'The recogniser faster-whisper needs the package {error.name}: install "parley[whisper]".'
+        ) from error
+    return ThreadRecognizer(WhisperEngine(settings), settings)
+
+
+class WhisperEngine:
+    """One model in memory, shared by every turn."""
+
+    name = "faster-whisper"
+
+    def __init__(self, settings: AsrSettings) -> None:
+        self._settings = settings
+        self._model: Any = None
+
+    def load(self) -> None:
+        """Find or fetch the model and read it."""
+        if self._model is not None:
+            return
+        from faster_whisper import WhisperModel
+
+        settings = self._settings
+        device = device_for(settings.device)
+        folder = model_folder(settings.model or DEFAULT_MODEL, download=settings.download)
+        try:
+            self._model = WhisperModel(
+                str(folder),
+                device=device,
+                compute_type=settings.compute_type or ("float16" if device == "cuda" else "int8"),
+                cpu_threads=settings.threads,
+                num_workers=settings.decoders,
+                local_files_only=True,
+            )
+        except (RuntimeError, ValueError, OSError) as error:
+            raise ConfigError(f"The whisper model in {folder} cannot be loaded on {device}: {error}.") from error
+
+    def decode(self, request: Request) -> Decoded:
+        """Transcribe one recording."""
+        segments, info = self._model.transcribe(
+            request.audio,
+            language=_language(request.language),
+            beam_size=self._settings.beam_size,
+            temperature=0.0,
+            condition_on_previous_text=False,
+            initial_prompt=request.prompt or None,
+            hotwords=" ".join(request.hot_words) or None,
+            word_timestamps=request.final,
+        )
+        return Decoded(tuple(_segment(segment) for segment in segments), info.language)
+
+
+def device_for(wanted: str) -> str:
+    """ "cpu" or "cuda"; ConfigError when a GPU is insisted upon and there is none."""
+    import ctranslate2
+
+    count = ctranslate2.get_cuda_device_count()
+    if wanted == "cuda" and not count:
+        raise ConfigError("asr.device is cuda, but there is no GPU that can be used; set it to auto or cpu.")
+    return "cpu" if wanted == "cpu" or not count else "cuda"
+
+
+def model_folder(model: str, *, download: bool) -> Path:
+    """Where a model lies: a folder as given, or a model of the hub by name, fetched with a progress bar if need be.
+
+    ConfigError says in one sentence what is missing where it is neither here nor to be had.
+    """
+    if Path(model).is_dir():
+        if not Path(model, "model.bin").is_file():
+            raise ConfigError(f"The folder {model} holds no CTranslate2 whisper model: model.bin is missing.")
+        return Path(model)
+    if model.startswith((".", "/", "~")):
+        raise ConfigError(f"There is no folder {model} for asr.model.")
+    from faster_whisper.utils import _MODELS
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    repository = model if "/" in model else _MODELS.get(model)
+    if repository is None:
+        raise ConfigError(
+            f'There is no whisper model "{model}"; choose one of {", ".join(sorted(_MODELS))}, or a folder.'
+        )
+    try:
+        return Path(snapshot_download(repository, allow_patterns=list(_FILES), local_files_only=True))
+    except LocalEntryNotFoundError:
+        if not download:
+            raise ConfigError(
+                f"The whisper model {model} is not on this machine and asr.download is off; "
+                "set asr.model to a folder that holds one."
+            ) from None
+    try:
+        return Path(snapshot_download(repository, allow_patterns=list(_FILES)))
+    except RepositoryNotFoundError:
+        raise ConfigError(f"The model hub has no {repository}; check asr.model.") from None
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise ConfigError(
+            f"The whisper model {model} is not on this machine and cannot be fetched ({type(error).__name__}); "
+            "connect once, or set asr.model to a folder that holds one."
+        ) from error
+
+
+def _language(language: str) -> str | None:
+    """Whisper's own code: the first part of a BCP 47 tag; None to detect it."""
+    return language.partition("-")[0].lower() or None
+
+
+def _segment(segment: Any) -> Segment:
+    words = tuple(
+        TranscriptWord(word.word.strip(), float(word.start), float(word.end), float(word.probability))
+        for word in segment.words or ()
+    )
+    return Segment(segment.text.strip(), float(segment.end), words)

@@ -1,0 +1,116 @@
+"""Streaming transducers on sherpa-onnx: native streaming, many languages, fast on a CPU.
+
+A bad model makes the library end its process, so it runs in processes of its own.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from parley.asr.decoder import RATE, DecoderSpec
+from parley.asr.processes import ProcessRecognizer
+from parley.audio.levels import samples_of, to_float
+from parley.errors import ConfigError
+from parley.interfaces import Transcript, TranscriptWord
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from parley.asr.settings import AsrSettings
+
+_PARTS = ("encoder", "decoder", "joiner")
+_TAIL = 0.5
+"""Seconds of silence after the end: the network needs to see what follows a word."""
+_WORD_START = "\u2581"
+
+
+def create(settings: AsrSettings) -> ProcessRecognizer:
+    """The recogniser for these settings; nothing is loaded yet. ConfigError says what is missing."""
+    if find_spec("sherpa_onnx") is None:
+        raise ConfigError('The recogniser sherpa needs the package sherpa-onnx: install "parley[sherpa]".')
+    if not settings.model:
+        raise ConfigError("The recogniser sherpa needs asr.model: the folder of a streaming transducer.")
+    model_files(settings.model)
+    arguments = {"folder": settings.model, "threads": settings.threads or 1, "language": settings.language}
+    return ProcessRecognizer(DecoderSpec("sherpa", "parley.asr.sherpa:TransducerDecoder", arguments), settings)
+
+
+def model_files(folder: str) -> dict[str, str]:
+    """The four files of a streaming transducer as sherpa-onnx publishes them; int8 where there is a choice."""
+    root = Path(folder)
+    found = {"tokens": root / "tokens.txt"}
+    for part in _PARTS:
+        candidates = sorted(root.glob(f"{part}*.onnx"), key=lambda path: ("int8" not in path.name, path.name))
+        found[part] = candidates[0] if candidates else root / f"{part}.onnx"
+    missing = [path.name for path in found.values() if not path.is_file()]
+    if missing:
+        raise ConfigError(f"The folder {folder} is no streaming transducer: {', '.join(missing)} is missing.")
+    return {part: str(path) for part, path in found.items()}
+
+
+class TransducerDecoder:
+    """One model, one turn at a time."""
+
+    def __init__(self, folder: str, threads: int = 1, language: str = "") -> None:
+        self._folder, self._threads, self._language = folder, threads, language
+        self._recognizer: Any = None
+        self._stream: Any = None
+        self._told = ""
+
+    def load(self) -> None:
+        """Read the networks. The library exits the process when they are bad."""
+        import sherpa_onnx
+
+        files = model_files(self._folder)
+        self._recognizer = sherpa_onnx.OnlineRecognizer.from_transducer(
+            **files,
+            num_threads=self._threads,
+            sample_rate=RATE,
+            decoding_method="modified_beam_search",
+            enable_endpoint_detection=False,
+        )
+
+    def start(self, language: str, hot_words: Sequence[str]) -> None:
+        """Begin a turn; hot words raise the score of their letters and pieces."""
+        self._language = language or self._language
+        words = "/".join(word.upper() for word in hot_words if word)
+        self._stream = self._recognizer.create_stream(hotwords=words) if words else self._recognizer.create_stream()
+        self._told = ""
+
+    def feed(self, pcm: bytes) -> Transcript | None:
+        """Hear more; tell the words when they have changed."""
+        self._stream.accept_waveform(RATE, to_float(samples_of(pcm)))
+        text = self._decode()
+        if not text or text == self._told:
+            return None
+        self._told = text
+        return Transcript(text, language=self._language)
+
+    def finish(self) -> Transcript:
+        """End the turn."""
+        self._stream.accept_waveform(RATE, np.zeros(int(_TAIL * RATE), np.float32))
+        self._stream.input_finished()
+        text = self._decode()
+        words = _words(self._recognizer.tokens(self._stream), self._recognizer.timestamps(self._stream))
+        return Transcript(text, final=True, stable=len(text), words=words, language=self._language)
+
+    def _decode(self) -> str:
+        while self._recognizer.is_ready(self._stream):
+            self._recognizer.decode_stream(self._stream)
+        return str(self._recognizer.get_result(self._stream)).strip()
+
+
+def _words(tokens: Sequence[str], times: Sequence[float]) -> tuple[TranscriptWord, ...]:
+    """Words from pieces: a piece that begins with a space or "▁" begins a word; a word ends where the next begins."""
+    begun: list[tuple[str, float]] = []
+    for token, time in zip(tokens, times, strict=False):
+        if not begun or token.startswith((_WORD_START, " ")):
+            begun.append((token.strip(_WORD_START + " "), time))
+        else:
+            begun[-1] = (begun[-1][0] + token, begun[-1][1])
+    ends = [start for _, start in begun[1:]] + [times[-1] + 0.04 if len(times) else 0.0]
+    return tuple(TranscriptWord(text, start, end) for (text, start), end in zip(begun, ends, strict=True) if text)
