@@ -132,7 +132,7 @@ def test_the_deltas_of_a_text_are_the_text(words: int) -> None:
 
 def test_the_recognisers_phrases_are_plain_lower_case_words() -> None:
     assert [phrase for phrase in phrases() if phrase != phrase.lower() or not phrase.replace(" ", "").isalpha()] == []
-    assert {"tell me a story", "count to ten", "what is two plus four"} <= set(phrases())
+    assert {"tell me a story", "count to ten", "what is two plus three"} <= set(phrases())
 
 
 def test_fillers_and_punctuation_do_not_count() -> None:
