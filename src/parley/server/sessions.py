@@ -253,6 +253,8 @@ class _Session:
         self._start = start
         self._voice = start.voice
         self._turn = 0
+        self._begun = False
+        self._news: VoiceChanged | None = None
         self._active = clock.now()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -274,13 +276,23 @@ class _Session:
     def voice_changed(self, voice: Voice, note: str) -> None:
         """Another voice speaks than the one that was asked for: tell the participant (``routing.pool``)."""
         self._voice = voice
-        self._spawn(self._transport.send_message(VoiceChanged(voice, note)))
+        self._news = VoiceChanged(voice, note)
+        if self._begun:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._news is not None:
+            self._spawn(self._transport.send_message(self._news))
+            self._news = None
 
     # --- as an observer ----------------------------------------------------------------
 
     def logged(self, entry: LogEntry) -> None:
         """Look over the session's shoulder (``session.log.Observer``)."""
         self._host.metrics.logged(entry)
+        if not self._begun:  # "started" is the first message of a session; whatever came up before waits for it
+            self._begun = True
+            self._tell()
         if isinstance(entry, Transition | TurnClosed):
             self._active = clock.now()
         if isinstance(entry, TurnClosed):
