@@ -6,7 +6,7 @@ orchestrator's process alone, in core seconds per second and session. Jitter is 
 distance of two frames is from 20 ms; lateness how far a frame comes behind a player that has no
 buffer and started with the first one.
 
-``--set``: seconds (measured for each N, 10), noise (dB of the room, -60), stop_ms (10: where the search stops).
+``--set``: seconds (measured for each N, 10), noise (dB of the room, -65), stop_ms (10: where the search stops).
 """
 
 from __future__ import annotations

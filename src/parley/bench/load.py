@@ -30,7 +30,7 @@ from parley.transports.codec import encode
 
 MICROPHONE_RATE = 16_000
 FRAME_SECONDS = 0.020
-NOISE_DB = -60.0
+NOISE_DB = -65.0
 """A quiet room."""
 _RAMP = 0.05
 """Seconds between two arrivals."""

@@ -41,7 +41,15 @@ STORY = (
 class Mouth:
     """A microphone that is always open: background noise, and speech laid over it when asked."""
 
-    def __init__(self, client: SessionClient, *, rate: int = RATE, noise_db: float, seed: int) -> None:
+    def __init__(
+        self,
+        client: SessionClient,
+        *,
+        rate: int = RATE,
+        frame_seconds: float = FRAME_SECONDS,
+        noise_db: float,
+        seed: int,
+    ) -> None:
         self.late: list[float] = []
         """Seconds by which frames left after their time: how busy this machine was."""
         self.speech_ended = asyncio.Event()
@@ -49,7 +57,8 @@ class Mouth:
         self.ended_at = 0.0
         self._client = client
         self._rate = rate
-        self._step = round(rate * FRAME_SECONDS)
+        self._frame_seconds = frame_seconds
+        self._step = round(rate * frame_seconds)
         self._background = _background(rate, noise_db)
         self._start = 7_919 * seed % len(self._background)
         self._position = 0
@@ -72,7 +81,7 @@ class Mouth:
         began = clock.now()
         index = 0
         while True:
-            due = began + index * FRAME_SECONDS
+            due = began + index * self._frame_seconds
             await asyncio.sleep(max(0.0, due - clock.now()))
             self.late.append(max(0.0, clock.now() - due))
             samples = self._next()
@@ -187,13 +196,20 @@ class Probe:
 
 @contextlib.asynccontextmanager
 async def session(
-    url: str, *, seed: int, noise_db: float, rate: int = RATE, api_key: str = "", talk: bool = True
+    url: str,
+    *,
+    seed: int,
+    noise_db: float,
+    rate: int = RATE,
+    frame_seconds: float = FRAME_SECONDS,
+    api_key: str = "",
+    talk: bool = True,
 ) -> AsyncGenerator[Probe, None]:
     """A session with an open microphone (unless ``talk`` is false) whose events are followed."""
     ears = StoppedWatch()
     start = StartSession(sample_rate=rate, echo_cancelled=True)
     async with SessionClient(url, start, api_key=api_key, listener=ears) as client:
-        mouth = Mouth(client, rate=rate, noise_db=noise_db, seed=seed)
+        mouth = Mouth(client, rate=rate, frame_seconds=frame_seconds, noise_db=noise_db, seed=seed)
         probe = Probe(client, mouth, ears)
         tasks = [asyncio.create_task(probe.follow())]
         if talk:

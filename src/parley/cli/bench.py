@@ -36,7 +36,7 @@ BENCHES: dict[str, Bench] = {
 }
 
 
-_PAPER_WIDTH = 130
+_PAPER_WIDTH = 150
 """Columns of a table that goes to a file."""
 
 

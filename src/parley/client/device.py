@@ -137,14 +137,13 @@ class SoundDevice:
         self._stream.close()
 
     async def run(self, client: SessionClient) -> None:
-        """Send the microphone, two blocks at a time, until cancelled or the server has gone."""
+        """Send the microphone, block by block, until cancelled or the server has gone."""
         while True:
             await self._arrived.wait()
             self._arrived.clear()
-            while len(self._waiting) >= 2:
-                pcm = self._waiting.popleft() + self._waiting.popleft()
+            while self._waiting:
                 try:
-                    await client.send_microphone(pcm)
+                    await client.send_microphone(self._waiting.popleft())
                 except UnavailableError:
                     return
 

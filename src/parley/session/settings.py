@@ -40,7 +40,7 @@ class BargeInSettings:
     alert_threshold: Annotated[
         float,
         Setting("One score at or above this pauses the reply; a false alarm costs a short silence.", ge=0.05, le=0.95),
-    ] = 0.3
+    ] = 0.2
     take_floor_after: Annotated[
         float, Setting("Speech of this length takes the floor, whatever is said.", unit="s", ge=0.1, le=5)
     ] = 0.85
