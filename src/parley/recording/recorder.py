@@ -79,6 +79,11 @@ class SessionRecorder:
     def __exit__(self, *_: object) -> None:
         self._queue.put(None)
 
+    @property
+    def writing(self) -> bool:
+        """True until the last line is on disk."""
+        return self._writer is not None and self._writer.is_alive()
+
     def join(self) -> None:
         """Wait until everything is on disk; blocks. Call after the context has ended."""
         if self._writer is not None:

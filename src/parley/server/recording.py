@@ -34,6 +34,7 @@ class RecordingKeeper:
         """
         self._settings, self._vad, self._wall_clock = settings, vad, wall_clock
         self._folder = Path(settings.folder)
+        self._recorders: list[SessionRecorder] = []
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
@@ -43,6 +44,7 @@ class RecordingKeeper:
 
     def wrap(self, arguments: dict[str, Any], stack: ExitStack) -> dict[str, Any]:
         """The engine's arguments, with a recorder around each seam; ``stack`` ends the recording."""
+        self._recorders = [known for known in self._recorders if known.writing]
         recorder = stack.enter_context(
             SessionRecorder(
                 self._folder,
@@ -51,6 +53,7 @@ class RecordingKeeper:
                 details=self._details(arguments),
             )
         )
+        self._recorders.append(recorder)
         wrapped: dict[str, Callable[[Any], object]] = {
             "transport": recorder.transport,
             "recognizer": recorder.recognizer,
@@ -80,6 +83,11 @@ class RecordingKeeper:
             if removed:
                 log.info("recordings deleted", count=len(removed), folder=str(self._folder))
             await asyncio.sleep(SWEEP_INTERVAL)
+
+    def join(self) -> None:
+        """Wait until everything of the sessions that have ended is on disk; blocks."""
+        for recorder in self._recorders:
+            recorder.join()
 
     def recordings(self) -> list[Path]:
         """The folders of all recordings, oldest first."""

@@ -1,0 +1,173 @@
+"""A recorded session decides the same again; with another setting it shows what would have changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parley.errors import EngineError, InvalidRequest, NotFound
+from parley.messages import SessionStarted, StartSession, TextInput
+from parley.recording import Recording, RecordingSettings, read_recording
+from parley.recording.format import EVENTS, BadRecording
+from parley.replay import Ears, differences, replay, state_log
+from parley.replay.compare import recorded_state_log
+from parley.server.recording import RecordingKeeper
+from parley.session.engine import SessionEngine
+from parley.session.settings import SessionSettings
+from parley.testing.conversation import Recorder
+from parley.testing.fakes import (
+    FakeLanguageModel,
+    FakeRecognizer,
+    FakeSynthesizer,
+    FakeVad,
+    PassThroughMicrophone,
+    microphone,
+)
+from parley.testing.virtual_time import run_virtual
+from parley.transports.memory import MemoryTransport
+from parley.vad import VadSettings
+
+Script = Callable[[MemoryTransport], Awaitable[None]]
+
+EARS = Ears(vad=lambda name, settings: FakeVad(), microphone=lambda rate: PassThroughMicrophone())
+STORY = 3 * "Once upon a time there was a king who had three daughters and no patience. "
+SOUNDS = [(0.5, 1.5), (5.0, 5.3), (8.0, 9.5)]
+TURNS = [
+    [(0.3, "tell me"), (0.9, "tell me a story")],
+    [(0.2, "mhm")],
+    [(0.4, "wait what"), (1.2, "wait what was his name")],
+]
+
+
+async def _talk(transport: MemoryTransport) -> None:
+    """A story, a nod, an interruption."""
+    await microphone(transport.participant.speak, *SOUNDS, until=14.0)
+
+
+async def _type(transport: MemoryTransport) -> None:
+    transport.participant.put(TextInput("hello"))
+    await asyncio.sleep(3.0)
+
+
+async def _record(folder: Path, script: Script, parts: dict[str, Any]) -> MemoryTransport:
+    transport = MemoryTransport()
+    keeper = RecordingKeeper(RecordingSettings(enabled=True, folder=str(folder)), VadSettings(), wall_clock=lambda: 0.0)
+    arguments: dict[str, Any] = {
+        "transport": transport,
+        "start": StartSession(),
+        "session_id": "s1",
+        "microphone": PassThroughMicrophone(),
+        "vad": FakeVad(),
+        "recognizer": FakeRecognizer(turns=list(TURNS)),
+        "language_model": FakeLanguageModel(answer=lambda _: STORY),
+        "synthesizer": FakeSynthesizer(),
+        "settings": SessionSettings(),
+        "observer": Recorder(),
+        "echo": None,
+        "end_of_turn": None,
+        **parts,
+    }
+    with ExitStack() as stack:
+        engine = SessionEngine(**keeper.wrap(arguments, stack))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(engine.run())
+            await script(transport)
+            await transport.participant.hang_up()
+    keeper.join()
+    return transport
+
+
+def recorded(folder: Path, script: Script = _talk, **parts: Any) -> Recording:
+    run_virtual(_record(folder, script, parts))
+    return read_recording(folder / "s1")
+
+
+def words(log: list[tuple[float, str]]) -> str:
+    return "\n".join(line for _, line in log)
+
+
+def test_a_replay_takes_the_same_decisions_byte_for_byte(tmp_path: Path) -> None:
+    recording = recorded(tmp_path)
+
+    again = replay(recording, EARS)
+
+    assert words(recorded_state_log(recording)) == words(state_log(again.entries))
+    assert differences(recorded_state_log(recording), state_log(again.entries)) == []
+    assert "decided backchannel" in words(state_log(again.entries))
+    assert "decided take_floor" in words(state_log(again.entries))
+
+
+def test_a_replay_gives_the_participant_the_same_messages(tmp_path: Path) -> None:
+    recording = recorded(tmp_path)
+    sent = [entry.data["wire"].partition('"type":"')[2].partition('"')[0] for entry in recording.of("sent")]
+
+    again = replay(recording, EARS)
+
+    assert sent == [message.type for message in again.messages]
+
+
+def test_another_setting_shows_what_would_have_changed(tmp_path: Path) -> None:
+    recording = recorded(tmp_path)
+
+    again = replay(recording, EARS, {"endpointing.min_delay": 1.0, "endpointing.max_delay": 1.2})
+    changed = differences(recorded_state_log(recording), state_log(again.entries))
+
+    assert any(line.startswith("~") and "turn 1 closed by silence" in line for line in changed)
+
+
+def test_a_failure_of_the_language_model_is_played_again(tmp_path: Path) -> None:
+    recording = recorded(tmp_path, language_model=FakeLanguageModel(error=EngineError("The model fell over.")))
+
+    assert "failed with engine_failed" in words(state_log(replay(recording, EARS).entries))
+
+
+def test_the_participant_is_told_that_the_session_is_recorded(tmp_path: Path) -> None:
+    transport = run_virtual(_record(tmp_path, _talk, {}))
+
+    assert [m.recorded for m in transport.participant.messages if isinstance(m, SessionStarted)] == [True]
+
+
+def test_every_sample_of_both_voices_is_kept(tmp_path: Path) -> None:
+    recording = recorded(tmp_path)
+    frames = [pcm for _, pcm in recording.pcm("mic")]
+
+    assert len(b"".join(frames)) == 2 * 16_000 * 14
+    assert all(len(pcm) == entry.data["bytes"] for entry, pcm in recording.pcm("frame"))
+
+
+def test_a_recording_that_was_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    whole = recorded(tmp_path)
+    events = tmp_path / "s1" / EVENTS
+    text = events.read_text()
+    events.write_text(text[: len(text) * 2 // 3])
+
+    cut = read_recording(events)
+
+    assert 0 < len(cut.entries) < len(whole.entries)
+
+
+def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match=r"barge_in\.haste"):
+        replay(recorded(tmp_path), EARS, {"barge_in.haste": 1})
+
+
+def test_a_folder_without_a_recording_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"holds no events\.jsonl"):
+        read_recording(tmp_path)
+
+
+def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:
+    (tmp_path / EVENTS).write_text("hello\n")
+    with pytest.raises(BadRecording, match="does not begin with a recording's header"):
+        read_recording(tmp_path)
+
+
+def test_text_input_is_recorded_too(tmp_path: Path) -> None:
+    recording = recorded(tmp_path, _type)
+
+    assert "text_received" in words(state_log(replay(recording, EARS).entries))
