@@ -61,6 +61,7 @@ log = structlog.get_logger(__name__)
 _AGENT = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
 _SOURCE_QUEUE_MS = 50
 _AHEAD = 0.02  # seconds of audio that the source holds, so that it never runs dry between two frames
+_SILENCE_SECONDS = 0.1
 _FRAME_SECONDS = FRAME_SAMPLES / SAMPLE_RATE
 _MAX_UNSENT = 1_000
 _MAX_EARLY = 16
@@ -94,6 +95,7 @@ class LiveKitTransport:
         self._microphone: asyncio.Task[None] | None = None
         self._microphone_track_id = ""
         self._early: list[bytes] = []  # data may overtake the news of who sent it
+        self._heard_at: float | None = None
         self._heard_frames = 0
         self._heard_samples = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -121,6 +123,7 @@ class LiveKitTransport:
             raise UnavailableError(f"The LiveKit room cannot be joined: {error or 'no answer'}.") from error
         self._track_id = publication.sid
         self._own(self._pump())
+        self._own(self._keep_alive())
         self._own(self._send(self._outgoing, self._publish))
         self._own(self._send(self._to_caption, self._caption))
         for participant in self._room.remote_participants.values():
@@ -194,12 +197,24 @@ class LiveKitTransport:
         stream = rtc.AudioStream(track, sample_rate=SAMPLE_RATE, num_channels=1, capacity=50)
         try:
             async for event in stream:
-                pcm = bytes(event.frame.data)
-                self._inbox.put_audio(AudioFrame(pcm, SAMPLE_RATE, "", self._heard_frames, self._heard_samples))
-                self._heard_frames += 1
-                self._heard_samples += len(pcm) // 2
+                self._heard(bytes(event.frame.data))
         finally:
             await stream.aclose()
+
+    def _heard(self, pcm: bytes) -> None:
+        self._heard_at = clock.now()
+        self._inbox.put_audio(AudioFrame(pcm, SAMPLE_RATE, "", self._heard_frames, self._heard_samples))
+        self._heard_frames += 1
+        self._heard_samples += len(pcm) // 2
+
+    async def _keep_alive(self) -> None:
+        """A microphone that was muted in mid-word goes on as silence."""
+        while not self._inbox.closed:
+            await asyncio.sleep(_SILENCE_SECONDS)
+            silent_since = self._heard_at
+            if silent_since is not None and clock.now() - silent_since > 1.5 * _SILENCE_SECONDS:
+                self._heard(bytes(2 * int(_SILENCE_SECONDS * SAMPLE_RATE)))
+                self._heard_at = silent_since
 
     def _on_chat(self, reader: Any, identity: str) -> None:
         if identity == self._identity:

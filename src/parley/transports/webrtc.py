@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 
 from parley import clock
-from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame
+from parley.audio.frame import SAMPLE_RATE, AudioFrame
 from parley.errors import CapacityError, InvalidRequest, ParleyError, TimedOut, UnavailableError
 from parley.interfaces import PlayoutPosition
 from parley.messages import (
@@ -36,10 +36,10 @@ from parley.transports import rtc_sdp
 from parley.transports.codec import decode_client, encode
 from parley.transports.ice import IceConnection, check_ports
 from parley.transports.inbox import Inbox
-from parley.transports.opus import LOOK_AHEAD_SAMPLES, OpusDecoder, OpusEncoder
+from parley.transports.opus import LOOK_AHEAD_SAMPLES, OpusEncoder
+from parley.transports.rtc_microphone import RtcMicrophone
 from parley.transports.rtc_seam import IceAgent, last_rtp_timestamp, take_packets
 from parley.transports.rtc_track import VoiceTrack
-from parley.transports.rtp_order import ReceiveOrder
 from parley.transports.rtp_playout import Anchor, PlayoutQueue
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ _MAX_UNSENT = 1 << 20
 _MAX_MESSAGE_BYTES = 65_536
 _FIRST_DELAY = 3_000  # samples from leaving to being heard, until reports tell
 _MAX_MISTAKES = 20
-_STOPPED_AFTER = 0.15  # seconds without a packet after which the microphone counts as off
 
 
 class WebRtcTransport:
@@ -82,7 +81,7 @@ class WebRtcTransport:
         )
         self._sender: Any = transceiver.sender
         self._agent = IceAgent(transceiver.receiver.transport.transport, settings)
-        self._microphone = _Microphone(self._inbox, settings.reorder_packets)
+        self._microphone = RtcMicrophone(self._inbox, settings.reorder_packets)
         take_packets(transceiver.receiver, self._on_packet)
         self._pc.on("datachannel", self._on_channel)
         self._pc.on("connectionstatechange", self._on_state)
@@ -397,33 +396,3 @@ class WebRtcTransport:
             if clock.now() > deadline:
                 return
             await asyncio.sleep(0.01)
-
-
-class _Microphone:
-    """RTP payloads to microphone frames in the inbox."""
-
-    def __init__(self, inbox: Inbox, hold: int) -> None:
-        self._inbox = inbox
-        self._order = ReceiveOrder(hold=hold)
-        self._decoder = OpusDecoder()
-        self._sequence = 0
-        self._last: float | None = None
-
-    def take(self, source: int, sequence: int, timestamp: int, payload: bytes) -> None:
-        self._last = clock.now()
-        for piece in self._order.add(source, sequence, timestamp, payload):
-            if piece.payload is None:
-                pcm = bytes(2 * piece.samples)
-            else:
-                pcm = self._decoder.decode(piece.payload, piece.samples)
-            self._put(pcm, piece.position)
-
-    def keep_alive(self, now: float) -> None:
-        """Called every 20 ms: a microphone that was unplugged in mid-word goes on as silence."""
-        if self._last is not None and now - self._last > _STOPPED_AFTER:
-            piece = self._order.fill(FRAME_SAMPLES)
-            self._put(bytes(2 * piece.samples), piece.position)
-
-    def _put(self, pcm: bytes, position: int) -> None:
-        self._inbox.put_audio(AudioFrame(pcm, SAMPLE_RATE, "", self._sequence, position))
-        self._sequence += 1
