@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 from parley.errors import EngineError, ParleyError
 from parley.worker import engine_wire as wire
+from parley.worker.memory import settle_allocator
 
 
 class _Orders:
@@ -42,6 +43,7 @@ class _Orders:
 
 def main() -> None:
     """Serve one engine until told to quit."""
+    settle_allocator()
     incoming, outgoing = _claim_pipes()
     orders = _Orders(incoming)
     threading.Thread(target=orders.read, name="orders", daemon=True).start()

@@ -11,12 +11,14 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from parley import clock
 from parley.errors import CapacityError, EngineError, NotFound, ParleyError, PreconditionFailed
 from parley.interfaces import ModelInfo
 from parley.rpc.values import ModelState, ModelStatus
+from parley.worker import adapters
 from parley.worker.engine_pool import EnginePool, build_pool
 from parley.worker.memory import release_memory
 from parley.worker.residency import (
@@ -83,6 +85,7 @@ class ModelManager:
         model that fails is an error, too: whoever names it relies on it.
         """
         default = self.resolve("")
+        await asyncio.get_running_loop().run_in_executor(None, import_engines, self._catalog)
         for name in dict.fromkeys((default, *self._settings.preload_models)):
             await self.load(name)
         self._schedule()
@@ -367,3 +370,17 @@ class ModelManager:
 
 def _megabytes(count: int) -> str:
     return f"{count / 1e6:.0f} MB"
+
+
+def import_engines(catalog: Catalog) -> None:
+    """Import the libraries of the catalog's families, as far as they are installed.
+
+    An import holds the interpreter for a tenth of a second and more; at the start nobody speaks
+    who would hear that. Families that run in processes of their own are imported there.
+    """
+    families = {info.family for info in catalog.models() if not catalog.isolated(info.model_id)}
+    for name in sorted(families & set(adapters.family_names())):
+        module = adapters.family(name).module
+        if module:
+            with contextlib.suppress(Exception):  # whoever loads such a model is told what is missing
+                import_module(module)

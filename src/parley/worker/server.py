@@ -26,6 +26,7 @@ from parley.errors import ConfigError, InvalidRequest, ParleyError
 from parley.rpc.gen import tts_pb2 as pb
 from parley.rpc.options import SERVER_OPTIONS
 from parley.rpc.status import CODE_KEY, status_of
+from parley.worker.memory import settle_allocator
 from parley.worker.model_manager import ModelManager
 from parley.worker.servicer import TtsServicer
 from parley.worker.settings import WorkerSettings
@@ -65,6 +66,7 @@ class Worker:
         Raises NotFound or ConfigError when the default model is missing or broken, a file of the
         certificate can not be read, or the port is taken.
         """
+        settle_allocator()
         sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_INTERVAL))
         server = grpc.aio.server(options=SERVER_OPTIONS, interceptors=_interceptors(self.settings.api_key))
         self._bind(server)

@@ -86,9 +86,9 @@ class WorkerSettings:
     labels: Annotated[
         tuple[str, ...], Setting("Tags of this worker itself, such as edge, that routing modes can prefer or require.")
     ] = ()
-    voicepacks: Annotated[
-        tuple[str, ...], Setting("Folders of voice packs; one that does not exist is empty.")
-    ] = ("voicepacks",)
+    voicepacks: Annotated[tuple[str, ...], Setting("Folders of voice packs; one that does not exist is empty.")] = (
+        "voicepacks",
+    )
     device: Annotated[str, Setting("Where its models run, as announced: cpu, or the GPU's name.")] = "cpu"
     max_sessions: Annotated[int, Setting("Most sessions open at a time; more are refused.", ge=1)] = 256
     max_queue: Annotated[
