@@ -59,7 +59,14 @@ class WhisperEngine:
             raise ConfigError(f"The whisper model in {folder} cannot be loaded on {device}: {error}.") from error
 
     def decode(self, request: Request) -> Decoded:
-        """Transcribe one recording."""
+        """Transcribe one recording; the last time with word times, where they can be found."""
+        decoded = self._transcribe(request, word_times=request.final)
+        if request.final and not decoded.segments:
+            # The library drops a segment whose words it cannot place.
+            return self._transcribe(request, word_times=False)
+        return decoded
+
+    def _transcribe(self, request: Request, *, word_times: bool) -> Decoded:
         segments, info = self._model.transcribe(
             request.audio,
             language=_language(request.language),
@@ -68,7 +75,7 @@ class WhisperEngine:
             condition_on_previous_text=False,
             initial_prompt=request.prompt or None,
             hotwords=" ".join(request.hot_words) or None,
-            word_timestamps=request.final,
+            word_timestamps=word_times,
         )
         return Decoded(tuple(_segment(segment) for segment in segments), info.language)
 

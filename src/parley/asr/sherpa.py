@@ -60,25 +60,34 @@ class TransducerDecoder:
         self._recognizer: Any = None
         self._stream: Any = None
         self._told = ""
+        self._spells_hot_words = self._capitals = False
 
     def load(self) -> None:
         """Read the networks. The library exits the process when they are bad."""
         import sherpa_onnx
 
         files = model_files(self._folder)
+        pieces = Path(self._folder, "bpe.vocab")
+        self._spells_hot_words = pieces.is_file()
+        self._capitals = any(letter.isupper() for letter in Path(files["tokens"]).read_text().split("<unk>")[-1])
+        spelling = {"modeling_unit": "bpe", "bpe_vocab": str(pieces)} if self._spells_hot_words else {}
         self._recognizer = sherpa_onnx.OnlineRecognizer.from_transducer(
             **files,
             num_threads=self._threads,
             sample_rate=RATE,
             decoding_method="modified_beam_search",
             enable_endpoint_detection=False,
+            **spelling,
         )
 
     def start(self, language: str, hot_words: Sequence[str]) -> None:
-        """Begin a turn; hot words raise the score of their letters and pieces."""
+        """Begin a turn; hot words raise the score of their pieces, where the model's folder has its bpe.vocab."""
         self._language = language or self._language
-        words = "/".join(word.upper() for word in hot_words if word)
-        self._stream = self._recognizer.create_stream(hotwords=words) if words else self._recognizer.create_stream()
+        spelled = [word.upper() if self._capitals else word for word in hot_words if word]
+        if spelled and self._spells_hot_words:
+            self._stream = self._recognizer.create_stream(hotwords="/".join(spelled))
+        else:
+            self._stream = self._recognizer.create_stream()
         self._told = ""
 
     def feed(self, pcm: bytes) -> Transcript | None:
