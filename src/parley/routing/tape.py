@@ -37,12 +37,16 @@ class TextTape:
         return self._error
 
     async def read(self, position: int = 0) -> AsyncGenerator[str, None]:
-        """The pieces from a character on, as they come. Raises what the source raised."""
+        """The text from a character on, as it comes. Raises what the source raised.
+
+        The first piece goes alone, since it is waited for; what has come meanwhile goes as one.
+        """
         index = 0
         while True:
             while index < len(self._pieces):
-                piece = self._pieces[index]
-                index += 1
+                stop = index + 1 if index == 0 else len(self._pieces)
+                piece = "".join(self._pieces[index:stop])
+                index = stop
                 if position < len(piece):
                     yield piece[position:]
                 position = max(0, position - len(piece))
