@@ -95,9 +95,11 @@ def _by_words(spoken: list[str], sound: Sound, settings: BargeInSettings) -> Ver
 
 
 def _by_silence(spoken: list[str], sound: Sound, settings: BargeInSettings) -> Verdict | None:
-    """The sound has stopped: how long must the silence be until we go on?"""
+    """The sound has stopped, or seems to: how long must the silence be until we go on?"""
+    if not sound.ended:
+        return None
     if spoken and not only_backchannels(spoken, lexicon(sound.language).backchannels):
-        if not sound.ended or sound.silence < settings.noise_silence:
+        if sound.silence < settings.noise_silence:
             return None
         # One unknown short word is more often a nod misheard than a wish for the floor.
         if len(spoken) > 1 or sound.voiced >= settings.take_floor_after / 2:
@@ -131,7 +133,8 @@ def _is_quiet(sound: Sound, settings: BargeInSettings) -> bool:
 
 def _quiet(sound: Sound, settings: BargeInSettings) -> Verdict | None:
     """Far below the participant's level: somebody else. Levels need a moment to mean something."""
-    if sound.voiced < settings.noise_until and sound.silence < settings.noise_silence:
+    brief = sound.voiced < settings.noise_until and sound.silence < settings.noise_silence
+    if brief and sound.held < settings.decide_within:
         return None
     below = sound.usual_level_db - sound.level_db
     return Verdict("noise", (f"{below:.0f} dB below the participant's usual level",))

@@ -36,6 +36,9 @@ class Segmenter:
         self._rising = 0
         self._onset = 0
         self._last_voice = 0
+        """Where the last stretch ended that was clearly voice, next to the clearest of this speech."""
+        self._last_sound = 0
+        self._clearest = 0.0
         self._voiced = 0
         self._voiced_before = 0
         self.alert = False
@@ -53,7 +56,7 @@ class Segmenter:
 
     @property
     def last_voice(self) -> float:
-        """Audio seconds where the last stretch with speech ended."""
+        """Audio seconds where the last clear voice ended."""
         return self._last_voice / self._rate
 
     @property
@@ -68,7 +71,7 @@ class Segmenter:
 
     @property
     def silence(self) -> float:
-        """Seconds since the last stretch with speech."""
+        """Seconds since the last clear voice."""
         return (self._position - self._last_voice) / self._rate
 
     @property
@@ -101,16 +104,22 @@ class Segmenter:
         self.speaking = True
         self._voiced_before += self._voiced
         self._voiced, self._rising = self._rising, 0
-        self._last_voice = self._position
+        self._last_voice = self._last_sound = self._position
+        self._clearest = probability
         return SpeechStarted(self._onset / self._rate)
 
     def _while_speaking(self, probability: float, samples: int) -> SpeechEnded | None:
-        if probability >= self._settings.stop_threshold:
-            self._last_voice = self._position
-            if probability >= self._settings.start_threshold:
+        settings = self._settings
+        if probability >= settings.stop_threshold:
+            self._last_sound = self._position
+            self._clearest = max(self._clearest, probability)
+            # A detector's score fades over a tenth of a second after the voice has ended.
+            if probability >= settings.clear_share * self._clearest:
+                self._last_voice = self._position
+            if probability >= settings.start_threshold:
                 self._voiced += samples
             return None
-        if self._position - self._last_voice < self._settings.stop_duration * self._rate:
+        if self._position - self._last_sound < settings.stop_duration * self._rate:
             return None
         self.speaking = False
         return SpeechEnded(self._last_voice / self._rate)

@@ -21,12 +21,18 @@ class SegmenterSettings:
     stop_threshold: Annotated[
         float, Setting("Probability below which it counts as silence, once somebody speaks.", ge=0.01, le=0.95)
     ] = 0.35
+    clear_share: Annotated[
+        float,
+        Setting(
+            "Scores from this share of the clearest one on date the end of speech; 1 dates it soonest.", ge=0, le=1
+        ),
+    ] = 0.8
     start_duration: Annotated[
         float, Setting("Speech needed before a turn begins while the agent is silent.", unit="s", ge=0, le=2)
     ] = 0.06
     stop_duration: Annotated[
         float, Setting("Silence needed before speech counts as ended.", unit="s", ge=0.02, le=2)
-    ] = 0.1
+    ] = 0.06
     pre_roll: Annotated[
         float, Setting("Audio from before the beginning of speech that the recogniser hears too.", unit="s", ge=0, le=2)
     ] = 0.3
@@ -52,7 +58,7 @@ class BargeInSettings:
     ] = 2.0
     silence_to_resume: Annotated[
         float, Setting("Silence after a short sound that lets the reply go on.", unit="s", ge=0.05, le=2)
-    ] = 0.2
+    ] = 0.24
     noise_until: Annotated[
         float, Setting("A sound with less speech in it than this is a noise.", unit="s", ge=0, le=1)
     ] = 0.1

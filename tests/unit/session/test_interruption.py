@@ -35,22 +35,22 @@ def test_words_that_want_the_floor_take_it_at_once(text: str) -> None:
 def test_nods_are_waited_out_and_the_reply_goes_on(text: str) -> None:
     nod = replace(SPEECH, text=text, voiced=0.9, held=1.0)
     assert outcome(nod) is None
-    assert outcome(replace(nod, silence=0.2, ended=True)) == "backchannel"
+    assert outcome(replace(nod, silence=0.25, ended=True)) == "backchannel"
 
 
 def test_nods_in_the_participant_s_own_language_count() -> None:
-    nod = replace(SPEECH, text="genau", silence=0.2, ended=True)
+    nod = replace(SPEECH, text="genau", silence=0.25, ended=True)
     assert outcome(replace(nod, language="de-DE")) == "backchannel"
     assert outcome(replace(nod, voiced=0.6, language="fr")) == "take_floor"
 
 
 def test_a_short_sound_without_words_is_a_nod_once_it_is_silent() -> None:
     assert outcome(replace(SPEECH, silence=0.1)) is None
-    assert outcome(replace(SPEECH, silence=0.2, ended=True)) == "backchannel"
+    assert outcome(replace(SPEECH, silence=0.25, ended=True)) == "backchannel"
 
 
 def test_a_click_is_a_noise_soon_after_it_ended() -> None:
-    assert outcome(Sound(voiced=0.008, silence=0.13, held=0.13)) == "noise"
+    assert outcome(Sound(voiced=0.008, silence=0.13, held=0.13, ended=True)) == "noise"
 
 
 def test_somebody_far_away_is_a_noise_however_long_they_speak() -> None:
@@ -62,7 +62,7 @@ def test_our_own_voice_is_an_echo() -> None:
 
 
 def test_a_short_answer_in_the_reply_s_last_moment_takes_the_floor() -> None:
-    assert outcome(replace(SPEECH, silence=0.2, ended=True, remaining=0.1)) == "take_floor"
+    assert outcome(replace(SPEECH, silence=0.25, ended=True, remaining=0.1)) == "take_floor"
 
 
 def test_endless_nods_take_the_floor_in_the_end() -> None:

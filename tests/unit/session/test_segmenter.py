@@ -34,20 +34,32 @@ def test_one_positive_score_is_enough_while_alert() -> None:
 
 def test_speech_ends_after_enough_silence_and_is_dated_back() -> None:
     calm = segmenter()
-    events = [calm.update(p, GRID) for p in (0.9, 0.9, 0.9, 0.1, 0.1, 0.1, 0.1)]
-    assert events == [None, SpeechStarted(0.0), None, None, None, None, SpeechEnded(at=3 * 0.032)]
+    events = [calm.update(p, GRID) for p in (0.9, 0.9, 0.9, 0.1, 0.1)]
+    assert events == [None, SpeechStarted(0.0), None, None, SpeechEnded(at=3 * 0.032)]
+
+
+def test_scores_that_fade_do_not_date_the_end_of_speech_late() -> None:
+    calm = segmenter()
+    events = [calm.update(p, GRID) for p in (1.0, 1.0, 1.0, 0.95, 0.7, 0.4, 0.2, 0.1)]
+    assert events[-1] == SpeechEnded(at=4 * 0.032)
+
+
+def test_faint_speech_is_measured_against_its_own_clearest_moment() -> None:
+    calm = segmenter()
+    events = [calm.update(p, GRID) for p in (0.6, 0.6, 0.55, 0.5, 0.1, 0.1)]
+    assert events[-1] == SpeechEnded(at=4 * 0.032)
 
 
 def test_a_short_gap_does_not_end_speech() -> None:
     calm = segmenter()
-    for p in (0.9, 0.9, 0.1, 0.1, 0.9, 0.1, 0.1, 0.1, 0.9):
+    for p in (0.9, 0.9, 0.1, 0.9, 0.1, 0.9):
         assert not isinstance(calm.update(p, GRID), SpeechEnded)
     assert calm.speaking
 
 
 def test_voice_is_counted_without_its_gaps() -> None:
     calm = segmenter()
-    for p in (0.9, 0.9, 0.1, 0.1, 0.9):
+    for p in (0.9, 0.9, 0.1, 0.9):
         calm.update(p, GRID)
     assert calm.voiced == pytest.approx(3 * 0.032)
 
