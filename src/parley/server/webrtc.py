@@ -18,7 +18,6 @@ from parley.transports.rtc_seam import check_pinned
 from parley.transports.webrtc import WebRtcTransport
 
 if TYPE_CHECKING:
-
     from starlette.requests import Request
 
     from parley.interfaces import Transport
