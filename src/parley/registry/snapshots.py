@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from parley.interfaces import ChatMessage, Voice
-from parley.registry.redis import LOST, connect
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -118,6 +117,9 @@ class RedisSnapshots:
     """Snapshots in Redis, under ``<prefix>:session:<id>``."""
 
     def __init__(self, settings: RegistrySettings) -> None:
+        from parley.registry.redis import LOST, connect  # 20 MB, which most orchestrators do not need
+
+        self._lost = LOST
         self._redis = connect(settings.url)
         self._key = f"{settings.prefix}:session:"
         self._ttl_ms = round(settings.snapshot_ttl * 1000)
@@ -125,7 +127,7 @@ class RedisSnapshots:
     async def save(self, snapshot: SessionSnapshot) -> bool:
         try:
             await self._redis.set(self._key + snapshot.session_id, snapshot.to_json(), px=self._ttl_ms)
-        except LOST as error:
+        except self._lost as error:
             log.warning("A session's history could not be kept: %s", error, extra={"session_id": snapshot.session_id})
             return False
         return True
@@ -134,7 +136,7 @@ class RedisSnapshots:
         try:
             text = await cast("Awaitable[str | None]", self._redis.get(self._key + session_id))
             return SessionSnapshot.from_json(text) if text is not None else None
-        except LOST as error:
+        except self._lost as error:
             log.warning("A session's history could not be read: %s", error, extra={"session_id": session_id})
         except ValueError:
             log.warning("A session's history cannot be understood.", extra={"session_id": session_id})
@@ -143,19 +145,19 @@ class RedisSnapshots:
     async def renew(self, session_id: str) -> None:
         try:
             await self._redis.pexpire(self._key + session_id, self._ttl_ms)
-        except LOST as error:
+        except self._lost as error:
             log.debug("A session's history could not be renewed: %s", error)
 
     async def delete(self, session_id: str) -> None:
         try:
             await self._redis.delete(self._key + session_id)
-        except LOST as error:
+        except self._lost as error:
             log.warning("A session's history could not be deleted: %s", error, extra={"session_id": session_id})
 
     async def aclose(self) -> None:
         try:
             await self._redis.aclose()
-        except LOST:
+        except self._lost:
             log.debug("The snapshot store was gone before it was closed.")
 
 
