@@ -284,10 +284,6 @@ class PooledSynthesis:
         self._held = frame.end_sample
         self._ready.set()
 
-    def known_mark(self, text_start: int) -> WordMark | None:
-        """The mark of the word that begins there, when it was handed on already."""
-        return next((mark for mark in self._marks if mark.text_start == text_start), None)
-
     def remember(self, mark: WordMark) -> None:
         """A word that goes on after a cut keeps its start and gets its new end."""
         self._marks = [
@@ -346,6 +342,7 @@ class _Attempt:
             else:
                 await self._pump(inner)
         except ParleyError as error:
+            await self._take_back_cancellation()
             return error
         except asyncio.CancelledError:
             if not self._hung or owner.task.uncancel():
@@ -354,6 +351,15 @@ class _Attempt:
         finally:
             self._end()
         return None
+
+    async def _take_back_cancellation(self) -> None:
+        """It was hung up on, but failed by itself before it noticed: what was meant for it must not hit the next."""
+        if self._hung:
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                if self._owner.task.uncancel():
+                    raise
 
     def _end(self) -> None:
         owner = self._owner

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from parley.audio.frame import FRAME_SAMPLES, AudioFrame, WordMark
-from parley.errors import NotFound, ParleyError, UnavailableError
+from parley.errors import NotFound, ParleyError, TimedOut, UnavailableError
 from parley.registry import AnnouncedModel, Announcement
 
 if TYPE_CHECKING:
@@ -61,6 +61,10 @@ class FakeWorker:
     poison: str = ""
     """A word that breaks it before it is spoken."""
     word_marks: bool = True
+    deaf: bool = False
+    """It hears no pause and no resume."""
+    cut_short: int | None = None
+    """Frames after which the stream ends as if it were complete, without a final frame."""
     answers: bool = True
     """What ``healthy`` says."""
     said: list[str] = field(default_factory=list)
@@ -99,6 +103,8 @@ class FakeWorker:
         self.sessions.add(session_id)
 
     async def end_session(self, session_id: str) -> None:
+        if self.deaf:
+            raise TimedOut("The worker did not answer.")
         self.sessions.discard(session_id)
 
     async def load_model(self, model_id: str) -> None:
@@ -131,13 +137,19 @@ class FakeSynthesis:
         return self
 
     async def __anext__(self) -> AudioFrame:
+        if self._worker.cut_short is not None and self._made >= self._worker.cut_short:
+            raise StopAsyncIteration
         return await anext(self._frames)
 
     async def pause(self) -> int:
+        if self._worker.deaf:
+            raise TimedOut("The worker did not answer.")
         self._go.clear()
         return self._made - 1
 
     async def resume(self) -> None:
+        if self._worker.deaf:
+            raise TimedOut("The worker did not answer.")
         self._go.set()
 
     async def aclose(self) -> None:

@@ -254,6 +254,53 @@ async def test_a_voice_without_marks_goes_on_at_about_the_right_word(talk: Talk)
     assert words_heard(frames)[-1] == code_of("20")
 
 
+async def test_three_workers_share_one_word(talk: Talk) -> None:
+    # the first two die within the same word, which nobody has held back
+    a = FakeWorker("a", pace=0.02, die_after=42)
+    b = FakeWorker("b", pace=0.02, die_after=6)
+    await talk.fleet(a, b, FakeWorker("c", pace=0.02), failover={"poison_window": 0.0})
+    frames = await talk.hear("1 2 3 4 5 6 7 8", pace=0.0)
+    assert words_heard(frames) == numbers(1, 8)
+    assert [frame.sequence for frame in frames] == list(range(len(frames)))
+
+
+async def test_a_stream_that_ends_without_a_final_frame_is_continued(talk: Talk) -> None:
+    await talk.fleet(FakeWorker("a", cut_short=95), FakeWorker("b"))
+    check(await talk.hear(COUNTING))
+
+
+async def test_a_continuation_that_breaks_off_is_continued(talk: Talk) -> None:
+    await talk.fleet(
+        FakeWorker("a", die_after=25), FakeWorker("b", cut_short=115), FakeWorker("c"), failover={"poison_window": 0.5}
+    )
+    check(await talk.hear(COUNTING))
+
+
+async def test_text_that_breaks_off_after_a_death_is_the_listeners_error(talk: Talk) -> None:
+    await talk.fleet(FakeWorker("a", die_after=20), FakeWorker("b"))
+
+    async def broken() -> Any:
+        yield "1 2 "
+        await asyncio.sleep(3.0)
+        raise ValueError("the model lost its thread")
+
+    assert talk.pool is not None
+    synthesis = talk.pool.synthesize(broken(), voice=Voice(), session_id="s", utterance_id="u")
+    with pytest.raises(ValueError, match="thread"):
+        await listen(synthesis)
+    await synthesis.aclose()
+
+
+async def test_the_end_is_marked_on_the_last_frame_that_was_not_handed_on_yet(talk: Talk) -> None:
+    await talk.fleet(FakeWorker("a", die_after=20), FakeWorker("b"))
+    synthesis = talk.say("1 2")
+    await asyncio.sleep(0.5)
+    frames = await listen(synthesis)
+    assert len(frames) == 20
+    assert frames[-1].final
+    await synthesis.aclose()
+
+
 # --- other ways to fail --------------------------------------------------------------------
 
 
@@ -490,6 +537,26 @@ async def test_a_pause_after_a_change_of_workers_counts_on_the_same_timeline(tal
     await synthesis.aclose()
 
 
+async def test_a_worker_that_hears_no_pause_does_not_hold_it_up(talk: Talk) -> None:
+    await talk.fleet(FakeWorker("a", deaf=True))
+    synthesis = talk.say(COUNTING)
+    frames = await listen(synthesis, most=5)
+    assert await synthesis.pause() >= 4
+    await synthesis.resume()
+    check(frames + await listen(synthesis))
+    await synthesis.aclose()
+
+
+async def test_a_pause_after_everything_was_made_tells_the_last_frame(talk: Talk) -> None:
+    await talk.fleet(FakeWorker("a"))
+    synthesis = talk.say("1")
+    await asyncio.sleep(0.1)
+    assert await synthesis.pause() == WORD_FRAMES
+    await synthesis.resume()
+    check(await listen(synthesis), "1")
+    await synthesis.aclose()
+
+
 # --- other voices --------------------------------------------------------------------------
 
 
@@ -567,6 +634,58 @@ async def test_opening_a_session_passes_over_a_worker_that_is_gone(talk: Talk) -
     pool = await talk.fleet(FakeWorker("a", refusal=UnavailableError("gone")), FakeWorker("b"))
     await pool.open_session("new", Voice())
     assert talk.workers["b"].sessions == {"new"}
+
+
+async def test_opening_a_session_gives_up_in_the_end(talk: Talk) -> None:
+    pool = await talk.fleet(*[FakeWorker(name, refusal=UnavailableError("gone")) for name in "abcdef"])
+    with pytest.raises(UnavailableError):
+        await pool.open_session("new", Voice())
+
+
+async def test_ending_a_session_that_never_spoke_is_no_error(talk: Talk) -> None:
+    pool = await talk.fleet(FakeWorker("a"))
+    await pool.end_session("unknown")
+
+
+async def test_only_so_many_sessions_are_remembered(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parley.routing.pool.MAX_SESSIONS", 3)
+    pool = await talk.fleet(FakeWorker("a"))
+    for number in range(5):
+        await talk.hear("1", session=f"s{number}", pace=0.0)
+    assert len(pool._sessions) == 3
+
+
+async def test_a_worker_that_does_not_hear_farewell_disturbs_nobody(talk: Talk) -> None:
+    a = FakeWorker("a", deaf=True)
+    await talk.fleet(a, FakeWorker("b"))
+    await talk.hear("1")
+    await talk.join(a, draining=True)
+    await asyncio.sleep(0)
+    check(await talk.hear("2"), "2")
+    await asyncio.sleep(0.1)
+
+
+async def test_who_waits_is_served_in_the_order_of_coming(talk: Talk) -> None:
+    await talk.fleet(queue_patience=5.0)
+    a = FakeWorker("a")
+    await talk.join(a, metrics=WorkerMetrics(sessions=1, max_sessions=1))
+    await asyncio.sleep(0)
+    waiting = [asyncio.ensure_future(talk.hear(str(number), session=f"s{number}")) for number in range(1, 4)]
+    await asyncio.sleep(0.5)
+    await talk.join(a)
+    for number, heard in enumerate(await asyncio.gather(*waiting), 1):
+        check(heard, str(number))
+    assert a.said == ["1", "2", "3"]
+
+
+async def test_a_reply_whose_fleet_became_full_waits_in_line(talk: Talk) -> None:
+    a, b = FakeWorker("a", die_after=95), FakeWorker("b")
+    await talk.fleet(a, queue_patience=1.0)
+    await talk.join(b, metrics=WorkerMetrics(sessions=1, max_sessions=1))
+    hearing = asyncio.ensure_future(talk.hear(COUNTING))
+    await asyncio.sleep(1.0)
+    await talk.join(b)
+    check(await hearing)
 
 
 async def test_opening_a_session_that_nobody_can_serve_says_why(talk: Talk) -> None:
