@@ -126,6 +126,17 @@ async def test_stop_takes_the_floor_though_it_was_understood_only_after_the_repl
         assert talk.history[2] == ("user", "stop")
 
 
+async def test_a_question_understood_only_after_the_reply_had_ended_is_answered() -> None:
+    end = len(STORY) * 0.06
+    turns = [[(9.0, "which king")]]
+    async with conversation(sounds=[(end - 0.9, end - 0.6)], turns=turns, language_model=storyteller()) as talk:
+        talk.recognizer.latency = 2.0
+        talk.say(TextInput("tell me a story"))
+        await talk.heard_out(2)
+        assert talk.participant.ear.pcm("u1") == fake_speech(STORY)
+        assert talk.history[2] == ("user", "which king")
+
+
 async def test_whoever_is_taken_for_a_noise_and_goes_on_gets_the_floor() -> None:
     sounds = [(1.0, 1.05), (1.45, 2.6)]
     async with conversation(sounds=sounds, turns=[[], [(1.0, "not that")]], language_model=storyteller()) as talk:

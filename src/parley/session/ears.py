@@ -23,6 +23,7 @@ RATE = 16_000
 _KEPT_FOR_MODEL = 8.0
 """Seconds of a turn that a turn model looks at."""
 _LEVEL_LEARNING = 0.3
+_POWER_LEARNING = 0.08
 
 
 class Microphone(Protocol):
@@ -57,8 +58,7 @@ class Ears:
         window = _KEPT_FOR_MODEL if keep_turns else settings.segmenter.pre_roll + settings.segmenter.start_duration
         self._window = int((window + 0.1) * RATE)
         self._pre_roll = int(settings.segmenter.pre_roll * RATE)
-        self._power = 0.0
-        self._powered = 0
+        self._power: float | None = None
 
     def set_alert(self, alert: bool) -> None:
         """While alert, the first sign of speech counts."""
@@ -81,10 +81,10 @@ class Ears:
             if event is not None:
                 events.append(event)
                 if isinstance(event, SpeechStarted):
-                    self._power = self._powered = 0
+                    self._power = None
         if segmenter.speaking and not segmenter.silence:
-            self._power += mean_square(samples)
-            self._powered += 1
+            power = mean_square(samples)
+            self._power = power if self._power is None else self._power + _POWER_LEARNING * (power - self._power)
         return samples, events
 
     def _keep(self, samples: NDArray[np.int16]) -> None:
@@ -122,10 +122,10 @@ class Ears:
 
     @property
     def level_db(self) -> float:
-        """Of the latest speech, in dBFS."""
-        if not self._powered:
+        """Of the latest speech, in dBFS: mostly of its last quarter of a second."""
+        if self._power is None:
             return self.usual_level_db
-        return 10 * math.log10(max(self._power / self._powered, 1e-12))
+        return 10 * math.log10(max(self._power, 1e-12))
 
     @property
     def echo_likelihood(self) -> float:
@@ -134,7 +134,7 @@ class Ears:
 
     def learn_level(self) -> None:
         """The latest speech was the participant's."""
-        if self._powered:
+        if self._power is not None:
             self.usual_level_db += _LEVEL_LEARNING * (self.level_db - self.usual_level_db)
 
     def played(self, frame: AudioFrame, at: float) -> None:

@@ -42,7 +42,7 @@ from parley.messages import (
 from parley.session.ears import RATE, Ears, Microphone
 from parley.session.endpointing import PauseHabits, wait_for
 from parley.session.history import History
-from parley.session.interruption import Sound, Verdict, classify
+from parley.session.interruption import Sound, Verdict, classify, wants_answer
 from parley.session.lexicon import words
 from parley.session.log import (
     Decided,
@@ -466,7 +466,14 @@ class SessionEngine:
         part = Part(RATE)
         turn.parts.append(part)
         part.hear(self._ears.since_onset().tobytes())
-        work = part.recognize(self._recognizer, self._language, lambda: self._understood(turn), self._fail)
+
+        def failed(error: ParleyError) -> None:
+            if turn is self._watched:  # perhaps only a cough: nobody needs to know
+                self._log(Failed(self._now(), error.code, error.message))
+            else:
+                self._fail(error)
+
+        work = part.recognize(self._recognizer, self._language, lambda: self._understood(turn), failed)
         part.task = self._spawn(work, "recognise")
 
     def _set_turn_aside(self) -> None:
@@ -497,11 +504,21 @@ class SessionEngine:
 
     def _understood_over_reply(self, watched: Turn) -> None:
         self._judge()
-        if watched is self._watched and watched.done and self._machine.agent is Agent.SPEAKING:
-            self._watched = None
-            if watched.text:
-                nod = watched.kept == "backchannel"
-                self._send(TranscriptUpdate(self._turns, watched.text, True, len(watched.text), backchannel=nod))
+        if watched is not self._watched or not watched.done or self._machine.agent is Agent.BARGED_IN:
+            return
+        self._watched = None
+        if self._machine.agent is Agent.IDLE and wants_answer(watched.text, self._language):
+            self._answer_late(watched.text)
+        elif watched.text:
+            nod = watched.kept == "backchannel"
+            self._send(TranscriptUpdate(self._turns, watched.text, True, len(watched.text), backchannel=nod))
+
+    def _answer_late(self, text: str) -> None:
+        """Understood only when the reply over which it was said had ended."""
+        self._turns += 1
+        self._send(TranscriptUpdate(self._turns, text, True, len(text)))
+        self._typed = text
+        self._on(Event.TEXT_RECEIVED)
 
     def _tell_transcript(self, turn: Turn) -> None:
         text, final = turn.text, turn.done and self._machine.agent is Agent.THINKING

@@ -138,3 +138,12 @@ def _quiet(sound: Sound, settings: BargeInSettings) -> Verdict | None:
         return None
     below = sound.usual_level_db - sound.level_db
     return Verdict("noise", (f"{below:.0f} dB below the participant's usual level",))
+
+
+def wants_answer(text: str, language: str) -> bool:
+    """True when words said over a reply's last moments are more than a nod."""
+    spoken = words(text)
+    known = lexicon(language)
+    if not spoken or only_backchannels(spoken, known.backchannels):
+        return False
+    return len(spoken) > 1 or spoken[0] in known.stops

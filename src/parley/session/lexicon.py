@@ -30,10 +30,11 @@ def _phrases(text: str) -> frozenset[str]:
 _LEXICONS = {
     "en": Lexicon(
         backchannels=_phrases(
-            """mhm, mm, mmm, hm, hmm, uh huh, mm hmm, mm hm, um hum, hum, uh, um, huh, ah, aha, oh, ooh, eh, yeah, yes, yep,
-            yup, ya, okay, ok, kay, alright, all right, right, sure, true, exactly, indeed, i see, see, really, oh really,
-            got it, good, great, nice, cool, wow, interesting, of course, no way, go on, makes sense, fine, ha, haha,
-            i know, that's right, you're right, absolutely, definitely, totally, fair enough, very good"""
+            """mhm, mm, mmm, hm, hmm, uh huh, mm hmm, mm hm, um hum, hum, uh, um, huh, ah, aha, oh, ooh, eh, yeah,
+            yes, yep, yup, ya, okay, ok, kay, alright, all right, right, sure, true, exactly, indeed, i see,
+            see, really, oh really, got it, good, great, nice, cool, wow, interesting, of course, no way, go on,
+            makes sense, fine, ha, haha, i know, that's right, you're right, absolutely, definitely, totally,
+            fair enough, very good"""
         ),
         stops=_phrases(
             """stop, wait, no, hold, hey, sorry, excuse, pardon, but, actually, what, who, why, where, when, how, quiet,
