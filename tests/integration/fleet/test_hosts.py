@@ -10,11 +10,14 @@ import pytest
 
 from parley import clock
 from parley.interfaces import Voice
+from parley.messages import ReplyEnded
+from parley.rpc.client import WorkerClient
 from parley.testing.fleet import WorkerProcess
 from parley.testing.network import Host, NoNamespaces, Switch
 from parley.testing.redis_server import RedisServer
 
 from .conftest import LEASE, Fleet, count, hear, serving, until, words
+from .stack import Orchestrators, Talker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -94,3 +97,28 @@ async def test_a_host_that_comes_back_is_used_again(hosts: tuple[Fleet, dict[str
     await until(lambda: "alpha" in pool.fleet.members)
     await fleet.workers["beta"].drain()
     assert words(await hear(pool, "1 2 3")) == [1, 2, 3]
+
+
+async def test_a_conversation_over_three_hosts_survives_the_cable_of_its_worker(
+    hosts: tuple[Fleet, dict[str, Host]], tmp_path: Path
+) -> None:
+    fleet, places = hosts
+    serving = await Orchestrators(fleet, tmp_path).start()
+    async with Talker(serving.url) as talker:
+        await talker.say(count(1, 24))
+        await until(lambda: bool(talker.ears.number))
+        first = await busiest(fleet, places)
+        await asyncio.sleep(0.5)
+        places[first].unplug()
+        assert (await talker.next(ReplyEnded)).outcome == "finished"
+        assert talker.words() == list(range(1, 25))
+
+
+async def busiest(fleet: Fleet, places: dict[str, Host]) -> str:
+    """The worker that holds the one session there is."""
+    sessions: dict[str, int] = {}
+    for name, worker in fleet.workers.items():
+        client = WorkerClient(f"{places[name].address}:{worker.address.rpartition(':')[2]}")
+        sessions[name] = (await client.capabilities()).sessions
+        await client.aclose()
+    return max(sessions, key=lambda name: sessions[name])
