@@ -14,6 +14,7 @@ from parley.interfaces import ModelInfo, SynthesizedAudio, TtsAdapter, Voice
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from parley.worker.gate import Gate
     from parley.worker.job import Engine, Job
 
 WARM_UP_TEXT = "Hello, this is my voice."
@@ -24,13 +25,16 @@ _WARM_UP_LIMIT = 120.0
 class EnginePool:
     """One or more engines of the same model. A job goes to the one with the least to do."""
 
-    def __init__(self, info: ModelInfo, engines: Sequence[Engine], *, calibrated: bool = False) -> None:
+    def __init__(
+        self, info: ModelInfo, engines: Sequence[Engine], *, calibrated: bool = False, gate: Gate | None = None
+    ) -> None:
         self.info = info
         self.calibrated = calibrated
         """Its loudness is right as it comes: nothing is measured or changed."""
         self.gain_db = 0.0
         """What brings its voice to the common loudness, as measured on the warm-up."""
         self._engines = tuple(engines)
+        self._gate = gate
 
     async def load(self, *, measure: bool = True, target_lufs: float = SPEECH_LUFS) -> None:
         """Load all engines, or none. Raises what the first one that failed raised."""
@@ -63,6 +67,12 @@ class EnginePool:
 
     def submit(self, job: Job) -> None:
         """Queue a job on the engine with the least to do."""
+        if self._gate is not None:
+            self._gate.submit(job, self._assign, self.wake)
+        else:
+            self._assign(job)
+
+    def _assign(self, job: Job) -> None:
         min(self._engines, key=lambda engine: engine.load_factor).submit(job)
 
     def wake(self) -> None:
@@ -85,8 +95,13 @@ class EnginePool:
         await asyncio.gather(*(engine.unload() for engine in self._engines))
 
 
-def build_pool(info: ModelInfo, create: Callable[[], TtsAdapter], *, slots: int, isolated: bool) -> EnginePool:
-    """Make the engines of a model, not loaded yet: threads here, or processes of their own."""
+def build_pool(
+    info: ModelInfo, create: Callable[[], TtsAdapter], *, slots: int, isolated: bool, gate: Gate | None = None
+) -> EnginePool:
+    """Make the engines of a model, not loaded yet: threads here, or processes of their own.
+
+    Jobs of a model that needs a GPU pass through ``gate`` first.
+    """
     from parley.worker.engine_process import ProcessEngine
     from parley.worker.runner import ThreadEngine
 
@@ -95,7 +110,7 @@ def build_pool(info: ModelInfo, create: Callable[[], TtsAdapter], *, slots: int,
     adapters += [create() for _ in range(wanted - 1)]
     make: Any = ProcessEngine if isolated else ThreadEngine
     calibrated = bool(getattr(adapters[0], "calibrated", False))
-    return EnginePool(info, [make(adapter) for adapter in adapters], calibrated=calibrated)
+    return EnginePool(info, [make(adapter) for adapter in adapters], calibrated=calibrated, gate=gate)
 
 
 class _WarmUp:

@@ -11,9 +11,13 @@ from parley.interfaces import SynthesizedAudio, Voice
 class Job(Protocol):
     """What an engine needs to know. All methods are called from the engine's thread and must be quick."""
 
-    text: str
-    """A sentence or a clause; never empty."""
-    voice: Voice
+    @property
+    def text(self) -> str:
+        """A sentence or a clause; never empty."""
+
+    @property
+    def voice(self) -> Voice:
+        """Who speaks it, and how."""
 
     @property
     def cancelled(self) -> bool:

@@ -20,6 +20,7 @@ from parley.interfaces import ModelInfo
 from parley.rpc.values import ModelState, ModelStatus
 from parley.worker import adapters
 from parley.worker.engine_pool import EnginePool, build_pool
+from parley.worker.gate import Gate
 from parley.worker.memory import release_memory
 from parley.worker.residency import (
     Action,
@@ -66,6 +67,7 @@ class ModelManager:
                 wait=settings.wait_ms / 1000,
             )
         )
+        self._gate = Gate(settings.gpu_parallel) if settings.gpu_parallel else None
         self._pools: dict[int, EnginePool] = {}
         self._tickets: dict[int, asyncio.Future[int]] = {}
         self._wants: dict[int, str] = {}
@@ -306,6 +308,7 @@ class ModelManager:
             lambda: self._catalog.create(model_id),
             slots=self._settings.engine_slots,
             isolated=self._settings.isolate or self._catalog.isolated(model_id),
+            gate=self._gate if info.needs_gpu else None,
         )
         try:
             await pool.load(measure=self._synthesis.loudness, target_lufs=self._synthesis.target_lufs)

@@ -46,6 +46,10 @@ class ModelSettings:
         int, Setting("Engines per model; more than one speaks several utterances at once, for as much more memory.",
                      ge=1, le=64),
     ] = 1  # fmt: skip
+    gpu_parallel: Annotated[
+        int,
+        Setting("Texts spoken on the GPU at a time, over all models that need one; 0 for no limit.", ge=0, le=64),
+    ] = 0
     isolate: Annotated[
         bool, Setting("Run every engine in a process of its own, so that none can take the worker with it.")
     ] = False
