@@ -338,7 +338,7 @@ def run(machine: Machine, step: str, pick: int, now: float, ticket: int) -> None
                 machine.obey(policy.unloaded(now, instance))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     steps=STEPS,
     cap=st.integers(0, 3),
