@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gzip
 import os
@@ -22,6 +23,7 @@ import pytest
 from numpy.typing import NDArray
 
 from parley.bench.speech import RATE, Speaker, mix, noise, say, speakers
+from parley.testing.livekit_server import LiveKitServer
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 STATIC = Path(__file__).parents[2] / "src" / "parley" / "server" / "static"
@@ -30,9 +32,6 @@ POLL = 0.2
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)")
 needs_page = pytest.mark.skipif(not (STATIC / "index.html").exists(), reason="the page is not built (just web)")
-needs_livekit = pytest.mark.skipif(
-    shutil.which("livekit-server") is None, reason="no livekit-server on the PATH (see .ci/run)"
-)
 
 
 def clearest_speaker() -> Speaker:
@@ -122,11 +121,47 @@ def eventually(condition: Callable[[], bool], within: float = 15.0) -> None:
     pytest.fail(f"it did not come to pass within {within:g} s")
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a tab may talk, and by which transport."""
+
+    parley: Running
+    transport: str
+
+
 @pytest.fixture(scope="session")
 def parley(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     running = start_parley(tmp_path_factory.mktemp("parley"))
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def livekit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A `parley up` beside a LiveKit server of its own."""
+    if not LiveKitServer.available():
+        pytest.skip("no livekit-server on the PATH (see .ci/run)")
+    folder = tmp_path_factory.mktemp("livekit")
+    # Playwright wants no running loop; this one runs only while the server starts and ends.
+    with asyncio.Runner() as runner:
+        server = LiveKitServer(folder)
+        runner.run(server.__aenter__())
+        flags = [
+            f"--set=livekit.url={server.url}",
+            f"--set=livekit.api_key={server.api_key}",
+            f"--set=livekit.api_secret={server.api_secret}",
+        ]
+        running = start_parley(folder, *flags)
+        yield running
+        running.stop()
+        runner.run(server.stop())
+
+
+@pytest.fixture(params=["webrtc", "livekit"])
+def place(request: pytest.FixtureRequest) -> Place:
+    """Both ways to talk from a browser."""
+    name = "parley" if request.param == "webrtc" else "livekit"
+    return Place(request.getfixturevalue(name), request.param)
 
 
 def gzipped(paths: list[Path]) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 from tests.e2e.browser import open_tab
 from tests.e2e.conftest import (
     STATIC,
+    Place,
     Running,
     eventually,
     free_port,
@@ -30,10 +31,10 @@ ANOTHER_VOICE = """() => {
 }"""
 
 
-def test_a_spoken_question_gets_a_spoken_answer(parley: Running, tmp_path: Path) -> None:
-    wav = script_wav(tmp_path / "mic.wav", [(2.0, "what time is it")], 12)
+def test_a_spoken_question_gets_a_spoken_answer(place: Place, tmp_path: Path) -> None:
+    wav = script_wav(tmp_path / "mic.wav", [(2.0, "what can you do")], 12)
 
-    with open_tab(parley.url, tmp_path / "profile", wav) as tab:
+    with open_tab(place.parley.url, tmp_path / "profile", wav, transport=place.transport) as tab:
         tab.connect()
         tab.record()
         tab.wait("model.entries.some((e) => e.who === 'agent' && e.done)")
@@ -43,21 +44,21 @@ def test_a_spoken_question_gets_a_spoken_answer(parley: Running, tmp_path: Path)
         model = tab.model()
 
         assert not tab.faults
-    assert "time" in next(entry["text"] for entry in model["entries"] if entry["who"] == "you").lower()
-    assert "time" in words_in(heard, 48_000) or "it is" in words_in(heard, 48_000)
+    assert "what can you do" in next(entry["text"] for entry in model["entries"] if entry["who"] == "you").lower()
+    assert {"story", "interrupt", "count"} & set(words_in(heard, 48_000).split())
     assert np.sqrt(np.mean(heard[np.abs(heard) > AUDIBLE] ** 2)) > 0.01
     assert model["turns"][-1]["audible"] is not None
 
 
-def test_cutting_in_stops_the_answer_and_strikes_out_what_was_not_heard(parley: Running, tmp_path: Path) -> None:
+def test_cutting_in_stops_the_answer_and_strikes_out_what_was_not_heard(place: Place, tmp_path: Path) -> None:
     wav = script_wav(tmp_path / "mic.wav", [(2.0, STORY), (8.0, "wait stop what time is it")], 20)
 
-    with open_tab(parley.url, tmp_path / "profile", wav) as tab:
+    with open_tab(place.parley.url, tmp_path / "profile", wav, transport=place.transport) as tab:
         tab.connect()
-        tab.wait("model.entries.some((e) => e.who === 'agent' && e.heard !== null)")
-        tab.wait("model.entries.filter((e) => e.who === 'agent').length >= 2 && model.entries.at(-1).done")
+        tab.wait("model.entries.some((e) => e.who === 'agent' && e.heard)")
+        tab.wait("model.entries.at(-1).who === 'agent' && model.entries.at(-1).done && !model.entries.at(-1).heard")
 
-        story = tab.replies()[0]
+        story = next(reply for reply in tab.replies() if reply["heard"])
 
         assert story["text"].startswith(story["heard"])
         assert 0 < len(story["heard"]) < len(story["text"])
@@ -65,21 +66,22 @@ def test_cutting_in_stops_the_answer_and_strikes_out_what_was_not_heard(parley: 
         assert not tab.faults
 
 
-def test_a_nod_lets_the_answer_go_on(parley: Running, tmp_path: Path) -> None:
-    wav = script_wav(tmp_path / "mic.wav", [(2.0, STORY), (8.0, "um hum")], 40)
+def test_a_nod_lets_the_answer_go_on(place: Place, tmp_path: Path) -> None:
+    wav = script_wav(tmp_path / "mic.wav", [(2.0, STORY), (8.0, "okay")], 40)
 
-    with open_tab(parley.url, tmp_path / "profile", wav) as tab:
+    with open_tab(place.parley.url, tmp_path / "profile", wav, transport=place.transport) as tab:
         tab.connect()
         tab.wait("model.agent === 'speaking'")
         tab.page.wait_for_function("window.states.includes('decision')", timeout=30_000)
         tab.wait("model.agent === 'speaking'", timeout=3)
 
-        assert [reply["heard"] for reply in tab.replies()] == [None]
+        # A pause inside the question may have cost a reply that nobody heard; the story itself goes on.
+        assert [reply["heard"] for reply in tab.replies() if reply["heard"] != ""] == [None]
         assert not tab.faults
 
 
-def test_a_typed_turn_is_answered_and_nothing_on_the_page_jumps(parley: Running, tmp_path: Path) -> None:
-    with open_tab(parley.url, tmp_path / "profile", None) as tab:
+def test_a_typed_turn_is_answered_and_nothing_on_the_page_jumps(place: Place, tmp_path: Path) -> None:
+    with open_tab(place.parley.url, tmp_path / "profile", None, transport=place.transport) as tab:
         tab.connect()
         for text in ("hello", "count to five", "what can you do"):
             answers = len(tab.replies())
@@ -102,8 +104,8 @@ def test_a_refused_microphone_is_explained_and_typing_still_works(parley: Runnin
         tab.wait("model.entries.some((e) => e.who === 'agent' && e.done)")
 
 
-def test_choosing_another_voice_takes_effect_with_the_next_answer(parley: Running, tmp_path: Path) -> None:
-    with open_tab(parley.url, tmp_path / "profile", None) as tab:
+def test_choosing_another_voice_takes_effect_with_the_next_answer(place: Place, tmp_path: Path) -> None:
+    with open_tab(place.parley.url, tmp_path / "profile", None, transport=place.transport) as tab:
         tab.connect()
         tab.page.click(".settings summary")
         tab.page.wait_for_function("document.getElementById('voice').options.length > 1")
@@ -117,14 +119,14 @@ def test_choosing_another_voice_takes_effect_with_the_next_answer(parley: Runnin
         assert not tab.faults
 
 
-def test_leaving_ends_the_session_on_the_server(parley: Running, tmp_path: Path) -> None:
-    with open_tab(parley.url, tmp_path / "profile", None) as tab:
+def test_leaving_ends_the_session_on_the_server(place: Place, tmp_path: Path) -> None:
+    with open_tab(place.parley.url, tmp_path / "profile", None, transport=place.transport) as tab:
         tab.connect()
-        eventually(lambda: sessions(parley) == 1)
+        eventually(lambda: sessions(place.parley) == 1)
         tab.page.click("#connect")
         tab.wait("model.link === 'offline'")
 
-        eventually(lambda: sessions(parley) == 0)
+        eventually(lambda: sessions(place.parley) == 0)
 
 
 def test_the_page_comes_back_by_itself_when_the_server_restarts(tmp_path: Path) -> None:
