@@ -100,3 +100,37 @@ async def test_a_killed_worker_is_not_heard_of(orchestrators: Orchestrators) -> 
         await orchestrators.fleet.workers["beta"].kill()
         assert (await talker.next(ReplyEnded)).outcome == "finished"
         assert talker.words() == list(range(1, 41))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(240)
+async def test_redis_is_gone_for_a_minute_in_mid_conversation(orchestrators: Orchestrators) -> None:
+    fleet = orchestrators.fleet
+    await fleet.start("alpha", "beta")
+    serving = await orchestrators.start()
+    stopped = asyncio.Event()
+
+    async def converse() -> int:
+        async with Talker(serving.url) as talker:
+            replies = 0
+            while not stopped.is_set():
+                await talker.say(count(1, 12))
+                assert (await talker.next(ReplyEnded)).outcome == "finished"
+                replies += 1
+            assert talker.words() == replies * list(range(1, 13))
+            return replies
+
+    talking = asyncio.ensure_future(converse())
+    await asyncio.sleep(2.0)
+    await fleet.redis.stop()
+    for _ in range(6):
+        await asyncio.sleep(10.0)
+        async with Talker(serving.url) as newcomer:
+            await newcomer.say(count(1, 4))
+            await newcomer.next(ReplyEnded)
+            assert newcomer.words() == [1, 2, 3, 4]
+    await fleet.redis.start()
+    pool = await fleet.pool(known=2)
+    assert set(pool.fleet.members) == {"alpha", "beta"}
+    stopped.set()
+    assert await talking > 10
