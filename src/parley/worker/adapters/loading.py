@@ -53,6 +53,7 @@ def onnx_session(path: Path, *, threads: int = 0, model_id: str = "", content: b
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    options.enable_mem_pattern = False  # every sentence has a length of its own: patterns are kept and never used again
     options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
         return onnxruntime.InferenceSession(
