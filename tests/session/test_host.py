@@ -1,0 +1,179 @@
+"""A host and its conversations: limits, what is remembered, what is counted, and the end."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from parley.errors import CapacityError
+from parley.interfaces import Voice
+from parley.messages import EndSession, ReplyEnded, SessionEnded, StartSession, TextInput, VoiceChanged
+from parley.observability.metrics import Metrics
+from parley.registry import AnnouncedModel, Announcement
+from parley.registry.memory import MemoryRegistry
+from parley.registry.snapshots import MemorySnapshots
+from parley.routing.pool import PooledSynthesizer
+from parley.routing.settings import RoutingSettings
+from parley.server.sessions import Parts, SessionHost
+from parley.server.settings import ServerSettings
+from parley.testing.fakes import FakeLanguageModel, FakeRecognizer, FakeSynthesizer, FakeVad
+from parley.transports.memory import MemoryTransport
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_tasks_left")]
+
+
+class FakeLink(FakeSynthesizer):
+    """The way to a worker that speaks in virtual time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: set[str] = set()
+
+    async def prepare(self, *, voice: Voice, session_id: str) -> None:
+        self.open.add(session_id)
+
+    async def end_session(self, session_id: str) -> None:
+        self.open.discard(session_id)
+
+    async def load_model(self, model_id: str) -> None: ...
+
+    async def healthy(self) -> bool:
+        return True
+
+
+class House:
+    """A host with one worker, and its participants."""
+
+    def __init__(self, host: SessionHost, link: FakeLink) -> None:
+        self.host = host
+        self.link = link
+
+    @asynccontextmanager
+    async def talking(self, **start: Any) -> AsyncIterator[MemoryTransport]:
+        """A participant; hangs up at the end of the block."""
+        transport = MemoryTransport()
+        task = asyncio.create_task(self.host.run_session(transport, StartSession(**start)))
+        try:
+            await transport.participant.arrived.wait()
+            yield transport
+            await transport.participant.send(EndSession())
+            await task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await transport.aclose()
+
+    def metrics(self) -> str:
+        return self.host.metrics.exposition().decode()
+
+
+@asynccontextmanager
+async def house(**settings: Any) -> AsyncIterator[House]:
+    registry = MemoryRegistry()
+    models = (AnnouncedModel("m", "fake", is_default=True),)
+    await registry.announce(Announcement("w1", "127.0.0.1:1", models=models, resident_models=("m",)), lease=1e6)
+    link = FakeLink()
+    pool = PooledSynthesizer([registry], RoutingSettings(), lambda _: link)
+    pool.start()
+    await pool.fleet.known.wait()
+    snapshots = MemorySnapshots(30)
+    parts = Parts(FakeRecognizer(), FakeLanguageModel(), pool, snapshots=snapshots, make_vad=FakeVad)
+    try:
+        yield House(SessionHost(ServerSettings(**settings), parts, Metrics()), link)
+    finally:
+        await pool.aclose()
+        await registry.aclose()
+
+
+def of(transport: MemoryTransport, kind: type) -> list[Any]:
+    return [message for message in transport.participant.messages if isinstance(message, kind)]
+
+
+async def until_heard(transport: MemoryTransport) -> ReplyEnded:
+    while not of(transport, ReplyEnded):
+        transport.participant.arrived.clear()
+        await transport.participant.arrived.wait()
+    ended: ReplyEnded = of(transport, ReplyEnded)[-1]
+    return ended
+
+
+async def test_a_session_is_counted_and_frees_its_worker_when_it_is_over() -> None:
+    async with house() as home:
+        async with home.talking() as transport:
+            await transport.participant.send(TextInput("hello"))
+            assert (await until_heard(transport)).outcome == "finished"
+            assert home.host.sessions == 1
+            assert home.link.open
+        assert home.host.sessions == 0
+        assert home.link.open == set()
+        text = home.metrics()
+    assert 'parley_sessions_started_total{transport="memory"} 1.0' in text
+    assert 'parley_replies_total{outcome="finished"} 1.0' in text
+    assert "parley_frame_lateness_seconds_count 0.0" not in text
+
+
+async def test_one_session_too_many_is_refused_and_the_others_go_on() -> None:
+    async with house(max_sessions=1) as home, home.talking() as transport:
+        await transport.participant.send(TextInput("hello"))
+        with pytest.raises(CapacityError):
+            await home.host.run_session(MemoryTransport(), StartSession())
+        assert (await until_heard(transport)).outcome == "finished"
+
+
+async def test_a_session_in_which_nobody_says_anything_is_ended() -> None:
+    async with house(session_idle=60) as home:
+        transport = MemoryTransport()
+        await home.host.run_session(transport, StartSession())
+        assert of(transport, SessionEnded) == [SessionEnded("Nobody has said anything for a long time.")]
+        assert 60 < asyncio.get_running_loop().time() < 70
+
+
+async def test_a_client_that_comes_back_goes_on_with_what_was_said() -> None:
+    async with house() as home:
+        async with home.talking() as first:
+            await first.participant.send(TextInput("hello"))
+            await until_heard(first)
+            started = first.participant.messages[0]
+        async with home.talking(resume_session=started.session_id) as second:  # type: ignore[union-attr]
+            await second.participant.send(TextInput("what did I say?"))
+            await until_heard(second)
+        model = home.host.parts.language_model
+    assert isinstance(model, FakeLanguageModel)
+    assert [message.text for message in model.asked[-1]] == ["hello", "You said: hello.", "what did I say?"]
+
+
+async def test_draining_lets_conversations_finish_and_takes_nobody_new() -> None:
+    async with house() as home, home.talking() as transport:
+        await transport.participant.send(TextInput("hello"))
+        drain = asyncio.create_task(home.host.drain(60))
+        assert (await until_heard(transport)).outcome == "finished"
+        assert home.host.troubles() == ["The server is stopping and takes no new conversations."]
+        await transport.participant.send(EndSession())
+        assert await drain
+
+
+async def test_draining_ends_what_goes_on_for_too_long() -> None:
+    async with house() as home:
+        transport = MemoryTransport()
+        task = asyncio.create_task(home.host.run_session(transport, StartSession()))
+        await asyncio.sleep(1)
+        assert not await home.host.drain(5)
+        await task
+        assert of(transport, SessionEnded) == [SessionEnded("The server stops.")]
+
+
+async def test_a_substitute_voice_is_told_after_the_session_has_started() -> None:
+    async with house() as home, home.talking() as transport:
+        session = next(iter(home.host.parts.voices._sessions.values()))
+        assert session.observer is not None
+        session.observer(Voice(model="other"), "m is being loaded")
+        await transport.participant.send(TextInput("hello"))
+        await until_heard(transport)
+        assert of(transport, VoiceChanged) == [VoiceChanged(Voice(model="other"), "m is being loaded")]
+        assert transport.participant.messages[0].type == "started"
