@@ -50,6 +50,8 @@ class Tally:
     """What the trials gave, in milliseconds."""
 
     silent: list[float] = field(default_factory=list)
+    decided: list[float] = field(default_factory=list)
+    """From sending the frame that gave the evidence to silence: detection, decision and both ways."""
     missed: int = 0
     false_alarms: int = 0
     stale: int = 0
@@ -127,6 +129,7 @@ async def _trial(
         tally.false_alarms += bool(early)
         if after:
             tally.silent.append(1000 * (after[0] - spoken_at))
+            tally.decided.append(1000 * (after[0] - max(at for at in probe.mouth.sent if at <= after[0])))
             await asyncio.sleep(0.1)
             tally.stale += probe.ears.last_frame_at > after[0]
         else:
@@ -152,6 +155,13 @@ def _rows(tally: Tally, options: BenchOptions, count: int, frame_ms: float, mete
     trials = len(tally.silent) + tally.missed
     return [
         row("barge-in, onset sent to silent", "ms", tally.silent, goal=goal, params=params, load=load),
+        row(
+            "pause, from the frame that gave the evidence to silent",
+            "ms",
+            tally.decided,
+            goal=Goal(2, 5),
+            params=params,
+        ),
         row("barge-in, not noticed in 3 s", "of trials", [tally.missed / max(1, trials)], params=params),
         row("barge-in, silent before anybody spoke", "of trials", [tally.false_alarms / max(1, trials)], params=params),
         row("barge-in, old audio after the order", "of trials", [tally.stale / max(1, trials)], params=params),

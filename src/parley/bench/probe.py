@@ -55,6 +55,10 @@ class Mouth:
         self.speech_ended = asyncio.Event()
         """Set when the last sample of the speech has been sent."""
         self.ended_at = 0.0
+        self.ends: list[float] = []
+        """When the last sample of each thing said was sent."""
+        self.sent: list[float] = []
+        """When each frame was sent."""
         self._client = client
         self._rate = rate
         self._frame_seconds = frame_seconds
@@ -110,10 +114,12 @@ class Mouth:
         return background[at : at + step].astype(np.int32)
 
     def _note(self, sent_at: float) -> None:
+        self.sent.append(sent_at)
         if self._onset is not None and not self._onset.done() and self._position > self._speech_at:
             self._onset.set_result(sent_at)
         if len(self._speech) and self._position >= self._speech_at + len(self._speech) > self._position - self._step:
             self.ended_at = sent_at
+            self.ends.append(sent_at)
             self.speech_ended.set()
 
 
