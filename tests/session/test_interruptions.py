@@ -32,6 +32,7 @@ from parley.testing.virtual_time import run_virtual
 pytestmark = pytest.mark.anyio
 
 STORY = "Once upon a time there was a king who had three daughters and no patience."
+TRUSTING = SessionSettings(barge_in=BargeInSettings(trust_words="all"))
 KEEP_ALL = SessionSettings(barge_in=BargeInSettings(ending=0.0))
 
 
@@ -129,7 +130,9 @@ async def test_stop_takes_the_floor_though_it_was_understood_only_after_the_repl
 async def test_a_question_understood_only_after_the_reply_had_ended_is_answered() -> None:
     end = len(STORY) * 0.06
     turns = [[(9.0, "which king")]]
-    async with conversation(sounds=[(end - 0.9, end - 0.6)], turns=turns, language_model=storyteller()) as talk:
+    async with conversation(
+        sounds=[(end - 0.9, end - 0.6)], turns=turns, language_model=storyteller(), settings=TRUSTING
+    ) as talk:
         talk.recognizer.latency = 2.0
         talk.say(TextInput("tell me a story"))
         await talk.heard_out(2)

@@ -8,7 +8,6 @@ outbox, to a reply or to a turn, each with tasks of its own.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +41,7 @@ from parley.messages import (
 from parley.session.ears import RATE, Ears, Microphone
 from parley.session.endpointing import PauseHabits, wait_for
 from parley.session.history import History
-from parley.session.interruption import Sound, Verdict, classify, wants_answer
+from parley.session.interruption import Sound, Verdict, classify, reconsider, wants_answer
 from parley.session.lexicon import words
 from parley.session.log import (
     Decided,
@@ -340,8 +339,8 @@ class SessionEngine:
                 self._decide(verdict, sound)
         elif agent is Agent.SPEAKING and watched.kept in ("backchannel", "noise"):
             sound = self._sound(watched, reply)
-            verdict = classify(dataclasses.replace(sound, remaining=float("inf")), self.settings.barge_in)
-            if verdict is not None and verdict.outcome == "take_floor":
+            verdict = reconsider(sound, self.settings.barge_in)
+            if verdict is not None:
                 self._decide(verdict, sound)
 
     def _sound(self, watched: Turn, reply: Reply) -> Sound:
@@ -507,7 +506,7 @@ class SessionEngine:
         if watched is not self._watched or not watched.done or self._machine.agent is Agent.BARGED_IN:
             return
         self._watched = None
-        if self._machine.agent is Agent.IDLE and wants_answer(watched.text, self._language):
+        if self._machine.agent is Agent.IDLE and wants_answer(watched.text, self._language, self.settings.barge_in):
             self._answer_late(watched.text)
         elif watched.text:
             nod = watched.kept == "backchannel"

@@ -7,7 +7,7 @@ every new score and every new word until it answers; ``decide_within`` bounds th
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from parley.session.lexicon import lexicon, only_backchannels, words
@@ -62,7 +62,7 @@ def classify(sound: Sound, settings: BargeInSettings) -> Verdict | None:
         return Verdict("echo", (f"sounds like our own voice ({sound.echo:.2f})",))
     if _is_quiet(sound, settings):
         return _quiet(sound, settings)
-    spoken = words(sound.text) if settings.trust_words else []
+    spoken = words(sound.text) if settings.trust_words != "none" else []
     if spoken:
         verdict = _by_words(spoken, sound, settings)
         if verdict:
@@ -79,15 +79,14 @@ def classify(sound: Sound, settings: BargeInSettings) -> Verdict | None:
 
 
 def _by_words(spoken: list[str], sound: Sound, settings: BargeInSettings) -> Verdict | None:
-    known = lexicon(sound.language)
-    if only_backchannels(spoken, known.backchannels):
+    if only_backchannels(spoken, lexicon(sound.language).backchannels):
         if sound.voiced >= settings.backchannels_until:
             return Verdict("take_floor", (f"{sound.voiced:.2f} s of speech, nods though they are",))
         return None
-    stop = next((word for word in spoken if word in known.stops), "")
+    stop = _wants_floor(spoken, sound.language, settings)
     if stop and sound.voiced >= settings.noise_until:
         return Verdict("take_floor", (f'says "{stop}"',))
-    if len(spoken) >= 2 and sound.voiced >= settings.take_floor_after / 2:
+    if settings.trust_words == "all" and len(spoken) >= 2 and sound.voiced >= settings.take_floor_after / 2:
         return Verdict("take_floor", (f"{len(spoken)} words that are no nods",))
     if sound.voiced >= settings.take_floor_after:
         return Verdict("take_floor", (f"{sound.voiced:.2f} s of speech",))
@@ -98,21 +97,28 @@ def _by_silence(spoken: list[str], sound: Sound, settings: BargeInSettings) -> V
     """The sound has stopped, or seems to: how long must the silence be until we go on?"""
     if not sound.ended:
         return None
-    if spoken and not only_backchannels(spoken, lexicon(sound.language).backchannels):
+    unknown = spoken and not only_backchannels(spoken, lexicon(sound.language).backchannels)
+    if unknown and settings.trust_words == "all":
         if sound.silence < settings.noise_silence:
             return None
         # One unknown short word is more often a nod misheard than a wish for the floor.
-        if len(spoken) > 1 or sound.voiced >= settings.take_floor_after / 2:
+        if len(spoken) >= 2 or sound.voiced >= settings.take_floor_after / 2:
             return Verdict("take_floor", ("words that are no nods, and then silence",))
     if sound.voiced < settings.noise_until:
         if sound.silence >= settings.noise_silence:
             return Verdict("noise", (f"{sound.voiced:.2f} s of sound, no words",))
         return None
-    if sound.silence < settings.silence_to_resume and not (spoken and sound.silence >= settings.noise_silence):
+    if sound.silence < settings.silence_to_resume and not (
+        spoken and not unknown and sound.silence >= settings.noise_silence
+    ):
         return None
     if sound.remaining <= settings.ending:
         return Verdict("take_floor", ("the reply was all but over",))
-    heard = f'nods "{" ".join(spoken)}"' if spoken else f"{sound.voiced:.2f} s of speech, too short for a turn"
+    heard = (
+        f'nods "{" ".join(spoken)}"'
+        if spoken and not unknown
+        else f"{sound.voiced:.2f} s of speech, too short for a turn"
+    )
     return Verdict("backchannel", (heard,))
 
 
@@ -140,10 +146,31 @@ def _quiet(sound: Sound, settings: BargeInSettings) -> Verdict | None:
     return Verdict("noise", (f"{below:.0f} dB below the participant's usual level",))
 
 
-def wants_answer(text: str, language: str) -> bool:
-    """True when words said over a reply's last moments are more than a nod."""
-    spoken = words(text)
+def reconsider(sound: Sound, settings: BargeInSettings) -> Verdict | None:
+    """The reply has been let go on: does the sound want the floor after all?"""
+    if not sound.ended:
+        verdict = classify(replace(sound, remaining=float("inf")), settings)
+        return verdict if verdict and verdict.outcome == "take_floor" else None
+    if not sound.complete or sound.echo >= settings.echo_threshold or _is_quiet(sound, settings):
+        return None
+    return wants_answer(sound.text, sound.language, settings)
+
+
+def wants_answer(text: str, language: str, settings: BargeInSettings) -> Verdict | None:
+    """Is what was said over a reply, and understood only afterwards, more than a nod?"""
+    spoken = words(text) if settings.trust_words != "none" else []
+    if not spoken or only_backchannels(spoken, lexicon(language).backchannels):
+        return None
+    stop = _wants_floor(spoken, language, settings)
+    if stop:
+        return Verdict("take_floor", (f'said "{stop}"',))
+    if settings.trust_words == "all" and len(spoken) >= 2:
+        return Verdict("take_floor", (f"{len(spoken)} words that are no nods",))
+    return None
+
+
+def _wants_floor(spoken: list[str], language: str, settings: BargeInSettings) -> str:
+    """The first word that asks for the floor; empty when there is none."""
     known = lexicon(language)
-    if not spoken or only_backchannels(spoken, known.backchannels):
-        return False
-    return len(spoken) > 1 or spoken[0] in known.stops
+    asking = known.stops | known.openers if settings.trust_words == "all" else known.stops
+    return next((word for word in spoken if word in asking), "")

@@ -17,6 +17,8 @@ class Lexicon:
     """Phrases that say "I am listening, go on"."""
     stops: frozenset[str]
     """Words that want the floor, however short."""
+    openers: frozenset[str]
+    """Words that begin a question or an objection; short ones, which a poor recogniser may imagine."""
     dangling: frozenset[str]
     """Words that hardly ever end a sentence."""
     openings: frozenset[str]
@@ -37,9 +39,9 @@ _LEXICONS = {
             fair enough, very good"""
         ),
         stops=_phrases(
-            """stop, wait, no, hold, hey, sorry, excuse, pardon, but, actually, what, who, why, where, when, how, quiet,
-            shut, enough, cancel, pause, never, nope, listen, hello, question, tell, can, could, please, let's"""
+            "stop, wait, no, hold, hey, sorry, excuse, pardon, quiet, shut, enough, cancel, pause, nope, listen, hello"
         ),
+        openers=_phrases("but, actually, what, who, why, where, when, how, question, tell, can, could, please, let's"),
         dangling=_phrases(
             """a, an, the, this, these, those, my, your, his, her, its, our, their, and, or, but, because, so, if,
             that, which, who, whose, when, while, where, although, though, unless, until, since, than, as, of, to, for,
@@ -59,9 +61,9 @@ _LEXICONS = {
             richtig, verstehe, ich verstehe, echt, wirklich, super, toll, schön, alles klar, na klar, interessant, so"""
         ),
         stops=_phrases(
-            """stopp, stop, halt, warte, warten, moment, nein, nee, nicht, aber, entschuldigung, was, wer, wie, warum,
-            wo, wann, hallo, hey, ruhe, genug, pause, sorry"""
+            "stopp, stop, halt, warte, warten, moment, nein, nee, entschuldigung, hallo, hey, ruhe, genug, pause, sorry"
         ),
+        openers=_phrases("aber, nicht, was, wer, wie, warum, wo, wann"),
         dangling=_phrases(
             """der, die, das, den, dem, des, ein, eine, einen, einem, einer, mein, meine, dein, und, oder, aber, weil,
             dass, wenn, ob, als, wie, denn, damit, obwohl, von, zu, zum, zur, für, mit, ohne, in, im, auf, an, am,
@@ -75,9 +77,8 @@ _LEXICONS = {
         backchannels=_phrases(
             "mhm, hm, mm, ajá, sí, si, sí sí, vale, ok, okay, claro, ya, bueno, bien, exacto, entiendo, ya veo"
         ),
-        stops=_phrases(
-            "para, espera, no, alto, perdón, disculpa, pero, qué, quién, cómo, cuándo, dónde, oye, basta, momento"
-        ),
+        stops=_phrases("para, espera, no, alto, perdón, disculpa, oye, basta, momento"),
+        openers=_phrases("pero, qué, quién, cómo, cuándo, dónde"),
         dangling=_phrases(
             """el, la, los, las, un, una, mi, tu, su, y, o, pero, porque, que, si, cuando, como, de, del, a, al, en,
             con, sin, por, para, sobre, yo, es, son, era, está, muy, quiero, puede, puedes, podría, eh"""
@@ -89,9 +90,8 @@ _LEXICONS = {
             """mhm, hm, mm, ah, oui, ouais, ok, okay, d'accord, bien, bien sûr, je vois, voilà, exactement, c'est ça,
             vraiment, super, très bien, ah bon"""
         ),
-        stops=_phrases(
-            "stop, attends, attendez, non, arrête, arrêtez, pardon, excuse, excusez, mais, quoi, qui, comment, quand"
-        ),
+        stops=_phrases("stop, attends, attendez, non, arrête, arrêtez, pardon, excuse, excusez"),
+        openers=_phrases("mais, quoi, qui, comment, quand"),
         dangling=_phrases(
             """le, la, les, un, une, des, mon, ma, ton, ta, son, sa, et, ou, mais, parce, que, si, quand, comme, de, du,
             à, au, en, dans, avec, sans, pour, sur, je, nous, est, sont, était, très, veux, peux, peut, pourrait, euh"""

@@ -79,8 +79,13 @@ class BargeInSettings:
         float, Setting("Echo likelihood from which a sound is taken for the agent's own voice.", ge=0.1, le=1)
     ] = 0.6
     trust_words: Annotated[
-        bool, Setting("Let recognised words decide; switch off for a recogniser that often mishears.")
-    ] = True
+        str,
+        Setting(
+            'Recognised words that may take the floor: all of them, only stops ("stop, wait, no"; for a recogniser '
+            "that often mishears, as the embedded one does), or none.",
+            choices=("all", "stops", "none"),
+        ),
+    ] = "stops"
     ending: Annotated[
         float,
         Setting(

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.session.interruption import Sound, classify
+from parley.session.interruption import Sound, classify, reconsider
 from parley.session.settings import BargeInSettings
 
-SETTINGS = BargeInSettings()
+CAUTIOUS = BargeInSettings()
+SETTINGS = replace(CAUTIOUS, trust_words="all")
 SPEECH = Sound(voiced=0.3, silence=0.0, held=0.3, level_db=-24, usual_level_db=-26)
 
 
@@ -69,8 +70,26 @@ def test_endless_nods_take_the_floor_in_the_end() -> None:
     assert outcome(replace(SPEECH, text="yeah yeah yeah", voiced=2.1)) == "take_floor"
 
 
+def test_a_recogniser_that_mishears_nods_costs_no_reply() -> None:
+    nod = replace(SPEECH, text="in the", voiced=0.8, held=0.9)
+    assert outcome(nod, CAUTIOUS) is None
+    assert outcome(replace(nod, silence=0.25, ended=True), CAUTIOUS) == "backchannel"
+    assert reconsider(replace(nod, silence=0.6, ended=True, text="you may choose", complete=True), CAUTIOUS) is None
+
+
+def test_stop_takes_the_floor_also_from_a_recogniser_that_mishears() -> None:
+    assert outcome(replace(SPEECH, text="stop"), CAUTIOUS) == "take_floor"
+
+
+def test_a_reply_let_go_on_is_given_up_once_it_is_certain_that_stop_was_said() -> None:
+    past = replace(SPEECH, text="stop", silence=0.6, ended=True)
+    assert reconsider(past, CAUTIOUS) is None
+    assert reconsider(replace(past, complete=True), CAUTIOUS) is not None
+    assert reconsider(replace(past, complete=True, level_db=-50), CAUTIOUS) is None
+
+
 def test_words_count_for_nothing_where_they_are_not_trusted() -> None:
-    assert outcome(replace(SPEECH, text="stop"), replace(SETTINGS, trust_words=False)) is None
+    assert outcome(replace(SPEECH, text="stop"), replace(SETTINGS, trust_words="none")) is None
 
 
 sounds = st.builds(
