@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from parley.audio.frame import WordMark  # noqa: TC001  (the codec reads the hints at run time)
+from parley.audio.frame import WordMark  # the codec reads the hints at run time
 from parley.interfaces import Voice
 
 PROTOCOL_VERSION = 1
