@@ -228,9 +228,7 @@ class Synthesis(Protocol):
 class Synthesizer(Protocol):
     """Text in, audio out. gRPC client, routed pool, in-process runner and fake share this shape."""
 
-    def synthesize(
-        self, text: AsyncIterable[str], *, voice: Voice, session_id: str, utterance_id: str
-    ) -> Synthesis:
+    def synthesize(self, text: AsyncIterable[str], *, voice: Voice, session_id: str, utterance_id: str) -> Synthesis:
         """Start speaking ``text`` as its pieces (clauses) arrive; the audio is one stream."""
 
     async def aclose(self) -> None: ...

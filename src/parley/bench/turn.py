@@ -59,9 +59,7 @@ def run(options: BenchOptions) -> list[Row]:
     goal = Goal(250, 300) if engine == "instant" else Goal()
     rows = [
         row("turn, last speech frame to first audio", "ms", tally.turns, goal=goal, params=params, load=load),
-        row(
-            "turn, answered before the speech was over", "of turns", [false_ends], params=params
-        ),
+        row("turn, answered before the speech was over", "of turns", [false_ends], params=params),
         row("turn, trials that failed", "trials", [len(tally.failed)], params=params),
     ]
     return rows + [row(f"turn, server's stage {name}", "ms", times) for name, times in tally.stages.items()]
