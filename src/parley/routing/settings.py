@@ -81,6 +81,9 @@ class FailoverSettings:
             le=60,
         ),
     ] = 2.0
+    apology: Annotated[
+        str, Setting("Spoken by another worker in place of text that is given up; empty for silence.")
+    ] = "I am sorry, I cannot say that."
     patience: Annotated[
         float, Setting("How long a reply waits for any worker at all before it fails.", unit="s", ge=0, le=120)
     ] = 5.0

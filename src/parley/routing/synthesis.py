@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -76,7 +76,7 @@ class PooledSynthesis:
         self._paused: Synthesis | None = None
         self._ready = asyncio.Event()
         self._space = asyncio.Event()
-        self._done = self._closed = False
+        self._done = self._closed = self._apologising = False
         self._error: BaseException | None = None
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"utterance {utterance_id}")
 
@@ -164,6 +164,8 @@ class PooledSynthesis:
                 if isinstance(last, CapacityError):
                     raise last
                 self._pool.stats.given_up += 1
+                if casualties.poisonous:
+                    await self._apologise(place.member, last, failed | {place.member.name})
                 why = "the text broke two workers" if casualties.poisonous else "too many workers failed"
                 raise EngineError(f"The utterance is given up, because {why}. The last one said: {last}") from last
             if isinstance(last, NotFound) and place.member not in forgiven:
@@ -174,6 +176,19 @@ class PooledSynthesis:
             if not await self._tape.words_from(self._part.resume_char):
                 self._finish()
                 return
+
+    async def _apologise(self, member: Member, error: ParleyError, failed: frozenset[str]) -> None:
+        """Have another worker say so. These words are none of the utterance's: no marks, no final frame."""
+        self._cut(member, error)
+        if not self._settings.apology:
+            return
+        text, self._tape = self._tape, TextTape(_only(self._settings.apology))
+        self._part, self._marks, self._apologising = Cut(self._part.end_sample, 0), [], True
+        await text.aclose()
+        try:
+            await _Attempt(self, await self._pool.place(self, failed, error), 1 + len(failed)).run()
+        except ParleyError as trouble:
+            log.debug("Nobody could apologise: %s", trouble)
 
     def _cut(self, member: Member, error: ParleyError) -> None:
         """Keep whole words only, and know where the next worker begins."""
@@ -273,6 +288,8 @@ class PooledSynthesis:
 
     def push(self, frame: AudioFrame) -> None:
         """Take the utterance's next frame. Each mark goes out with the frame in which its word begins."""
+        if self._apologising:
+            frame = replace(frame, marks=(), final=False)
         if frame.marks:
             self._marks.extend(frame.marks)
         if self._early or (frame.marks and frame.marks[-1].start_sample >= frame.end_sample):
@@ -290,6 +307,10 @@ class PooledSynthesis:
             replace(mark, start_sample=known.start_sample) if known.text_start == mark.text_start else known
             for known in self._marks
         ]
+
+
+async def _only(text: str) -> AsyncGenerator[str, None]:
+    yield text
 
 
 def _worth_another(error: ParleyError) -> bool:
