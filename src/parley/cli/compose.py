@@ -33,6 +33,7 @@ _EARS = "the recogniser"
 _WARM_UP_TEXT = "Ready."
 _RETRY = 0.5
 _PATIENCE = 3
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 async def run_orchestrator(
@@ -46,6 +47,8 @@ async def run_orchestrator(
     from parley.server.app import STATIC, create_app
     from parley.server.runner import base_url, serve
 
+    if settings.server.host not in _LOOPBACK and not settings.server.api_key:
+        log.warning("everybody who can reach this port may talk; set server.api_key to choose who may")
     async with AsyncExitStack() as stack:
         host = await _open_host(settings, stack)
         routes = await _open_routes(settings, host, stack)
