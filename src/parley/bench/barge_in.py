@@ -92,11 +92,13 @@ async def _measure(
     tally = Tally()
     trials = iter(range(options.trials or max(TRIALS, 4 * count)))
     random_ = random.Random(options.seed)
+    # Every utterance as often as every other: the soft ones are heard later, and chance is not to decide.
+    order = random_.sample(range(len(said)), len(said))
 
     async def participant(index: int) -> None:
         await asyncio.sleep(0.1 * index)
         for trial in trials:
-            samples = said[random_.randrange(len(said))]
+            samples = said[order[trial % len(order)]]
             try:
                 await _trial(url, options, samples, frame_ms, random_, tally, options.seed + trial)
             except (ParleyError, TimeoutError) as error:
