@@ -155,3 +155,16 @@ async def test_a_turn_model_decides_where_there_is_one() -> None:
         await talk.heard_out()
         (closed,) = talk.logged(TurnClosed)
         assert closed.at == pytest.approx(3.4 + 0.2, abs=0.03)
+
+
+class BrokenModel:
+    """A turn model with a bug."""
+
+    def probability(self, samples: np.ndarray) -> float:
+        raise ZeroDivisionError
+
+
+async def test_a_turn_model_that_fails_leaves_the_words_to_decide() -> None:
+    async with conversation(sounds=[(0.5, 1.5)], turns=[WHAT_TIME], end_of_turn=BrokenModel()) as talk:
+        await talk.heard_out()
+        assert talk.logged(TurnClosed)[0].at == pytest.approx(1.704, abs=0.001)

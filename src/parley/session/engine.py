@@ -23,7 +23,6 @@ from parley.messages import (
     Ping,
     PlayoutReport,
     Pong,
-    ReplyEnded,
     ReplyStarted,
     ReplyText,
     SayDelta,
@@ -38,6 +37,7 @@ from parley.messages import (
     TurnLatency,
     VoiceChanged,
 )
+from parley.session.books import Books
 from parley.session.ears import RATE, Ears, Microphone
 from parley.session.endpointing import PauseHabits, wait_for
 from parley.session.history import History
@@ -49,7 +49,6 @@ from parley.session.log import (
     Latency,
     LogEntry,
     Observer,
-    ReplyOver,
     Silent,
     Speculated,
     Transition,
@@ -61,6 +60,7 @@ from parley.session.reply import Reply, Stages, Studio
 from parley.session.sayings import Sayings
 from parley.session.segmenter import SpeechStarted
 from parley.session.settings import SessionSettings, with_overrides
+from parley.session.timers import Timers
 from parley.session.turn import Part, Turn
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
         Transport,
         VoiceActivityDetector,
     )
-    from parley.messages import ClientMessage, ReplyOutcome, ServerMessage
+    from parley.messages import ClientMessage, ServerMessage
 
 __all__ = ["Microphone", "SessionEngine"]
 
@@ -140,8 +140,7 @@ class SessionEngine:
         """What is being said over a reply."""
         self._reply: Reply | None = None
         self._speculation: Reply | None = None
-        self._settling: dict[str, Reply] = {}
-        """Replies that were cut off and whose listener may still say where."""
+        self._books = Books(self.history, send=self._send, log=self._log, now=self._now)
         self._sayings = Sayings()
         self._typed = ""
         self._held_at = 0.0
@@ -150,7 +149,7 @@ class SessionEngine:
         # what runs
         self._group: asyncio.TaskGroup | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers = Timers()
         self._over: asyncio.Future[str | ParleyError] | None = None
         self._ending: str | ParleyError | None = None
 
@@ -177,8 +176,7 @@ class SessionEngine:
                 ending = await self._over
                 await self._say_goodbye(ending)
         finally:
-            for timer in self._timers.values():
-                timer.cancel()
+            self._timers.clear()
         if isinstance(ending, ParleyError):
             raise ending
 
@@ -211,17 +209,6 @@ class SessionEngine:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _at(self, name: str, when: float, then: Callable[[], None]) -> None:
-        """Call ``then`` at a loop time, instead of whatever was to happen under this name."""
-        self._not_at(name)
-        self._timers[name] = asyncio.get_running_loop().call_at(when, then)
-
-    def _not_at(self, *names: str) -> None:
-        for name in names:
-            timer = self._timers.pop(name, None)
-            if timer is not None:
-                timer.cancel()
-
     def _look(self) -> None:
         """Twice a second: does anything hang?"""
         now = clock.now()
@@ -235,7 +222,7 @@ class SessionEngine:
             self.reply_failed(reply, TimedOut("The voice took too long."))
         if self._turn is not None and self._machine.agent is Agent.LISTENING:
             self._check_length(self._turn, now)
-        self._at("look", now + _LOOK_INTERVAL, self._look)
+        self._timers.set("look", now + _LOOK_INTERVAL, self._look)
 
     def _check_length(self, turn: Turn, now: float) -> None:
         if now - turn.began_at > self.settings.limits.max_turn:
@@ -306,7 +293,7 @@ class SessionEngine:
         elif machine.knows(Event.SPEECH_STARTED):
             self._learn_pause()
             self._drop_speculation()
-            self._not_at("end", "speculate")
+            self._timers.cancel("end", "speculate")
             self._on(Event.SPEECH_STARTED)
 
     def _learn_pause(self) -> None:
@@ -364,7 +351,7 @@ class SessionEngine:
         reply, watched = self._reply, self._watched
         assert reply is not None
         assert watched is not None
-        self._not_at("judge")
+        self._timers.cancel("judge")
         held = clock.now() - self._held_at if reply.held else 0.0
         self._log(
             Decided(self._now(), reply.utterance_id, verdict.outcome, verdict.reasons, round(held, 6), sound.facts())
@@ -379,14 +366,14 @@ class SessionEngine:
         reply.hold()
         self._held_at = clock.now()
         self._outbox.call(self._pause_transport)
-        self._at("judge", self._held_at + self.settings.barge_in.decide_within, self._judge_in_time)
+        self._timers.set("judge", self._held_at + self.settings.barge_in.decide_within, self._judge_in_time)
 
     def _judge_in_time(self) -> None:
         """Also without a microphone that would bring the question up."""
         if self._machine.agent is Agent.BARGED_IN:
             self._judge()
         if self._machine.agent is Agent.BARGED_IN:
-            self._at("judge", clock.now() + 0.05, self._judge_in_time)
+            self._timers.set("judge", clock.now() + 0.05, self._judge_in_time)
 
     async def _pause_transport(self) -> None:
         self._reached(await self._transport.pause_audio())
@@ -399,7 +386,7 @@ class SessionEngine:
     def _reply_of(self, utterance_id: str) -> Reply | None:
         if self._reply is not None and self._reply.utterance_id == utterance_id:
             return self._reply
-        return self._settling.get(utterance_id)
+        return self._books.find(utterance_id)
 
     def _resume_reply(self) -> None:
         reply = self._reply
@@ -483,7 +470,7 @@ class SessionEngine:
             self.history.add_participant(turn.text)
 
     def _abandon_turn(self) -> None:
-        self._not_at("end", "speculate")
+        self._timers.cancel("end", "speculate")
         self._drop_speculation()
         self._set_turn_aside()
 
@@ -539,11 +526,11 @@ class SessionEngine:
         """The better the words are known, the better the moment."""
         wait = wait_for(turn.text, self._language, self._habits, self.settings.endpointing, turn.probability)
         turn.wait = wait
-        self._at("end", turn.ended_at + wait.seconds, self._silence_ends_turn)
+        self._timers.set("end", turn.ended_at + wait.seconds, self._silence_ends_turn)
         if self._speculation is not None and not _same_words(self._speculation.turn_text, turn.text):
             self._drop_speculation()
         if wait.likely and self._speculation is None:
-            self._at("speculate", turn.ended_at + self.settings.speculation.after, self._speculate)
+            self._timers.set("speculate", turn.ended_at + self.settings.speculation.after, self._speculate)
 
     def _ask_turn_model(self, turn: Turn) -> None:
         model = self._end_of_turn
@@ -553,7 +540,11 @@ class SessionEngine:
         asked_at = turn.ended_at
 
         async def ask() -> None:
-            probability = await asyncio.to_thread(model.probability, samples)
+            try:
+                probability = await asyncio.to_thread(model.probability, samples)
+            except Exception:  # noqa: BLE001  (somebody else's code: without it the words are judged)
+                _log.exception("the turn model failed")
+                return
             listening = self._machine.states == (Participant.SILENT, Agent.LISTENING)
             if turn is self._turn and turn.ended_at == asked_at and listening:
                 turn.probability = probability
@@ -565,7 +556,7 @@ class SessionEngine:
         if self._machine.states != (Participant.SILENT, Agent.LISTENING):
             return
         if self._ears.segmenter.rising:
-            self._at("end", clock.now() + _STILL_RISING, self._silence_ends_turn)
+            self._timers.set("end", clock.now() + _STILL_RISING, self._silence_ends_turn)
         else:
             self._end_turn("silence")
 
@@ -579,7 +570,7 @@ class SessionEngine:
     def _close_turn(self) -> None:
         turn = self._turn
         assert turn is not None
-        self._not_at("end", "speculate")
+        self._timers.cancel("end", "speculate")
         now = clock.now()
         if self._machine.participant is Participant.SPEAKING or not turn.ended_at:  # they said so, in mid-speech
             turn.ended_at = now
@@ -678,11 +669,9 @@ class SessionEngine:
         self._note_turn(reply)
 
     def _note_turn(self, reply: Reply) -> None:
-        """What the reply answers belongs to the past now."""
+        self._books.note_turn(reply)
         if reply.turn_text:
-            self.history.add_participant(reply.turn_text)
             self._turn = None
-            reply.turn_noted = True
 
     def reply_text(self, reply: Reply, clause: str) -> None:
         """The next clause goes to the voice (``reply.Owner``)."""
@@ -748,7 +737,7 @@ class SessionEngine:
             if not reply.turn_noted:
                 self._note_turn(reply)
             self._sayings.finish()
-            self._close_books(reply, reply.outcome)
+            self._books.close(reply, reply.outcome)
 
     def _discard_reply(self) -> None:
         """Nobody has heard it; the turn that it answers may go on."""
@@ -759,7 +748,7 @@ class SessionEngine:
             self._sayings.cut()
             if self._turn is None:  # typed: there is no turn that would keep the words
                 self.history.add_participant(reply.turn_text)
-            self._log(ReplyOver(self._now(), reply.utterance_id, "discarded", 0.0))
+            self._books.discard(reply)
 
     def _cancel_reply(self) -> None:
         """Silence for good; the history is told what was heard."""
@@ -768,35 +757,22 @@ class SessionEngine:
         reply.cancel()
         reply.ledger.pause(clock.now())
         self._sayings.cut()
-        self._settling[reply.utterance_id] = reply
+        self._books.cut(reply)
         self._outbox.call(self._clear_transport)
 
     async def _clear_transport(self) -> None:
         position = await self._transport.clear_audio()
         self._reached(position)
-        reply = self._settling.get(position.utterance_id)
+        reply = self._books.find(position.utterance_id)
         if reply is None or position.exact or not self._start.playout_reports:
             self._settle_all()
         else:
-            self._at("settle", clock.now() + self.settings.playout.report_timeout, self._settle_all)
+            self._timers.set("settle", clock.now() + self.settings.playout.report_timeout, self._settle_all)
 
     def _settle_all(self) -> None:
         """No more is to be learnt of where replies were cut off."""
-        self._not_at("settle")
-        while self._settling:
-            self._settle(next(iter(self._settling)))
-
-    def _settle(self, utterance_id: str) -> None:
-        reply = self._settling.pop(utterance_id)
-        self._close_books(reply, "failed" if reply.outcome == "failed" else "interrupted")
-
-    def _close_books(self, reply: Reply, outcome: ReplyOutcome) -> None:
-        heard = reply.heard
-        text = reply.heard_text()
-        self.history.add_agent(text)
-        self._log(ReplyOver(self._now(), reply.utterance_id, outcome, round(heard / SAMPLE_RATE, 6)))
-        if reply.announced:
-            self._send(ReplyEnded(reply.utterance_id, outcome, reply.text, text, heard))
+        self._timers.cancel("settle")
+        self._books.settle_all()
 
     # --- voices ----------------------------------------------------------------------------------
 
@@ -864,8 +840,8 @@ class SessionEngine:
         if report.sample and "heard" not in reply.stages.reached:
             reply.stages.mark("heard")
             self._tell_latency(reply)
-        if report.stopped and report.utterance_id in self._settling:
-            self._settle(report.utterance_id)
+        if report.stopped:
+            self._books.settle(report.utterance_id)
 
     def _take_interrupt(self, _: Interrupt) -> None:
         self._sayings.cut()
@@ -896,7 +872,7 @@ class SessionEngine:
         raise InvalidRequest("The session has already started.")
 
     def _hang_up(self) -> None:
-        self._not_at(*list(self._timers))
+        self._timers.clear()
         self._set_turn_aside()
         self._drop_speculation()
         if self._watched is not None:

@@ -12,12 +12,12 @@ class History:
     """
 
     def __init__(self, messages: list[ChatMessage] | None = None, *, limit: int = 100) -> None:
-        self._messages = list(messages or [])
         self._limit = limit
+        self._messages = list(messages or [])[-limit:]
 
     def messages(self, system_prompt: str = "", *, turn: str = "") -> list[ChatMessage]:
         """The prompt, the last ``limit`` messages, and ``turn``: the participant's newest words."""
-        recent = self._messages[-self._limit :]
+        recent = list(self._messages)
         if turn:
             recent = _joined(recent, ChatMessage("user", turn))
         return [ChatMessage("system", system_prompt), *recent] if system_prompt else recent
@@ -25,12 +25,15 @@ class History:
     def add_participant(self, text: str) -> None:
         """The participant said this."""
         if text:
-            self._messages = _joined(self._messages, ChatMessage("user", text))
+            self._add(ChatMessage("user", text))
 
     def add_agent(self, heard_text: str) -> None:
         """The participant heard this of a reply; nothing is added when they heard nothing."""
         if heard_text:
-            self._messages = _joined(self._messages, ChatMessage("assistant", heard_text))
+            self._add(ChatMessage("assistant", heard_text))
+
+    def _add(self, message: ChatMessage) -> None:
+        self._messages = _joined(self._messages, message)[-self._limit :]
 
 
 def _joined(messages: list[ChatMessage], message: ChatMessage) -> list[ChatMessage]:

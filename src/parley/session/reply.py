@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _CLAUSES_WAITING = 10_000
-_SOON = 1e-6
-"""Seconds below which a frame is due."""
+_TICK = 0.001
+"""Seconds that a loop's timers can tell apart: what is due within one is due now."""
 
 
 class Owner(Protocol):
@@ -350,7 +350,7 @@ class Reply:
             if not self._playing.is_set():
                 await self._playing.wait()
             delay = self.ledger.due_in(end_sample, clock.now())
-            if delay <= _SOON:
+            if delay < _TICK:
                 return max(0.0, -delay)
             await asyncio.sleep(delay)
 
@@ -359,9 +359,9 @@ class Reply:
             if not self._playing.is_set():
                 await self._playing.wait()
             left = self.ledger.left_in(clock.now())
-            if left <= _SOON:
+            if left <= 0:
                 return
-            await asyncio.sleep(left)
+            await asyncio.sleep(max(left, _TICK))
 
     # --- the hold, at the synthesizer -------------------------------------------------------
 

@@ -1,0 +1,73 @@
+"""What becomes of replies once they are over: history, log and the word to the client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from parley.audio.frame import SAMPLE_RATE
+from parley.messages import ReplyEnded, ServerMessage
+from parley.session.log import LogEntry, ReplyOver
+
+if TYPE_CHECKING:
+    from parley.messages import ReplyOutcome
+    from parley.session.history import History
+    from parley.session.reply import Reply
+
+
+class Books:
+    """Closes each reply once, with what was heard of it.
+
+    A reply that was cut off stays open for as long as its listener may still say where it stopped.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        *,
+        send: Callable[[ServerMessage], None],
+        log: Callable[[LogEntry], None],
+        now: Callable[[], float],
+    ) -> None:
+        self._history = history
+        self._send = send
+        self._log = log
+        self._now = now
+        self._open: dict[str, Reply] = {}
+
+    def find(self, utterance_id: str) -> Reply | None:
+        """A reply that was cut off and is not settled yet."""
+        return self._open.get(utterance_id)
+
+    def note_turn(self, reply: Reply) -> None:
+        """What the reply answers belongs to the past from its first sound on."""
+        if not reply.turn_noted:
+            reply.turn_noted = True
+            self._history.add_participant(reply.turn_text)
+
+    def cut(self, reply: Reply) -> None:
+        """The reply was cut off; how far it was heard may still become better known."""
+        self._open[reply.utterance_id] = reply
+
+    def settle(self, utterance_id: str) -> None:
+        """No more is to be learnt of this one."""
+        reply = self._open.pop(utterance_id, None)
+        if reply is not None:
+            self.close(reply, "failed" if reply.outcome == "failed" else "interrupted")
+
+    def settle_all(self) -> None:
+        """No more is to be learnt of any, in the order in which they were cut off."""
+        for utterance_id in list(self._open):
+            self.settle(utterance_id)
+
+    def close(self, reply: Reply, outcome: ReplyOutcome) -> None:
+        """The reply is over, and this was heard of it."""
+        heard, text = reply.heard, reply.heard_text()
+        self._history.add_agent(text)
+        self._log(ReplyOver(self._now(), reply.utterance_id, outcome, round(heard / SAMPLE_RATE, 6)))
+        if reply.announced:
+            self._send(ReplyEnded(reply.utterance_id, outcome, reply.text, text, heard))
+
+    def discard(self, reply: Reply) -> None:
+        """Nobody has heard a sound of it."""
+        self._log(ReplyOver(self._now(), reply.utterance_id, "discarded", 0.0))
