@@ -46,6 +46,14 @@ _LOOK_INTERVAL = 5.0
 """Seconds between two looks at whether anybody is still talking."""
 
 
+def _host_of(origin: str) -> str | None:
+    """host[:port] of an Origin header in lower case; None when a stranger wrote nonsense into it."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
+
+
 def as_they_are(arguments: dict[str, Any], _: ExitStack) -> dict[str, Any]:
     """Change nothing: ``Parts.wrap`` where nobody records."""
     return arguments
@@ -103,7 +111,7 @@ class SessionHost:
         """Raise Unauthorized when a page from ``origin`` (empty: not a browser) may not use ``host``."""
         if not origin or "*" in self.settings.allowed_origins or origin in self.settings.allowed_origins:
             return
-        if urlsplit(origin).netloc.lower() != host.lower():
+        if _host_of(origin) != host.lower():
             raise Unauthorized(
                 f"Pages from {origin} may not use this server; its setting server.allowed_origins says who may."
             )

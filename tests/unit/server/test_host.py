@@ -78,6 +78,7 @@ async def test_a_wrong_key_is_refused(key: str) -> None:
         ("https://evil.example", False),
         ("http://parley.test.evil.example", False),
         ("null", False),
+        ("http://[", False),
     ],
 )
 async def test_a_page_from_elsewhere_needs_permission(origin: str, welcome: bool) -> None:
