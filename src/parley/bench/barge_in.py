@@ -161,7 +161,7 @@ def _rows(tally: Tally, options: BenchOptions, count: int, frame_ms: float, mete
             "pause, from the frame that gave the evidence to silent",
             "ms",
             tally.decided,
-            goal=Goal(2, 5) if count < 15 else Goal(),
+            goal=Goal(2, 5),
             params=params,
         ),
         row("barge-in, not noticed in 3 s", "of trials", [tally.missed / max(1, trials)], params=params),
