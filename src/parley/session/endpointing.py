@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from parley.session.lexicon import lexicon, words
+from parley.session.lexicon import Lexicon, lexicon, words
 
 if TYPE_CHECKING:
     from parley.session.settings import EndpointingSettings
@@ -89,9 +89,17 @@ def completeness(text: str, language: str = "") -> float | None:
     ending = text.rstrip()[-1:]
     if ending in ",;:-–—…" or text.rstrip().endswith("..."):
         return 0.1
-    known = lexicon(language)
-    if spoken[-1] in known.dangling or " ".join(spoken) in known.openings:
-        return 0.1
-    if ending in ".?!。？！":
+    marked = ending in ".?!。？！"
+    if _breaks_off(spoken, lexicon(language)):
+        return 0.5 if marked else 0.1  # recognisers put a full stop behind whatever they hear
+    if marked:
         return 0.95
     return 0.8 if len(spoken) >= _COMPLETE_WORDS else 0.5
+
+
+def _breaks_off(spoken: list[str], known: Lexicon) -> bool:
+    """True when a sentence hardly ever ends like this."""
+    last = spoken[-1]
+    if last in known.auxiliaries:
+        return len(spoken) < 2 or spoken[-2] not in known.pronouns
+    return last in known.dangling or " ".join(spoken[-2:]) in known.dangling or " ".join(spoken) in known.openings

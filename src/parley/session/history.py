@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from parley.interfaces import ChatMessage
 
+LONGEST = 20_000
+"""Characters of one message. Turns that were never answered are joined to one, which must not grow for ever."""
+
 
 class History:
     """The conversation so far, oldest first, without words that nobody heard.
 
-    Neighbouring messages of one side are joined, since most models want the roles to alternate.
+    Neighbouring messages of one side are joined, since most models want the roles to alternate; of a message that
+    grows beyond ``LONGEST`` characters in this way the newest are kept.
     """
 
     def __init__(self, messages: list[ChatMessage] | None = None, *, limit: int = 100) -> None:
@@ -38,5 +42,6 @@ class History:
 
 def _joined(messages: list[ChatMessage], message: ChatMessage) -> list[ChatMessage]:
     if messages and messages[-1].role == message.role:
-        return [*messages[:-1], ChatMessage(message.role, f"{messages[-1].text} {message.text}")]
+        text = f"{messages[-1].text} {message.text}"
+        return [*messages[:-1], ChatMessage(message.role, text[-max(LONGEST, len(message.text)) :])]
     return [*messages, message]

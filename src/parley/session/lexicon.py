@@ -20,7 +20,10 @@ class Lexicon:
     openers: frozenset[str]
     """Words that begin a question or an objection; short ones, which a poor recogniser may imagine."""
     dangling: frozenset[str]
-    """Words that hardly ever end a sentence."""
+    """Words, and pairs of words, that hardly ever end a sentence."""
+    auxiliaries: frozenset[str]
+    """Verbs that seldom end a sentence, unless a pronoun stands before them ("what time it is")."""
+    pronouns: frozenset[str]
     openings: frozenset[str]
     """Beginnings of two or three words that are no sentence by themselves."""
 
@@ -43,13 +46,17 @@ _LEXICONS = {
         ),
         openers=_phrases("but, actually, what, who, why, where, when, how, question, tell, can, could, please, let's"),
         dangling=_phrases(
-            """a, an, the, this, these, those, my, your, his, her, its, our, their, and, or, but, because, so, if,
-            that, which, who, whose, when, while, where, although, though, unless, until, since, than, as, of, to, for,
-            from, with, without, into, onto, in, on, at, by, about, between, like, i, we, they, he, she, i'm, i'd,
-            i'll, i've, we're, it's, is, are, am, was, were, be, been, will, would, can, could, should, shall, may,
-            might, must, have, has, had, do, does, did, not, don't, very, really, just, also, maybe, um, uh, er, hmm,
-            let, want, wanted, need, mean, think, thinking, tell, give, show, some, any, every, each, other, another"""
+            """a, an, the, my, your, his, her, its, our, their, and, or, but, because, so, if, which, who, whose,
+            when, while, where, although, though, unless, until, since, than, as, of, to, for, from, with,
+            without, into, onto, in, on, at, by, about, between, like, i, we, they, he, she, i'm, i'd, i'll,
+            i've, we're, it's, um, uh, er, hmm, want, wanted, every, each, some, any, let, tell, very,
+            thinking that, think that, so that, say that, said that, believe that, hope that, sure that"""
         ),
+        auxiliaries=_phrases(
+            """is, are, am, was, were, be, been, will, would, can, could, should, shall, may, might, must, have, has,
+            had, do, does, did"""
+        ),
+        pronouns=_phrases("i, you, he, she, it, we, they, this, that, there, to"),
         openings=_phrases(
             """could you please, can you please, would you please, could you, can you, would you, please,
             could you maybe, let me see, let me think, well, so, i think, i mean, you know, what about"""
@@ -69,6 +76,10 @@ _LEXICONS = {
             dass, wenn, ob, als, wie, denn, damit, obwohl, von, zu, zum, zur, für, mit, ohne, in, im, auf, an, am,
             bei, über, nach, vor, ich, wir, er, sie, ist, sind, war, wird, kann, könnte, würde, möchte, will, hat"""
         ),
+        auxiliaries=_phrases(
+            "ist, sind, war, waren, wird, werden, kann, könnte, würde, möchte, will, hat, habe, muss, soll"
+        ),
+        pronouns=_phrases("ich, du, er, sie, es, wir, ihr, das"),
         openings=_phrases(
             "kannst du, könntest du, könntest du bitte, kannst du bitte, bitte, also, ich glaube, ich meine"
         ),
@@ -83,6 +94,8 @@ _LEXICONS = {
             """el, la, los, las, un, una, mi, tu, su, y, o, pero, porque, que, si, cuando, como, de, del, a, al, en,
             con, sin, por, para, sobre, yo, es, son, era, está, muy, quiero, puede, puedes, podría, eh"""
         ),
+        auxiliaries=_phrases("es, son, era, está, quiero, puede, puedes, podría, tiene, hay"),
+        pronouns=_phrases("yo, tú, él, ella, eso, esto, que"),
         openings=_phrases("puedes, podrías, por favor, bueno, creo que, o sea"),
     ),
     "fr": Lexicon(
@@ -96,6 +109,8 @@ _LEXICONS = {
             """le, la, les, un, une, des, mon, ma, ton, ta, son, sa, et, ou, mais, parce, que, si, quand, comme, de, du,
             à, au, en, dans, avec, sans, pour, sur, je, nous, est, sont, était, très, veux, peux, peut, pourrait, euh"""
         ),
+        auxiliaries=_phrases("est, sont, était, veux, peux, peut, pourrait, ai, a, ont"),
+        pronouns=_phrases("je, tu, il, elle, on, nous, vous, ils, ça, ce"),
         openings=_phrases("peux-tu, pouvez-vous, s'il te plaît, s'il vous plaît, alors, je pense, je crois que"),
     ),
 }

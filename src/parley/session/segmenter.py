@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from parley.session.settings import SegmenterSettings
 
+_FADING = 0.3
+"""Seconds after the end of speech in which only a clear score begins another one, even while alert."""
+
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
@@ -38,6 +41,7 @@ class Segmenter:
         self._last_voice = 0
         """Where the last stretch ended that was clearly voice, next to the clearest of this speech."""
         self._last_sound = 0
+        self._ended = -sample_rate
         self._clearest = 0.0
         self._voiced = 0
         self._voiced_before = 0
@@ -91,8 +95,13 @@ class Segmenter:
         self.speaking = False
         self._rising = self._voiced = 0
 
+    @property
+    def _rested(self) -> bool:
+        """False while scores may still be fading from speech that has ended."""
+        return self._position - self._ended >= _FADING * self._rate
+
     def _while_silent(self, probability: float, samples: int) -> SpeechStarted | None:
-        threshold = self._alert_threshold if self.alert else self._settings.start_threshold
+        threshold = self._alert_threshold if self.alert and self._rested else self._settings.start_threshold
         if probability < threshold:
             self._rising = 0
             return None
@@ -122,4 +131,5 @@ class Segmenter:
         if self._position - self._last_sound < settings.stop_duration * self._rate:
             return None
         self.speaking = False
+        self._ended = self._position
         return SpeechEnded(self._last_voice / self._rate)

@@ -10,7 +10,17 @@ from parley.session.settings import EndpointingSettings
 SETTINGS = EndpointingSettings()
 
 
-@pytest.mark.parametrize("text", ["what time is it", "Tell me a long story.", "stop talking for a moment", "yes."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "what time is it",
+        "Tell me a long story.",
+        "stop talking for a moment",
+        "yes.",
+        "what can you do",
+        "i wonder what time it is",
+    ],
+)
 def test_a_whole_sentence_ends_the_turn_soon(text: str) -> None:
     assert wait_for(text, "en", PauseHabits(), SETTINGS).seconds == SETTINGS.min_delay
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from parley.interfaces import ChatMessage
-from parley.session.history import History
+from parley.session.history import LONGEST, History
 
 
 def test_the_prompt_comes_first_and_the_newest_words_last() -> None:
@@ -35,3 +35,19 @@ def test_only_the_newest_are_told() -> None:
         history.add_participant(f"q{number}")
         history.add_agent(f"a{number}")
     assert [message.text for message in history.messages()] == ["q9", "a9"]
+
+
+def test_turns_without_an_answer_do_not_grow_for_ever() -> None:
+    history = History()
+    for number in range(100):
+        history.add_participant(f"{number} " + "a" * 1_000)
+    (message,) = history.messages()
+    assert len(message.text) == LONGEST
+    assert message.text.endswith("99 " + "a" * 1_000)
+
+
+def test_one_long_turn_is_kept_whole() -> None:
+    history = History()
+    history.add_participant("Hello.")
+    history.add_participant("a" * (LONGEST + 5))
+    assert history.messages() == [ChatMessage("user", "a" * (LONGEST + 5))]

@@ -64,6 +64,14 @@ def test_voice_is_counted_without_its_gaps() -> None:
     assert calm.voiced == pytest.approx(3 * 0.032)
 
 
+def test_fading_scores_are_no_new_evidence() -> None:
+    alert = segmenter()
+    alert.alert = True
+    events = [alert.update(p, FINE) for p in [0.9] * 8 + [0.31] * 40 + [0.1] * 10 + [0.31]]
+    assert [type(event) for event in events if event] == [SpeechStarted, SpeechEnded, SpeechStarted]
+    assert events[-1]
+
+
 def test_what_was_rejected_is_asked_again_with_the_next_sign() -> None:
     alert = segmenter()
     alert.alert = True
