@@ -50,7 +50,8 @@ _LEXICONS = {
             when, while, where, although, though, unless, until, since, than, as, of, to, for, from, with,
             without, into, onto, in, on, at, by, about, between, like, i, we, they, he, she, i'm, i'd, i'll,
             i've, we're, it's, um, uh, er, hmm, want, wanted, every, each, some, any, let, tell, very,
-            thinking that, think that, so that, say that, said that, believe that, hope that, sure that"""
+            thinking that, think that, so that, say that, said that, believe that, hope that, sure that,
+            was thinking, am thinking, i'm thinking, been thinking, wondering, looking"""
         ),
         auxiliaries=_phrases(
             """is, are, am, was, were, be, been, will, would, can, could, should, shall, may, might, must, have, has,
