@@ -8,7 +8,6 @@ the judge each find the delay themselves.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,38 +60,45 @@ class Timeline:
 
 
 _FRAME, _BANDS = 256, 16
-_HISTORY_FRAMES, _NEWEST_FRAMES, _DELAY_FRAMES = 90, 7, 32
+_HISTORY_FRAMES, _NEWEST_FRAMES, _DELAY_FRAMES = 90, 4, 32
 _HISTORY = (_HISTORY_FRAMES + _NEWEST_FRAMES) * _FRAME
 _QUIET = 30.0**2 * _FRAME
-_FIT = 0.6
+_FIT, _DOUBT = 0.75, 0.15
+_ENOUGH_FRAMES, _SURE_FRAMES = 16, 60
+"""Two voices that begin together look alike at first: the less there is to compare, the better it has to fit."""
 _MARGIN = 2.0
+_ADAPTED = 0.9
+"""Once the canceller has removed nearly all of a sound, what it leaves is somebody else's."""
 
 
 class EchoJudge:
-    """How much of the newest 100 ms in the microphone is explained by what was played before.
+    """How much of the newest 64 ms in the microphone is explained by what was played before.
 
     From one and a half seconds of history it finds the delay at which the band levels of the microphone
     follow those of the playout, and each band's gain on the way; then it predicts. Done only when asked.
     """
 
     def __init__(self) -> None:
+        # Whole spectral bins, none empty. Sums, not a matrix product: those start threads at this size.
         edges = np.geomspace(200, 7_000, _BANDS + 1) / RATE * _FRAME
-        bins = np.arange(_FRAME // 2 + 1)
-        self._bands = np.stack([(bins >= low) & (bins < high) for low, high in pairwise(edges)])
-        self._bands = (self._bands / np.maximum(1, self._bands.sum(axis=1, keepdims=True))).astype(np.float32).T
+        self._edges = np.maximum.accumulate(
+            np.maximum(np.round(edges).astype(int), int(edges[0]) + np.arange(_BANDS + 1))
+        )
+        self._widths = np.diff(self._edges).astype(np.float32)
         self._window = np.hanning(_FRAME).astype(np.float32)
 
     def explained(self, microphone: NDArray[np.int16], playout: NDArray[np.int16]) -> float:
         """0 to 1. The last ``_HISTORY`` samples of one, ``_DELAY_FRAMES`` frames more of the other."""
         near, far = self._levels(microphone), self._levels(playout)
         delay, fit = self._delay(near[:-_NEWEST_FRAMES], far)
-        if fit < _FIT:
-            return 0.0
         begin = _DELAY_FRAMES - delay
         aligned = far[begin : begin + near.shape[0]]
         # The tail of a room smears sound over the following frames.
         smeared = np.maximum(aligned, 0.5 * far[begin - 1 : begin - 1 + near.shape[0]]) if begin else aligned
         past, played = near[:-_NEWEST_FRAMES], smeared[:-_NEWEST_FRAMES]
+        sounding = int(np.count_nonzero((played**2).sum(axis=1) > _QUIET))
+        if sounding < _ENOUGH_FRAMES or fit < _FIT + _DOUBT * max(0.0, 1 - sounding / _SURE_FRAMES):
+            return 0.0
         gains = (past * played).sum(axis=0) / np.maximum((played * played).sum(axis=0), 1e-9)
         newest = near[-_NEWEST_FRAMES:]
         surplus = np.maximum(newest - _MARGIN * gains * smeared[-_NEWEST_FRAMES:], 0)
@@ -104,7 +110,8 @@ class EchoJudge:
         frames = samples[: samples.size // _FRAME * _FRAME].reshape(-1, _FRAME) * self._window
         spectrum = np.fft.rfft(frames)
         power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-        return np.asarray(np.sqrt(power @ self._bands), np.float32)
+        bands = np.add.reduceat(power[:, : self._edges[-1]], self._edges[:-1], axis=1)
+        return np.asarray(np.sqrt(bands / self._widths), np.float32)
 
     def _delay(self, near: NDArray[np.float32], far: NDArray[np.float32]) -> tuple[int, float]:
         """The delay in frames that fits best, and the correlation there."""
@@ -137,6 +144,7 @@ class LoudspeakerEcho:
         self._judge = EchoJudge()
         self._judged_at, self._judgement = -1, 0.0
         self._raw_power = self._clean_power = 0.0
+        self._adapted = False
 
     def played(self, frame: AudioFrame, at: float) -> None:
         """See :class:`parley.interfaces.EchoGuard`."""
@@ -158,8 +166,8 @@ class LoudspeakerEcho:
             self._processing.far(self._playout.read(start + number * BLOCK, BLOCK))
             cleaned.append(self._processing.near(block))
         result = self._blocks.join(np.concatenate(cleaned) if cleaned else np.zeros(0, np.int16), samples.size)
-        self._raw_power += 0.25 * (mean_square(samples) - self._raw_power)
-        self._clean_power += 0.25 * (mean_square(result) - self._clean_power)
+        self._raw_power += 0.5 * (mean_square(samples) - self._raw_power)
+        self._clean_power += 0.5 * (mean_square(result) - self._clean_power)
         return result
 
     def likelihood(self) -> float:
@@ -174,10 +182,13 @@ class LoudspeakerEcho:
         start = end - _HISTORY
         if self._playout.end + _TAIL < end:
             return 0.0
+        removed = self._removed()
+        self._adapted = self._adapted or removed > _ADAPTED
+        if self._adapted:
+            return removed
         lead = _DELAY_FRAMES * _FRAME
         playout = self._playout.read(start - lead, _HISTORY + lead)
-        explained = self._judge.explained(self._microphone.read(start, _HISTORY), playout)
-        return max(explained, self._removed())
+        return self._judge.explained(self._microphone.read(start, _HISTORY), playout)
 
     def _removed(self) -> float:
         """What the canceller took away: 12 dB or more means that there was nothing but echo."""

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from parley.vad.gate import TICK_SAMPLES, EnergyGate
+
+RATE = 16_000
+
+
+def share_open(gate: EnergyGate, samples: np.ndarray) -> float:
+    padded = np.concatenate([np.zeros(1, np.float32), samples.astype(np.float32)])
+    return float(np.mean([gate.update(level) for level in gate.levels(padded)]))
+
+
+def hiss(seconds: float, level_db: float, seed: int = 0) -> np.ndarray:
+    count = int(seconds * RATE) // TICK_SAMPLES * TICK_SAMPLES
+    return np.random.default_rng(seed).standard_normal(count) * 10 ** (level_db / 20)
+
+
+@pytest.fixture
+def gate() -> EnergyGate:
+    return EnergyGate(8.0, -72.0, 0.4)
+
+
+def test_it_is_open_until_the_background_is_known(gate: EnergyGate) -> None:
+    assert share_open(gate, hiss(0.3, -60)) == 1.0
+
+
+def test_steady_noise_closes_it(gate: EnergyGate) -> None:
+    share_open(gate, hiss(2, -45))
+    assert share_open(gate, hiss(5, -45, 1)) < 0.1
+
+
+def test_noise_that_becomes_louder_opens_it_and_is_learnt(gate: EnergyGate) -> None:
+    share_open(gate, hiss(2, -55))
+    assert share_open(gate, hiss(0.5, -40, 1)) > 0.9
+    share_open(gate, hiss(4, -40, 2))
+    assert share_open(gate, hiss(4, -40, 3)) < 0.2
+
+
+def test_the_first_tick_that_stands_out_opens_it(gate: EnergyGate) -> None:
+    share_open(gate, hiss(3, -55))
+    assert share_open(gate, hiss(0.008, -40, 1)) == 1.0
+
+
+def test_below_the_minimum_nothing_opens_it(gate: EnergyGate) -> None:
+    share_open(gate, np.zeros(2 * RATE))
+    assert share_open(gate, hiss(1, -80)) == 0.0
+
+
+def test_speech_keeps_it_open_for_the_hold(gate: EnergyGate) -> None:
+    share_open(gate, hiss(3, -55))
+    gate.open = True
+    gate.speech()
+    assert share_open(gate, np.zeros(int(0.4 * RATE) // TICK_SAMPLES * TICK_SAMPLES)) == 1.0
+    assert share_open(gate, np.zeros(2 * TICK_SAMPLES)) == 0.0
+
+
+def test_speech_is_not_learnt_as_background(gate: EnergyGate) -> None:
+    share_open(gate, hiss(2, -60))
+    for _ in range(40):
+        share_open(gate, hiss(0.1, -25))
+        gate.speech()
+    assert share_open(gate, hiss(0.008, -40)) == 1.0
