@@ -69,7 +69,6 @@ class Utterance:
         self._changed = asyncio.Event()
         self._paused = self._stopped = self._finished = False
         self._error: ParleyError | None = None
-        self._throttled = False
         self._first_text: float | None = None
         self._waiting = False
         self._worked = self._made = 0.0
@@ -88,7 +87,7 @@ class Utterance:
                 f"The utterance is longer than {self._limits.max_text} characters; send it as several utterances."
             )
         for first, end in sentences(text):
-            if self._first_text is None:
+            if not self._count:
                 self._first_text = time.perf_counter()
                 self._set_waiting(True)
             self._pieces.append(_PieceJob(self, self._count, text[first:end], start + first, self._voice))
@@ -125,9 +124,12 @@ class Utterance:
         return self._worked / self._made if self._made else 0.0
 
     def _take(self, most: int) -> list[AudioFrame]:
+        half, held = self._limits.read_ahead / 2, self._stage.held_seconds
+        before = self._frames_ahead()
         taken = [self._frames.popleft() for _ in range(min(most, len(self._frames)))]
         self.last_sequence = taken[-1].sequence
-        if self._throttled and self.ahead() < self._limits.read_ahead / 2:
+        after = self._frames_ahead()
+        if self._flying and (before >= half > after or before + held >= half > after + held):
             self._wake_engine()
         return taken
 
@@ -170,14 +172,21 @@ class Utterance:
 
     def ahead(self) -> float:
         """Seconds of audio made but not handed out."""
-        waiting = len(self._frames) + sum(len(frames) for frames in tuple(self._inbox))
-        return waiting * _FRAME_SECONDS + self._stage.held_seconds
+        return self._frames_ahead() + self._stage.held_seconds
 
-    def wants_more(self) -> bool:
-        """False from ``read_ahead`` seconds ahead until half of that has been taken."""
+    def _frames_ahead(self) -> float:
+        return _FRAME_SECONDS * (len(self._frames) + sum(len(frames) for frames in tuple(self._inbox)))
+
+    def wants_more(self, job: _PieceJob) -> bool:
+        """False from ``read_ahead`` seconds ahead until half of that has been taken.
+
+        For the piece that is heard now only its own frames count: audio of later pieces, which waits
+        for its end, must never hold it up.
+        """
         limit = self._limits.read_ahead
-        self._throttled = self.ahead() >= (limit / 2 if self._throttled else limit)
-        return not self._throttled
+        ahead = self._frames_ahead() + (self._stage.held_seconds if job.index != self._stage.current else 0.0)
+        job.throttled = ahead >= (limit / 2 if job.throttled else limit)
+        return not job.throttled
 
     def job_started(self) -> None:
         if self._waiting:
@@ -216,6 +225,7 @@ class Utterance:
         if self._first_text is not None and self._frames and self._frames[0].sequence == 0:
             self._hooks.first_frame(time.perf_counter() - self._first_text)
             self._first_text = None
+            self._submit_next()
         self._changed.set()
 
     def _job_done(self, job: _PieceJob, error: ParleyError | None) -> None:
@@ -229,9 +239,13 @@ class Utterance:
             self._changed.set()
             return
         self._submit_next()
+        if self._flying:
+            self._wake_engine()  # the next piece is heard now, and may go on
 
     def _submit_next(self) -> None:
-        while self._pieces and len(self._flying) < self._limits.parallel and not self.cancelled:
+        # before the first frame the engines belong to the first sentence: others beside it would delay it
+        most = self._limits.parallel if self._first_text is None else 1
+        while self._pieces and len(self._flying) < most and not self.cancelled:
             job = self._pieces.popleft()
             self._flying.add(job)
             self._stage.expect(job.index, job.text, job.text_start)
@@ -255,6 +269,7 @@ class _PieceJob:
     text: str
     text_start: int
     voice: Voice
+    throttled: bool = False
 
     @property
     def cancelled(self) -> bool:
@@ -264,7 +279,7 @@ class _PieceJob:
         return self.utterance.ahead()
 
     def wants_more(self) -> bool:
-        return self.utterance.wants_more()
+        return self.utterance.wants_more(self)
 
     def started(self) -> None:
         self.utterance.job_started()
@@ -291,7 +306,8 @@ class _Stage:
         self._framer, self._deliver = framer, deliver
         self._lock = threading.Lock()
         self._texts: dict[int, _Text] = {}
-        self._current = 0
+        self.current = 0
+        """Index of the piece whose audio is framed now."""
         self._begun = False
         self.held_seconds = 0.0
         """Audio of later pieces that waits for its turn."""
@@ -302,7 +318,7 @@ class _Stage:
 
     def push(self, index: int, audio: SynthesizedAudio) -> None:
         with self._lock:
-            if index == self._current:
+            if index == self.current:
                 frames = self._frame(audio)
             else:
                 self._texts[index].early.append(audio)
@@ -315,7 +331,7 @@ class _Stage:
         with self._lock:
             self._texts[index].ended = True
             frames: list[AudioFrame] = []
-            while self._current in self._texts and self._texts[self._current].ended:
+            while self.current in self._texts and self._texts[self.current].ended:
                 frames += self._end_current()
             if frames:
                 self._deliver(frames)
@@ -331,17 +347,17 @@ class _Stage:
     def _begin(self) -> None:
         if not self._begun:
             self._begun = True
-            piece = self._texts[self._current]
+            piece = self._texts[self.current]
             self._framer.begin_piece(piece.text, piece.start)
 
     def _end_current(self) -> list[AudioFrame]:
         """Close the current piece and frame what the next one has already said."""
         self._begin()
         frames = self._framer.end_piece()
-        del self._texts[self._current]
-        self._current += 1
+        del self._texts[self.current]
+        self.current += 1
         self._begun = False
-        following = self._texts.get(self._current)
+        following = self._texts.get(self.current)
         if following is not None:
             for audio in following.early:
                 self.held_seconds -= audio.samples.size / audio.sample_rate

@@ -145,3 +145,10 @@ async def test_a_session_opened_beforehand_needs_no_round_trip(bench: Any) -> No
     assert worker.servicer.capabilities().sessions == 1
     await client.end_session("s")
     assert worker.servicer.capabilities().sessions == 0
+
+
+async def test_sentences_made_ahead_never_hold_up_the_one_that_is_heard(bench: Any) -> None:
+    slots = ModelSettings(default_model="tone", engine_slots=3)
+    parallel = SynthesisSettings(parallel_sentences=3, read_ahead=0.3)
+    client = bench.client(await bench.worker(EngineCatalog("speech"), slots, synthesis=parallel))
+    assert (await bench.speak(client, LONG, model="speech"))[-1].final
