@@ -41,7 +41,10 @@ def heard(decoder: SphinxDecoder, text: str) -> str:
     return decoder.finish().text
 
 
-@pytest.mark.parametrize("text", ["tell me a story", "what time is it", "stop", "tell me a joke", "what is three plus four"])
+PHRASES = ["tell me a story", "what time is it", "stop", "tell me a joke", "what is three plus four"]
+
+
+@pytest.mark.parametrize("text", PHRASES)
 def test_a_known_phrase_is_understood_word_by_word(decoder: SphinxDecoder, text: str) -> None:
     assert heard(decoder, text) == text
 
