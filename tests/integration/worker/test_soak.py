@@ -187,7 +187,8 @@ async def test_a_worker_under_random_load_keeps_its_memory_its_pace_and_its_book
     assert abs(after - before) <= 0.1 * before
     assert max(gaps, default=0) <= 0.04
     assert books["loads"] == books["happened"]["load"]
-    assert books["unloads"] == books["happened"]["unload"] - 1, "all but the default model, which leaves at the end"
+    assert books["happened"]["unload"] == books["loads"], "what was loaded has been freed, at the latest at the end"
+    assert 0 <= books["loads"] - books["unloads"] - 1 <= 1, "the default model and at most one that was still held"
     assert books["load_failures"] == 0
 
 
