@@ -55,7 +55,7 @@ class System:
     recognizer: Recognizer
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """Session settings by dotted key."""
-    echo: Callable[[], EchoGuard] | None = None
+    echo: Callable[[], EchoGuard | None] | None = None
 
 
 def play(case: Case, system: System) -> Outcome:
@@ -69,7 +69,8 @@ async def _play(case: Case, system: System) -> Outcome:
     room = Room(case, seconds, told.append)
     engine = SessionEngine(
         room,
-        StartSession(sample_rate=room.input_rate),
+        # With a headset or a browser there is no echo to cancel; who has one brings no canceller of their own.
+        StartSession(sample_rate=room.input_rate, echo_cancelled=case.echo_db is None),
         session_id="case",
         microphone=microphone_resampler(room.input_rate),
         vad=system.vad(),
@@ -77,7 +78,7 @@ async def _play(case: Case, system: System) -> Outcome:
         language_model=_Teller(),
         synthesizer=_InstantVoice(),
         settings=with_overrides(SessionSettings(), system.overrides),
-        echo=system.echo() if system.echo else None,
+        echo=system.echo() if system.echo and case.echo_db is not None else None,
     )
     origin = asyncio.get_running_loop().time()
     await engine.run()

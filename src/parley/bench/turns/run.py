@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from parley.audio.echo import create_echo_guard
 from parley.audio.resample import microphone_resampler
+from parley.audio.settings import MicrophoneSettings
 from parley.bench.report import BenchOptions, Goal, LoadMeter, Row, row
 from parley.bench.speech import RATE
 from parley.bench.turns.corpus import Case, corpus, room_noise, sample_of
@@ -45,7 +48,7 @@ def run(options: BenchOptions) -> list[Row]:
 
 def measure(name: str, overrides: Mapping[str, Any], cases: Sequence[Case]) -> Scores:
     """Parley with these session settings."""
-    system = System(name, create_vad, EmbeddedEars(), overrides)
+    system = System(name, create_vad, EmbeddedEars(), overrides, partial(create_echo_guard, MicrophoneSettings()))
     return score(f"Parley {name}", [play(case, system) for case in cases])
 
 
