@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from parley import __version__
@@ -42,6 +43,8 @@ from parley.messages import ClientMessage, ServerMessage, SessionStarted
 from parley.recording.format import CLEAN, EVENTS, FORMAT, MICROPHONE, VOICE, Entry
 from parley.session.log import LogEntry, Observer
 from parley.transports.codec import encode
+
+log = structlog.get_logger(__name__)
 
 BACKLOG = 2_000
 """Entries that may wait for the disk: about ten seconds of a lively session."""
@@ -106,6 +109,13 @@ class SessionRecorder:
         return self._calls[kind] - 1
 
     def _write(self) -> None:
+        try:
+            self._write_files()
+        except OSError as error:  # the disk is full or gone: the session goes on without its recording
+            self.complete = False
+            log.error("recording broke off", folder=str(self._folder), reason=error.strerror)
+
+    def _write_files(self) -> None:
         with contextlib.ExitStack() as files:
             events: IO[str] = files.enter_context((self._folder / EVENTS).open("w", encoding="utf-8"))
             sounds = {
