@@ -128,7 +128,8 @@ class RedisSnapshots:
         try:
             await self._redis.set(self._key + snapshot.session_id, snapshot.to_json(), px=self._ttl_ms)
         except self._lost as error:
-            log.warning("A session's history could not be kept: %s", error, extra={"session_id": snapshot.session_id})
+            known = {"session_id": snapshot.session_id[:8]}
+            log.warning("A session's history could not be kept: %s", error, extra=known)
             return False
         return True
 
@@ -137,9 +138,9 @@ class RedisSnapshots:
             text = await cast("Awaitable[str | None]", self._redis.get(self._key + session_id))
             return SessionSnapshot.from_json(text) if text is not None else None
         except self._lost as error:
-            log.warning("A session's history could not be read: %s", error, extra={"session_id": session_id})
+            log.warning("A session's history could not be read: %s", error, extra={"session_id": session_id[:8]})
         except ValueError:
-            log.warning("A session's history cannot be understood.", extra={"session_id": session_id})
+            log.warning("A session's history cannot be understood.", extra={"session_id": session_id[:8]})
         return None
 
     async def renew(self, session_id: str) -> None:
@@ -152,7 +153,7 @@ class RedisSnapshots:
         try:
             await self._redis.delete(self._key + session_id)
         except self._lost as error:
-            log.warning("A session's history could not be deleted: %s", error, extra={"session_id": session_id})
+            log.warning("A session's history could not be deleted: %s", error, extra={"session_id": session_id[:8]})
 
     async def aclose(self) -> None:
         try:

@@ -380,7 +380,9 @@ class GrpcSynthesis:
             self._fail(TimedOut("The utterance was cancelled before it began.") if self._call is None else None)
             raise
         except Exception as error:
-            self._fail(EngineError(f"The text of the utterance {self._utterance_id} broke off: {error!r}."))
+            # Its own words could hold what was said; its kind is enough.
+            kind = type(error).__name__
+            self._fail(EngineError(f"The text of the utterance {self._utterance_id} broke off: {kind}."))
             raise
 
     async def _send(self, piece: str, first: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import ipaddress
 import secrets
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
@@ -52,6 +53,20 @@ def _host_of(origin: str) -> str | None:
         return urlsplit(origin).netloc.lower()
     except ValueError:
         return None
+
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def _is_local(name: str) -> bool:
+    """True for addresses and for names that no stranger can own."""
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def as_they_are(arguments: dict[str, Any], _: ExitStack) -> dict[str, Any]:
@@ -111,10 +126,19 @@ class SessionHost:
         """Raise Unauthorized when a page from ``origin`` (empty: not a browser) may not use ``host``."""
         if not origin or "*" in self.settings.allowed_origins or origin in self.settings.allowed_origins:
             return
-        if _host_of(origin) != host.lower():
+        if _host_of(origin) != host.lower() or self._is_rebound(origin, host):
             raise Unauthorized(
                 f"Pages from {origin} may not use this server; its setting server.allowed_origins says who may."
             )
+
+    def _is_rebound(self, origin: str, host: str) -> bool:
+        """True for a page whose own name was made to point at this machine: without a key only that would tell it.
+
+        It comes by plain HTTP, since nobody has a certificate for a stranger's name; a proxy's pages come by HTTPS.
+        """
+        if self.settings.api_key or origin.startswith("https:") or self.settings.host not in _LOOPBACK:
+            return False
+        return not _is_local(urlsplit(f"//{host}").hostname or "")
 
     def check_key(self, key: str) -> None:
         """Raise Unauthorized when the key is missing or wrong. Takes as long for a near miss as for a far one."""

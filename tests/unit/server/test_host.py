@@ -51,7 +51,7 @@ async def host_with(*, worker: bool = True, **settings: Any) -> AsyncIterator[Se
 @asynccontextmanager
 async def client_of(host: SessionHost, page: Path | None = None) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(create_app(host, page=page))
-    async with httpx.AsyncClient(transport=transport, base_url="http://parley.test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
         yield client
 
 
@@ -72,11 +72,11 @@ async def test_a_wrong_key_is_refused(key: str) -> None:
     ("origin", "welcome"),
     [
         ("", True),
-        ("http://parley.test", True),
-        ("https://PARLEY.test", True),
+        ("http://localhost:8080", True),
+        ("https://LOCALHOST:8080", True),
         ("https://friend.example", True),
         ("https://evil.example", False),
-        ("http://parley.test.evil.example", False),
+        ("http://localhost:8080.evil.example", False),
         ("null", False),
         ("http://[", False),
     ],
@@ -84,10 +84,10 @@ async def test_a_wrong_key_is_refused(key: str) -> None:
 async def test_a_page_from_elsewhere_needs_permission(origin: str, welcome: bool) -> None:
     async with host_with(allowed_origins=("https://friend.example",)) as host:
         if welcome:
-            host.check_origin(origin, "parley.test")
+            host.check_origin(origin, "localhost:8080")
         else:
             with pytest.raises(Unauthorized, match=r"server\.allowed_origins"):
-                host.check_origin(origin, "parley.test")
+                host.check_origin(origin, "localhost:8080")
 
 
 async def test_health_is_200_once_a_conversation_can_be_held() -> None:
@@ -152,3 +152,24 @@ async def test_the_page_is_served_with_safe_headers(tmp_path: Path) -> None:
         answer = await client.get("/")
     assert answer.text == "<p>Hello"
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("origin", "name", "key", "welcome"),
+    [
+        ("http://evil.example:8080", "evil.example:8080", "", False),
+        ("http://evil.example:8080", "evil.example:8080", "secret", True),
+        ("http://localhost:8080", "localhost:8080", "", True),
+        ("http://[::1]:8080", "[::1]:8080", "", True),
+        ("https://parley.example", "parley.example", "", True),
+    ],
+)
+async def test_a_name_that_was_bent_to_this_machine_does_not_get_in_without_a_key(
+    origin: str, name: str, key: str, welcome: bool
+) -> None:
+    async with host_with(api_key=key) as host:
+        if welcome:
+            host.check_origin(origin, name)
+        else:
+            with pytest.raises(Unauthorized):
+                host.check_origin(origin, name)
