@@ -1,6 +1,6 @@
 """Plays a case through the real session engine, in virtual time.
 
-Real: the engine, the voice activity detector, the embedded recogniser (its run time becomes virtual delay).
+Real: the engine, the voice activity detector, and (unless all words are to be understood) the embedded recogniser.
 Mocked: the language model (instant) and the synthesizer (instant, speech made beforehand).
 """
 
@@ -52,7 +52,7 @@ class System:
 
     name: str
     vad: Callable[[], VoiceActivityDetector]
-    recognizer: Recognizer
+    recognizer: Callable[[Case, Room], Recognizer]
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """Session settings by dotted key."""
     echo: Callable[[], EchoGuard | None] | None = None
@@ -74,7 +74,7 @@ async def _play(case: Case, system: System) -> Outcome:
         session_id="case",
         microphone=microphone_resampler(room.input_rate),
         vad=system.vad(),
-        recognizer=system.recognizer,
+        recognizer=system.recognizer(case, room),
         language_model=_Teller(),
         synthesizer=_InstantVoice(),
         settings=with_overrides(SessionSettings(), system.overrides),

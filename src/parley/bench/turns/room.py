@@ -47,6 +47,8 @@ class Room:
         self.starts: list[tuple[float, str]] = []
         """When each utterance's first sample was heard."""
 
+        self.sounds_from: float | None = None
+        """Loop time from which the times of the case's sounds count; None while the agent has not begun."""
         self.over = False
         """True once the participant has left: what ends after that was not lost."""
 
@@ -62,7 +64,9 @@ class Room:
 
     async def __aiter__(self) -> AsyncIterator[AudioFrame | ClientMessage]:
         origin = clock.now()
-        if self._case.agent_speaks:
+        if not self._case.agent_speaks:
+            self.sounds_from = origin
+        else:
             yield TextInput("tell me a long story")
         for index in range(self._ticks):
             self._tick_index, self._tick_at = index, origin + index * TICK
@@ -70,6 +74,7 @@ class Room:
             self._play(0, FRAME_SAMPLES)
             await asyncio.sleep(max(0.0, self._tick_at + TICK - clock.now()))
             if self._sounds is None and self.first_sound is not None:
+                self.sounds_from = self.first_sound
                 self._sounds = self._placed(self.first_sound - origin)
             yield AudioFrame(self._heard(index), sequence=index, start_sample=index * FRAME_SAMPLES)
         self.over = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from parley.audio.settings import MicrophoneSettings
 from parley.bench.report import BenchOptions, Goal, LoadMeter, Row, row
 from parley.bench.speech import RATE
 from parley.bench.turns.corpus import Case, corpus, room_noise, sample_of
-from parley.bench.turns.ears import EmbeddedEars
+from parley.bench.turns.ears import EmbeddedEars, TrueWords
 from parley.bench.turns.harness import AFTER, STORY, System, play, spoken
 from parley.bench.turns.policies import REFERENCES, Trigger, answers, interruption
+from parley.bench.turns.room import Room
 from parley.bench.turns.score import Outcome, Scores, score
-from parley.interfaces import SpeechScore
+from parley.interfaces import Recognizer, SpeechScore
 from parley.session.presets import PRESETS
 from parley.vad import create_vad
 
@@ -28,14 +29,16 @@ def run(options: BenchOptions) -> list[Row]:
     """Rows for every system.
 
     ``--trials`` bounds the cases of each kind (0: all). ``--set plots=FOLDER`` writes plots there,
-    ``--set systems=default,fast`` picks presets, ``--set references=no`` leaves the others out.
+    ``--set systems=default,fast`` picks presets, ``--set words=embedded`` (or ``true``) the recogniser,
+    ``--set references=no`` leaves the others out.
     """
     cases = list(corpus(options.seed))
     if options.trials:
         cases = sample_of(cases, options.trials)
     meter = LoadMeter()
     names = options.text("systems", ",".join(PRESETS)).split(",")
-    scores = [measure(name, PRESETS[name], cases) for name in names if name in PRESETS]
+    hearing = options.text("words", "embedded,true").split(",")
+    scores = [measure(name, PRESETS[name], cases, words) for words in hearing for name in names if name in PRESETS]
     if options.text("references", "yes") == "yes":
         scores += [reference(trigger, cases) for trigger in REFERENCES]
     if folder := options.text("plots"):
@@ -46,10 +49,14 @@ def run(options: BenchOptions) -> list[Row]:
     return [entry for system in scores for entry in rows(system, load)]
 
 
-def measure(name: str, overrides: Mapping[str, Any], cases: Sequence[Case]) -> Scores:
-    """Parley with these session settings."""
-    system = System(name, create_vad, EmbeddedEars(), overrides, partial(create_echo_guard, MicrophoneSettings()))
-    return score(f"Parley {name}", [play(case, system) for case in cases])
+def measure(name: str, overrides: Mapping[str, Any], cases: Sequence[Case], words: str = "embedded") -> Scores:
+    """Parley with these session settings; ``words`` are heard by the embedded recogniser, or are all "true"."""
+    if words == "true":
+        overrides = {"barge_in.trust_words": "all", **overrides}
+    ears: Callable[[Case, Room], Recognizer] = TrueWords if words == "true" else lambda case, room: EmbeddedEars()
+    system = System(name, create_vad, ears, overrides, partial(create_echo_guard, MicrophoneSettings()))
+    suffix = ", every word understood" if words == "true" else ""
+    return score(f"Parley {name}{suffix}", [play(case, system) for case in cases])
 
 
 def reference(trigger: Trigger, cases: Sequence[Case]) -> Scores:
@@ -83,7 +90,7 @@ def _scores(case: Case) -> Iterator[SpeechScore]:
 
 def rows(scores: Scores, load: Mapping[str, float]) -> list[Row]:
     """One system's numbers; the goals are those of the default preset."""
-    ours = scores.name == "Parley default"
+    ours = scores.name.startswith("Parley default")
 
     def rate(name: str, value: float, goal: Goal) -> Row:
         return row(name, "%", [100 * value], goal=goal if ours else None, params={"system": scores.name}, load=load)
