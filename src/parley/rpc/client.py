@@ -149,6 +149,7 @@ class _RemoteSession:
     speaking: int = 0
     outdated: bool = False
     voice: Voice = field(default_factory=Voice)
+    ending: asyncio.Task[None] | None = None
 
 
 class GrpcSynthesizer:
@@ -161,6 +162,8 @@ class GrpcSynthesizer:
         self._stub: Any = tts_pb2_grpc.TtsServiceStub(self._channel)  # type: ignore[no-untyped-call]
         self._metadata = _metadata(access)
         self._sessions: dict[str, _RemoteSession] = {}
+        self._open: dict[str, _RemoteSession] = {}
+        """Every session that the worker may hold a lease for, by its name there: retired ones as well."""
         self._numbers = itertools.count()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -178,14 +181,14 @@ class GrpcSynthesizer:
         return GrpcSynthesis(self, session, text, voice, utterance_id)
 
     async def aclose(self) -> None:
-        """End all sessions and close the channel."""
+        """End all sessions, those included that have gone on with another model, and close the channel."""
         if self._closed:
             return
         self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
-        sessions, self._sessions = list(self._sessions.values()), {}
-        await asyncio.gather(*(self._end(session) for session in sessions), return_exceptions=True)
+        self._sessions.clear()
+        await asyncio.gather(*map(self._ending, list(self._open.values())), return_exceptions=True)
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:
@@ -205,7 +208,7 @@ class GrpcSynthesizer:
         """Give a session's lease back. Unknown sessions are ignored."""
         session = self._sessions.pop(session_id, None)
         if session is not None:
-            await self._end(session)
+            await asyncio.shield(self._ending(session))
 
     def _session(self, session_id: str, voice: Voice) -> _RemoteSession:
         """The session's StartSession for this model; opens a new one when there is none or it failed."""
@@ -219,7 +222,7 @@ class GrpcSynthesizer:
         wire_id = f"{session_id or 'anonymous'}#{next(self._numbers)}"
         task = self._spawn(self._start(wire_id, voice))
         session = _RemoteSession(wire_id, voice.model, task, now, voice=voice)
-        self._sessions[session_id] = session
+        self._sessions[session_id] = self._open[wire_id] = session
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().call_later(self._access.session_idle / 2, self._sweep)
         return session
@@ -246,20 +249,27 @@ class GrpcSynthesizer:
         """The session goes on with another model: end this one once its last utterance is over."""
         session.outdated = True
         if not session.speaking:
-            self._spawn(self._end(session))
+            self._ending(session)
 
     def _released(self, session: _RemoteSession) -> None:
         """One of its utterances is over."""
         session.speaking -= 1
         session.used = clock.now()
         if session.outdated and not session.speaking and not self._closed:
-            self._spawn(self._end(session))
+            self._ending(session)
 
     def _lost(self, session: _RemoteSession) -> None:
         """The worker does not know the session (any more): the next utterance opens a new one."""
         for session_id, known in list(self._sessions.items()):
             if known is session:
                 del self._sessions[session_id]
+        self._open.pop(session.wire_id, None)
+
+    def _ending(self, session: _RemoteSession) -> asyncio.Task[None]:
+        """Give its lease back, once, however many ask for it."""
+        if session.ending is None:
+            session.ending = self._spawn(self._end(session))
+        return session.ending
 
     async def _end(self, session: _RemoteSession) -> None:
         if not session.started.done():
@@ -267,6 +277,7 @@ class GrpcSynthesizer:
         request = pb.EndSessionRequest(session_id=session.wire_id)
         with contextlib.suppress(grpc.RpcError):
             await self._stub.EndSession(request, timeout=2.0, metadata=self._metadata)
+        self._open.pop(session.wire_id, None)
 
     def _sweep(self) -> None:
         """Give back the leases of sessions that have been quiet for long."""
@@ -275,7 +286,7 @@ class GrpcSynthesizer:
         for session_id, session in list(self._sessions.items()):
             if not session.speaking and session.used < oldest:
                 del self._sessions[session_id]
-                self._spawn(self._end(session))
+                self._ending(session)
         if self._sessions:
             self._sweeper = asyncio.get_running_loop().call_later(self._access.session_idle / 2, self._sweep)
 

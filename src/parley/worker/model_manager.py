@@ -93,7 +93,7 @@ class ModelManager:
         self._schedule()
 
     async def aclose(self) -> None:
-        """Refuse who waits, free every model."""
+        """Refuse who waits, free every model. What is freed here counts like every other unload."""
         self._closing = True
         if self._timer is not None:
             self._timer.cancel()
@@ -103,8 +103,8 @@ class ModelManager:
                 future.set_exception(CapacityError("The worker is shutting down.", retry_after=1.0))
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        pools, self._pools = list(self._pools.values()), {}
-        await asyncio.gather(*(pool.unload() for pool in pools))
+        left = [self._policy.instances[number] for number in self._pools]
+        await asyncio.gather(*(self._unload(StartUnload(instance.number, instance.model_id)) for instance in left))
 
     # --- requests ---
 
@@ -267,6 +267,8 @@ class ModelManager:
     def _perform(self, actions: list[Action]) -> None:
         for action in actions:
             match action:
+                case StartLoad() | StartUnload() if self._closing:
+                    continue  # nothing begins any more; what is in memory, the end frees
                 case StartLoad():
                     self._spawn(self._load(action))
                 case StartUnload():

@@ -69,7 +69,8 @@ class TtsServicer:
         self.settings, self._manager = settings, manager
         self.stats = WorkerStats()
         self._sessions: dict[str, _Session] = {}
-        self._starting: set[str] = set()
+        self._starting: dict[str, bool] = {}
+        """Sessions that wait for their model; False once they have been ended meanwhile."""
         self.draining = False
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -99,14 +100,15 @@ class TtsServicer:
         if len(self._sessions) + len(self._starting) >= self.settings.max_sessions:
             self.stats.refused += 1
             raise CapacityError(f"The worker has {self.settings.max_sessions} sessions open and takes no more.")
-        self._starting.add(session_id)
+        self._starting[session_id] = True
         try:
             lease = await self._manager.acquire(model_id, session_id)
         finally:
-            self._starting.discard(session_id)
-        if self.draining:
+            wanted = self._starting.pop(session_id)
+        if self.draining or not wanted:
             lease.release()
             self._refuse_when_draining()
+            raise PreconditionFailed(f"The session {session_id} was ended before its model was there.")
         session = self._sessions[session_id] = _Session(session_id, voice, lease, clock.now())
         return self._started(session)
 
@@ -118,7 +120,10 @@ class TtsServicer:
         return pb.StartSessionResponse(voice=voice_to_proto(voice), model=model_to_proto(status))
 
     async def end_session(self, request: Any) -> Any:
-        """Close a session: stop what it speaks, free its lease."""
+        """Close a session: stop what it speaks, free its lease. One that is being opened never opens."""
+        if request.session_id in self._starting:
+            self._starting[request.session_id] = False
+            return pb.EndSessionResponse()
         self._close(self._session(request.session_id))
         return pb.EndSessionResponse()
 

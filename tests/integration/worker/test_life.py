@@ -13,7 +13,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from parley.errors import ConfigError, NotFound, PreconditionFailed, UnavailableError
+from parley.errors import CapacityError, ConfigError, NotFound, PreconditionFailed, UnavailableError
+from parley.rpc.gen import tts_pb2 as pb
 from parley.testing.engines import EngineCatalog
 from parley.worker.server import SERVICE, Worker
 from parley.worker.settings import ModelSettings, WorkerSettings
@@ -122,6 +123,47 @@ async def test_a_model_in_use_is_not_unloaded(bench: Any) -> None:
         await client.worker.unload("speech")
     await client.end_session("s")
     await client.worker.unload("speech")
+
+
+async def test_models_that_are_freed_at_the_end_count_as_unloaded(bench: Any) -> None:
+    worker = await bench.worker(EngineCatalog("speech"))
+    await bench.client(worker).worker.load("speech")
+    await worker.aclose()
+    assert (worker.manager.counters.loads, worker.manager.counters.unloads) == (2, 2)
+
+
+async def test_no_load_begins_while_a_worker_ends(bench: Any) -> None:
+    worker = await bench.worker(EngineCatalog("slow", "speech"))  # one load at a time: the second one waits
+    loads = [asyncio.ensure_future(worker.manager.load(name)) for name in ("slow", "speech")]
+    await bench.until(lambda: worker.manager._policy.waiting == 2)
+    await worker.aclose()
+    assert all(isinstance(end, CapacityError) for end in await asyncio.gather(*loads, return_exceptions=True))
+    assert worker.manager.counters.unloads == worker.manager.counters.loads == 2
+    assert not worker.manager._pools
+
+
+async def test_a_client_that_is_closed_holds_no_model_not_even_one_it_spoke_with_before(bench: Any) -> None:
+    worker = await bench.worker(EngineCatalog("slow"))
+    client = bench.client(worker)
+    before = bench.start(client, LONG, model="slow", utterance="1")
+    await bench.take(before, 1)
+    await bench.speak(client, "Hello.", model="tone", utterance="2")
+    assert worker.servicer.capabilities().sessions == 2
+    await client.aclose()
+    assert worker.servicer.capabilities().sessions == 0
+    await before.aclose()
+
+
+async def test_a_session_that_is_ended_before_its_model_is_there_never_opens(bench: Any) -> None:
+    worker = await bench.worker(EngineCatalog("speech"))
+    request = pb.StartSessionRequest(session_id="s", voice=pb.Voice(model_id="speech"))
+    opening = asyncio.ensure_future(worker.servicer.start_session(request))
+    await bench.until(lambda: worker.manager._policy.waiting == 1)
+    await worker.servicer.end_session(pb.EndSessionRequest(session_id="s"))
+    with pytest.raises(PreconditionFailed, match="ended before"):
+        await opening
+    assert worker.servicer.capabilities().sessions == 0
+    await worker.manager.unload("speech")
 
 
 async def test_many_who_want_a_model_load_it_once(bench: Any) -> None:
