@@ -45,7 +45,9 @@ def test_a_spoken_question_gets_a_spoken_answer(place: Place, tmp_path: Path) ->
 
         assert not tab.faults
     assert "what can you do" in next(entry["text"] for entry in model["entries"] if entry["who"] == "you").lower()
-    assert {"story", "interrupt", "count"} & set(words_in(heard, 48_000).split())
+    # The decoder is a poor ear for a formant voice, but this many words of the answer are no accident.
+    answer = next(entry["text"] for entry in model["entries"] if entry["who"] == "agent")
+    assert len(set(words_in(heard, 48_000).split()) & set(answer.lower().replace(",", "").split())) >= 8
     assert np.sqrt(np.mean(heard[np.abs(heard) > AUDIBLE] ** 2)) > 0.01
     assert model["turns"][-1]["audible"] is not None
 

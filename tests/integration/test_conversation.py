@@ -81,8 +81,9 @@ async def test_speech_over_the_reply_pauses_it_and_takes_the_floor(parley: Runni
         assert "Parley" in answer or "All right" in answer
         heard = participant.heard(story.utterance_id)
     assert contiguous(heard)
-    # The first answer to the pause or to the clear counts; a resume may have come between the two.
-    assert 0 <= heard[-1][1] - ended.heard_sample <= 960
+    # The first answer to the pause or to the clear counts: a resume may have come between the two, and the
+    # client computes its answer from its clock. Within a frame either way.
+    assert abs(heard[-1][1] - ended.heard_sample) <= 960
 
 
 async def test_a_nod_pauses_the_reply_and_not_a_sample_of_it_is_lost(parley: Running) -> None:
