@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import runpy
 import sys
@@ -17,6 +18,7 @@ def lose(share: float) -> None:
     receive = RTCDtlsTransport._handle_rtp_data
     dice = random.Random(SEED)
 
+    @functools.wraps(receive)
     async def receive_some(self: Any, *packet: Any, **more: Any) -> None:
         if dice.random() >= share:
             await receive(self, *packet, **more)

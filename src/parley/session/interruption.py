@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from parley.session.lexicon import lexicon, only_backchannels, words
+from parley.session.lexicon import begins_backchannel, lexicon, only_backchannels, words
 
 if TYPE_CHECKING:
     from parley.messages import DecisionOutcome
@@ -98,7 +98,8 @@ def _by_silence(spoken: list[str], sound: Sound, settings: BargeInSettings) -> V
     if not sound.ended:
         return None
     unknown = spoken and not only_backchannels(spoken, lexicon(sound.language).backchannels)
-    if unknown and settings.trust_words == "all":
+    begun = not sound.complete and begins_backchannel(spoken, lexicon(sound.language).backchannels)
+    if unknown and not begun and settings.trust_words == "all":
         if sound.silence < settings.noise_silence:
             return None
         # One unknown short word is more often a nod misheard than a wish for the floor.

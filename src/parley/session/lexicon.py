@@ -140,3 +140,9 @@ def only_backchannels(spoken: list[str], known: frozenset[str]) -> bool:
         else:
             return False
     return True
+
+
+def begins_backchannel(spoken: list[str], known: frozenset[str]) -> bool:
+    """True when the words are the beginning of a longer nod: "I" may still become "I see"."""
+    begun = f"{' '.join(spoken)} "
+    return any(phrase.startswith(begun) for phrase in known)

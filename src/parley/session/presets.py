@@ -10,7 +10,6 @@ PRESETS: Mapping[str, Mapping[str, float | int | bool | str]] = {
         "endpointing.min_delay": 0.12,
         "endpointing.delay": 0.25,
         "endpointing.max_delay": 0.7,
-        "barge_in.take_floor_after": 0.5,
     },
     "patient": {
         "endpointing.min_delay": 0.4,

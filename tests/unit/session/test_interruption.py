@@ -118,3 +118,9 @@ def test_a_decision_is_made_in_bounded_time_and_says_why(sound: Sound) -> None:
 def test_after_the_sound_a_short_silence_always_decides(sound: Sound) -> None:
     quiet = replace(sound, silence=max(sound.silence, SETTINGS.silence_to_resume), ended=True)
     assert classify(quiet, SETTINGS) is not None
+
+
+def test_half_a_nod_is_waited_for_while_the_recogniser_may_say_more() -> None:
+    half = replace(SPEECH, text="I", silence=0.15, ended=True, voiced=0.5)
+    assert outcome(half) is None
+    assert outcome(replace(half, complete=True)) == "take_floor"
