@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from parley.audio.frame import FRAME_SAMPLES
 from parley.interfaces import Synthesis, Voice
 from parley.registry.memory import MemoryRegistry
 from parley.routing.pool import PooledSynthesizer
 from parley.routing.settings import FailoverSettings, RoutingSettings
 from parley.testing.virtual_time import VirtualTimeLoop
+from parley.testing.workers import code_of, words_heard
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from parley.testing.workers import FakeWorker
 
 FOREVER = 1e6
+COUNTING = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20"
 
 
 @pytest.fixture
@@ -92,6 +95,30 @@ async def listen(synthesis: Synthesis, *, pace: float = 0.02, most: int = 100_00
             break
         await asyncio.sleep(pace)
     return frames
+
+
+def numbers(first: int, last: int) -> list[int]:
+    return [code_of(str(number)) for number in range(first, last + 1)]
+
+
+def check(frames: list[AudioFrame], text: str = COUNTING) -> None:
+    """One timeline, every word once, every mark once and at its word."""
+    assert [frame.sequence for frame in frames] == list(range(len(frames)))
+    assert [frame.start_sample for frame in frames] == [i * FRAME_SAMPLES for i in range(len(frames))]
+    assert {frame.utterance_id for frame in frames} == {frames[0].utterance_id}
+    assert [frame.final for frame in frames] == [False] * (len(frames) - 1) + [True]
+    assert words_heard(frames) == [code_of(word) for word in text.split()]
+    marks = [mark for frame in frames for mark in frame.marks]
+    assert [text[mark.text_start : mark.text_end] for mark in marks] == text.split()
+    for mark in marks:
+        sound = memoryview(frames[mark.start_sample // FRAME_SAMPLES].pcm).cast("h")[0]
+        assert sound == code_of(text[mark.text_start : mark.text_end])
+
+
+async def collect(synthesis: Synthesis, frames: list[AudioFrame]) -> None:
+    async for frame in synthesis:
+        frames.append(frame)
+        await asyncio.sleep(0.02)
 
 
 @pytest.fixture
