@@ -157,7 +157,7 @@ class TestRedisRegistry(RegistryContract):
             await until(registry, lambda found: len(found) == 2)
             await redis_server.stop()
             await lost(registry)
-            await asyncio.sleep(2 * LEASE)  # longer than any lease
+            await asyncio.sleep(2 * LEASE)  # what must pass is time itself: longer than any lease
             assert names(await registry.list()) == ["alpha", "beta"]
             assert registry.health.stale_for > 0
         await registry.aclose()

@@ -82,21 +82,40 @@ def count(first: int, last: int) -> str:
     return " ".join(str(number) for number in range(first, last + 1))
 
 
-async def hear(
-    pool: PooledSynthesizer, text: str, *, session: str = "s", utterance: str = "u", lead: float = 0.05
-) -> list[AudioFrame]:
-    """Take frames as playout does: at the speed of speech, a little ahead."""
-    synthesis = pool.synthesize(said(text), voice=Voice(), session_id=session, utterance_id=utterance)
-    frames: list[AudioFrame] = []
-    try:
-        start = 0.0
-        async for frame in synthesis:
-            start = start or clock.now()
-            frames.append(frame)
-            await asyncio.sleep(max(0.0, start + 0.02 * len(frames) - lead - clock.now()))
-    finally:
-        await synthesis.aclose()
-    return frames
+class Hearing:
+    """A reply as playout takes it: at the speed of speech, a little ahead."""
+
+    def __init__(
+        self, pool: PooledSynthesizer, text: str, *, session: str = "s", utterance: str = "u", lead: float = 0.05
+    ) -> None:
+        self.frames: list[AudioFrame] = []
+        self._lead = lead
+        self._synthesis = pool.synthesize(said(text), voice=Voice(), session_id=session, utterance_id=utterance)
+        self._task = asyncio.ensure_future(self._listen())
+
+    async def heard(self, seconds: float) -> None:
+        """Wait until so much of it has been taken, or it is over."""
+        await until(lambda: 0.02 * len(self.frames) >= seconds or self._task.done())
+
+    async def all(self) -> list[AudioFrame]:
+        """The whole reply."""
+        await self._task
+        return self.frames
+
+    async def _listen(self) -> None:
+        try:
+            start = 0.0
+            async for frame in self._synthesis:
+                start = start or clock.now()
+                self.frames.append(frame)
+                await asyncio.sleep(max(0.0, start + 0.02 * len(self.frames) - self._lead - clock.now()))
+        finally:
+            await self._synthesis.aclose()
+
+
+async def hear(pool: PooledSynthesizer, text: str, **options: Any) -> list[AudioFrame]:
+    """Listen to a reply from its first frame to its last."""
+    return await Hearing(pool, text, **options).all()
 
 
 def words(frames: list[AudioFrame]) -> list[int]:

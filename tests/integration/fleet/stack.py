@@ -12,11 +12,14 @@ import numpy as np
 import psutil
 
 from parley import clock
+from parley.audio.frame import SAMPLE_RATE
 from parley.client.playout import Playout
 from parley.client.session import SessionClient
 from parley.messages import ReplyEnded, SayDelta, SayEnd, StartSession, TextInput
 from parley.testing.redis_server import free_port
 from parley.worker.adapters.tone import decode_words
+
+from .conftest import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,6 +109,10 @@ class Talker:
     async def say(self, text: str) -> None:
         await self.client.send(SayDelta(text))
         await self.client.send(SayEnd())
+
+    async def heard(self, seconds: float, reply: int = 1) -> None:
+        """Wait until so much of that reply (the first is 1) has reached the ear."""
+        await until(lambda: self.ears.position(clock.now()) >= (reply, round(seconds * SAMPLE_RATE)))
 
     def words(self) -> list[int]:
         self.ears.advance(clock.now() + 1.0)

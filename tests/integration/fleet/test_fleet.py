@@ -15,7 +15,7 @@ from parley.errors import Unauthorized, UnavailableError
 from parley.interfaces import Voice
 from parley.routing.settings import ClientTlsSettings, FailoverSettings
 
-from .conftest import LEASE, Fleet, count, hear, serving, until, words
+from .conftest import LEASE, Fleet, Hearing, count, hear, serving, until, words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,30 +82,30 @@ async def test_a_reply_is_finished_when_its_worker_is_killed(fleet: Fleet, after
     await fleet.start("alpha", "beta")
     pool = await fleet.pool(known=2)
     await pool.open_session("s", Voice())
-    hearing = asyncio.ensure_future(hear(pool, count(1, 16)))
-    await asyncio.sleep(after)
+    hearing = Hearing(pool, count(1, 16))
+    await hearing.heard(after)
     await fleet.workers[serving(pool)].kill()
-    assert words(await hearing) == list(range(1, 17))
+    assert words(await hearing.all()) == list(range(1, 17))
 
 
 async def test_a_reply_is_finished_when_its_worker_hangs(fleet: Fleet) -> None:
     await fleet.start("alpha", "beta")
     pool = await fleet.pool(known=2)
     await pool.open_session("s", Voice())
-    hearing = asyncio.ensure_future(hear(pool, count(1, 20)))
-    await asyncio.sleep(0.5)
+    hearing = Hearing(pool, count(1, 20))
+    await hearing.heard(0.5)
     fleet.workers[serving(pool)].signal(signal.SIGSTOP)
-    assert words(await hearing) == list(range(1, 21))
+    assert words(await hearing.all()) == list(range(1, 21))
 
 
 async def test_a_reply_made_at_the_speed_of_speech_is_finished_too(fleet: Fleet) -> None:
     await fleet.start("alpha", "beta", model="tone-words-paced")
     pool = await fleet.pool(known=2)
     await pool.open_session("s", Voice())
-    hearing = asyncio.ensure_future(hear(pool, count(1, 12)))
-    await asyncio.sleep(1.35)
+    hearing = Hearing(pool, count(1, 12))
+    await hearing.heard(1.35)
     await fleet.workers[serving(pool)].kill()
-    assert words(await hearing) == list(range(1, 13))
+    assert words(await hearing.all()) == list(range(1, 13))
 
 
 def listed(pool: PooledSynthesizer, name: str, address: str) -> bool:
@@ -128,7 +128,7 @@ async def test_three_workers_are_restarted_one_by_one_under_twenty_conversations
             heard.setdefault(session, []).append(words(frames))
 
     talking = [asyncio.ensure_future(talk(f"s{i}")) for i in range(20)]
-    await asyncio.sleep(1.0)
+    await until(lambda: len(heard) == 20)  # all of them have had a reply, and are in the midst of another
     for name in ("alpha", "beta", "gamma"):
         await fleet.workers[name].drain()
         await fleet.workers[name].start()
@@ -142,14 +142,14 @@ async def test_three_workers_are_restarted_one_by_one_under_twenty_conversations
 async def test_redis_goes_and_comes_back_and_no_session_notices(fleet: Fleet) -> None:
     await fleet.start("alpha", "beta")
     pool = await fleet.pool(known=2)
-    hearing = asyncio.ensure_future(hear(pool, count(1, 24)))
-    await asyncio.sleep(0.5)
+    hearing = Hearing(pool, count(1, 24))
+    await hearing.heard(0.5)
     await fleet.redis.stop()
     await until(lambda: not pool.registry_health()[0].connected)
-    await asyncio.sleep(1.5 * LEASE)
+    await asyncio.sleep(1.5 * LEASE)  # what must pass is time itself: longer than any lease lasts
     await pool.open_session("new", Voice())
     assert words(await hear(pool, count(1, 4), session="new")) == [1, 2, 3, 4]
-    assert words(await hearing) == list(range(1, 25))
+    assert words(await hearing.all()) == list(range(1, 25))
     await fleet.redis.start()
     await until(lambda: pool.registry_health()[0].connected)
     newcomer = await fleet.pool(known=2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from parley.testing.fleet import WorkerProcess
 from parley.testing.network import Host, NoNamespaces, Switch
 from parley.testing.redis_server import RedisServer
 
-from .conftest import LEASE, Fleet, count, hear, serving, until, words
+from .conftest import LEASE, Fleet, Hearing, count, hear, serving, until, words
 from .stack import Orchestrators, Talker
 
 if TYPE_CHECKING:
@@ -69,10 +68,10 @@ async def test_a_reply_goes_on_elsewhere_when_the_cable_is_pulled(hosts: tuple[F
     pool = await fleet.pool(known=2)
     await pool.open_session("s", Voice())
     first = serving(pool)
-    hearing = asyncio.ensure_future(hear(pool, count(1, 20)))
-    await asyncio.sleep(0.7)
+    hearing = Hearing(pool, count(1, 20))
+    await hearing.heard(0.7)
     places[first].unplug()
-    assert words(await hearing) == list(range(1, 21))
+    assert words(await hearing.all()) == list(range(1, 21))
     assert serving(pool) != first
 
 
@@ -106,9 +105,9 @@ async def test_a_conversation_over_three_hosts_survives_the_cable_of_its_worker(
     serving = await Orchestrators(fleet, tmp_path).start()
     async with Talker(serving.url) as talker:
         await talker.say(count(1, 24))
-        await until(lambda: bool(talker.ears.number))
+        await talker.heard(0.1)
         first = await busiest(fleet, places)
-        await asyncio.sleep(0.5)
+        await talker.heard(0.5)
         places[first].unplug()
         assert (await talker.next(ReplyEnded)).outcome == "finished"
         assert talker.words() == list(range(1, 25))

@@ -78,7 +78,7 @@ async def test_stopping_lets_a_reply_end(orchestrators: Orchestrators) -> None:
     leaving = await orchestrators.start("--set", "server.drain=20")
     async with Talker(leaving.url) as talker:
         await talker.say(count(1, 12))
-        await until(lambda: bool(talker.ears.number))
+        await talker.heard(0.1)
         assert leaving.process is not None
         leaving.process.send_signal(signal.SIGTERM)
         assert (await talker.next(ReplyEnded)).outcome == "finished"
@@ -90,13 +90,12 @@ async def test_a_killed_worker_is_not_heard_of(orchestrators: Orchestrators) -> 
     serving = await orchestrators.start()
     async with Talker(serving.url) as talker:
         await talker.say(count(1, 20))
-        await until(lambda: bool(talker.ears.number))
-        await asyncio.sleep(1.0)
+        await talker.heard(1.0)
         await orchestrators.fleet.workers["alpha"].kill()
         assert (await talker.next(ReplyEnded)).outcome == "finished"
         await orchestrators.fleet.workers["alpha"].start()
         await talker.say(count(21, 40))
-        await asyncio.sleep(1.0)
+        await talker.heard(1.0, reply=2)
         await orchestrators.fleet.workers["beta"].kill()
         assert (await talker.next(ReplyEnded)).outcome == "finished"
         assert talker.words() == list(range(1, 41))
@@ -109,9 +108,10 @@ async def test_redis_is_gone_for_a_minute_in_mid_conversation(orchestrators: Orc
     await fleet.start("alpha", "beta")
     serving = await orchestrators.start()
     stopped = asyncio.Event()
+    talker = Talker(serving.url)
 
     async def converse() -> int:
-        async with Talker(serving.url) as talker:
+        async with talker:
             replies = 0
             while not stopped.is_set():
                 await talker.say(count(1, 12))
@@ -121,10 +121,10 @@ async def test_redis_is_gone_for_a_minute_in_mid_conversation(orchestrators: Orc
             return replies
 
     talking = asyncio.ensure_future(converse())
-    await asyncio.sleep(2.0)
+    await until(lambda: talker.ears.number)
     await fleet.redis.stop()
     for _ in range(6):
-        await asyncio.sleep(10.0)
+        await asyncio.sleep(10.0)  # what must pass is time itself: a minute, with somebody new now and then
         async with Talker(serving.url) as newcomer:
             await newcomer.say(count(1, 4))
             await newcomer.next(ReplyEnded)

@@ -19,6 +19,7 @@ PIPER_DE = AnnouncedModel("piper-de", "piper", ("de",), (), ("cpu_ok",), memory_
 PIPER_EN = AnnouncedModel("piper-en", "piper", ("en-US",), (), ("cpu_ok",))
 CSM = AnnouncedModel("csm", "csm", ("en",), (), ("expressive", "lora"), supports_lora=True, needs_gpu=True)
 
+CATALOGS = st.lists(st.sampled_from([TONE, PIPER_DE, PIPER_EN, CSM]), max_size=3, unique=True)
 QUIET = WorkerMetrics()
 
 
@@ -353,16 +354,7 @@ def test_the_busiest_of_all_is_never_chosen(count: int, seed: int) -> None:
 
 
 @given(
-    st.lists(
-        st.tuples(
-            st.lists(st.sampled_from([TONE, PIPER_DE, PIPER_EN, CSM]), max_size=3, unique=True),
-            st.booleans(),
-            st.booleans(),
-            st.integers(0, 3),
-            st.booleans(),
-        ),
-        max_size=6,
-    ),
+    st.lists(st.tuples(CATALOGS, st.booleans(), st.booleans(), st.integers(0, 3), st.booleans()), max_size=6),
     st.sampled_from(["", "tone", "piper-de", "csm", "unknown"]),
     st.sampled_from(["", "en", "de", "fr"]),
     st.booleans(),
