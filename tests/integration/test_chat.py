@@ -53,6 +53,13 @@ async def test_typed_turns_are_answered_into_a_file_and_an_event_log(tmp_path: P
     assert [event["at"] for event in events] == sorted(event["at"] for event in events)
 
 
+async def test_an_answer_may_take_longer_than_the_wait_for_its_sound() -> None:
+    async with serving(echo_app(EchoHost())) as url:
+        code, printed, errors = await parley("chat", "--url", url, "--text", "--max-wait", "0.8", stdin=b"play 2\n")
+    assert (code, errors) == (0, "")
+    assert printed.splitlines() == ["parley: 2 seconds of counting"]
+
+
 async def test_a_wav_is_spoken_in_real_time_and_no_answer_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
     question = tmp_path / "question.wav"
     write_wav(question, np.zeros(22_050, np.int16), 22_050)

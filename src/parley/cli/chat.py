@@ -32,7 +32,9 @@ def chat(
     echo_cancellation: Annotated[
         bool, typer.Option(help="Remove the loudspeaker's sound from the microphone; not needed with headphones.")
     ] = True,
-    max_wait: Annotated[float, typer.Option(help="Seconds to wait for replies after the WAV or text is over.")] = 60.0,
+    max_wait: Annotated[
+        float, typer.Option(help="Seconds to wait for the sound of an answer after the WAV or a line of text.")
+    ] = 60.0,
 ) -> None:
     """Talk to Parley: by microphone, by a WAV file, or in writing.
 
@@ -92,7 +94,11 @@ async def _chat(options: Options) -> bool:
         return await _talk(options)
     listener = Playout()
     if options.text:
-        return await _with_session(options, listener, 48_000, _type)
+
+        async def write(client: SessionClient, conversation: Conversation, log: EventLog | None) -> bool:
+            return await _type(client, conversation, options.max_wait)
+
+        return await _with_session(options, listener, 48_000, write)
     from parley.audio.wav import read_wav
     from parley.client.microphone import WavMicrophone
 
@@ -141,7 +147,7 @@ async def _speak_file(
         await asyncio.gather(sending, return_exceptions=True)
 
 
-async def _type(client: SessionClient, conversation: Conversation, log: EventLog | None) -> bool:
+async def _type(client: SessionClient, conversation: Conversation, max_wait: float) -> bool:
     """One turn per line of standard input; without a terminal, each waits for the last one's answer."""
     from parley.client.conversation import until_settled
     from parley.messages import TextInput
@@ -153,7 +159,7 @@ async def _type(client: SessionClient, conversation: Conversation, log: EventLog
         conversation.unanswered = True
         await client.send(TextInput(line.strip()))
         if not sys.stdin.isatty():
-            answered = await until_settled(client, conversation, max_wait=60.0) and answered
+            answered = await until_settled(client, conversation, max_wait=max_wait) and answered
     return answered
 
 

@@ -178,11 +178,13 @@ def _fatal_error(message: ErrorMessage) -> ParleyError:
 
 
 async def until_settled(client: SessionClient, conversation: Conversation, *, max_wait: float) -> bool:
-    """Wait until everything said has been answered and heard; False when ``max_wait`` seconds were not enough."""
-    began = quiet_since = clock.now()
+    """Wait until everything said has been answered and heard; False when none sounded for ``max_wait`` seconds."""
+    heard_last = quiet_since = clock.now()
     while True:
         await asyncio.sleep(0.05)
         now = clock.now()
+        if not client.listener.silent(now):
+            heard_last = now
         if not (conversation.quiet and client.listener.silent(now)):
             quiet_since = now
         patience = SETTLE
@@ -192,5 +194,5 @@ async def until_settled(client: SessionClient, conversation: Conversation, *, ma
             patience = NO_REPLY
         if now - quiet_since >= min(patience, max_wait):
             return conversation.replies > 0
-        if now - began > max_wait:
+        if now - heard_last > max_wait:
             return False
