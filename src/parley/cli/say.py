@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from parley.client.playout import Playout
     from parley.client.session import SessionClient
 
+_UNFINISHED = {
+    "interrupted": "The server ended the reply before the text was spoken; it may be stopping.",
+    "failed": "The voice failed before the text was spoken; the server's log says why.",
+    "discarded": "The server gave the reply up before it was heard; try again.",
+}
+
 
 def say(
     text: Annotated[str, typer.Argument(help="What to say; - reads standard input while it is still arriving.")],
@@ -88,7 +94,7 @@ async def _speak(client: SessionClient, pieces: AsyncGenerator[str, None]) -> st
                 raise error_of(event.message)
             if isinstance(event.message, ReplyEnded):
                 if event.message.outcome != "finished":
-                    raise EngineError(f"The voice did not finish: the reply {event.message.outcome}.")
+                    raise EngineError(_UNFINISHED[event.message.outcome])
                 if sending.done():
                     break
             if sending.done() and (failure := sending.exception()) is not None:
