@@ -9,6 +9,7 @@
     │   ├── Unauthorized         the key is missing or wrong
     │   └── PreconditionFailed   right request, wrong moment (a model switch inside a session)
     ├── CapacityError            nobody's fault: full now, worth another try (``retry_after``)
+    │   └── TooManyRequests      this caller's share is used up; others may still be served
     ├── UnavailableError         the peer's fault: gone, draining, unreachable; another may do it
     │   ├── Draining             it finishes what it has and takes nothing new
     │   └── EngineError          an engine failed while it was working on this request
@@ -73,6 +74,12 @@ class CapacityError(ParleyError):
     def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class TooManyRequests(CapacityError):
+    """This caller's share is used up; others may still be served."""
+
+    code = "too_many_requests"
 
 
 class UnavailableError(ParleyError):

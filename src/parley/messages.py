@@ -246,6 +246,16 @@ class AudioAnchor:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioOnset:
+    """LiveKit only: the next sound after a silence is this sample of the utterance."""
+
+    type: ClassVar[str] = "onset"
+    utterance_id: str
+    sample: int
+    """The first one above -40 dBFS."""
+
+
+@dataclass(frozen=True, slots=True)
 class BargeInDecided:
     """What the speech over a reply turned out to be, and why."""
 
@@ -312,6 +322,7 @@ ServerMessage = (
     | ResumeAudio
     | ClearAudio
     | AudioAnchor
+    | AudioOnset
     | BargeInDecided
     | TurnLatency
     | VoiceChanged

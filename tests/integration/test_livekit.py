@@ -212,6 +212,32 @@ async def test_a_token_opens_one_fresh_room_for_a_short_while() -> None:
     assert "attributes" not in jwt.decode(second["token"], "s" * 32, algorithms=["HS256"])
 
 
+async def test_no_token_is_given_while_no_agent_would_come() -> None:
+    settings = LiveKitSettings(url="ws://127.0.0.1:1", api_key="k", api_secret="s" * 32)
+    app = Starlette(routes=LiveKitEndpoint(Host(), settings, ready=lambda: False).routes)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://parley") as http:
+        answer = await http.post("/v1/livekit/token", headers={"Authorization": "Bearer secret"})
+    assert answer.status_code == 503
+    assert "LiveKit server is away" in answer.json()["message"]
+
+
+async def test_the_worker_takes_jobs_again_when_the_livekit_server_is_back(tmp_path: Path) -> None:
+    async with LiveKitServer(tmp_path) as server:
+        settings = LiveKitSettings(url=server.url, api_key=server.api_key, api_secret=server.api_secret, drain=3)
+        worker = LiveKitWorker(Host(), settings, load=lambda: 0.0)
+        await worker.start()
+        try:
+            await until(lambda: worker.ready)
+            await server.stop()
+            await until(lambda: not worker.ready)
+            await server.start()
+            await until(lambda: worker.ready)
+            async with joined(settings, "again") as client:
+                await until(lambda: client.agent_state)
+        finally:
+            await worker.aclose()
+
+
 async def test_a_server_without_its_key_is_a_mistake_in_the_settings() -> None:
     with pytest.raises(ConfigError, match="api_key"):
         LiveKitEndpoint(Host(), LiveKitSettings(url="ws://127.0.0.1:7880"))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import httpx
 import pytest
 import uvicorn
+from aiortc import RTCPeerConnection
 from starlette.applications import Starlette
 
 from parley.client.webrtc import WebRtcClient
@@ -119,6 +121,37 @@ async def test_two_sessions_do_not_hear_each_other() -> None:
     ):
         await echoed(first, "one")
         await echoed(second, "two")
+
+
+async def dangling_offer(url: str) -> httpx.Response:
+    """An offer whose browser never comes."""
+    peer = RTCPeerConnection()
+    peer.addTransceiver("audio")
+    peer.createDataChannel("parley")
+    await peer.setLocalDescription(await peer.createOffer())
+    headers = {"Content-Type": "application/sdp", "Authorization": "Bearer secret"}
+    try:
+        async with httpx.AsyncClient() as http:
+            return await http.post(f"{url}/v1/webrtc", content=peer.localDescription.sdp, headers=headers)
+    finally:
+        await peer.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "status", "code"),
+    [
+        (replace(SETTINGS, max_pending_per_address=1), 429, "too_many_requests"),
+        (replace(SETTINGS, max_pending=1), 503, "at_capacity"),
+    ],
+)
+async def test_offers_that_wait_for_their_browser_are_bounded(settings: WebRtcSettings, status: int, code: str) -> None:
+    async with server(settings) as (url, _), WebRtcClient(url, api_key="secret"):
+        # The browser above is connected and so holds no place any more.
+        assert (await dangling_offer(url)).status_code == 201
+        refused = await dangling_offer(url)
+        assert refused.status_code == status
+        assert refused.json()["code"] == code
+        assert int(refused.headers["Retry-After"]) >= 1
 
 
 async def test_a_wrong_key_is_refused() -> None:

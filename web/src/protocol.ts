@@ -53,6 +53,7 @@ export type ServerMessage =
   | { type: "resume"; utterance_id: string }
   | { type: "clear"; utterance_id: string }
   | { type: "anchor"; utterance_id: string; sample: number; rtp_timestamp: number }
+  | { type: "onset"; utterance_id: string; sample: number }
   | { type: "decision"; utterance_id: string; outcome: DecisionOutcome; reasons: string[] }
   | { type: "latency"; turn: number; stages_ms: Record<string, number> }
   | { type: "voice"; voice: Voice; note: string }

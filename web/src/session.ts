@@ -62,6 +62,7 @@ export class Session {
     this.audio = new PageAudio();
     this.audio.onInput = (reading) => this.heardYou(reading);
     this.audio.onOutput = (reading) => this.heardAgent(reading);
+    this.audio.onSounded = (at) => this.connection?.sounded(at);
     await this.audio.start();
     await this.acquireMicrophone();
     if (this.wanted) await this.establish();
@@ -82,6 +83,7 @@ export class Session {
     const handlers: ConnectionHandlers = {
       message: (message) => this.received(message),
       voice: (stream) => this.audio?.play(stream),
+      now: () => this.audio?.context.currentTime ?? 0,
       lost: (reason) => this.retry(reason),
     };
     try {
@@ -160,8 +162,10 @@ export class Session {
   }
 
   private report(utterance: string, stopped: boolean): void {
-    const sample = this.connection?.heard(utterance) ?? null;
-    if (sample !== null) this.connection?.send({ type: "playout", utterance_id: utterance, sample, stopped });
+    const sample = this.connection?.heard(utterance, this.audio?.context.currentTime ?? 0) ?? null;
+    if (sample === null) return;
+    this.connection?.send({ type: "playout", utterance_id: utterance, sample, stopped });
+    tell("report", this.audio, { sample, stopped });
   }
 
   private startReports(): void {
@@ -257,8 +261,9 @@ async function makeConnection(transport: string, config: ClientConfig, handlers:
 }
 
 /** For anyone who measures the page from outside: what happened, on the audio clock. */
-function tell(what: string, audio: PageAudio | null): void {
-  window.dispatchEvent(new CustomEvent("parley", { detail: { what, time: audio?.context.currentTime ?? 0, now: performance.now() } }));
+function tell(what: string, audio: PageAudio | null, more: Record<string, unknown> = {}): void {
+  const detail = { what, time: audio?.context.currentTime ?? 0, now: performance.now(), ...more };
+  window.dispatchEvent(new CustomEvent("parley", { detail }));
 }
 
 export { microphones };

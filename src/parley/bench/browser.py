@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 TRIALS = 30
-SPACING = 8.0
+SPACING = 6.0
 """Seconds between two sentences of the microphone: an interruption, its answer, and a new story fit in."""
+SPARE = 4
+"""Sentences beyond the trials: one that falls into silence interrupts nobody."""
 FIRST = 6.0
 NOISE_DB = -65.0
 PHRASES = ("Wait, stop there please.", "No, that is not it.", "Hold on a moment.", "Stop, I have a question.")
@@ -109,6 +111,12 @@ WATCH = """async (tap) => {
   })();
 }"""
 
+# How many onsets so far fell into sound and were followed by silence: the trials that count.
+COUNTED = """(trials) => window.onsets.filter((onset) => {
+  const before = window.sounds.filter(([, at]) => at <= onset).at(-1);
+  const silent = window.sounds.some(([state, at]) => at > onset && state === "silent");
+  return before && before[0] !== "silent" && silent;
+}).length >= trials"""
 KEEP_TALKING = """() => setInterval(() => {
   const { model } = window.parley;
   if (model.agent === "idle" && model.participant === "silent") window.parley.typed("tell me a long story");
@@ -155,7 +163,7 @@ def _measure(setup: Setup, trials: int) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="parley-browser-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         url = stack.enter_context(_served(setup, folder))
-        page = stack.enter_context(_tab(url, folder, _microphone(folder / "mic.wav", trials)))
+        page = stack.enter_context(_tab(url, folder, _microphone(folder / "mic.wav", trials + SPARE)))
         marks = _converse(page, setup, trials)
     load, params = meter.read(), {"set-up": setup.name}
     silent = _delays(marks["onsets"], marks["sounds"], "silent")
@@ -299,6 +307,7 @@ def _converse(page: Page, setup: Setup, trials: int) -> Mapping[str, Any]:
     page.evaluate(WATCH, TAP)
     # Ask for the next story as soon as nobody speaks; the interruptions come by themselves.
     page.evaluate(KEEP_TALKING)
-    page.wait_for_function(f"window.ends.length >= {trials}", timeout=(FIRST + SPACING * trials + 60) * 1000)
+    seconds = FIRST + SPACING * (trials + SPARE)
+    page.wait_for_function(f"({COUNTED})({trials}) || performance.now() > {1000 * seconds}", timeout=0)
     marks: Mapping[str, Any] = page.evaluate("({ onsets: window.onsets, ends: window.ends, sounds: window.sounds })")
     return marks

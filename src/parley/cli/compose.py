@@ -200,7 +200,7 @@ async def _open_livekit(settings: Settings, host: SessionHost, stack: AsyncExitS
     worker = LiveKitWorker(host, settings.livekit, load=load)
     stack.push_async_callback(worker.aclose)
     await worker.start()
-    return list(LiveKitEndpoint(host, settings.livekit).routes)
+    return list(LiveKitEndpoint(host, settings.livekit, ready=lambda: worker.ready).routes)
 
 
 # --- getting ready ---------------------------------------------------------------------

@@ -8,7 +8,15 @@ from typing import Protocol
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from parley.errors import CapacityError, NotFound, ParleyError, PreconditionFailed, RequestError, Unauthorized
+from parley.errors import (
+    CapacityError,
+    NotFound,
+    ParleyError,
+    PreconditionFailed,
+    RequestError,
+    TooManyRequests,
+    Unauthorized,
+)
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -61,4 +69,6 @@ def status_of(error: ParleyError) -> int:
         return 412
     if isinstance(error, RequestError):
         return 400
+    if isinstance(error, TooManyRequests):
+        return 429
     return 503 if error.retryable else 500

@@ -12,6 +12,7 @@ import contextlib
 import datetime as dt
 import logging
 import secrets
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,7 +20,7 @@ import structlog
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from parley.errors import ConfigError, ParleyError
+from parley.errors import ConfigError, ParleyError, UnavailableError
 from parley.server.http import Gate, guarded
 from parley.transports.livekit import CLIENT_ATTRIBUTE, LiveKitTransport
 
@@ -66,6 +67,7 @@ class LiveKitWorker:
             load_fnc=self._current_load,
             load_threshold=_FULL,
             num_idle_processes=1,
+            max_retry=sys.maxsize,  # it is away for as long as it is away
             drain_timeout=max(1, round(settings.drain)),
             ws_url=settings.url,
             api_key=settings.api_key,
@@ -88,6 +90,11 @@ class LiveKitWorker:
     async def registered(self) -> None:
         """Wait until the LiveKit server knows this worker."""
         await self._registered.wait()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the LiveKit server would give us a job now."""
+        return self._registered.is_set() and not self._server._connecting
 
     @property
     def sessions(self) -> int:
@@ -151,15 +158,21 @@ class LiveKitWorker:
 
 
 class LiveKitEndpoint:
-    """The token route. A token opens one fresh room, for one participant, for a short while."""
+    """The token route. A token opens one fresh room, for one participant, for a short while.
 
-    def __init__(self, gate: Gate, settings: LiveKitSettings) -> None:
+    ``ready``: whether an agent would come; a room that opens while there is none never gets one.
+    """
+
+    def __init__(self, gate: Gate, settings: LiveKitSettings, *, ready: Callable[[], bool] = lambda: True) -> None:
         check_settings(settings)
         self._settings = settings
+        self._ready = ready
         self.routes = [Route(PATH, guarded(gate, self._token), methods=["POST"])] if settings.tokens else []
 
     async def _token(self, request: Request) -> Response:
         """``?client=stock`` is for clients that know LiveKit but not Parley: no start message is awaited."""
+        if not self._ready():
+            raise UnavailableError("The LiveKit server is away, or does not know this orchestrator yet; try again.")
         room, identity = f"parley-{secrets.token_urlsafe(9)}", f"participant-{secrets.token_hex(4)}"
         ours = request.query_params.get("client") != "stock"
         token = participant_token(self._settings, room, identity, ours=ours)

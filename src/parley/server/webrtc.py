@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from parley.errors import InvalidRequest, NotFound, ParleyError, PreconditionFailed
 from parley.server.http import guarded
+from parley.server.pending import PendingOffers
 from parley.transports import rtc_sdp
 from parley.transports.rtc_seam import check_pinned
 from parley.transports.webrtc import WebRtcTransport
@@ -56,6 +57,9 @@ class WebRtcEndpoint:
         self._sessions: dict[str, WebRtcTransport] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._pending = PendingOffers(
+            settings.max_pending, settings.max_pending_per_address, patience=settings.connect_timeout
+        )
         self.routes = [
             Route(PATH, guarded(host, self._config), methods=["GET"]),
             Route(PATH, guarded(host, self._offer), methods=["POST"]),
@@ -91,15 +95,18 @@ class WebRtcEndpoint:
 
     async def _offer(self, request: Request) -> Response:
         offer = await _body(request, SDP)
-        transport = WebRtcTransport(self._settings)
-        try:
-            answer = await transport.answer(offer)
-        except BaseException:
-            await transport.aclose()
-            raise
-        name = secrets.token_urlsafe(18)
-        self._sessions[name] = transport
-        task = asyncio.create_task(self._hold(name, transport), name=f"webrtc-{name[:6]}")
+        with contextlib.ExitStack() as place:
+            place.enter_context(self._pending.one(request.client.host if request.client else ""))
+            transport = WebRtcTransport(self._settings)
+            try:
+                answer = await transport.answer(offer)
+            except BaseException:
+                await transport.aclose()
+                raise
+            name = secrets.token_urlsafe(18)
+            self._sessions[name] = transport
+            session = self._hold(name, transport, place.pop_all())
+        task = asyncio.create_task(session, name=f"webrtc-{name[:6]}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         self._watch()
@@ -136,10 +143,11 @@ class WebRtcEndpoint:
 
     # --- sessions ----------------------------------------------------------------------
 
-    async def _hold(self, name: str, transport: WebRtcTransport) -> None:
-        """One session from its first packet to its last."""
+    async def _hold(self, name: str, transport: WebRtcTransport, place: contextlib.ExitStack) -> None:
+        """One session from its first packet to its last; it gives up its place among the pending when it starts."""
         try:
-            start = await transport.started()
+            with place:
+                start = await transport.started()
             await self._host.run_session(transport, start)
         except ParleyError as error:
             await transport.end_with(error)

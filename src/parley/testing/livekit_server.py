@@ -44,6 +44,8 @@ class LiveKitServer:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._process: asyncio.subprocess.Process | None = None
+        self._port = 0
+        self._log = folder / "livekit.log"
 
     @staticmethod
     def available() -> bool:
@@ -51,22 +53,25 @@ class LiveKitServer:
         return shutil.which(PROGRAM) is not None
 
     async def __aenter__(self) -> Self:
-        port, udp_port = _free_port(socket.SOCK_STREAM), _free_port(socket.SOCK_DGRAM)
-        self.url = f"ws://127.0.0.1:{port}"
+        self._port, udp_port = _free_port(socket.SOCK_STREAM), _free_port(socket.SOCK_DGRAM)
+        self.url = f"ws://127.0.0.1:{self._port}"
         config = self._folder / "livekit.yaml"
-        config.write_text(_CONFIG.format(port=port, udp_port=udp_port, key=KEY, secret=SECRET))
-        self._log = self._folder / "livekit.log"
-        with self._log.open("wb") as log:
+        config.write_text(_CONFIG.format(port=self._port, udp_port=udp_port, key=KEY, secret=SECRET))
+        await self.start()
+        return self
+
+    async def start(self) -> None:
+        """Start it, on the same ports as before when it was stopped."""
+        with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                PROGRAM, "--config", str(config), stdout=log, stderr=log
+                PROGRAM, "--config", str(self._folder / "livekit.yaml"), stdout=log, stderr=log
             )
         try:
             async with asyncio.timeout(_START_TIMEOUT):
-                await self._until_it_listens(port)
+                await self._until_it_listens(self._port)
         except TimeoutError:
             await self.stop()
             raise UnavailableError(f"{PROGRAM} did not start; its log is {self._log}.") from None
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -17,11 +17,9 @@ import structlog
 from parley import clock
 from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame
 from parley.errors import ConfigError, InvalidRequest, ParleyError, TimedOut, UnavailableError
-from parley.interfaces import PlayoutPosition
 from parley.messages import (
-    ClearAudio,
+    AudioOnset,
     ErrorMessage,
-    PauseAudio,
     Ping,
     PlayoutReport,
     Pong,
@@ -29,20 +27,18 @@ from parley.messages import (
     ReplyStarted,
     ReplyText,
     ReplyWords,
-    ResumeAudio,
     StartSession,
     StateChanged,
     TextInput,
     TranscriptUpdate,
 )
 from parley.transports.codec import decode_client, encode
-from parley.transports.inbox import Inbox
 from parley.transports.livekit_captions import AGENT_STATE, TOPIC_CHAT, Captions
-from parley.transports.rtp_playout import PlayoutQueue
+from parley.transports.onset import SILENCE_SECONDS, OnsetFinder
+from parley.transports.stream import StreamTransport
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
+    from parley.interfaces import PlayoutPosition
     from parley.messages import ClientMessage, ServerMessage
     from parley.transports.livekit_settings import LiveKitSettings
 
@@ -65,23 +61,18 @@ _SILENCE_SECONDS = 0.1
 _FRAME_SECONDS = FRAME_SAMPLES / SAMPLE_RATE
 _MAX_UNSENT = 1_000
 _MAX_EARLY = 16
-_ANSWER_TIMEOUT = 0.2
 _CONNECT_TIMEOUT = 10.0
 
 
-class LiveKitTransport:
+class LiveKitTransport(StreamTransport):
     """``interfaces.Transport`` for one participant of a room. Call :meth:`join`, :meth:`started`, then iterate.
 
     Sending to a participant that has left does nothing.
     """
 
-    input_rate = SAMPLE_RATE
-
     def __init__(self, settings: LiveKitSettings) -> None:
+        super().__init__(int(settings.client_delay * SAMPLE_RATE))
         self._settings = settings
-        self._inbox = Inbox()
-        self._queue = PlayoutQueue(head_start=True)
-        self._room_event = asyncio.Event()
         self._due_audio = asyncio.Event()
         self._room = rtc.Room()
         self._source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_SOURCE_QUEUE_MS)
@@ -89,7 +80,6 @@ class LiveKitTransport:
         self._track_id = ""
         self._identity = ""
         self._found = asyncio.Event()
-        self._start: asyncio.Future[StartSession] = asyncio.get_running_loop().create_future()
         self._outgoing: asyncio.Queue[ServerMessage | None] = asyncio.Queue(_MAX_UNSENT)
         self._to_caption: asyncio.Queue[ServerMessage | None] = asyncio.Queue(_MAX_UNSENT)
         self._microphone: asyncio.Task[None] | None = None
@@ -99,14 +89,8 @@ class LiveKitTransport:
         self._heard_frames = 0
         self._heard_samples = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        # playout
-        self._utterance_id = ""
-        self._cleared = ""
         self._ours = False
-        self._paused_at = 0
-        self._reports = False
-        self._stopped: asyncio.Future[int] | None = None
-        self._closing: asyncio.Task[None] | None = None
+        self._onset = OnsetFinder()
         self._captions = Captions(self._room)
         self._listen_to_room()
 
@@ -177,9 +161,6 @@ class LiveKitTransport:
         task.add_done_callback(self._tasks.discard)
 
     # --- in ----------------------------------------------------------------------------
-
-    def __aiter__(self) -> AsyncIterator[AudioFrame | ClientMessage]:
-        return self._inbox
 
     def _on_track(self, track: Any, publication: Any, participant: Any) -> None:
         if participant.identity != self._identity or track.kind != rtc.TrackKind.KIND_AUDIO:
@@ -254,37 +235,18 @@ class LiveKitTransport:
             if not self._start.done():  # else it came too late to choose a voice, not to be one of ours
                 self._start.set_result(message)
         else:
-            if isinstance(message, PlayoutReport) and message.stopped and message.utterance_id == self._utterance_id:
-                self._answered(message.sample)
+            if isinstance(message, PlayoutReport):
+                message = self._take_report(message)
             self._inbox.put_message(message)
 
-    def _answered(self, sample: int) -> None:
-        if self._stopped is not None and not self._stopped.done():
-            self._stopped.set_result(sample)
-
     # --- out ---------------------------------------------------------------------------
-
-    async def send_audio(self, frame: AudioFrame) -> None:
-        if frame.utterance_id == self._cleared and self._cleared:
-            return
-        self._utterance_id = frame.utterance_id
-        if frame.marks:
-            self._post(ReplyWords(frame.utterance_id, frame.marks))
-        while self._queue.full and not self._inbox.closed:
-            self._room_event.clear()
-            await self._room_event.wait()
-            if frame.utterance_id == self._cleared:
-                return
-        if not self._inbox.closed:
-            self._queue.push(frame)
-            self._due_audio.set()
 
     async def _pump(self) -> None:
         """Feed the source at real time, one frame ahead."""
         due = 0.0
         position = 0
         while not self._inbox.closed:
-            pcm, _ = self._queue.take(position)
+            pcm, anchor = self._queue.take(position)
             position += FRAME_SAMPLES
             now = clock.now()
             if pcm is None:
@@ -294,62 +256,33 @@ class LiveKitTransport:
                 else:
                     await asyncio.sleep(_FRAME_SECONDS / 2)
                 continue
-            self._room_event.set()
+            self._space.set()
+            if anchor is not None and now - due > SILENCE_SECONDS:
+                self._onset.begin(anchor.sample)
+            self._tell_onset(pcm)
             due = max(due + _FRAME_SECONDS, now - _AHEAD)
             await self._source.capture_frame(rtc.AudioFrame(pcm, SAMPLE_RATE, 1, FRAME_SAMPLES))
             await asyncio.sleep(max(0.0, due - clock.now()))
 
-    async def pause_audio(self) -> PlayoutPosition:
-        if not self._utterance_id:
-            return PlayoutPosition("", 0)
-        if not self._queue.paused:
-            self._paused_at = self._reached()
-            self._queue.pause()
-            self._stopped = asyncio.get_running_loop().create_future()
-            self._post(PauseAudio(self._utterance_id))
-        return PlayoutPosition(self._utterance_id, self._paused_at)
+    def _tell_onset(self, pcm: bytes) -> None:
+        sample = self._onset.find(pcm)
+        if sample is not None and self._reports:
+            self._post(AudioOnset(self._queue.utterance_id, sample))
 
-    async def resume_audio(self) -> None:
-        if not self._utterance_id or not self._queue.paused:
-            return
-        heard = await self._stopped_at()
-        if self._queue.paused:  # not cleared while we waited
-            self._post(ResumeAudio(self._utterance_id))
-            self._queue.resume(heard)
-            self._due_audio.set()
+    @property
+    def _obeys(self) -> bool:
+        return self._ours
 
-    async def _stopped_at(self) -> int | None:
-        """Where the client fell silent; None for one that plays on until the room is silent."""
-        if not self._ours or self._queue.utterance_id != self._utterance_id:
-            return None
-        if self._reports and self._stopped is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_ANSWER_TIMEOUT):
-                    return await asyncio.shield(self._stopped)
-        return self._paused_at
+    def _held_back(self) -> int:
+        return int(self._source.queued_duration * SAMPLE_RATE)
+
+    def _frame_waits(self) -> None:
+        self._due_audio.set()
 
     async def clear_audio(self) -> PlayoutPosition:
-        if not self._utterance_id:
-            return PlayoutPosition("", 0)
-        sample = self._paused_at if self._queue.paused else self._reached()
-        self._cleared = self._utterance_id
-        self._queue.clear()
+        position = await super().clear_audio()
         self._source.clear_queue()
-        self._room_event.set()
-        self._post(ClearAudio(self._utterance_id))
-        return PlayoutPosition(self._utterance_id, sample)
-
-    def _reached(self) -> int:
-        """What left, less what is on its way."""
-        if self._queue.utterance_id != self._utterance_id:
-            return 0
-        delay = self._source.queued_duration + self._settings.client_delay
-        return max(0, self._queue.sent - int(delay * SAMPLE_RATE))
-
-    async def send_message(self, message: ServerMessage) -> None:
-        if isinstance(message, ReplyStarted):
-            self._utterance_id = message.utterance_id
-        self._post(message)
+        return position
 
     def _post(self, message: ServerMessage) -> None:
         if self._inbox.closed and self._closing is None:
@@ -405,31 +338,10 @@ class LiveKitTransport:
         if participant.identity == self._identity:
             self._leave()
 
-    def _leave(self) -> None:
-        self._inbox.close()
-        self._queue.clear()
-        self._room_event.set()
+    def _begin_to_leave(self) -> None:
         self._due_audio.set()
-        if not self._start.done():
-            self._start.set_exception(UnavailableError("The participant left before the session began."))
-            self._start.exception()  # nobody may be waiting for it
 
-    def leave(self) -> None:
-        """End the iteration."""
-        self._leave()
-
-    async def end_with(self, error: ParleyError) -> None:
-        """Say what went wrong, then leave the room."""
-        self._post(ErrorMessage(error.code, error.message, fatal=True))
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close())
-        await asyncio.shield(self._closing)
-
-    async def _close(self) -> None:
-        self._leave()
+    async def _hang_up(self) -> None:
         for queue in (self._outgoing, self._to_caption):
             with contextlib.suppress(asyncio.QueueFull):
                 queue.put_nowait(None)

@@ -45,6 +45,12 @@ class WebRtcSettings:
     connect_timeout: Annotated[
         float, Setting("A browser that is not connected by then is given up.", unit="s", ge=1, le=120)
     ] = 15.0
+    max_pending: Annotated[
+        int, Setting("Offers that may wait for their browser to connect; another one is answered with 503.", ge=1)
+    ] = 64
+    max_pending_per_address: Annotated[
+        int, Setting("The same for one address; another one from there is answered with 429.", ge=1)
+    ] = 16
     reconnect_grace: Annotated[
         float, Setting("How long a lost connection may be restored by an ICE restart.", unit="s", ge=0, le=300)
     ] = 10.0

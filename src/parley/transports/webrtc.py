@@ -9,49 +9,38 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 
 from parley import clock
-from parley.audio.frame import SAMPLE_RATE, AudioFrame
-from parley.errors import CapacityError, InvalidRequest, ParleyError, TimedOut, UnavailableError
-from parley.interfaces import PlayoutPosition
+from parley.errors import CapacityError, InvalidRequest, ParleyError, TimedOut
 from parley.messages import (
     AudioAnchor,
-    ClearAudio,
     ErrorMessage,
-    PauseAudio,
     Ping,
     PlayoutReport,
     Pong,
-    ReplyStarted,
-    ReplyWords,
-    ResumeAudio,
     StartSession,
 )
 from parley.transports import rtc_sdp
 from parley.transports.codec import decode_client, encode
 from parley.transports.ice import IceConnection, check_ports
-from parley.transports.inbox import Inbox
 from parley.transports.opus import LOOK_AHEAD_SAMPLES, OpusEncoder
 from parley.transports.rtc_microphone import RtcMicrophone
 from parley.transports.rtc_seam import IceAgent, last_rtp_timestamp, take_packets
 from parley.transports.rtc_track import VoiceTrack
-from parley.transports.rtp_playout import Anchor, PlayoutQueue
+from parley.transports.stream import StreamTransport
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from parley.messages import ClientMessage, ServerMessage
     from parley.transports.rtc_settings import WebRtcSettings
+    from parley.transports.rtp_playout import Anchor
 
 CHANNEL = "parley"
 """Label of the data channel, opened by the client."""
 
-_ANSWER_TIMEOUT = 0.2
 _CLOSE_TIMEOUT = 2.0
 _MAX_UNSENT = 1 << 20
 _MAX_MESSAGE_BYTES = 65_536
@@ -59,20 +48,16 @@ _FIRST_DELAY = 3_000  # samples from leaving to being heard, until reports tell
 _MAX_MISTAKES = 20
 
 
-class WebRtcTransport:
+class WebRtcTransport(StreamTransport):
     """``interfaces.Transport`` for one browser. Call :meth:`answer`, then :meth:`started`, then iterate.
 
     Sending to a client that has left does nothing.
     """
 
-    input_rate = SAMPLE_RATE
-
     def __init__(self, settings: WebRtcSettings) -> None:
         check_ports(settings)
+        super().__init__(_FIRST_DELAY)
         self._settings = settings
-        self._inbox = Inbox()
-        self._queue = PlayoutQueue(head_start=True)
-        self._room = asyncio.Event()
         self._pc: Any = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self.track = VoiceTrack(OpusEncoder(bitrate=settings.bitrate, complexity=settings.complexity), self._next_frame)
         transceiver = self._pc.addTransceiver(self.track, "sendrecv")
@@ -88,16 +73,8 @@ class WebRtcTransport:
         # messages
         self._channel: Any = None
         self._unsent: deque[str] = deque()
-        self._start: asyncio.Future[StartSession] = asyncio.get_running_loop().create_future()
         self._mistakes = 0
-        # playout
-        self._reports = False
-        self._delay = _FIRST_DELAY
-        self._utterance_id = ""
-        self._cleared = ""
-        self._stopped: asyncio.Future[int] | None = None
         # life
-        self._closing: asyncio.Task[None] | None = None
         self._restarts: set[asyncio.Task[None]] = set()
         self._heard_from = clock.now()
         self.local_sdp = ""
@@ -182,9 +159,6 @@ class WebRtcTransport:
 
     # --- in ----------------------------------------------------------------------------
 
-    def __aiter__(self) -> AsyncIterator[AudioFrame | ClientMessage]:
-        return self._inbox
-
     def _on_packet(self, source: int, sequence: int, timestamp: int, payload: bytes) -> None:
         self._heard_from = clock.now()
         if self._start.done():
@@ -229,41 +203,10 @@ class WebRtcTransport:
         if isinstance(message, StartSession):
             raise InvalidRequest("The session has already started; open a new connection for another one.")
         if isinstance(message, PlayoutReport):
-            message = self._bounded(message)
-            if message.utterance_id == self._queue.utterance_id:
-                self._take_report(message)
+            message = self._take_report(message)
         self._inbox.put_message(message)
 
-    def _bounded(self, report: PlayoutReport) -> PlayoutReport:
-        """Nobody hears what has not left yet, though a clock that runs through a hole may say so."""
-        sent = self._queue.sent if report.utterance_id == self._queue.utterance_id else 0
-        if report.utterance_id != self._utterance_id:
-            return report
-        return dataclasses.replace(report, sample=max(0, min(report.sample, sent)))
-
-    def _take_report(self, report: PlayoutReport) -> None:
-        if report.stopped:
-            if self._stopped is not None and not self._stopped.done():
-                self._stopped.set_result(report.sample)
-        elif not self._queue.paused:
-            lag = max(0, self._queue.sent - report.sample)
-            self._delay += (lag - self._delay) // 4
-
     # --- out ---------------------------------------------------------------------------
-
-    async def send_audio(self, frame: AudioFrame) -> None:
-        if frame.utterance_id == self._cleared and self._cleared:
-            return
-        self._utterance_id = frame.utterance_id
-        if frame.marks:
-            self._post(ReplyWords(frame.utterance_id, frame.marks))
-        while self._queue.full and not self._inbox.closed:
-            self._room.clear()
-            await self._room.wait()
-            if frame.utterance_id == self._cleared:
-                return
-        if not self._inbox.closed:
-            self._queue.push(frame)
 
     def _next_frame(self, position: int) -> bytes | None:
         """Called by the track when a packet is due."""
@@ -273,7 +216,7 @@ class WebRtcTransport:
             return None
         pcm, anchor = self._queue.take(position)
         if pcm is not None:
-            self._room.set()
+            self._space.set()
             if anchor is not None:
                 self._tell_anchor(anchor, timestamp)
         return pcm
@@ -282,56 +225,6 @@ class WebRtcTransport:
         ahead = anchor.position - self.track.sent_position + LOOK_AHEAD_SAMPLES
         timestamp = (last_timestamp + ahead) & 0xFFFFFFFF
         self._post(AudioAnchor(anchor.utterance_id, anchor.sample, timestamp))
-
-    async def pause_audio(self) -> PlayoutPosition:
-        if not self._utterance_id:
-            return PlayoutPosition("", 0)
-        self._queue.pause()
-        self._stopped = asyncio.get_running_loop().create_future()
-        self._post(PauseAudio(self._utterance_id))
-        return self._position()
-
-    async def resume_audio(self) -> None:
-        if not self._utterance_id or not self._queue.paused:
-            return
-        heard = await self._stopped_at()
-        if self._queue.paused:  # not cleared while we waited
-            self._queue.resume(heard)
-            self._post(ResumeAudio(self._utterance_id))
-
-    async def _stopped_at(self) -> int | None:
-        """The sample where the client fell silent; None when it plays whatever arrives."""
-        begun = self._queue.utterance_id == self._utterance_id
-        if not begun or not self._reports or self._stopped is None:
-            return None
-        try:
-            async with asyncio.timeout(_ANSWER_TIMEOUT):
-                return await asyncio.shield(self._stopped)
-        except TimeoutError:
-            return self._position().sample
-
-    async def clear_audio(self) -> PlayoutPosition:
-        if not self._utterance_id:
-            return PlayoutPosition("", 0)
-        position = self._position()
-        self._cleared = self._utterance_id
-        self._queue.clear()
-        self._room.set()
-        self._post(ClearAudio(self._utterance_id))
-        return position
-
-    def _position(self) -> PlayoutPosition:
-        """What is known now: the client's answer, or what left less the usual delay."""
-        if self._queue.utterance_id != self._utterance_id:
-            return PlayoutPosition(self._utterance_id, 0)
-        if self._stopped is not None and self._stopped.done() and self._queue.paused:
-            return PlayoutPosition(self._utterance_id, self._stopped.result(), exact=True)
-        return PlayoutPosition(self._utterance_id, max(0, self._queue.sent - self._delay))
-
-    async def send_message(self, message: ServerMessage) -> None:
-        if isinstance(message, ReplyStarted):
-            self._utterance_id = message.utterance_id
-        self._post(message)
 
     def _post(self, message: ServerMessage) -> None:
         if self._inbox.closed:
@@ -356,30 +249,7 @@ class WebRtcTransport:
         if self._pc.connectionState == "closed" or (self._pc.connectionState == "failed" and not self._start.done()):
             self._leave()
 
-    def _leave(self) -> None:
-        self._inbox.close()
-        self._room.set()
-        self._queue.clear()
-        if not self._start.done():
-            self._start.set_exception(UnavailableError("The browser left before the session began."))
-            self._start.exception()  # nobody may be waiting for it
-
-    def leave(self) -> None:
-        """The client said goodbye by HTTP, or has been silent for too long: end the iteration."""
-        self._leave()
-
-    async def end_with(self, error: ParleyError) -> None:
-        """Say what went wrong, then hang up."""
-        self._post(ErrorMessage(error.code, error.message, fatal=True))
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close())
-        await asyncio.shield(self._closing)
-
-    async def _close(self) -> None:
-        self._leave()
+    async def _hang_up(self) -> None:
         for task in self._restarts:
             task.cancel()
         await self._drain_channel()

@@ -24,10 +24,13 @@ export class PageAudio {
   readonly inputSpectrum: AnalyserNode;
   onInput: (reading: Reading) => void = () => {};
   onOutput: (reading: Reading) => void = () => {};
+  /** The agent's stream, however soft we make it, was silent and became audible at this time. */
+  onSounded: (at: number) => void = () => {};
   private source: MediaStreamAudioSourceNode | null = null;
   private microphone: MediaStreamAudioSourceNode | null = null;
   private inputMeter: AudioWorkletNode | null = null;
   private outputMeter: AudioWorkletNode | null = null;
+  private onsets: AudioWorkletNode | null = null;
   private readonly element = new Audio();
   private silenced = false;
   private ducked = false;
@@ -48,6 +51,8 @@ export class PageAudio {
     this.inputMeter = this.meter((reading) => this.onInput(reading));
     this.outputMeter = this.meter((reading) => this.onOutput(reading));
     this.output.connect(this.outputMeter);
+    this.onsets = new AudioWorkletNode(this.context, "onsets", { numberOfOutputs: 0 });
+    this.onsets.port.onmessage = (event: MessageEvent<number>) => this.onSounded(event.data);
     await this.context.resume();
   }
 
@@ -70,6 +75,7 @@ export class PageAudio {
     void this.element.play().catch(() => undefined);
     this.source = this.context.createMediaStreamSource(stream);
     this.source.connect(this.output);
+    if (this.onsets) this.source.connect(this.onsets);
   }
 
   /** Silent at once, for a pause or a clear. */

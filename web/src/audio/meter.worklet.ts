@@ -1,4 +1,5 @@
-// Measures what passes through: level every 10 ms, and whether somebody has started to speak.
+// Measures what passes through: level every 10 ms, whether somebody has started to speak, and where a
+// silent stream becomes audible.
 // Runs on the audio thread, so its clock is the sound's own.
 
 /// <reference lib="webworker" />
@@ -46,4 +47,32 @@ class Meter extends AudioWorkletProcessor {
   }
 }
 
+/** Above this a sample is loud: -40 dBFS, as the server has it. */
+const LOUD = 0.01;
+/** A stream that was quiet for less than this, in seconds, only drew breath. */
+const PAUSE = 0.03;
+
+class Onsets extends AudioWorkletProcessor {
+  private readonly pause = Math.round(sampleRate * PAUSE);
+  private quiet = 0;
+
+  process(inputs: Float32Array[][]): boolean {
+    const samples = inputs[0]?.[0];
+    if (!samples) {
+      this.quiet += 128;
+      return true;
+    }
+    for (const [index, sample] of samples.entries()) {
+      if (Math.abs(sample) <= LOUD) {
+        this.quiet += 1;
+        continue;
+      }
+      if (this.quiet >= this.pause) this.port.postMessage(currentTime + index / sampleRate);
+      this.quiet = 0;
+    }
+    return true;
+  }
+}
+
 registerProcessor("meter", Meter);
+registerProcessor("onsets", Onsets);

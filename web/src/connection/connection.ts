@@ -6,6 +6,8 @@ export interface ConnectionHandlers {
   message(message: ServerMessage): void;
   /** The agent's voice, once; the page plays it. */
   voice(stream: MediaStream): void;
+  /** The audio clock, in seconds. */
+  now(): number;
   /** The link is gone without our having closed it. */
   lost(reason: string): void;
 }
@@ -17,8 +19,10 @@ export interface Connection {
   setMicrophone(track: MediaStreamTrack | null): Promise<void>;
   /** True when this transport can tell how far the listener has come. */
   readonly reports: boolean;
-  /** One past the last sample of the utterance that left the decoder; null while nothing of it has. */
-  heard(utterance: string): number | null;
+  /** One past the last sample of the utterance that was heard; null while nothing of it was. `now`: the audio clock. */
+  heard(utterance: string, now: number): number | null;
+  /** The agent's stream was silent and became audible at this time of the audio clock. */
+  sounded(at: number): void;
   close(): Promise<void>;
 }
 

@@ -5,15 +5,19 @@ import { DisconnectReason, Room, RoomEvent, Track, type LocalTrackPublication } 
 import { problemOf, serverGone, ServerProblem } from "../problems";
 import { parseServerMessage, type ClientMessage } from "../protocol";
 import { authorised, type ClientConfig, type Connection, type ConnectionHandlers } from "./connection";
+import { Onsets } from "./onsets";
 
 const TOPIC = "parley";
 /** Dispatching a job and joining takes the agent a moment. */
 const AGENT_TIMEOUT = 20_000;
+/** A signalling connection that is gone for this long means that the server is; a short gap mends itself. */
+const SIGNAL_TIMEOUT = 3_000;
 
 export class LiveKitConnection implements Connection {
-  /** A room mixes and re-times the sound: the account stays with the server's send clock. */
-  readonly reports = false;
+  readonly reports = true;
+  private readonly onsets = new Onsets();
   private readonly room = new Room();
+  private signalTimer = 0;
   private published: LocalTrackPublication | undefined;
   private closing = false;
   private readonly config: ClientConfig;
@@ -37,6 +41,7 @@ export class LiveKitConnection implements Connection {
     room.on(RoomEvent.DataReceived, (payload, _participant, _kind, topic) => {
       if (topic !== TOPIC) return;
       const message = parseServerMessage(new TextDecoder().decode(payload));
+      if (message?.type === "onset") this.onsets.announce(message.utterance_id, message.sample, this.handlers.now());
       if (message) this.handlers.message(message);
     });
     try {
@@ -46,8 +51,19 @@ export class LiveKitConnection implements Connection {
     }
     if (microphone) await this.setMicrophone(microphone);
     await present;
+    this.watch(room);
     room.on(RoomEvent.ParticipantDisconnected, () => this.lost("the agent left the room"));
     room.on(RoomEvent.Disconnected, (reason) => this.lost(reason === undefined ? "the room closed" : DisconnectReason[reason] ?? "the room closed"));
+  }
+
+  /** The room mends a short gap by itself. After a longer one it is another room, without our agent: leave it. */
+  private watch(room: Room): void {
+    room.on(RoomEvent.SignalReconnecting, () => {
+      window.clearTimeout(this.signalTimer);
+      this.signalTimer = window.setTimeout(() => this.lost("the LiveKit server does not answer"), SIGNAL_TIMEOUT);
+    });
+    room.on(RoomEvent.Reconnected, () => window.clearTimeout(this.signalTimer));
+    room.on(RoomEvent.Reconnecting, () => this.lost("the LiveKit server lost the room"));
   }
 
   private async token(): Promise<{ url: string; token: string }> {
@@ -80,6 +96,7 @@ export class LiveKitConnection implements Connection {
   private lost(reason: string): void {
     if (this.closing) return;
     this.closing = true;
+    window.clearTimeout(this.signalTimer);
     void this.room.disconnect();
     this.handlers.lost(reason);
   }
@@ -96,12 +113,17 @@ export class LiveKitConnection implements Connection {
       : undefined;
   }
 
-  heard(): number | null {
-    return null;
+  heard(utterance: string, now: number): number | null {
+    return this.onsets.heard(utterance, now);
+  }
+
+  sounded(at: number): void {
+    this.onsets.sounded(at);
   }
 
   async close(): Promise<void> {
     this.closing = true;
+    window.clearTimeout(this.signalTimer);
     this.send({ type: "end" });
     await this.room.disconnect();
   }

@@ -167,6 +167,10 @@ export class WebRtcConnection implements Connection {
     return sample < 0 ? null : Math.round(sample);
   }
 
+  sounded(): void {
+    // Anchors and RTP timestamps tell more.
+  }
+
   async close(): Promise<void> {
     this.closing = true;
     window.clearTimeout(this.restartTimer);
