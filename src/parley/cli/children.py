@@ -30,6 +30,7 @@ class WorkerChild:
 
     arguments: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that count before those of this process."""
     port: int = 0
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while it can be used."""
@@ -68,7 +69,7 @@ class WorkerChild:
             *self.arguments,
             stdin=asyncio.subprocess.PIPE,  # closes with this process, whatever ends it: then the child ends too
             stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, **self.environment},
+            env=inherited(self.environment),
             start_new_session=True,  # Ctrl-C is for us: the child goes when the conversations are over
         )  # fmt: skip
         try:
@@ -93,6 +94,11 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+def inherited(changes: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment for a child, with changes; a setting may stand in it in any case."""
+    return {**{name: value for name, value in os.environ.items() if name.upper() not in changes}, **changes}
 
 
 def free_port() -> int:

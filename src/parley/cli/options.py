@@ -36,6 +36,26 @@ def settings_from(
     return load_settings(config or (), {**parse_overrides(overrides), **_given(flags)})
 
 
+def files_again(config: list[Path] | None) -> list[str]:
+    """The settings files again, for a child's command line."""
+    return [word for path in config or [] for word in ("--config", str(path))]
+
+
+def as_variables(overrides: list[str] | None, flags: Mapping[str, Any] | None = None) -> dict[str, str]:
+    """The same settings as environment variables, for a child process.
+
+    A key in them stays between this user's processes: a command line is shown to everybody on the machine.
+    """
+    from parley.config import tree
+
+    values = {**parse_overrides(overrides), **_given(flags)}
+    return {
+        leaf.variable: ",".join(value) if isinstance(value := values[leaf.path], tuple) else str(value)
+        for leaf in tree().leaves()
+        if leaf.path in values
+    }
+
+
 def _given(flags: Mapping[str, Any] | None) -> dict[str, Any]:
     return {path: value for path, value in (flags or {}).items() if value is not None}
 

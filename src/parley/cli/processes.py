@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from parley.cli.children import inherited
+from parley.cli.options import as_variables, files_again
 from parley.errors import ConfigError, UnavailableError
 
 if TYPE_CHECKING:
@@ -43,23 +45,19 @@ async def serve_together(
     if not settings.registry.url:
         log.warning("without a registry, a client that reconnects to another process has no history there")
     shared = replace(settings.server, reuse_port=True)
-    arguments = [word for path in config or [] for word in ("--config", str(path))]
-    for text in overrides or []:
-        arguments += ["--set", text]
-    for key, value in flags.items():
-        if value is not None:
-            arguments += ["--set", f"{key}={','.join(value) if isinstance(value, tuple) else value}"]
     with listen(shared) as sock:  # a port that somebody else has is our complaint, not that of every child
         ready = f"{READY}{base_url(shared, sock)}"
-    await Siblings(count, arguments).run(ready)
+    variables = {**as_variables(overrides, flags), "PARLEY_SERVER__REUSE_PORT": "true"}
+    await Siblings(count, files_again(config), variables).run(ready)
 
 
 class Siblings:
     """``count`` processes of ``parley serve`` that share a port; the system spreads clients over them."""
 
-    def __init__(self, count: int, arguments: Sequence[str]) -> None:
+    def __init__(self, count: int, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         self._count = count
-        self._arguments = [*arguments, "--set", "server.reuse_port=true"]
+        self._arguments = arguments
+        self._environment = environment
         self._running: set[asyncio.subprocess.Process] = set()
         self._stop = asyncio.Event()
 
@@ -113,6 +111,7 @@ class Siblings:
             sys.executable, "-m", "parley", "serve", "--child", *self._arguments,
             stdin=asyncio.subprocess.PIPE,  # closes with this process, whatever ends it: then they drain
             stdout=asyncio.subprocess.PIPE,
+            env=inherited(self._environment),
             start_new_session=True,  # Ctrl-C is for us, who pass it on once
         )  # fmt: skip
         self._running.add(process)

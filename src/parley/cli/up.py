@@ -44,7 +44,7 @@ def up(
     Ctrl-C stops: running conversations may finish; a second Ctrl-C ends them.
     """
     from parley.cli.children import WorkerChild
-    from parley.cli.options import settings_from
+    from parley.cli.options import as_variables, files_again, settings_from
     from parley.cli.process import run
     from parley.observability.logging import configure_logging
     from parley.server.runner import listen
@@ -55,11 +55,15 @@ def up(
     configure_logging(settings.log)
     if https:
         settings = _with_certificate(settings)
-    arguments = [*_passed_on(config, override), *(["--default-model", voice] if voice else [])]
+    variables = as_variables(override, {"worker.models.default_model": voice})
+    arguments = files_again(config)
     devices = [device.strip() for device in gpus.split(",") if device.strip()]
     with listen(settings.server) as sock:
         children = [
-            WorkerChild([*arguments, "--name", f"worker-{number}", *_announced_as(device, settings)], _device(device))
+            WorkerChild(
+                [*arguments, "--name", f"worker-{number}", *_announced_as(device, settings)],
+                {**variables, **_device(device)},
+            )
             for number, device in enumerate(devices or [""] * workers, 1)
         ]
         run(_up(_with_workers(settings, children), sock, children, browser=browser))
@@ -78,12 +82,6 @@ def _with_certificate(settings: Settings) -> Settings:
         typer.echo(f"From another device: https://{where}{f':{port}' if port else ''}")
     typer.echo(f"Its browser will warn, because nobody vouches for this certificate (SHA-256 {made.fingerprint}).")
     return replace(settings, server=replace(settings.server, tls_cert=str(made.certificate), tls_key=str(made.key)))
-
-
-def _passed_on(config: list[Path] | None, override: list[str] | None) -> list[str]:
-    """The settings again, for a child's command line."""
-    files = [word for path in config or [] for word in ("--config", str(path))]
-    return [*files, *(word for text in override or [] for word in ("--set", text))]
 
 
 def _device(gpu: str) -> dict[str, str]:

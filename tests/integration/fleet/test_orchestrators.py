@@ -63,6 +63,14 @@ async def test_orchestrators_that_share_a_port_survive_each_other(orchestrators:
         assert await together.process.wait() == 0
 
 
+async def test_orchestrators_that_share_a_port_are_given_their_keys_in_private(orchestrators: Orchestrators) -> None:
+    await orchestrators.fleet.start("alpha", api_key="hush")
+    together = await orchestrators.start("--processes", "2", "--set", "routing.api_key=hush")
+    lines = [" ".join(child.cmdline()) for child in together.children()]
+    assert len(lines) == 2
+    assert [line for line in lines if "hush" in line or "redis:" in line] == []
+
+
 async def test_who_is_one_too_many_is_refused_at_once(orchestrators: Orchestrators) -> None:
     await orchestrators.fleet.start("alpha")
     small = await orchestrators.start("--set", "server.max_sessions=1")

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from parley import cli
-from parley.cli.options import parse_overrides
+from parley.cli.children import inherited
+from parley.cli.options import as_variables, parse_overrides
+from parley.config import load_settings
 from parley.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -97,3 +99,22 @@ def test_the_doctors_table_is_readable(capsys: pytest.CaptureFixture[str]) -> No
     code, out, _ = outcome(capsys, "doctor", "--set", "server.port=0")
     assert code == 0
     assert "recogniser pocketsphinx" in out
+
+
+def test_a_child_gets_the_same_settings_as_variables(tmp_path: Path) -> None:
+    overrides = ["server.api_key=a,=b ", "server.port=1", "session.reply.greeting="]
+    flags = {"server.port": 9, "routing.workers": ("a:1", "b:2"), "registry.url": None}
+    file = tmp_path / "empty.yaml"
+    file.write_text("")
+    said = load_settings([file], environ=as_variables(overrides, flags))
+    assert said == load_settings(
+        [file], {**parse_overrides(overrides), "server.port": 9, "routing.workers": "a:1,b:2"}, {}
+    )
+
+
+def test_a_child_gets_a_setting_once_however_its_variable_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("parley_server__port", "1")
+    found = inherited({"PARLEY_SERVER__PORT": "2"})
+    assert {name: value for name, value in found.items() if name.upper() == "PARLEY_SERVER__PORT"} == {
+        "PARLEY_SERVER__PORT": "2"
+    }
