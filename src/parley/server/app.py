@@ -13,9 +13,9 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from parley import __version__
-from parley.errors import ParleyError
+from parley.errors import ParleyError, Unauthorized
 from parley.observability.metrics import CONTENT_TYPE
-from parley.server.http import bearer_key, error_response
+from parley.server.http import check, error_response, guarded
 from parley.transports.websocket_endpoint import serve_websocket
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def create_app(host: SessionHost, routes: Sequence[BaseRoute] = (), *, page: Pat
     return Starlette(
         routes=[
             Route("/health", health(host)),
-            *([Route("/metrics", metrics(host))] if host.settings.metrics else []),
+            *([Route("/metrics", guarded(host, metrics(host)))] if host.settings.metrics else []),
             *(WebSocketRoute(path, _session(host)) for path in SESSION_PATHS),
             *routes,
             *page_routes(page),
@@ -59,36 +59,45 @@ def create_app(host: SessionHost, routes: Sequence[BaseRoute] = (), *, page: Pat
 
 
 def health(host: SessionHost) -> Any:
-    """``GET /health``: 200 once a conversation can be held, 503 with the reasons before and while stopping."""
+    """``GET /health``: 200 once a conversation can be held, 503 with the reasons before and while stopping.
 
-    async def answer(_: Request) -> Response:
+    Load balancers have no key: where there is one, whoever asks without it is told how things are, and no more.
+    """
+
+    async def answer(request: Request) -> Response:
         troubles = host.troubles()
         status = "ok" if not troubles else "draining" if host.draining else "starting"
-        registries = [
-            {"connected": state.connected, "detail": state.detail} for state in host.parts.voices.registry_health()
-        ]
+        details = _details(host) if _may_know(host, request) else {}
         return JSONResponse(
-            {
-                "status": status,
-                "reasons": troubles,
-                "version": __version__,
-                "sessions": host.sessions,
-                "max_sessions": host.settings.max_sessions,
-                "workers": sorted(host.parts.voices.fleet.members),
-                "registries": registries,
-            },
-            503 if troubles else 200,
-            {"Cache-Control": "no-store"},
+            {"status": status, "reasons": troubles, **details}, 503 if troubles else 200, {"Cache-Control": "no-store"}
         )
 
     return answer
 
 
-def metrics(host: SessionHost) -> Any:
-    """``GET /metrics``; asks for the API key where there is one."""
+def _may_know(host: SessionHost, request: Request) -> bool:
+    try:
+        check(host, request)
+    except Unauthorized:
+        return False
+    return True
 
-    async def answer(request: Request) -> Response:
-        host.check_key(bearer_key(request))
+
+def _details(host: SessionHost) -> dict[str, Any]:
+    voices = host.parts.voices
+    return {
+        "version": __version__,
+        "sessions": host.sessions,
+        "max_sessions": host.settings.max_sessions,
+        "workers": sorted(voices.fleet.members),
+        "registries": [{"connected": each.connected, "detail": each.detail} for each in voices.registry_health()],
+    }
+
+
+def metrics(host: SessionHost) -> Any:
+    """``GET /metrics``."""
+
+    async def answer(_: Request) -> Response:
         host.metrics.set_ready(not host.troubles())
         return Response(host.metrics.exposition(), media_type=CONTENT_TYPE)
 

@@ -36,13 +36,18 @@ def guarded(gate: Gate, handler: Handler) -> Handler:
 
     async def answer(request: Request) -> Response:
         try:
-            gate.check_origin(request.headers.get("origin", ""), request.headers.get("host", ""))
-            gate.check_key(bearer_key(request))
+            check(gate, request)
             return await handler(request)
         except ParleyError as error:
             return error_response(error)
 
     return answer
+
+
+def check(gate: Gate, request: Request) -> None:
+    """Raise Unauthorized when whoever asks has not the key, or is a page from elsewhere."""
+    gate.check_origin(request.headers.get("origin", ""), request.headers.get("host", ""))
+    gate.check_key(bearer_key(request))
 
 
 def bearer_key(request: Request) -> str:

@@ -135,6 +135,21 @@ async def test_metrics_ask_for_the_key() -> None:
     assert "parley_ready 1.0" in answer.text
 
 
+async def test_metrics_are_not_for_pages_from_elsewhere() -> None:
+    async with host_with() as host, client_of(host) as client:
+        assert (await client.get("/metrics", headers={"Origin": "https://evil.example"})).status_code == 401
+        assert (await client.get("/metrics")).status_code == 200
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}])
+async def test_health_names_no_worker_to_who_has_not_the_key(headers: dict[str, str]) -> None:
+    async with host_with(api_key="k") as host, client_of(host) as client:
+        stranger = await client.get("/health", headers=headers)
+        known = await client.get("/health", headers={"Authorization": "Bearer k"})
+    assert (stranger.status_code, stranger.json()) == (200, {"status": "ok", "reasons": []})
+    assert known.json()["workers"] == ["w1"]
+
+
 async def test_metrics_can_be_switched_off() -> None:
     async with host_with(metrics=False) as host, client_of(host) as client:
         assert (await client.get("/metrics")).status_code == 404
