@@ -141,6 +141,7 @@ def _refuse_unknown(sources: _Sources) -> None:
     complaints = [f"{path} on the command line {_unknown(path)}" for path in sources.flags if path not in leaves]
     for name, values in sources.files.items():
         complaints += [f"{path} in {name} {_unknown(path)}" for path in _strangers(values, leaves, groups)]
+        complaints += [_no_group(path, value, name) for path, value in _not_groups(values, groups)]
     variables = {leaf.variable: leaf for leaf in tree().leaves()}
     squeezed = {variable.replace("__", "_"): variable for variable in variables}
     for name in sources.environ:
@@ -165,6 +166,20 @@ def _strangers(values: dict[str, Any], leaves: set[str], groups: set[str], path:
         elif below not in leaves:
             found.append(below)
     return found
+
+
+def _not_groups(values: dict[str, Any], groups: set[str], path: str = "") -> list[tuple[str, Any]]:
+    """Groups that hold a single value: a flag for one of their settings would hide that from the check of values."""
+    found: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        below = f"{path}.{key}" if path else key
+        if below in groups:
+            found += _not_groups(value, groups, below) if isinstance(value, dict) else [(below, value)]
+    return found
+
+
+def _no_group(path: str, value: Any, file: str) -> str:
+    return f"{path} is {_shown(value)} in {file}, but it {_ALLOWED['model_type']}."
 
 
 def _unknown(name: str, known: tuple[str, ...] = ()) -> str:
@@ -280,6 +295,10 @@ _ALLOWED = {
 }
 
 
+def _shown(value: Any) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)
+
+
 def _sentence(item: Any, sources: _Sources) -> str:
     """One pydantic error as one sentence: key, value, place, what is allowed."""
     keys = [str(key) for key in item["loc"]]
@@ -291,7 +310,5 @@ def _sentence(item: Any, sources: _Sources) -> str:
         reason = str(item.get("ctx", {}).get("error") or item["msg"])
     if value is _NOTHING:
         value = item["input"]
-    shown = (
-        "(secret)" if leaf is not None and leaf.setting.secret else json.dumps(value, default=str, ensure_ascii=False)
-    )
+    shown = "(secret)" if leaf is not None and leaf.setting.secret else _shown(value)
     return f"{path} is {shown} {place}".rstrip() + f", but it {reason}."

@@ -97,6 +97,24 @@ def test_a_mistake_in_a_file_is_named_with_key_value_and_what_is_allowed(
     assert [word for word in words if word not in message] == []
 
 
+@pytest.mark.parametrize("kwargs", [{}, {"flags": {"server.port": 1}}, {"environ": {"PARLEY_SERVER__PORT": "1"}}])
+@pytest.mark.parametrize("value", ["5", "[1]", "text"])
+def test_a_group_that_is_none_is_refused_in_one_sentence_whatever_else_is_set(
+    tmp_path: Path, value: str, kwargs: dict[str, object]
+) -> None:
+    path = write(tmp_path, f"server: {value}")
+    shown = {"5": "5", "[1]": "[1]", "text": '"text"'}[value]
+    assert complaint([path], **kwargs) == (
+        f"server is {shown} in {path}, but it is a group: its settings stand below it, indented."
+    )
+
+
+def test_a_later_file_does_not_hide_a_group_that_is_none(tmp_path: Path) -> None:
+    first = write(tmp_path, "worker: {models: 5}", "first.yaml")
+    second = write(tmp_path, "worker: {models: {resident_cap: 2}}", "second.yaml")
+    assert complaint([first, second]).startswith("worker.models is 5 in")
+
+
 def test_every_mistake_is_named_each_in_a_line_of_its_own(tmp_path: Path) -> None:
     message = complaint([write(tmp_path, "server: {port: -1, max_sessions: 0}")])
     assert len(message.splitlines()) == 2
