@@ -87,10 +87,10 @@ export function reduce(model: Model, event: ServerMessage | PageEvent): Model {
     case "reply":
       return add(
         { ...model, utterance: event.utterance_id, pendingAudible: null },
-        { id: event.utterance_id, who: "agent", text: "", heard: null, done: false, nod: false },
+        { id: replyId(model, event.utterance_id), who: "agent", text: "", heard: null, done: false, nod: false },
       );
     case "reply_text":
-      return update(model, event.utterance_id, (entry) => ({ ...entry, text: entry.text + event.text }));
+      return update(model, replyId(model, event.utterance_id), (entry) => ({ ...entry, text: entry.text + event.text }));
     case "reply_end":
       return replyEnded(model, event);
     case "latency":
@@ -139,11 +139,17 @@ function transcript(model: Model, turn: number, text: string, final: boolean, no
   return update(model, id, (entry) => ({ ...entry, text, done: final }));
 }
 
+/** Utterances are counted anew in each session, and a page outlives its session when the link breaks. */
+function replyId(model: Model, utterance: string): string {
+  return `reply-${model.sessionId}-${utterance}`;
+}
+
 function replyEnded(model: Model, event: Extract<ServerMessage, { type: "reply_end" }>): Model {
+  const id = replyId(model, event.utterance_id);
   if (event.outcome === "discarded") {
-    return { ...model, entries: model.entries.filter((entry) => entry.id !== event.utterance_id) };
+    return { ...model, entries: model.entries.filter((entry) => entry.id !== id) };
   }
-  return update(model, event.utterance_id, (entry) => ({
+  return update(model, id, (entry) => ({
     ...entry,
     text: event.text || entry.text,
     heard: event.outcome === "finished" ? null : event.heard_text,

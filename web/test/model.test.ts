@@ -54,6 +54,13 @@ describe("the transcript", () => {
     expect(entries[0]).toMatchObject({ text: "Once upon a time.", heard: "Once upon", done: true });
   });
 
+  it("keeps the replies of a session that was resumed apart from those before, though their names repeat", () => {
+    const text: ServerMessage = { type: "reply_text", utterance_id: "u1", text: "Hello." };
+    const model = after(started, reply, text, { ...started, session_id: "t", resumed: true }, reply, text);
+
+    expect(model.entries.map((entry) => entry.text)).toEqual(["Hello.", "Hello."]);
+  });
+
   it("shows nothing of a reply that was thrown away unheard", () => {
     const ended: ServerMessage = { type: "reply_end", utterance_id: "u1", outcome: "discarded", text: "x", heard_text: "", heard_sample: 0 };
     expect(after(started, reply, ended).entries).toEqual([]);

@@ -1,7 +1,8 @@
 """A server with nothing but transports: every session hears a voice that never ends, and its microphone is read.
 
-Run as ``python -m parley.bench.transport_host KIND`` with KIND ``webrtc``, ``websocket`` or ``livekit``;
-for LiveKit the settings come as a JSON object on standard input. Prints its address when it listens.
+Run as ``python -m parley.bench.transport_host KIND`` with KIND ``memory``, ``websocket``, ``webrtc`` or ``livekit``;
+for LiveKit the settings come as a JSON object on standard input, for memory the number of sessions.
+Prints its address when it listens.
 After that each line on standard input is answered with what was noticed since the line before:
 seconds of CPU, seconds of time, and by how many milliseconds frames left late.
 """
@@ -20,11 +21,10 @@ import numpy as np
 
 from parley import clock
 from parley.audio.frame import FRAME_SAMPLES, AudioFrame
-from parley.messages import ReplyStarted, SessionStarted
+from parley.messages import ReplyStarted, SessionStarted, StartSession
 
 if TYPE_CHECKING:
     from parley.interfaces import Transport
-    from parley.messages import StartSession
 
 LEAD = 0.06
 _FRAME_SECONDS = 0.02
@@ -115,6 +115,8 @@ async def main(kind: str) -> None:
     async with contextlib.AsyncExitStack() as stack:
         if kind == "livekit":
             address = await _join_rooms(host, stack)
+        elif kind == "memory":
+            address = _remember(host, stack)
         else:
             address = await _serve(kind, host, stack)
         print(json.dumps({"address": address}), flush=True)
@@ -166,6 +168,29 @@ async def _join_rooms(host: Host, stack: contextlib.AsyncExitStack) -> str:
     tasks = [asyncio.create_task(hold(room)) for room in request["rooms"]]
     stack.callback(lambda: [task.cancel() for task in tasks])
     return settings.url
+
+
+def _remember(host: Host, stack: contextlib.AsyncExitStack) -> str:
+    """Both ends of each session in this process."""
+    from parley.transports.memory import MemoryTransport
+
+    async def talk(transport: MemoryTransport) -> None:
+        frame = bytes(2 * transport.input_rate // 50)
+        due = clock.now()
+        while True:
+            await transport.participant.speak(frame)
+            due += _FRAME_SECONDS
+            await asyncio.sleep(max(0.0, due - clock.now()))
+
+    tasks = []
+    for _ in range(json.loads(sys.stdin.readline())["sessions"]):
+        transport = MemoryTransport()
+        tasks += [
+            asyncio.create_task(host.run_session(transport, StartSession())),
+            asyncio.create_task(talk(transport)),
+        ]
+    stack.callback(lambda: [task.cancel() for task in tasks])
+    return "memory"
 
 
 async def _stdin() -> asyncio.StreamReader:

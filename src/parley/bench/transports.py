@@ -5,8 +5,9 @@ model; the agent's audio is at hand and the microphone is decoded and dropped. T
 live in processes of their own. CPU is the server process's, in core seconds per second and
 session. "Leaves late" is by how much a frame missed its moment at the sender (WebRTC: the packet's
 20 ms grid), "comes late" by how much it came after a player that started with the earliest one.
+In memory there is no wire, and both ends are in the one process: what pacing and frames cost without a transport.
 
-``--sessions`` for all kinds (25, LiveKit 10). ``--set``: transports (webrtc,websocket,livekit), seconds (10),
+``--sessions`` for all kinds (25, LiveKit 10). ``--set``: transports (memory,websocket,webrtc,livekit), seconds (10),
 peers (processes, 2), frame_ms (microphone packets, 10 or 20, for webrtc: 10).
 """
 
@@ -25,9 +26,9 @@ from parley.bench.report import BenchOptions, Goal, LoadMeter, Param, Row, row
 from parley.client.session import session_url
 from parley.errors import ConfigError, InvalidRequest, ParleyError
 
-KINDS = ("webrtc", "websocket", "livekit")
+KINDS = ("memory", "websocket", "webrtc", "livekit")
 SECONDS = 10.0
-SESSIONS = {"webrtc": 25, "websocket": 25, "livekit": 10}
+SESSIONS = {"memory": 25, "webrtc": 25, "websocket": 25, "livekit": 10}
 _START = 90.0
 _STOP = 5.0
 
@@ -56,9 +57,14 @@ async def _measure(kind: str, count: int, options: BenchOptions) -> list[Row]:
         host = await stack.enter_async_context(_child("parley.bench.transport_host", kind))
         if kind == "livekit":
             await _prepare_rooms(stack, host, request, count)
+        if kind == "memory":
+            await _tell(host, {"sessions": count})
         request["address"] = (await _line(host))["address"]
         meter = LoadMeter()
-        result = await _peers(stack, host, request, count, max(1, int(options.number("peers", 2))))
+        if kind == "memory":
+            result = {**await _noticed(host, request), "arrival_late_ms": [], "silent": 0}
+        else:
+            result = await _peers(stack, host, request, count, max(1, int(options.number("peers", 2))))
     return _rows(kind, count, result, meter)
 
 
@@ -107,11 +113,7 @@ async def _peers(
         first += share
     for peer in peers:
         await _line(peer)
-    await _tell(host, {})
-    await _line(host)
-    await asyncio.sleep(request["seconds"] * 0.9)
-    await _tell(host, {})
-    noticed = await _line(host)
+    noticed = await _noticed(host, request)
     late: list[float] = []
     silent = 0
     for peer in peers:
@@ -121,6 +123,15 @@ async def _peers(
         late += result.get("late_ms") or result["late"]
         silent += result.get("silent", 0) + result.get("silent_sessions", 0)
     return {**noticed, "arrival_late_ms": late, "silent": silent}
+
+
+async def _noticed(host: asyncio.subprocess.Process, request: dict[str, Any]) -> dict[str, Any]:
+    """What the host notices while everybody is there."""
+    await _tell(host, {})
+    await _line(host)
+    await asyncio.sleep(request["seconds"] * 0.9)
+    await _tell(host, {})
+    return await _line(host)
 
 
 def _share(request: dict[str, Any], first: int, share: int) -> dict[str, Any]:
@@ -145,17 +156,18 @@ def _rows(kind: str, count: int, result: dict[str, Any], meter: LoadMeter) -> li
     rows = [
         row("CPU of the server", "core s per session s", [per_session], params=params, load=load),
         row("frame leaves late", "ms", result["late_ms"], goal=goal, params=params, load=load),
-        row("frame comes late", "ms", result["arrival_late_ms"], params=params, load=load),
         row("microphone heard", "s per session s", [result["heard_samples"] / _rate(kind) / result["seconds"] / count],
             params=params),
     ]  # fmt: skip
+    if result["arrival_late_ms"]:
+        rows.insert(2, row("frame comes late", "ms", result["arrival_late_ms"], params=params, load=load))
     if result["silent"]:
         rows.append(row("sessions that heard nothing", "sessions", [result["silent"]], params=params))
     return rows
 
 
 def _rate(kind: str) -> int:
-    return 16_000 if kind == "websocket" else 48_000
+    return 16_000 if kind in ("memory", "websocket") else 48_000
 
 
 @contextlib.asynccontextmanager
