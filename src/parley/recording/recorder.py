@@ -46,8 +46,10 @@ from parley.transports.codec import encode
 
 log = structlog.get_logger(__name__)
 
-BACKLOG = 2_000
-"""Entries that may wait for the disk: about ten seconds of a lively session."""
+BACKLOG = 4_000_000
+"""Bytes that may wait for the disk: about fifteen seconds of a lively session."""
+_ENTRY = 400
+"""Bytes that an entry holds in memory besides its text and its sound."""
 
 
 class SessionRecorder:
@@ -65,15 +67,15 @@ class SessionRecorder:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._origin = 0.0
         self._queue: queue.SimpleQueue[tuple[Entry, bytes] | None] = queue.SimpleQueue()
+        self._backlog = _Backlog()
         self._writer: threading.Thread | None = None
         self._calls = {"asr": 0, "llm": 0}
         self.complete = True
-        """False once the disk could not keep up and the rest of the session was not written."""
+        """False once the disk failed or could not keep up, and the rest of the session was not written."""
 
     def __enter__(self) -> SessionRecorder:
         self._loop = asyncio.get_running_loop()
         self._origin = self._loop.time()
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         # No daemon: a server that stops waits for the last lines.
         self._writer = threading.Thread(target=self._write, name="recorder")
         self._writer.start()
@@ -81,6 +83,11 @@ class SessionRecorder:
 
     def __exit__(self, *_: object) -> None:
         self._queue.put(None)
+
+    @property
+    def backlog(self) -> int:
+        """About how many bytes wait for the disk; at most ``BACKLOG``."""
+        return self._backlog.bytes
 
     @property
     def writing(self) -> bool:
@@ -98,26 +105,35 @@ class SessionRecorder:
             return
         # Not clock.now(): a turn model is asked in a thread, which has no loop of its own.
         entry = Entry(round((self._loop.time() - self._origin) * 1e6), kind, data)
-        if self._queue.qsize() < BACKLOG:
+        if self._backlog.add(_weight(entry, pcm)):
             self._queue.put((entry, pcm))
         else:
-            self.complete = False
+            self._break_off("the disk cannot keep up")
 
     def call(self, kind: str) -> int:
         """Number the calls of the recogniser and of the language model: 0, 1, 2 ..."""
         self._calls[kind] += 1
         return self._calls[kind] - 1
 
+    def _break_off(self, reason: str) -> None:
+        """The session goes on without its recording."""
+        if self.complete:
+            self.complete = False
+            log.error("recording broke off, the conversation goes on", folder=str(self._folder), reason=reason)
+
     def _write(self) -> None:
         try:
             self._write_files()
-        except OSError as error:  # the disk is full or gone: the session goes on without its recording
-            self.complete = False
-            log.error("recording broke off", folder=str(self._folder), reason=error.strerror)
+        except OSError as error:  # the disk is full, read-only or gone
+            self._break_off(error.strerror or str(error))
 
     def _write_files(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with contextlib.ExitStack() as files:
-            events: IO[str] = files.enter_context((self._folder / EVENTS).open("w", encoding="utf-8"))
+            events: IO[str] = files.enter_context(
+                # half a surrogate pair becomes the escape that JSON has for it
+                (self._folder / EVENTS).open("w", encoding="utf-8", errors="backslashreplace")
+            )
             sounds = {
                 "mic": files.enter_context((self._folder / MICROPHONE).open("wb")),
                 "frame": files.enter_context((self._folder / VOICE).open("wb")),
@@ -129,6 +145,7 @@ class SessionRecorder:
                 events.write(entry.line() + "\n")
                 if pcm:
                     sounds[entry.kind].write(pcm)
+                self._backlog.remove(_weight(entry, pcm))
             if not self.complete:
                 events.write(Entry(0, "incomplete").line() + "\n")
 
@@ -161,6 +178,31 @@ class SessionRecorder:
     def observer(self, inner: Observer) -> Observer:
         """The observer, which also writes down what the session decided."""
         return _RecordingObserver(inner, self)
+
+
+class _Backlog:
+    """How many bytes wait for the disk; counted from several threads."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._lock = threading.Lock()
+
+    def add(self, size: int) -> bool:
+        """False when there is no room for so much."""
+        with self._lock:
+            if self.bytes + size > BACKLOG:
+                return False
+            self.bytes += size
+            return True
+
+    def remove(self, size: int) -> None:
+        with self._lock:
+            self.bytes -= size
+
+
+def _weight(entry: Entry, pcm: bytes) -> int:
+    """About how many bytes an entry holds in memory."""
+    return _ENTRY + len(pcm) + sum(len(value) for value in entry.data.values() if isinstance(value, str))
 
 
 class _RecordedTransport:
@@ -196,7 +238,7 @@ class _RecordedTransport:
 
     async def send_message(self, message: ServerMessage) -> None:
         if isinstance(message, SessionStarted):
-            message = replace(message, recorded=True)
+            message = replace(message, recorded=self._recorder.complete)
         self._recorder.note("sent", {"wire": encode(message)})
         await self._inner.send_message(message)
 
