@@ -68,6 +68,7 @@ class Utterance:
         self._collecting = False
         self._changed = asyncio.Event()
         self._paused = self._stopped = self._finished = False
+        self._delivered = self._first_left = False
         self._error: ParleyError | None = None
         self._first_text: float | None = None
         self._waiting = False
@@ -106,8 +107,12 @@ class Utterance:
     async def next_frames(self, most: int) -> list[AudioFrame]:
         """Wait for the next frames, at most ``most``; none once the utterance was stopped.
 
-        Raises what went wrong in the engine, after the frames that were made before.
+        Raises what went wrong in the engine, after the frames that were made before. Being asked again says
+        that the frames taken before are on their way.
         """
+        if not self._first_left and self.last_sequence >= 0:
+            self._first_left = True
+            self._let_engines_on()
         while not self._stopped:
             if not self._paused:
                 if self._frames:
@@ -136,6 +141,8 @@ class Utterance:
     def pause(self) -> int:
         """Hand out no further frame until :meth:`resume`; returns the last one's sequence."""
         self._paused = True
+        if not self._first_left:
+            self._let_engines_on()
         return self.last_sequence
 
     def resume(self) -> int:
@@ -165,6 +172,10 @@ class Utterance:
         self._pieces.clear()
         self._frames.clear()
         self._set_waiting(False)
+        self._let_engines_on()
+
+    def _let_engines_on(self) -> None:
+        """What they were told of this utterance may no longer be so: let them ask again."""
         if self._flying:
             self._wake_engine()
 
@@ -180,9 +191,12 @@ class Utterance:
     def wants_more(self, job: _PieceJob) -> bool:
         """False from ``read_ahead`` seconds ahead until half of that has been taken.
 
-        For the piece that is heard now only its own frames count: audio of later pieces, which waits
+        Also False for the moment in which the very first frame leaves: an engine that went on would hold
+        the interpreter meanwhile, and the listener would wait for that frame. For the piece that is heard now only its own frames count: audio of later pieces, which waits
         for its end, must never hold it up.
         """
+        if self._delivered and not self._first_left and not self._paused:
+            return False
         limit = self._limits.read_ahead
         ahead = self._frames_ahead() + (self._stage.held_seconds if job.index != self._stage.current else 0.0)
         job.throttled = ahead >= (limit / 2 if job.throttled else limit)
@@ -209,6 +223,7 @@ class Utterance:
 
     def _deliver(self, frames: list[AudioFrame]) -> None:
         """Pass frames to the loop; one wake-up for all that come before it has looked."""
+        self._delivered = True
         self._inbox.append(frames)
         if not self._collecting:
             self._collecting = True
@@ -239,8 +254,7 @@ class Utterance:
             self._changed.set()
             return
         self._submit_next()
-        if self._flying:
-            self._wake_engine()  # the next piece is heard now, and may go on
+        self._let_engines_on()  # the next piece is heard now, and may go on
 
     def _submit_next(self) -> None:
         # before the first frame the engines belong to the first sentence: others beside it would delay it
