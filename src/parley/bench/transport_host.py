@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -119,10 +120,16 @@ async def main(kind: str) -> None:
             address = _remember(host, stack)
         else:
             address = await _serve(kind, host, stack)
-        print(json.dumps({"address": address}), flush=True)
+        _say({"address": address})
         lines = await _stdin()
         while await lines.readline():
-            print(json.dumps(tally.take()), flush=True)
+            _say(tally.take())
+
+
+def _say(body: dict[str, Any]) -> None:
+    """One line to the parent. A loop makes standard input and what shares it unblocking: a long line would be cut."""
+    os.set_blocking(sys.stdout.fileno(), True)
+    print(json.dumps(body), flush=True)
 
 
 async def _serve(kind: str, host: Host, stack: contextlib.AsyncExitStack) -> str:
