@@ -192,7 +192,9 @@ class Utterance:
         """False from ``read_ahead`` seconds ahead until half of that has been taken.
 
         Also False for the moment in which the very first frame leaves: an engine that went on would hold
-        the interpreter meanwhile, and the listener would wait for that frame. For the piece that is heard now only its own frames count: audio of later pieces, which waits
+        the interpreter meanwhile, and the listener would wait for that frame.
+
+        For the piece that is heard now only its own frames count: audio of later pieces, which waits
         for its end, must never hold it up.
         """
         if self._delivered and not self._first_left and not self._paused:
