@@ -68,6 +68,10 @@ class Conversation:
     failed: str = ""
     """The last error, in words."""
     fatal: ErrorMessage | None = None
+    _turn: int = 0
+    """The last turn that is understood to its end."""
+    _nobody_spoke: bool = False
+    """What was heard over the reply last was a noise or an echo."""
 
     def follow(self, message: ServerMessage) -> None:
         """Take a message into account."""
@@ -77,7 +81,7 @@ class Conversation:
                     self.unanswered = True
                 self.participant, self.agent = message.participant, message.agent
             case TranscriptUpdate():
-                self._say("you", message.text, done=message.final, note="mhm" if message.backchannel else "")
+                self._hear(message)
             case ReplyStarted():
                 self.replies += 1
                 self.speaking_replies += 1
@@ -90,6 +94,9 @@ class Conversation:
                 self._end_reply(message)
             case BargeInDecided():
                 self.decision = f"{message.outcome.replace('_', ' ')} ({', '.join(message.reasons)})"
+                self._nobody_spoke = message.outcome in ("noise", "echo")
+                if self._nobody_spoke:
+                    self._say("you", "", done=True)
                 if message.outcome != "take_floor":
                     self.unanswered = False
             case TurnLatency():
@@ -106,6 +113,15 @@ class Conversation:
     def quiet(self) -> bool:
         """Nobody speaks, thinks or is about to, as far as the server says."""
         return self.participant == "silent" and self.agent in ("idle", "listening") and not self.speaking_replies
+
+    def _hear(self, message: TranscriptUpdate) -> None:
+        """Show a turn, or a nod; words that a recogniser found in a noise over a reply are nobody's."""
+        over_reply = message.final and message.turn <= self._turn
+        if over_reply and self._nobody_spoke and not message.backchannel:
+            return
+        if message.final:
+            self._turn = max(self._turn, message.turn)
+        self._say("you", message.text, done=message.final, note="mhm" if message.backchannel else "")
 
     def _say(self, who: str, text: str, *, done: bool, note: str = "") -> None:
         if not text and not done:
