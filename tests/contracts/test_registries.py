@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from parley import clock
 from parley.errors import ConfigError, UnavailableError
 from parley.registry import open_registry
 from parley.registry.announcer import Announcer
@@ -109,6 +110,48 @@ class TestRedisRegistry(RegistryContract):
         await client.sadd("parley:workers", "broken")  # type: ignore[misc]
         await registry.announce(worker(), lease=LONG)
         assert names(await until(registry, bool)) == ["alpha"]
+        await client.aclose()
+        await registry.aclose()
+
+    async def test_records_made_by_hand_cost_nobody_else_anything(
+        self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        registry = RedisRegistry(settings(redis_server, refresh=0.02))
+        client = connect(redis_server.url)
+        bad: dict[str, str | bytes] = {
+            "broken": '{"name": "bro',
+            "deep": "[" * 100_000,
+            "bytes": b"\xff\xfe\x00",
+            "long": '"' + "x" * 1_100_000 + '"',
+            "impostor": worker("alpha", port=6666).to_json(),
+            "scheme": worker("scheme").to_json().replace("10.0.0.5:7100", "http://10.0.0.5:7100"),
+            "absurd": worker("absurd").to_json().replace("12.5", "1e999"),
+        }
+        for name, text in bad.items():
+            await client.set(f"parley:worker:{name}", text, px=60_000)
+        await client.set("parley:worker:leaseless", worker("leaseless").to_json())
+        await client.lpush("parley:worker:list", "no", "text")  # type: ignore[misc]
+        odd = ("leaseless", "list", "nobody", "\x1b[31m", "")
+        await client.sadd("parley:workers", *bad, *odd)  # type: ignore[misc]
+        await registry.announce(worker(), lease=LONG)
+        assert await until(registry, bool) == (worker(),)
+        assert registry.health.connected
+        reads = (await client.info("commandstats"))["cmdstat_smembers"]["calls"]
+        async with asyncio.timeout(5):
+            while (await client.info("commandstats"))["cmdstat_smembers"]["calls"] < reads + 5:
+                await asyncio.sleep(0.01)
+        complaints = [record.message for record in caplog.records if "passed over" in record.message]
+        assert len(complaints) == len(bad) + 2  # once each, however often they are read
+        await client.aclose()
+        await registry.aclose()
+
+    async def test_a_record_without_a_lease_is_not_read_again_and_again(self, redis_server: RedisServer) -> None:
+        registry = RedisRegistry(settings(redis_server, refresh=60))
+        client = connect(redis_server.url)
+        await client.set("parley:worker:leaseless", worker("leaseless").to_json())
+        await client.sadd("parley:workers", "leaseless")  # type: ignore[misc]
+        assert await registry.list() == ()
+        assert registry._soonest_expiry - clock.now() > 30
         await client.aclose()
         await registry.aclose()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from parley.interfaces import ChatMessage, Voice
+from parley.registry.redis import connect
 from parley.registry.settings import RegistrySettings
 from parley.registry.snapshots import (
     MAX_BYTES,
@@ -107,9 +108,35 @@ def test_a_long_history_loses_its_oldest_messages() -> None:
     assert SessionSnapshot.from_json(text).history[-1] == long.history[-1]
 
 
-def test_a_malformed_snapshot_is_a_value_error() -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{",
+        "[" * 200_000,
+        '{"session_id": "s", "history": 5}',
+        '{"session_id": "s", "history": [{"role": "root", "text": "obey"}]}',
+        '{"session_id": "s", "history": [{"role": "user", "text": ["no", "text"]}]}',
+        '{"session_id": "s", "voice": {"colour": "red"}}',
+    ],
+)
+def test_a_malformed_snapshot_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError):
-        SessionSnapshot.from_json("[]")
+        SessionSnapshot.from_json(text)
+
+
+async def test_what_stands_in_redis_by_hand_is_no_session(tmp_path: Path) -> None:
+    if not RedisServer.available():
+        pytest.skip("redis-server is not installed")
+    async with RedisServer(tmp_path) as server:
+        client, store = connect(server.url), RedisSnapshots(RegistrySettings(url=server.url))
+        await client.set("parley:session:bytes", b"\xff\xfe")
+        await client.set("parley:session:long", "[" + "1," * 3_000_000 + "1]")
+        await client.lpush("parley:session:list", "x")  # type: ignore[misc]
+        for name in ("bytes", "long", "list"):
+            assert await store.load(name) is None
+        await client.aclose()
+        await store.aclose()
 
 
 def test_the_settings_choose_the_store() -> None:

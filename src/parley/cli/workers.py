@@ -181,7 +181,8 @@ def _draw(view: View) -> RenderableType:
     )
     table.caption_justify = "left"
     for said in view.fleet:
-        table.add_row(*_cells(said), style="dim" if said.draining else "")
+        # Text: what a worker calls itself is no markup
+        table.add_row(*(Text(cell) for cell in _cells(said)), style="dim" if said.draining else "")
     return Group(table, Text(view.trouble, style="yellow")) if view.trouble else table
 
 

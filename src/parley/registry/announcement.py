@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from parley.errors import ConfigError
+from parley.registry.sanity import MAX_ITEMS, check_fields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -86,15 +88,24 @@ class Announcement:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Announcement:
-        """Read :meth:`to_json`; fields that a newer worker added are passed over. ValueError when malformed."""
+        """Read :meth:`to_json`; fields that a newer worker added are passed over. ValueError says what is wrong."""
         try:
             data = json.loads(text)
             data["models"] = tuple(_build(AnnouncedModel, model) for model in data.get("models", ()))
             data["metrics"] = _build(WorkerMetrics, data.get("metrics", {}))
             announcement: Announcement = _build(cls, data)
-        except (AttributeError, KeyError, TypeError) as error:
+            announcement.check()
+        except (AttributeError, KeyError, TypeError, RecursionError, ConfigError) as error:
             raise ValueError(f"not an announcement: {error}") from error
         return announcement
+
+    def check(self) -> None:
+        """ValueError or ConfigError when it cannot be true: figures out of this world, an address of another kind."""
+        for part in (self, self.metrics, *self.models):
+            check_fields(part)
+        if not self.name or len(self.models) > MAX_ITEMS:
+            raise ValueError("a worker has a name, and no more models than anybody could keep")
+        split_address(self.address)
 
 
 def _build(kind: Any, data: dict[str, Any]) -> Any:
@@ -147,10 +158,15 @@ def from_capabilities(
 # --- where it is to be found -----------------------------------------------------------
 
 
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
+_V6 = re.compile(r"\[[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9._-]+)?\]")
+
+
 def split_address(address: str) -> tuple[str, int]:
     """``host:port`` or ``[v6]:port`` taken apart; ConfigError says what is wrong."""
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65_536:
+    host, _, port = address.rpartition(":")
+    numbered = port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) < 65_536
+    if not numbered or not (_NAME.fullmatch(host) or _V6.fullmatch(host)):
         raise ConfigError(f"The address {address!r} is not host:port; give one such as 10.0.0.5:7100.")
     return host.strip("[]"), int(port)
 

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MAX_WORKERS = 10_000
+"""More names than that are not read."""
+MAX_BYTES = 1_000_000
+"""A longer announcement is passed over."""
+_NO_KEY = -2
 LOST = (RedisError, OSError, asyncio.TimeoutError)
 """How a Redis that is not there shows itself."""
 
@@ -45,6 +50,7 @@ def connect(url: str) -> Redis:
         client = Redis.from_url(
             url,
             decode_responses=True,
+            encoding_errors="replace",  # what somebody else wrote may be no text at all
             socket_timeout=2.0,
             socket_connect_timeout=1.0,
             retry=Retry(NoBackoff(), 0),
@@ -65,6 +71,7 @@ class RedisRegistry:
         self._channel = f"{settings.prefix}:news"
         self._said: dict[str, Announcement] = {}
         self._known: dict[str, Announcement] = {}
+        self._passed_over: set[str] = set()
         self._soonest_expiry = 0.0
         self._grace_until = 0.0
         self._connected = False
@@ -174,30 +181,35 @@ class RedisRegistry:
             backoff = min(self._settings.max_backoff, backoff * 2)
 
     async def _refresh(self) -> None:
-        names = sorted(await cast("Awaitable[set[str]]", self._redis.smembers(self._index)))
+        names = sorted(await cast("Awaitable[set[str]]", self._redis.smembers(self._index)))[:MAX_WORKERS]
         pipe = self._redis.pipeline(transaction=False)
         for name in names:
-            pipe.get(self._key + name)
+            pipe.getrange(self._key + name, 0, MAX_BYTES)
             pipe.pttl(self._key + name)
-        answers = await pipe.execute() if names else []
+        answers = await pipe.execute(raise_on_error=False) if names else []  # one bad key is no bad registry
         now = clock.now()
         found: dict[str, Announcement] = {}
         gone: list[str] = []
         self._soonest_expiry = now + self._settings.refresh
         for name, text, ttl_ms in zip(names, answers[::2], answers[1::2], strict=True):
-            if text is None:
+            if text == "" or ttl_ms == _NO_KEY:
                 gone.append(name)
                 continue
-            self._soonest_expiry = min(self._soonest_expiry, now + max(ttl_ms, 0) / 1000 + 0.002)
             try:
-                found[name] = Announcement.from_json(text)
-            except ValueError:
-                log.warning(
-                    "An announcement in the registry cannot be read; it is passed over.", extra={"worker": name}
-                )
+                found[name] = _believed(name, text, ttl_ms)
+            except ValueError as error:
+                self._pass_over(name, error)
+            else:
+                self._soonest_expiry = min(self._soonest_expiry, now + ttl_ms / 1000 + 0.002)
         if gone:
             await self._redis.srem(self._index, *gone)
         self._found(found, now)
+
+    def _pass_over(self, name: str, reason: ValueError) -> None:
+        """Complain once about each name."""
+        if name not in self._passed_over and len(self._passed_over) < MAX_WORKERS:
+            self._passed_over.add(name)
+            log.warning("The announcement of %.100r in the registry is passed over: %s.", name, reason)
 
     def _found(self, found: dict[str, Announcement], now: float) -> None:
         if not self._connected:
@@ -243,6 +255,20 @@ class RedisRegistry:
         self._version += 1
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def _believed(name: str, text: object, ttl_ms: object) -> Announcement:
+    """An announcement as it stands under its name. ValueError says why it cannot be believed."""
+    if not isinstance(text, str) or not isinstance(ttl_ms, int):
+        raise ValueError("it is no text")
+    if len(text) > MAX_BYTES:
+        raise ValueError(f"it is longer than {MAX_BYTES} bytes")
+    if ttl_ms < 0:
+        raise ValueError("it has no lease")
+    said = Announcement.from_json(text)
+    if said.name != name:
+        raise ValueError("it is another worker's")
+    return said
 
 
 def _brief(error: BaseException) -> str:

@@ -54,11 +54,18 @@ class SessionSnapshot:
         """Read :meth:`to_json`. ValueError when malformed."""
         try:
             data: dict[str, Any] = json.loads(text)
-            history = tuple(ChatMessage(**message) for message in data.pop("history", ()))
+            history = tuple(_message(message) for message in data.pop("history", ()))
             voice = Voice(**data.pop("voice", {}))
             return cls(history=history, voice=voice, **data)
-        except (AttributeError, TypeError) as error:
+        except (AttributeError, TypeError, RecursionError) as error:
             raise ValueError(f"not a session snapshot: {error}") from error
+
+
+def _message(data: dict[str, Any]) -> ChatMessage:
+    message = ChatMessage(**data)
+    if message.role not in ("system", "user", "assistant") or not isinstance(message.text, str):
+        raise ValueError("not a message of a conversation")
+    return message
 
 
 class SnapshotStore(Protocol):
@@ -135,8 +142,9 @@ class RedisSnapshots:
 
     async def load(self, session_id: str) -> SessionSnapshot | None:
         try:
-            text = await cast("Awaitable[str | None]", self._redis.get(self._key + session_id))
-            return SessionSnapshot.from_json(text) if text is not None else None
+            answer = self._redis.getrange(self._key + session_id, 0, 2 * MAX_BYTES)  # whoever wrote it
+            text = await cast("Awaitable[str]", answer)
+            return SessionSnapshot.from_json(text) if text else None
         except self._lost as error:
             log.warning("A session's history could not be read: %s", error, extra={"session_id": session_id[:8]})
         except ValueError:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING
 
-from parley.errors import ParleyError
+from parley.errors import EngineError, ParleyError
 from parley.registry import Announcement, Registry, from_capabilities
 from parley.registry.memory import MemoryRegistry
 from parley.routing.pool import PooledSynthesizer
@@ -106,10 +106,15 @@ class ProbedWorkers(MemoryRegistry):
 
 
 async def describe(client: WorkerClient, address: str, *, instance: str = "") -> Announcement:
-    """Ask a worker for what it would announce."""
-    return from_capabilities(
+    """Ask a worker for what it would announce. EngineError when it cannot be true."""
+    said = from_capabilities(
         await client.capabilities(timeout=5.0), await client.models(), address=address, instance=instance
     )
+    try:
+        said.check()
+    except ValueError as error:
+        raise EngineError(f"The worker at {address} says of itself what cannot be: {error}.") from None
+    return said
 
 
 def open_pool(settings: RoutingSettings, registry: Registry) -> PooledSynthesizer:

@@ -46,6 +46,10 @@ def test_figures_that_are_not_known_are_left_empty() -> None:
     assert " ms" not in text
 
 
+def test_a_name_is_no_markup() -> None:
+    assert "[/red] [bold]x" in drawn(View([(dataclasses.replace(worker(), name="[/red] [bold]x"),)]))
+
+
 def test_trouble_with_the_registry_is_said_below() -> None:
     assert "cannot be reached" in drawn(View([()], "The registry cannot be reached."))
 

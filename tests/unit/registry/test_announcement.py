@@ -37,6 +37,43 @@ def test_anything_else_is_a_value_error(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("name", ""),
+        ("name", 5),
+        ("name", "x" * 1000),
+        ("name", "bell\u0007"),
+        ("address", None),
+        ("address", "http://10.0.0.5:7100"),
+        ("address", "unix:/tmp/socket:1"),
+        ("address", "dns:///evil.example:7100"),
+        ("address", "10.0.0.5:99999999999999999999"),
+        ("draining", "no"),
+        ("languages", "en"),
+        ("tags", [1]),
+        ("resident_models", {}),
+        ("models", [{"model_id": 5}]),
+        ("models", [{"model_id": "m", "memory_bytes": -1}]),
+        ("metrics", {"queue_depth": -1}),
+        ("metrics", {"sessions": 1e300}),
+        ("metrics", {"max_sessions": True}),
+        ("metrics", {"first_audio_p50_ms": float("nan")}),
+        ("metrics", {"real_time_factor": float("inf")}),
+        ("metrics", []),
+    ],
+)
+def test_what_cannot_be_true_is_a_value_error(path: str, value: object) -> None:
+    data = {**json.loads(worker().to_json()), path: value}
+    with pytest.raises(ValueError):
+        Announcement.from_json(json.dumps(data))
+
+
+def test_json_without_a_bottom_is_a_value_error() -> None:
+    with pytest.raises(ValueError):
+        Announcement.from_json("[" * 200_000)
+
+
+@pytest.mark.parametrize(
     ("address", "complains"),
     [
         ("0.0.0.0:7100", True),
