@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +39,19 @@ def spoken(adapter: EspeakAdapter, text: str, **voice: Any) -> np.ndarray[Any, A
 @pytest.fixture
 async def client(bench: Any) -> Any:
     return bench.client(await bench.worker(VoicePackCatalog()))
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="this system has no files in memory")
+def test_the_library_of_its_own_leaves_no_file_that_would_outlive_a_killed_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    adapter = VoicePackCatalog().create("espeak")
+    adapter.load()
+    try:
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        adapter.unload()
 
 
 async def test_it_speaks_with_the_loudness_of_all_voices(bench: Any, client: Any) -> None:

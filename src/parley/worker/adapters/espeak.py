@@ -8,7 +8,9 @@ loaded afresh for each text (0.4 ms), and the same text always gives the same sa
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import os
 import queue
 import shutil
 import tempfile
@@ -81,7 +83,8 @@ class EspeakAdapter:
         self.info = pack.info
         self._variant = str(pack.options.get("variant", SPEAKERS[0]))
         self._language = str(pack.options.get("language", "en-US"))
-        self._folder: Path | None = None
+        self._library: Path | None = None
+        self._copy = contextlib.ExitStack()
         self._data = ""
         self._voices: dict[str, str] = {}
 
@@ -97,8 +100,7 @@ class EspeakAdapter:
                 "The package espeakng-loader is missing; install it with 'uv pip install espeakng-loader'."
             ) from error
         source, self._data = Path(espeakng_loader.get_library_path()), str(espeakng_loader.get_data_path())
-        self._folder = Path(tempfile.mkdtemp(prefix="parley-espeak-"))
-        shutil.copyfile(source, self._folder / source.name)
+        self._library = _private_copy(source, self._copy)
         self._voices = {
             path.name.casefold(): path.name for path in Path(self._data, "lang").rglob("*") if path.is_file()
         }
@@ -106,9 +108,8 @@ class EspeakAdapter:
             pass
 
     def unload(self) -> None:
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        self._library = None
+        self._copy.close()
 
     def synthesize(self, text: str, *, voice: Voice) -> Generator[SynthesizedAudio, None, None]:
         """Yield blocks of about 60 ms at 22.05 kHz, with the engine's own word times.
@@ -116,10 +117,9 @@ class EspeakAdapter:
         Speeds outside 80 to 450 words a minute (0.46 to 2.57) are held at those bounds. Raises
         NotFound for a language or a speaker that the library does not have.
         """
-        assert self._folder is not None, "load() comes first"
+        assert self._library is not None, "load() comes first"
         name = f"{self._language_name(voice.language)}+{self._speaker(voice.speaker)}"
-        library = next(self._folder.iterdir())
-        run = _Run(library, self._data, name, text, round(_WORDS_PER_MINUTE * voice.speed))
+        run = _Run(self._library, self._data, name, text, round(_WORDS_PER_MINUTE * voice.speed))
         thread = threading.Thread(target=run.speak, name="espeak", daemon=True)
         thread.start()
         try:
@@ -146,6 +146,20 @@ class EspeakAdapter:
                 return self._voices[name]
             wanted = wanted.rpartition("-")[0]
         raise NotFound(f"The model {self.info.model_id} does not speak {tag!r}; it knows {', '.join(LANGUAGES)}.")
+
+
+def _private_copy(source: Path, until: contextlib.ExitStack) -> Path:
+    """A path of the same library that nobody else opens; it goes with ``until``.
+
+    In memory where the system can do that, since a file would outlive a process that is killed.
+    """
+    if hasattr(os, "memfd_create"):
+        file = until.enter_context(os.fdopen(os.memfd_create(source.name), "wb"))
+        file.write(source.read_bytes())
+        file.flush()
+        return Path(f"/proc/self/fd/{file.fileno()}")
+    folder = Path(until.enter_context(tempfile.TemporaryDirectory(prefix="parley-espeak-")))
+    return Path(shutil.copyfile(source, folder / source.name))
 
 
 @dataclass(slots=True)
