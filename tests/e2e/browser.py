@@ -64,9 +64,12 @@ window.shifts = 0;
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value;
 }).observe({ type: "layout-shift", buffered: true });
-window.states = [];
-window.addEventListener("parley", (event) => {
-  if (event.detail.what === "state" || event.detail.what === "decision") window.states.push(event.detail.what);
+window.resumed = [];                        // the samples that the page had told before each resume
+let told = null;
+window.addEventListener("parley", ({ detail }) => {
+  if (detail.what === "report" && detail.stopped) told = detail.sample;
+  if (detail.what === "reply") told = null;
+  if (detail.what === "resume") window.resumed.push(told);
 });
 """
 
@@ -89,6 +92,15 @@ class Tab:
     def connect(self, timeout: float = 20) -> None:
         self.page.click("#connect")
         self.page.wait_for_function("window.parley.model.link === 'online'", timeout=timeout * 1000)
+
+    def beside(self, url: str, *, transport: str) -> Tab:
+        """Another tab of the same browser: Playwright's synchronous driver is one per thread."""
+        page = self.page.context.new_page()
+        page.goto(url)
+        page.wait_for_selector("#connect")
+        if transport != "webrtc":
+            page.evaluate(PICK_TRANSPORT, transport)
+        return Tab(page)
 
     def record(self) -> None:
         """From now on, keep what the listener hears."""

@@ -13,7 +13,8 @@ import subprocess
 import sys
 import threading
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,25 +137,53 @@ def parley(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     running.stop()
 
 
+class Rooms:
+    """A LiveKit server of our own. Playwright allows no second loop in its thread, so this has one of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        if not LiveKitServer.available():
+            pytest.skip("no livekit-server on the PATH (see .ci/run)")
+        self._server = LiveKitServer(folder)
+        self._runner = asyncio.Runner()
+        self._thread = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> Rooms:
+        self._do(self._server.__aenter__())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._thread.submit(self._runner.close).result()
+        self._thread.shutdown()
+
+    def _do(self, work: Coroutine[object, object, object]) -> None:
+        self._thread.submit(self._runner.run, work).result()
+
+    def stop(self) -> None:
+        self._do(self._server.stop())
+
+    def start(self) -> None:
+        """On the same ports as before."""
+        self._do(self._server.start())
+
+    @property
+    def flags(self) -> list[str]:
+        """How `parley up` is told about it."""
+        return [
+            f"--set=livekit.url={self._server.url}",
+            f"--set=livekit.api_key={self._server.api_key}",
+            f"--set=livekit.api_secret={self._server.api_secret}",
+        ]
+
+
 @pytest.fixture(scope="session")
 def livekit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A `parley up` beside a LiveKit server of its own."""
-    if not LiveKitServer.available():
-        pytest.skip("no livekit-server on the PATH (see .ci/run)")
     folder = tmp_path_factory.mktemp("livekit")
-    # Playwright wants no running loop; this one runs only while the server starts and ends.
-    with asyncio.Runner() as runner:
-        server = LiveKitServer(folder)
-        runner.run(server.__aenter__())
-        flags = [
-            f"--set=livekit.url={server.url}",
-            f"--set=livekit.api_key={server.api_key}",
-            f"--set=livekit.api_secret={server.api_secret}",
-        ]
-        running = start_parley(folder, *flags)
+    with Rooms(folder) as rooms:
+        running = start_parley(folder, *rooms.flags)
         yield running
         running.stop()
-        runner.run(server.stop())
 
 
 @pytest.fixture(params=["webrtc", "livekit"])

@@ -106,7 +106,7 @@ function render(): void {
   ui.voice.disabled = !online || ui.voice.options.length === 0;
   ui.problem.hidden = model.error === "";
   setText(ui.problem, model.error);
-  transcript.render(model.entries);
+  transcript.render(model.entries, online);
   renderLatency(ui.latency, model.turns);
 }
 

@@ -36,6 +36,8 @@ export class Session {
   private duckTimer = 0;
   private retryTimer = 0;
   private reportTimer = 0;
+  /** The utterance that was reported last. */
+  private reported = "";
   /** Audio-clock time of the last voiced block of the microphone, and whether an answer to it is awaited. */
   private speechEnd = 0;
   private awaiting = false;
@@ -164,11 +166,13 @@ export class Session {
   private report(utterance: string, stopped: boolean): void {
     const sample = this.connection?.heard(utterance, this.audio?.context.currentTime ?? 0) ?? null;
     if (sample === null) return;
+    this.reported = utterance;
     this.connection?.send({ type: "playout", utterance_id: utterance, sample, stopped });
     tell("report", this.audio, { sample, stopped });
   }
 
   private startReports(): void {
+    this.reported = "";
     window.clearInterval(this.reportTimer);
     this.reportTimer = window.setInterval(() => {
       if (this.model.agent === "speaking") this.report(this.model.utterance, false);
@@ -194,6 +198,9 @@ export class Session {
   }
 
   private heardAgent(reading: Reading): void {
+    // The first sound is reported at once, so that the server knows how long it was on its way.
+    const { agent, utterance } = this.model;
+    if (agent === "speaking" && reading.level >= AUDIBLE && this.reported !== utterance) this.report(utterance, false);
     if (!this.awaiting || reading.level < AUDIBLE || this.model.participant === "speaking") return;
     if (this.model.agent !== "speaking") return;
     this.awaiting = false;

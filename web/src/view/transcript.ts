@@ -2,6 +2,9 @@
 
 import type { Entry } from "../model";
 
+/** Characters of an unheard rest that are shown. */
+const MOST_UNHEARD = 140;
+
 const NAMES = { you: "You", agent: "Parley", note: "Note" } as const;
 
 export class TranscriptView {
@@ -13,10 +16,10 @@ export class TranscriptView {
   constructor(box: HTMLElement, announcer: HTMLElement) {
     this.box = box;
     this.announcer = announcer;
-    this.render([]);
+    this.render([], false);
   }
 
-  render(entries: readonly Entry[]): void {
+  render(entries: readonly Entry[], connected: boolean): void {
     const follows = this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < 40;
     this.box.querySelector(".empty")?.remove();
     const ids = new Set(entries.map((entry) => entry.id));
@@ -27,7 +30,7 @@ export class TranscriptView {
       }
     }
     for (const entry of entries) this.show(entry);
-    if (entries.length === 0) this.box.append(emptyHint());
+    if (entries.length === 0) this.box.append(emptyHint(connected));
     if (follows) this.box.scrollTop = this.box.scrollHeight;
   }
 
@@ -65,12 +68,13 @@ function words(entry: Entry): HTMLElement {
     const unheard = entry.text.slice(cut);
     if (unheard.trim()) {
       const gone = document.createElement("del");
-      gone.textContent = unheard;
-      gone.title = "Not heard";
+      gone.textContent = beginning(unheard);
+      gone.title = `Not heard: ${unheard.trim()}`;
       text.append(gone);
     }
     const note = document.createElement("small");
-    note.textContent = "interrupted";
+    const count = unheard.trim() ? unheard.trim().split(/\s+/).length : 0;
+    note.textContent = count ? `interrupted, ${count} ${count === 1 ? "word" : "words"} not heard` : "interrupted";
     text.append(note);
   }
   if (entry.nod) {
@@ -81,10 +85,16 @@ function words(entry: Entry): HTMLElement {
   return text;
 }
 
-function emptyHint(): HTMLElement {
+/** Of a long rest that nobody heard a few words are enough: what was said is what matters. */
+function beginning(text: string): string {
+  if (text.length <= MOST_UNHEARD) return text;
+  return `${text.slice(0, text.lastIndexOf(" ", MOST_UNHEARD))} …`;
+}
+
+function emptyHint(connected: boolean): HTMLElement {
   const hint = document.createElement("p");
   hint.className = "empty";
-  hint.textContent =
-    "Press Start talking and say hello. Ask for a long story, then cut in: the answer stops, and the words that you did not hear are struck through. A mere “mhm” lets it go on.";
+  const greet = connected ? "Say hello." : "Press Start talking and say hello.";
+  hint.textContent = `${greet} Ask for a long story, then cut in: the answer stops, and the words that you did not hear are struck through. A mere “mhm” lets it go on.`;
   return hint;
 }

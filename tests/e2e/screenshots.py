@@ -1,0 +1,72 @@
+"""Pictures of the page in each of its states, for eyes: ``python -m tests.e2e.screenshots FOLDER``.
+
+Light, dark and phone width. The conversation in them is a real one; only the state is set by hand, so that
+a picture can be taken of what lasts a tenth of a second.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import ViewportSize
+from tests.e2e.browser import Tab, open_tab
+from tests.e2e.conftest import start_parley
+
+STATES = ("offline", "listening", "thinking", "speaking", "interrupted")
+DESK = ViewportSize(width=1200, height=800)
+PHONE = ViewportSize(width=390, height=844)
+FOLLOW = """() => window.addEventListener("parley", ({ detail }) => {
+  if (detail.what === "report") window.reached = detail.sample;
+})"""
+SET_STATE = """(name) => {
+  const agent = { interrupted: "barged_in", offline: "idle" }[name] ?? name;
+  const participant = name === "interrupted" ? "speaking" : "silent";
+  window.parley.apply({ type: "state", participant, agent, event: "" });
+  if (name === "listening") window.parley.apply({ type: "transcript", turn: 99, text: "and what about", final: false });
+}"""
+
+
+def talk(tab: Tab) -> None:
+    """A conversation with a cut, so that there is something to see."""
+    tab.connect()
+    tab.page.fill("#text", "hello")
+    tab.page.keyboard.press("Enter")
+    tab.wait("model.entries.some((e) => e.who === 'agent' && e.done)")
+    tab.page.fill("#text", "tell me a long story")
+    tab.page.keyboard.press("Enter")
+    tab.wait("model.agent === 'speaking'")
+    tab.wait("model.turns.length > 1 && model.entries.at(-1).text.length > 80")
+    tab.page.wait_for_function("window.reached > 4 * 48_000")  # a part of the story is heard
+    tab.page.evaluate("window.parley.interrupt()")
+    tab.wait("model.entries.at(-1).done")
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        parley = start_parley(Path(name))
+        try:
+            with open_tab(parley.url, Path(name) / "profile", None, microphone=True) as tab:
+                shoot(tab, folder, "offline")
+                tab.page.evaluate("() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error()); }")
+                tab.page.evaluate(FOLLOW)
+                talk(tab)
+                tab.page.evaluate("window.parley.apply({ type: 'problem', text: '' })")
+                for state in STATES[1:]:
+                    tab.page.evaluate(SET_STATE, state)
+                    shoot(tab, folder, state)
+        finally:
+            parley.stop()
+
+
+def shoot(tab: Tab, folder: Path, state: str) -> None:
+    for name, scheme, size in (("light", "light", DESK), ("dark", "dark", DESK), ("phone", "light", PHONE)):
+        tab.page.set_viewport_size(size)
+        tab.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+        tab.page.screenshot(path=folder / f"{state}-{name}.png")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
