@@ -91,12 +91,20 @@ class BrokenAdapter(SpeechAdapter):
         raise ConfigError("weights.onnx is missing; put it there.")
 
 
+class StuckAdapter(SpeechAdapter):
+    """Fails when it is to free its memory."""
+
+    def unload(self) -> None:
+        raise RuntimeError("the library would not let go")
+
+
 KINDS: dict[str, Any] = {
     "tone": ToneAdapter,
     "slow": SlowAdapter,
     "speech": SpeechAdapter,
     "crash": CrashingAdapter,
     "broken": BrokenAdapter,
+    "stuck": StuckAdapter,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,7 +47,8 @@ class EnginePool:
             if measure and not self.calibrated:
                 await self._warm_up(target_lufs)
         except BaseException:
-            await asyncio.shield(self.unload())
+            with contextlib.suppress(Exception):  # why it could not be loaded says more
+                await asyncio.shield(self.unload())
             raise
 
     async def _warm_up(self, target_lufs: float) -> None:
@@ -91,8 +93,11 @@ class EnginePool:
         return sum(engine.memory_bytes for engine in self._engines)
 
     async def unload(self) -> None:
-        """Free all engines."""
-        await asyncio.gather(*(engine.unload() for engine in self._engines))
+        """Free all engines, whatever some of them raise; then raises what the first of those did."""
+        results = await asyncio.gather(*(engine.unload() for engine in self._engines), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
 
 
 def build_pool(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
@@ -15,13 +16,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from parley import clock
-from parley.errors import CapacityError, EngineError, NotFound, ParleyError, PreconditionFailed
+from parley.errors import EngineError, NotFound, ParleyError
 from parley.interfaces import ModelInfo
 from parley.rpc.values import ModelState, ModelStatus
 from parley.worker import adapters
 from parley.worker.engine_pool import EnginePool, build_pool
 from parley.worker.gate import Gate
-from parley.worker.memory import release_memory
+from parley.worker.memory import process_memory, release_memory
+from parley.worker.refusals import not_freed, refusal, shutting_down
 from parley.worker.residency import (
     Action,
     Counters,
@@ -36,6 +38,8 @@ from parley.worker.settings import ModelSettings, SynthesisSettings
 
 if TYPE_CHECKING:
     from parley.worker.voicepacks import Catalog
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -92,15 +96,19 @@ class ModelManager:
             await self.load(name)
         self._schedule()
 
-    async def aclose(self) -> None:
-        """Refuse who waits, free every model. What is freed here counts like every other unload."""
+    def refuse_all(self) -> None:
+        """The end has begun: whoever waits is refused, and nothing is loaded any more."""
         self._closing = True
         if self._timer is not None:
             self._timer.cancel()
         for ticket, future in list(self._tickets.items()):
             del self._tickets[ticket]
             if not future.done():
-                future.set_exception(CapacityError("The worker is shutting down.", retry_after=1.0))
+                future.set_exception(shutting_down())
+
+    async def aclose(self) -> None:
+        """Refuse who waits, free every model. What is freed here counts like every other unload."""
+        self.refuse_all()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         left = [self._policy.instances[number] for number in self._pools]
@@ -250,6 +258,8 @@ class ModelManager:
     async def _ask(self, ticket: int, actions: list[Action]) -> int:
         """Perform what a request brought about and wait for its answer."""
         future = self._tickets[ticket]
+        if self._closing:
+            self._answer(ticket, lambda future: future.set_exception(shutting_down()))
         self._perform(actions)
         try:
             return await future
@@ -276,7 +286,8 @@ class ModelManager:
                 case Grant():
                     self._answer(action.ticket, lambda future, n=action.instance: future.set_result(n))  # type: ignore[misc]
                 case Refuse():
-                    error = self._refusal(action)
+                    model_id = self._wants.get(action.ticket, "")
+                    error = refusal(action, model_id, self._policy, self._failures.get(model_id))
                     self._answer(action.ticket, lambda future, e=error: future.set_exception(e))  # type: ignore[misc]
         self._schedule()
 
@@ -322,14 +333,28 @@ class ModelManager:
 
     async def _unload(self, action: StartUnload) -> None:
         pool = self._pools.pop(action.instance, None)
+        failure: Exception | None = None
+        taken, before = (pool.memory_bytes if pool is not None else 0), process_memory()
         if pool is not None:
-            taken = pool.memory_bytes
             try:
                 await pool.unload()
-            finally:
-                await asyncio.get_running_loop().run_in_executor(None, release_memory)
-                self._freed[action.model_id] = taken
-        self._perform(self._policy.unloaded(clock.now(), action.instance))
+            except Exception as error:  # noqa: BLE001 - an engine may raise anything; the books stay right
+                _log.exception("model not unloaded", extra={"model": action.model_id})
+                failure = error.with_traceback(None)  # which would keep the engine in memory
+            del pool
+            await asyncio.get_running_loop().run_in_executor(None, release_memory)
+            self._freed[action.model_id] = taken
+        if failure is None:
+            self._perform(self._policy.unloaded(clock.now(), action.instance))
+        else:
+            self._not_freed(action, failure, max(0, taken - max(0, before - process_memory())))
+
+    def _not_freed(self, action: StartUnload, failure: Exception, lost: int) -> None:
+        """The model serves nobody any more, though its engine would not let it go."""
+        error = not_freed(action.model_id, failure, lost)
+        _log.error(error.message, extra={"model": action.model_id, "lost_bytes": lost})
+        self._failures[action.model_id] = error
+        self._perform(self._policy.unload_failed(clock.now(), action.instance, error.message, lost))
 
     def _schedule(self) -> None:
         """Wake the policy for the next deadline, and every now and then for idle models."""
@@ -346,35 +371,6 @@ class ModelManager:
 
     def _tick(self) -> None:
         self._perform(self._policy.tick(clock.now()))
-
-    def _refusal(self, refuse: Refuse) -> ParleyError:
-        model_id = self._wants.get(refuse.ticket, "")
-        match refuse.reason:
-            case "failed":
-                return self._failures.get(model_id) or EngineError(f"The model {model_id} failed: {refuse.detail}")
-            case "too_big":
-                return CapacityError(
-                    f"The model {model_id} needs {_megabytes(int(refuse.detail))}, more than the worker's whole memory "
-                    f"budget of {_megabytes(self._settings.memory_budget_bytes)}; raise memory_budget_bytes.",
-                    retry_after=60.0,
-                )
-            case "in_use":
-                return PreconditionFailed(
-                    f"The model {model_id} is in use by {self._policy.leases(model_id)} sessions."
-                )
-            case "busy":
-                return PreconditionFailed(f"The model {model_id} is being loaded; try again when it is ready.")
-            case "not_resident":
-                return PreconditionFailed(f"The model {model_id} is not in memory.")
-            case _:
-                return CapacityError(
-                    f"There is no room for the model {model_id}: every other model is in use, pinned or too young.",
-                    retry_after=refuse.retry_after,
-                )
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:.0f} MB"
 
 
 def import_engines(catalog: Catalog) -> None:

@@ -10,7 +10,8 @@ Rules, each of them tested on random histories:
 - what is used is never evicted; nor is what is pinned, or younger than ``min_residency``;
 - a model is never loaded twice at the same time, however many wait for it;
 - whoever waits is granted, refused, or has left: nobody is forgotten;
-- a load or reload that fails leaves what was serving.
+- a load or reload that fails leaves what was serving;
+- what did not come back from a model that could not be freed counts against the budget for good.
 """
 
 from __future__ import annotations
@@ -122,6 +123,8 @@ class Counters:
     loads: int = 0
     load_failures: int = 0
     unloads: int = 0
+    unload_failures: int = 0
+    """Models that left with an error; they serve nobody any more and are not among ``unloads``."""
     evictions: int = 0
     """Unloads to make room or because of idleness; the rest were asked for."""
     grants: int = 0
@@ -139,6 +142,8 @@ class Residency:
         self._waiters: dict[int, _Waiter] = {}
         self._numbers = 0
         self._slow_load = 1.0
+        self.memory_lost = 0
+        """Bytes that models which could not be freed have kept."""
 
     # --- what is known ---
 
@@ -157,7 +162,7 @@ class Residency:
         return self._find(model_id, "loading")
 
     def failure(self, model_id: str) -> str:
-        """Why the last load failed; empty otherwise."""
+        """Why the last load or unload failed; empty otherwise."""
         return self._model(model_id).failure
 
     def pinned(self, model_id: str) -> bool:
@@ -169,8 +174,8 @@ class Residency:
 
     @property
     def memory_used(self) -> int:
-        """Bytes that loading, loaded and leaving instances take."""
-        return sum(instance.memory for instance in self.instances.values())
+        """Bytes that loading, loaded and leaving instances take, and those that did not come back."""
+        return self.memory_lost + sum(instance.memory for instance in self.instances.values())
 
     @property
     def waiting(self) -> int:
@@ -281,13 +286,17 @@ class Residency:
 
     def unloaded(self, now: float, number: int) -> list[Action]:
         """An instance is gone and its memory is back."""
-        instance = self.instances.pop(number)
         self.counters.unloads += 1
-        model = self._model(instance.model_id)
-        tickets: list[int] = []
-        if self._find(instance.model_id, "evicting") is None:
-            tickets, model.unload_tickets = model.unload_tickets, []
+        tickets = self._gone(number)
         return [*(self._granted(ticket, 0) for ticket in tickets), *self._pump(now)]
+
+    def unload_failed(self, now: float, number: int, error: str, lost: int) -> list[Action]:
+        """An instance serves nobody any more, but freeing it failed and ``lost`` bytes have not come back."""
+        self.counters.unload_failures += 1
+        self.memory_lost += lost
+        self._model(self.instances[number].model_id).failure = error
+        tickets = self._gone(number)
+        return [*(self._refuse(ticket, "failed", error) for ticket in tickets), *self._pump(now)]
 
     def tick(self, now: float) -> list[Action]:
         """Time has passed: refuse who has waited too long, let idle models go."""
@@ -304,6 +313,15 @@ class Residency:
 
     # --- inside ---
 
+    def _gone(self, number: int) -> list[int]:
+        """Forget an instance; returns who waited for its model to leave, once none of it is left."""
+        model_id = self.instances.pop(number).model_id
+        if self._find(model_id, "evicting") is not None:
+            return []
+        model = self._model(model_id)
+        tickets, model.unload_tickets = model.unload_tickets, []
+        return tickets
+
     def _enter(self, now: float, waiter: _Waiter) -> list[Action]:
         instance = self.serving(waiter.model_id)
         if instance is not None and waiter.kind != "reload":
@@ -313,7 +331,7 @@ class Residency:
             instance.used = now
             return [self._granted(waiter.ticket, instance.number)]
         estimate = self._model(waiter.model_id).estimate
-        if self.limits.memory_budget and estimate > self.limits.memory_budget:
+        if self.limits.memory_budget and estimate + self.memory_lost > self.limits.memory_budget:
             return [self._refuse(waiter.ticket, "too_big", str(estimate))]
         self._waiters[waiter.ticket] = waiter
         actions = self._pump(now)
@@ -350,7 +368,7 @@ class Residency:
     def _shrink(self, now: float) -> Iterator[Action]:
         """A model took more than was known beforehand: let idle ones go until the budget holds again."""
         staying = [instance for instance in self.instances.values() if instance.state != "evicting"]
-        over = sum(instance.memory for instance in staying) - self.limits.memory_budget
+        over = self.memory_lost + sum(instance.memory for instance in staying) - self.limits.memory_budget
         if not self.limits.memory_budget or over <= 0:
             return
         for victim in sorted(staying, key=lambda instance: instance.used):
@@ -372,7 +390,8 @@ class Residency:
     def _fits(self, model_id: str, need: int, gone: frozenset[int] = frozenset()) -> bool:
         """True when the model may be loaded beside everything but ``gone``."""
         there = [instance for instance in self.instances.values() if instance.number not in gone]
-        if self.limits.memory_budget and sum(i.memory for i in there) + need > self.limits.memory_budget:
+        taken = self.memory_lost + sum(instance.memory for instance in there)
+        if self.limits.memory_budget and taken + need > self.limits.memory_budget:
             return False
         others = {instance.model_id for instance in there} | {model_id}
         return not self.limits.resident_cap or len(others) <= self.limits.resident_cap

@@ -45,7 +45,7 @@ class ThreadEngine:
     """Runs one adapter inside this process."""
 
     def __init__(self, adapter: TtsAdapter, *, name: str = "") -> None:
-        self._adapter = adapter
+        self._adapter: Any = adapter
         self._name = name or adapter.info.model_id
         self._concurrency = max(1, adapter.info.concurrency)
         self._changed = threading.Condition()
@@ -63,7 +63,8 @@ class ThreadEngine:
         try:
             await self._do(self._load)
         except BaseException:
-            await asyncio.shield(self.unload())
+            with contextlib.suppress(Exception):  # why it could not be loaded says more
+                await asyncio.shield(self.unload())
             raise
 
     def submit(self, job: Job) -> None:
@@ -87,13 +88,15 @@ class ThreadEngine:
         return self._memory
 
     async def unload(self) -> None:
-        """Stop what is spoken, unload the adapter on its thread, end the thread."""
+        """Stop what is spoken, unload the adapter on its thread, end the thread. Raises what the adapter raises."""
         if self._closed or self._thread is None:
             return
         with self._changed:
             self._closed = True
-        await self._do(self._unload, last=True)
-        await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+        try:
+            await self._do(self._unload, last=True)
+        finally:
+            await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
 
     async def _do(self, work: Callable[[], None], *, last: bool = False) -> None:
         loop = asyncio.get_running_loop()
@@ -198,7 +201,8 @@ class ThreadEngine:
             self._end(active, gone)
         while self._waiting:
             self._waiting.popleft().finished(gone)
-        self._adapter.unload()
+        adapter, self._adapter = self._adapter, None  # whatever unload() leaves behind dies with it
+        adapter.unload()
 
 
 def _settle(future: asyncio.Future[Any], error: BaseException | None) -> None:

@@ -59,6 +59,7 @@ class Worker:
         self._housekeeping: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
+        self._closing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Load the default and preloaded models, then listen.
@@ -109,18 +110,25 @@ class Worker:
         return clean
 
     async def aclose(self) -> None:
-        """Stop at once. Safe to call twice."""
+        """Stop at once. Safe to call twice and to be cut short: what has begun ends, and whoever asks again waits."""
         server, self._server = self._server, None
-        if server is None:
-            return
+        if server is not None:
+            self.manager.refuse_all()
+            self._closing = asyncio.get_running_loop().create_task(self._close(server))
+        if self._closing is not None:
+            await asyncio.shield(self._closing)
+
+    async def _close(self, server: grpc.aio.Server) -> None:
         if self._housekeeping is not None:
             self._housekeeping.cancel()
         if self._watching is not None:
             self._watching.cancel()
         self.servicer.close()
-        await server.stop(_GRACE)
-        await self.manager.aclose()
-        self._ended.set()
+        try:
+            await server.stop(_GRACE)
+        finally:
+            await self.manager.aclose()
+            self._ended.set()
 
     async def wait(self) -> None:
         """Return when the worker has ended."""

@@ -13,7 +13,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from parley.errors import CapacityError, ConfigError, NotFound, PreconditionFailed, UnavailableError
+from parley.errors import CapacityError, ConfigError, EngineError, NotFound, PreconditionFailed, UnavailableError
 from parley.rpc.gen import tts_pb2 as pb
 from parley.testing.engines import EngineCatalog
 from parley.worker.server import SERVICE, Worker
@@ -123,6 +123,30 @@ async def test_a_model_in_use_is_not_unloaded(bench: Any) -> None:
         await client.worker.unload("speech")
     await client.end_session("s")
     await client.worker.unload("speech")
+
+
+async def test_a_model_whose_engine_fails_to_unload_is_out_of_service_and_can_be_loaded_again(bench: Any) -> None:
+    worker = await bench.worker(EngineCatalog("stuck"))
+    client = bench.client(worker)
+    await client.worker.load("stuck")
+    with pytest.raises(EngineError, match="would not let go"):
+        await client.worker.unload("stuck")
+    (status,) = [status for status in await client.worker.models() if status.info.model_id == "stuck"]
+    assert (status.state, worker.manager.resident()) == ("failed", ("tone",))
+    assert "would not let go" in status.error
+    assert (worker.manager.counters.unloads, worker.manager.counters.unload_failures) == (0, 1)
+    assert (await bench.speak(client, "Hello.", model="stuck"))[-1].final
+
+
+async def test_an_end_that_is_hurried_late_in_a_drain_still_frees_every_model(bench: Any) -> None:
+    worker = await bench.worker(EngineCatalog("speech"))
+    await bench.client(worker).worker.load("speech")
+    draining = asyncio.ensure_future(worker.drain())
+    while worker._server is not None:
+        await asyncio.sleep(0)
+    draining.cancel()
+    await worker.aclose()
+    assert worker.manager.counters.unloads == worker.manager.counters.loads == 2
 
 
 async def test_models_that_are_freed_at_the_end_count_as_unloaded(bench: Any) -> None:

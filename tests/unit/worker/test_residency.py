@@ -201,6 +201,18 @@ def test_an_unload_is_answered_when_the_memory_is_back() -> None:
     assert policy.unloaded(2, a) == [Grant(2, 0)]
 
 
+def test_a_model_that_fails_to_leave_is_told_and_what_it_kept_counts_for_good() -> None:
+    policy = residency(memory_budget=12)
+    instance = make_resident(policy, "a")
+    policy.unload(1.0, 2, "a")
+    assert policy.unload_failed(2.0, instance, "stuck", 5) == [Refuse(2, "failed", "stuck")]
+    assert policy.memory_used == 5
+    assert not policy.instances
+    assert policy.failure("a") == "stuck"
+    assert (policy.counters.unloads, policy.counters.unload_failures) == (0, 1)
+    assert policy.acquire(3.0, 3, "b", "x") == [Refuse(3, "too_big", "10")]
+
+
 def test_unloading_what_is_not_resident_is_done_already() -> None:
     assert residency().unload(1, 2, "a") == [Grant(2, 0)]
 
@@ -238,6 +250,7 @@ class Machine:
     leaving: dict[int, str] = field(default_factory=dict)
     open_tickets: dict[int, str] = field(default_factory=dict)
     leases: dict[int, int] = field(default_factory=dict)
+    lost: int = 0
 
     def obey(self, actions: list[Action]) -> None:
         for action in actions:
@@ -264,7 +277,7 @@ class Machine:
     def check(self) -> None:
         there = [*self.loading.values(), *self.loaded.values(), *self.leaving.values()]
         if self.budget:
-            assert sum(self.sizes[model] for model in there) <= self.budget, "over budget"
+            assert self.lost + sum(self.sizes[model] for model in there) <= self.budget, "over budget"
         if self.cap:
             assert len(set(there)) <= self.cap, "over the cap"
         serving = [i.model_id for i in self.policy.instances.values() if i.state == "serving"]
@@ -278,7 +291,7 @@ STEPS = st.lists(
     st.tuples(
         st.sampled_from(
             ("acquire", "acquire", "acquire", "release", "release", "cancel", "load", "pin", "unload", "reload",
-             "loaded", "loaded", "loaded", "failed", "unloaded", "unloaded", "tick")
+             "loaded", "loaded", "loaded", "failed", "unloaded", "unloaded", "stuck", "tick")
         ),
         st.integers(0, 10_000),
         st.floats(0, 20),
@@ -336,6 +349,12 @@ def run(machine: Machine, step: str, pick: int, now: float, ticket: int) -> None
             if instance is not None:
                 del machine.leaving[instance]
                 machine.obey(policy.unloaded(now, instance))
+        case "stuck":
+            instance = chosen(machine.leaving)
+            if instance is not None:
+                lost = min(pick % 2, machine.sizes[machine.leaving.pop(instance)])
+                machine.lost += lost
+                machine.obey(policy.unload_failed(now, instance, "would not go", lost))
 
 
 @settings(max_examples=100, deadline=None)

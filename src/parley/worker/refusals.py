@@ -1,0 +1,56 @@
+"""What is said when a model can not be had or will not leave: one sentence each, with what mends it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parley.errors import CapacityError, EngineError, ParleyError, PreconditionFailed
+
+if TYPE_CHECKING:
+    from parley.worker.residency import Refuse, Residency
+
+
+def refusal(refuse: Refuse, model_id: str, policy: Residency, failure: ParleyError | None) -> ParleyError:
+    """The error for whoever asked for ``model_id``. ``failure`` is why its last load or unload failed."""
+    match refuse.reason:
+        case "failed":
+            return failure or EngineError(f"The model {model_id} failed: {refuse.detail}")
+        case "too_big":
+            return _too_big(model_id, int(refuse.detail), policy)
+        case "in_use":
+            return PreconditionFailed(f"The model {model_id} is in use by {policy.leases(model_id)} sessions.")
+        case "busy":
+            return PreconditionFailed(f"The model {model_id} is being loaded; try again when it is ready.")
+        case "not_resident":
+            return PreconditionFailed(f"The model {model_id} is not in memory.")
+        case _:
+            return CapacityError(
+                f"There is no room for the model {model_id}: every other model is in use, pinned or too young.",
+                retry_after=refuse.retry_after,
+            )
+
+
+def not_freed(model_id: str, failure: Exception, lost: int) -> EngineError:
+    """A model has left service, but its engine raised ``failure`` and ``lost`` bytes did not come back."""
+    kept = f"; {_megabytes(lost)} did not come back and count as used until the worker is restarted" if lost else ""
+    return EngineError(
+        f"The model {model_id} serves no more, but its engine failed while it was unloaded ({failure!r}){kept}."
+    )
+
+
+def shutting_down() -> CapacityError:
+    """The worker has begun to end."""
+    return CapacityError("The worker is shutting down.", retry_after=1.0)
+
+
+def _too_big(model_id: str, need: int, policy: Residency) -> CapacityError:
+    budget = f"the worker's whole memory budget of {_megabytes(policy.limits.memory_budget)}"
+    mend = "raise worker.models.memory_budget_bytes"
+    if policy.memory_lost:
+        budget += f" less {_megabytes(policy.memory_lost)} that models which failed to unload have kept"
+        mend += " or restart the worker"
+    return CapacityError(f"The model {model_id} needs {_megabytes(need)}, more than {budget}; {mend}.", retry_after=60)
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.0f} MB"
