@@ -215,6 +215,23 @@ async def test_text_that_cannot_be_a_turn_is_refused(text: str) -> None:
         await talk.heard_out()
 
 
+async def test_typed_turns_that_come_too_quickly_are_refused_and_nothing_else_is_lost() -> None:
+    settings = SessionSettings(limits=LimitSettings(text_burst=3, text_rate=2))
+    async with conversation(settings=settings) as talk:
+        for number in range(50):
+            talk.say(TextInput(f"text {number}"))
+        await talk.until(0.1)
+        errors = talk.of(ErrorMessage)
+        assert len(errors) == 47
+        assert {error.code for error in errors} == {"too_many_requests"}
+        assert "send it again in 0.5 seconds" in errors[0].message
+        await talk.heard_out()
+        assert talk.of(ReplyEnded)[-1].heard_text == "You said: text 0 text 1 text 2."
+        talk.say(TextInput("later"))
+        await talk.heard_out(2)
+        assert talk.history[-2:] == [("user", "later"), ("assistant", "You said: later.")]
+
+
 async def test_a_greeting_is_spoken_to_newcomers_and_not_to_those_who_come_back() -> None:
     settings = SessionSettings(reply=ReplySettings(greeting="Good day."))
     async with conversation(settings=settings) as talk:

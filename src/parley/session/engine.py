@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from parley import clock
 from parley.audio.frame import SAMPLE_RATE, AudioFrame
-from parley.errors import InvalidRequest, ParleyError, RequestError, TimedOut
+from parley.errors import InvalidRequest, ParleyError, RequestError, TimedOut, TooManyRequests
 from parley.messages import (
     BargeInDecided,
     EndSession,
@@ -37,6 +37,7 @@ from parley.messages import (
     TurnLatency,
     VoiceChanged,
 )
+from parley.session.allowance import Allowance
 from parley.session.books import Books
 from parley.session.ears import RATE, Ears, Microphone
 from parley.session.endpointing import PauseHabits, wait_for
@@ -143,6 +144,7 @@ class SessionEngine:
         self._books = Books(self.history, send=self._send, log=self._log, now=self._now)
         self._sayings = Sayings()
         self._typed = ""
+        self._texts = Allowance(burst=settings.limits.text_burst, per_second=settings.limits.text_rate)
         self._held_at = 0.0
         self._stages = Stages(0.0)
         self._closing = "silence"
@@ -263,7 +265,7 @@ class SessionEngine:
                 continue
             try:
                 _HANDLERS[type(item)](self, item)
-            except RequestError as error:
+            except (RequestError, TooManyRequests) as error:
                 self._fail(error)
         self.end("The participant left.")
 
@@ -796,6 +798,12 @@ class SessionEngine:
         if not text:
             raise InvalidRequest("The text is empty.")
         self._turns += 1
+        wait = self._texts.take(clock.now())
+        if wait:
+            raise TooManyRequests(
+                f"Typed turns came too quickly and this one was not taken; send it again in {wait:.1f} seconds.",
+                retry_after=wait,
+            )
         self._sayings.cut()
         self._typed = text
         self._log(TurnClosed(self._now(), self._turns, "message", 0.0))

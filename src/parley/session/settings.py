@@ -186,6 +186,12 @@ class LimitSettings:
 class SessionSettings:
     """Everything that one session can be told."""
 
+    text_burst: Annotated[
+        int, Setting("Typed turns that are taken at once; text_rate bounds those after them.", ge=1, le=10_000)
+    ] = 20
+    text_rate: Annotated[
+        float, Setting("Typed turns that are taken a second in the long run; more are refused.", ge=0.1, le=1_000)
+    ] = 5.0
     segmenter: SegmenterSettings = field(default_factory=SegmenterSettings)
     barge_in: BargeInSettings = field(default_factory=BargeInSettings)
     endpointing: EndpointingSettings = field(default_factory=EndpointingSettings)

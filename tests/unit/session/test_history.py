@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from parley.interfaces import ChatMessage
-from parley.session.history import LONGEST, History
+from parley.session.history import LONGEST, LONGEST_IN_ALL, History
 
 
 def test_the_prompt_comes_first_and_the_newest_words_last() -> None:
@@ -51,3 +51,21 @@ def test_one_long_turn_is_kept_whole() -> None:
     history.add_participant("Hello.")
     history.add_participant("a" * (LONGEST + 5))
     assert history.messages() == [ChatMessage("user", "a" * (LONGEST + 5))]
+
+
+def test_all_messages_together_stay_bounded_and_the_newest_are_kept() -> None:
+    history = History()
+    for number in range(60):
+        history.add_participant(f"{number} " + "x" * 9_000)
+        history.add_agent("Yes?")
+    told = history.messages(turn="y" * 9_000)
+    assert sum(len(message.text) for message in told) <= LONGEST_IN_ALL
+    assert [message.text[:3] for message in told[-3:]] == ["59 ", "Yes", "yyy"]
+    assert len(told) > 15
+
+
+def test_the_newest_words_are_told_however_long_they_are() -> None:
+    history = History()
+    history.add_participant("Hello.")
+    history.add_agent("Good day.")
+    assert [message.text[:1] for message in history.messages(turn="z" * 2 * LONGEST_IN_ALL)] == ["z"]
