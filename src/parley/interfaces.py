@@ -117,6 +117,8 @@ class Transcript:
     """With times, where the recogniser has them."""
     language: str = ""
     """BCP 47, where known."""
+    confidence: float = 1.0
+    """How far the words can be believed, 0 to 1; what a recogniser that often mishears says of itself."""
 
 
 class Recognizer(Protocol):

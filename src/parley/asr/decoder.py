@@ -48,6 +48,7 @@ def to_json(transcript: Transcript) -> dict[str, object]:
         "final": transcript.final,
         "stable": transcript.stable,
         "language": transcript.language,
+        "confidence": transcript.confidence,
         "words": [[word.text, word.start, word.end, word.probability] for word in transcript.words],
     }
 
@@ -62,4 +63,5 @@ def from_json(data: Mapping[str, object]) -> Transcript:
         stable=int(str(data["stable"])),
         words=tuple(TranscriptWord(*word) for word in words),
         language=str(data["language"]),
+        confidence=float(str(data["confidence"])),
     )

@@ -33,6 +33,8 @@ EVERYDAY = (
 _FRAMES_PER_SECOND = 100
 _REJECT = 0.00015
 """The small model must win by this much per frame: measured in between known and unknown phrases."""
+_AGREED, _ALONE = 0.9, 0.3
+"""Confidence with both models of one mind, and with only one to go by: it is wrong more often than right."""
 _SILENCES = ("<s>", "</s>", "<sil>", "[SPEECH]", "[NOISE]", "[COUGH]", "[SMACK]", "[BREATH]", "[UH]", "[UM]")
 
 
@@ -119,14 +121,21 @@ class SphinxDecoder:
         if not text or text == self._told:
             return None
         self._told = text
-        return Transcript(text, language="en-US")
+        return Transcript(text, language="en-US", confidence=self._confidence())
 
     def finish(self) -> Transcript:
         """End the turn."""
         self._stop()
         best = self._better()
         text = best.result()[0]
-        return Transcript(text, final=True, stable=len(text), words=best.words() if text else (), language="en-US")
+        return Transcript(
+            text,
+            final=True,
+            stable=len(text),
+            words=best.words() if text else (),
+            language="en-US",
+            confidence=self._confidence(),
+        )
 
     def _stop(self) -> None:
         if self._running:
@@ -144,6 +153,12 @@ class SphinxDecoder:
             return self._open
         (_, open_score), (text, small_score) = self._open.result(), self._small.result()
         return self._small if text and small_score - open_score > _REJECT else self._open
+
+    def _confidence(self) -> float:
+        """Two language models that hear the same words are seldom both wrong."""
+        assert self._open is not None
+        agreed = self._small is not None and self._open.result()[0] == self._small.result()[0]
+        return _AGREED if agreed else _ALONE
 
     def _small_search(self, phrases: Sequence[str]) -> _Search | None:
         """A decoder that knows only these phrases' words; phrases with a word it cannot say are left out."""

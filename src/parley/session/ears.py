@@ -10,6 +10,7 @@ import numpy as np
 
 from parley.audio.levels import mean_square, samples_of
 from parley.errors import ConfigError
+from parley.session.melody import SECONDS, Melody, melody
 from parley.session.segmenter import Segmenter, SpeechEnded, SpeechStarted
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 RATE = 16_000
 _KEPT_FOR_MODEL = 8.0
 """Seconds of a turn that a turn model looks at."""
+_KEPT_FOR_MELODY = SECONDS + 0.2
+"""The silence in which the question comes up included."""
+_ONSET = 0.1
+"""Seconds that a turn is old when it is noticed."""
 _LEVEL_LEARNING = 0.3
 _POWER_LEARNING = 0.08
 
@@ -55,8 +60,8 @@ class Ears:
         self._echo = echo
         self._received = 0
         self._kept: deque[tuple[int, NDArray[np.int16]]] = deque()
-        window = _KEPT_FOR_MODEL if keep_turns else settings.segmenter.pre_roll + settings.segmenter.start_duration
-        self._window = int((window + 0.1) * RATE)
+        least = settings.segmenter.pre_roll + settings.segmenter.start_duration
+        self._window = int((max(least, _KEPT_FOR_MODEL if keep_turns else _KEPT_FOR_MELODY) + 0.1) * RATE)
         self._pre_roll = int(settings.segmenter.pre_roll * RATE)
         self._power: float | None = None
 
@@ -101,6 +106,12 @@ class Ears:
     def recent(self) -> NDArray[np.int16]:
         """All samples that are kept."""
         return self._since(0)
+
+    def melody(self, since: float) -> Melody | None:
+        """Of what was said from ``since`` (loop time) to the last voice."""
+        speech = self._since(self._received - int((self.heard_at - since + _ONSET) * RATE))
+        silence = self._received - int(self.segmenter.last_voice * RATE)
+        return melody(speech[: max(0, len(speech) - silence)])
 
     def _since(self, start: int) -> NDArray[np.int16]:
         pieces = [samples for end, samples in self._kept if end > start]

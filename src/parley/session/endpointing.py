@@ -1,13 +1,15 @@
-"""Is the participant's turn over? Silence, the words so far, and how this person pauses."""
+"""Is the participant's turn over? Silence, the words so far, their melody, and how this person pauses."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from parley.session.lexicon import Lexicon, lexicon, words
 
 if TYPE_CHECKING:
+    from parley.session.melody import Melody
     from parley.session.settings import EndpointingSettings
 
 _LIKELY, _UNLIKELY = 0.7, 0.3
@@ -17,6 +19,11 @@ _MARGIN = 2.0
 """Deviations above the usual pause that a silence must reach."""
 _PAUSES_TO_TRUST = 2
 _COMPLETE_WORDS = 3
+_BELIEVED = 0.5
+"""Confidence from which words alone may end a turn soon."""
+_MELODY, _HELD = 1.3, 0.8
+"""Log-odds that a finished melody speaks for the end, and a held one against it: people who have finished
+sometimes hold their voice, and seldom let it fall when they have not."""
 
 
 class PauseHabits:
@@ -54,25 +61,52 @@ class Wait:
     reason: str
 
 
-def wait_for(
-    text: str, language: str, habits: PauseHabits, settings: EndpointingSettings, probability: float | None = None
-) -> Wait:
-    """The silence that ends this turn, between ``min_delay`` and ``max_delay``.
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a turn when its speaker falls silent."""
 
-    ``probability`` is a turn model's answer to "is it over?"; without one the words are judged.
-    """
+    text: str
+    language: str = ""
+    confidence: float = 1.0
+    """How far the text can be believed, 0 to 1."""
+    melody: Melody | None = None
+    """How the speech before the silence ended; None where that says nothing."""
+    probability: float | None = None
+    """A turn model's answer to "is it over?"; it outweighs everything else."""
+
+
+def wait_for(evidence: Evidence, habits: PauseHabits, settings: EndpointingSettings) -> Wait:
+    """The silence that ends this turn, between ``min_delay`` and ``max_delay``."""
     usual = _usual(habits, settings)
     if not settings.semantic:
         return Wait(usual, True, "silence")
-    if probability is None:
-        probability = completeness(text, language)
-    if probability is None:
-        return Wait(usual, bool(words(text)), "silence")
+    by_words = completeness(evidence.text, evidence.language)
+    if evidence.probability is None and by_words is None:
+        return Wait(usual, False, "silence")
+    probability = _weighed(evidence, by_words)
     if probability >= _LIKELY:
         return Wait(min(settings.min_delay, settings.max_delay), True, "complete")
     if probability <= _UNLIKELY:
         return Wait(max(settings.max_delay, settings.min_delay), False, "unfinished")
+    if evidence.probability is None and evidence.confidence < _BELIEVED:
+        return Wait(max(usual, min(settings.doubtful_delay, settings.max_delay)), True, "doubtful")
     return Wait(usual, True, "unsure")
+
+
+def _weighed(evidence: Evidence, by_words: float | None) -> float:
+    """How likely the turn is over, 0 to 1: the less the words can be believed, the more the melody counts.
+
+    Words that break off are believed in any case: to wait for somebody who has finished costs little.
+    """
+    if evidence.probability is not None:
+        return evidence.probability
+    assert by_words is not None
+    if by_words <= _UNLIKELY:
+        return by_words
+    odds = evidence.confidence * math.log(by_words / (1 - by_words))
+    if evidence.melody is not None:
+        odds += (1 - evidence.confidence) * (_MELODY if evidence.melody.finished else -_HELD)
+    return 1 / (1 + math.exp(-odds))
 
 
 def _usual(habits: PauseHabits, settings: EndpointingSettings) -> float:

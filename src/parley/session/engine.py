@@ -40,7 +40,7 @@ from parley.messages import (
 from parley.session.allowance import Allowance
 from parley.session.books import Books
 from parley.session.ears import RATE, Ears, Microphone
-from parley.session.endpointing import PauseHabits, wait_for
+from parley.session.endpointing import Evidence, PauseHabits, wait_for
 from parley.session.history import History
 from parley.session.interruption import Sound, Verdict, classify, reconsider, wants_answer
 from parley.session.lexicon import words
@@ -518,7 +518,7 @@ class SessionEngine:
         """They are silent: when is the turn over, if they stay so?"""
         turn = self._turn
         assert turn is not None
-        turn.ended_at = self._ears.last_voice_at
+        turn.ended_at, turn.melody = self._ears.last_voice_at, self._ears.melody(turn.began_at)
         self._stages = Stages(turn.ended_at)
         self._stages.mark("vad")
         self._ask_turn_model(turn)
@@ -526,7 +526,8 @@ class SessionEngine:
 
     def _schedule_end(self, turn: Turn) -> None:
         """The better the words are known, the better the moment."""
-        wait = wait_for(turn.text, self._language, self._habits, self.settings.endpointing, turn.probability)
+        evidence = Evidence(turn.text, self._language, turn.confidence, turn.melody, turn.probability)
+        wait = wait_for(evidence, self._habits, self.settings.endpointing)
         turn.wait = wait
         self._timers.set("end", turn.ended_at + wait.seconds, self._silence_ends_turn)
         if self._speculation is not None and not _same_words(self._speculation.turn_text, turn.text):

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from parley.messages import DecisionOutcome
     from parley.session.settings import BargeInSettings
 
+_NOD = 0.35
+"""Seconds of patience for each nod that was heard: shorter than most, since some are still being decoded."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sound:
@@ -80,7 +83,7 @@ def classify(sound: Sound, settings: BargeInSettings) -> Verdict | None:
 
 def _by_words(spoken: list[str], sound: Sound, settings: BargeInSettings) -> Verdict | None:
     if only_backchannels(spoken, lexicon(sound.language).backchannels):
-        if sound.voiced >= settings.backchannels_until:
+        if sound.voiced >= _nods_until(spoken, settings):
             return Verdict("take_floor", (f"{sound.voiced:.2f} s of speech, nods though they are",))
         return None
     stop = _wants_floor(spoken, sound.language, settings)
@@ -91,6 +94,13 @@ def _by_words(spoken: list[str], sound: Sound, settings: BargeInSettings) -> Ver
     if sound.voiced >= settings.take_floor_after:
         return Verdict("take_floor", (f"{sound.voiced:.2f} s of speech",))
     return None
+
+
+def _nods_until(spoken: list[str], settings: BargeInSettings) -> float:
+    """Speech that so many nods can fill. Doubtful ears that hear one nod in a long sound have missed the rest."""
+    if settings.trust_words == "all":
+        return settings.backchannels_until
+    return min(settings.backchannels_until, settings.take_floor_after + _NOD * len(spoken))
 
 
 def _by_silence(spoken: list[str], sound: Sound, settings: BargeInSettings) -> Verdict | None:

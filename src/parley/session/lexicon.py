@@ -41,10 +41,10 @@ _LEXICONS = {
             makes sense, fine, ha, haha, i know, that's right, you're right, absolutely, definitely, totally,
             fair enough, very good"""
         ),
-        stops=_phrases(
-            "stop, wait, no, hold, hey, sorry, excuse, pardon, quiet, shut, enough, cancel, pause, nope, listen, hello"
+        stops=_phrases("stop, wait, no, hold, sorry, excuse, pardon, quiet, shut, enough, cancel, pause, nope, listen"),
+        openers=_phrases(
+            "hey, hello, but, actually, what, who, why, where, when, how, question, tell, can, could, please, let's"
         ),
-        openers=_phrases("but, actually, what, who, why, where, when, how, question, tell, can, could, please, let's"),
         dangling=_phrases(
             """a, an, the, my, your, his, her, its, our, their, and, or, but, because, so, if, which, who, whose,
             when, while, where, although, though, unless, until, since, than, as, of, to, for, from, with,
@@ -60,7 +60,8 @@ _LEXICONS = {
         pronouns=_phrases("i, you, he, she, it, we, they, this, that, there, to"),
         openings=_phrases(
             """could you please, can you please, would you please, could you, can you, would you, please,
-            could you maybe, let me see, let me think, well, so, i think, i mean, you know, what about"""
+            could you maybe, tell me, can you tell me, could you tell me, show me, give me, let me see, let me think,
+            well, so, i think, i mean, you know, what about"""
         ),
     ),
     "de": Lexicon(

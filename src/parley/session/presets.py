@@ -9,11 +9,13 @@ PRESETS: Mapping[str, Mapping[str, float | int | bool | str]] = {
     "fast": {
         "endpointing.min_delay": 0.12,
         "endpointing.delay": 0.25,
+        "endpointing.doubtful_delay": 0.5,
         "endpointing.max_delay": 0.7,
     },
     "patient": {
         "endpointing.min_delay": 0.4,
         "endpointing.delay": 0.8,
+        "endpointing.doubtful_delay": 1.5,
         "endpointing.max_delay": 2.2,
         "barge_in.take_floor_after": 1.1,
     },

@@ -108,6 +108,15 @@ class EndpointingSettings:
         float,
         Setting("Silence that ends a turn of which nothing is known, before habits are.", unit="s", ge=0.05, le=5),
     ] = 0.45
+    doubtful_delay: Annotated[
+        float,
+        Setting(
+            "Silence that ends a turn whose words may be misheard and whose melody does not sound finished.",
+            unit="s",
+            ge=0.05,
+            le=5,
+        ),
+    ] = 1.0
     max_delay: Annotated[
         float, Setting("Silence that ends a turn even in the middle of a sentence.", unit="s", ge=0.1, le=10)
     ] = 1.4

@@ -16,6 +16,7 @@ from parley.session.feeds import Feed
 
 if TYPE_CHECKING:
     from parley.session.endpointing import Wait
+    from parley.session.melody import Melody
 
 _log = logging.getLogger(__name__)
 _FRAMES_WAITING = 1_500
@@ -29,6 +30,7 @@ class Part:
         self.audio: Feed[AudioFrame] = Feed(_FRAMES_WAITING)
         self.text = ""
         self.stable = 0
+        self.confidence = 1.0
         self.done = False
         self.task: asyncio.Task[None] | None = None
         self._rate = rate
@@ -80,7 +82,7 @@ class Part:
         changed()
 
     def _understood(self, transcript: Transcript) -> None:
-        self.text, self.stable = transcript.text, transcript.stable
+        self.text, self.stable, self.confidence = transcript.text, transcript.stable, transcript.confidence
         self.done = transcript.final
 
 
@@ -100,6 +102,8 @@ class Turn:
     """Speculative replies begun."""
     probability: float | None = None
     """A turn model's answer to "is it over?", for the latest pause."""
+    melody: Melody | None = None
+    """Of the speech before the latest pause; None where it says nothing."""
     wait: Wait | None = None
     told: tuple[str, bool] = ("", False)
     """What the participant has been shown of it."""
@@ -118,6 +122,11 @@ class Turn:
             return 0
         last = self.parts[-1]
         return len(self.text) - len(last.text.strip()) + min(last.stable, len(last.text.strip()))
+
+    @property
+    def confidence(self) -> float:
+        """How far the newest words can be believed, 0 to 1."""
+        return next((part.confidence for part in reversed(self.parts) if part.text.strip()), 1.0)
 
     @property
     def done(self) -> bool:

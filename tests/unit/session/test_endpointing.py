@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.session.endpointing import PauseHabits, completeness, wait_for
+from parley.session.endpointing import Evidence, PauseHabits, completeness, wait_for
+from parley.session.melody import Melody
 from parley.session.settings import EndpointingSettings
 
 SETTINGS = EndpointingSettings()
@@ -22,7 +23,7 @@ SETTINGS = EndpointingSettings()
     ],
 )
 def test_a_whole_sentence_ends_the_turn_soon(text: str) -> None:
-    assert wait_for(text, "en", PauseHabits(), SETTINGS).seconds == SETTINGS.min_delay
+    assert wait_for(Evidence(text, "en"), PauseHabits(), SETTINGS).seconds == SETTINGS.min_delay
 
 
 @pytest.mark.parametrize(
@@ -30,18 +31,21 @@ def test_a_whole_sentence_ends_the_turn_soon(text: str) -> None:
     ["I would like to", "tell me about", "could you please", "my question is", "i was thinking that", "let me see the"],
 )
 def test_half_a_sentence_is_waited_for(text: str) -> None:
-    wait = wait_for(text, "en", PauseHabits(), SETTINGS)
+    wait = wait_for(Evidence(text, "en"), PauseHabits(), SETTINGS)
     assert wait.seconds == SETTINGS.max_delay
     assert not wait.likely
 
 
 def test_without_words_nobody_knows() -> None:
     assert completeness("") is None
-    assert wait_for("", "en", PauseHabits(), SETTINGS).seconds == SETTINGS.delay
+    assert wait_for(Evidence("", "en"), PauseHabits(), SETTINGS).seconds == SETTINGS.delay
 
 
 def test_a_turn_model_is_asked_before_the_words() -> None:
-    assert wait_for("I would like to", "en", PauseHabits(), SETTINGS, 0.9).seconds == SETTINGS.min_delay
+    assert (
+        wait_for(Evidence("I would like to", "en", probability=0.9), PauseHabits(), SETTINGS).seconds
+        == SETTINGS.min_delay
+    )
 
 
 def test_somebody_who_pauses_long_is_given_longer() -> None:
@@ -49,15 +53,57 @@ def test_somebody_who_pauses_long_is_given_longer() -> None:
     for _ in range(5):
         slow.paused(0.8)
         quick.paused(0.1)
-    waits = [wait_for("", "en", habits, SETTINGS).seconds for habits in (slow, PauseHabits(), quick)]
+    waits = [wait_for(Evidence("", "en"), habits, SETTINGS).seconds for habits in (slow, PauseHabits(), quick)]
     assert waits == sorted(waits, reverse=True)
     assert waits[0] > 0.8
     assert waits[2] >= SETTINGS.min_delay
 
 
-@given(st.text(max_size=60), st.lists(st.floats(0, 30), max_size=20), st.one_of(st.none(), st.floats(0, 1)))
-def test_the_wait_stays_within_its_bounds(text: str, pauses: list[float], probability: float | None) -> None:
+DOUBTFUL = 0.3
+FALL, HELD, RISE = Melody(-0.2, -2.0), Melody(0.5, 1.5), Melody(1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "confidence", "melody", "reason"),
+    [
+        ("tell me a twelve", 1.0, HELD, "complete"),
+        ("tell me a twelve", DOUBTFUL, HELD, "doubtful"),
+        ("tell me a twelve", DOUBTFUL, None, "doubtful"),
+        ("with the what i just said", DOUBTFUL, FALL, "complete"),
+        ("what i read it", DOUBTFUL, RISE, "complete"),
+        ("what time is it", 0.9, HELD, "complete"),
+        ("i would like to", DOUBTFUL, FALL, "unfinished"),
+        ("my questions", DOUBTFUL, HELD, "doubtful"),
+    ],
+)
+def test_words_that_may_be_misheard_are_weighed_with_the_melody(
+    text: str, confidence: float, melody: Melody | None, reason: str
+) -> None:
+    wait = wait_for(Evidence(text, "en", confidence, melody), PauseHabits(), SETTINGS)
+    assert wait.reason == reason
+    if reason == "doubtful":
+        assert wait.seconds == SETTINGS.doubtful_delay
+
+
+EVIDENCE = st.builds(
+    Evidence,
+    text=st.text(max_size=60),
+    language=st.just("en"),
+    confidence=st.floats(0, 1),
+    melody=st.one_of(st.none(), st.builds(Melody, st.floats(-2, 3), st.floats(-12, 12))),
+    probability=st.one_of(st.none(), st.floats(0, 1)),
+)
+
+
+@given(EVIDENCE, st.lists(st.floats(0, 30), max_size=20))
+def test_the_wait_stays_within_its_bounds(evidence: Evidence, pauses: list[float]) -> None:
     habits = PauseHabits()
     for pause in pauses:
         habits.paused(pause)
-    assert SETTINGS.min_delay <= wait_for(text, "en", habits, SETTINGS, probability).seconds <= SETTINGS.max_delay
+    assert SETTINGS.min_delay <= wait_for(evidence, habits, SETTINGS).seconds <= SETTINGS.max_delay
+
+
+@given(st.text(max_size=40), st.floats(0, 1))
+def test_a_fall_never_makes_the_wait_longer_than_a_held_voice(text: str, confidence: float) -> None:
+    waits = [wait_for(Evidence(text, "en", confidence, m), PauseHabits(), SETTINGS).seconds for m in (FALL, HELD)]
+    assert waits[0] <= waits[1]

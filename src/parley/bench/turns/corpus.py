@@ -13,7 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from parley.bench.speech import RATE, SPEECH_LEVEL_DB, Samples, Speaker, level, noise, say, speakers, to_int16
+from parley.bench.speech import RATE, SPEECH_LEVEL_DB, Samples, Speaker, level, noise, say, to_int16
+from parley.bench.turns.texts import Texts, main_texts
 
 Kind = Literal["interruption", "backchannel", "noise", "background", "echo", "turn", "pause"]
 
@@ -62,63 +63,31 @@ class Case:
         return max((sound.end for sound in self.sounds), default=0.0)
 
 
-INTERRUPTIONS = (
-    "Wait, stop there please.",
-    "No, that is not what I meant.",
-    "Hold on, can I ask something?",
-    "Stop talking for a moment.",
-    "Actually, tell me the time instead.",
-    "Excuse me, who was the keeper?",
-    "Can you say that again slowly?",
-    "Let us talk about something else.",
-)
-# "um hum": a hum as these voices can say it; "mhm" they spell out.
-BACKCHANNELS = ("um hum", "uh huh", "yeah", "okay", "right", "I see", "oh really", "sure")
-TURNS = (
-    "What time is it?",
-    "Tell me a long story.",
-    "Please count to ten.",
-    "What can you do?",
-    "Say hello to my friend.",
-    "Can you change your voice?",
-    "How are you today?",
-    "Repeat what I just said.",
-)
-PAUSED_TURNS = (
-    ("I would like to", "hear a long story."),
-    ("Tell me about", "the weather in the mountains."),
-    ("Could you please", "count to ten."),
-    ("My question is", "what time it is."),
-    ("I was thinking that", "we could talk about the sea."),
-    ("Let me see, the", "second one was better."),
-)
-BACKGROUND = (
-    "and then she said that the train would be late again",
-    "we still need bread and milk and something for dinner",
-    "the second half was much better than the first one",
-)
 BACKGROUND_DB = -18.0
 """A television or a person across the room: this much quieter than the participant."""
 
 
-def corpus(seed: int = 1, *, size: int = 1) -> Iterator[Case]:
+def corpus(seed: int = 1, *, size: int = 1, texts: Texts | None = None) -> Iterator[Case]:
     """All cases, ``size`` times with other timings. The same seed gives the same samples."""
+    texts = texts or main_texts()
     for round_ in range(size):
         rng = random.Random(f"{seed}/{round_}")
-        yield from _spoken_over_the_agent(rng, "interruption", INTERRUPTIONS)
-        yield from _spoken_over_the_agent(rng, "backchannel", BACKCHANNELS)
+        yield from _spoken_over_the_agent(rng, "interruption", texts.interruptions, texts.speakers)
+        yield from _spoken_over_the_agent(rng, "backchannel", texts.backchannels, texts.speakers)
         yield from _noises(rng)
-        yield from _background(rng)
+        yield from _background(rng, texts)
         yield from _echoes(rng)
-        yield from _turns(rng)
-        yield from _paused_turns(rng)
+        yield from _turns(rng, texts)
+        yield from _paused_turns(rng, texts)
 
 
 SNRS = (20.0, 10.0, 5.0)
 
 
-def _spoken_over_the_agent(rng: random.Random, kind: Kind, texts: Sequence[str]) -> Iterator[Case]:
-    for speaker in speakers():
+def _spoken_over_the_agent(
+    rng: random.Random, kind: Kind, texts: Sequence[str], speakers: Sequence[Speaker]
+) -> Iterator[Case]:
+    for speaker in speakers:
         for index, text in enumerate(texts):
             # Most rooms are quiet: two of four cases at 20 dB, one each at 10 and 5.
             snr = (20.0, 10.0, 20.0, 5.0)[index % 4]
@@ -134,9 +103,9 @@ def _noises(rng: random.Random) -> Iterator[Case]:
             yield Case(f"noise/{maker.__name__}/{repeat}", "noise", (sound,), 20.0, seed)
 
 
-def _background(rng: random.Random) -> Iterator[Case]:
-    for speaker in speakers():
-        for text in BACKGROUND:
+def _background(rng: random.Random, texts: Texts) -> Iterator[Case]:
+    for speaker in texts.speakers:
+        for text in texts.background:
             quiet = quieter(say(text, speaker), BACKGROUND_DB)
             sound = Sound(quiet, rng.uniform(1.0, 3.0), text)
             # 40 dB: otherwise the room's own noise would hide what is to be ignored.
@@ -149,17 +118,17 @@ def _echoes(rng: random.Random) -> Iterator[Case]:
             yield Case(f"echo/{echo_db:g}dB/{repeat}", "echo", (), 30.0, rng.randrange(2**31), echo_db)
 
 
-def _turns(rng: random.Random) -> Iterator[Case]:
-    for speaker in speakers():
-        for index, text in enumerate(TURNS):
+def _turns(rng: random.Random, texts: Texts) -> Iterator[Case]:
+    for speaker in texts.speakers:
+        for index, text in enumerate(texts.turns):
             sound = Sound(say(text, speaker), rng.uniform(0.6, 1.2), text)
             snr = SNRS[index % 2]
             yield Case(f"turn/{text}/{speaker.name}/{snr:g}dB", "turn", (sound,), snr, rng.randrange(2**31))
 
 
-def _paused_turns(rng: random.Random) -> Iterator[Case]:
-    for speaker in speakers():
-        for first, second in PAUSED_TURNS:
+def _paused_turns(rng: random.Random, texts: Texts) -> Iterator[Case]:
+    for speaker in texts.speakers:
+        for first, second in texts.paused_turns:
             opening = Sound(unfinished(first, speaker), rng.uniform(0.6, 1.2), first)
             pause = rng.uniform(0.35, 0.9)
             closing = Sound(say(second, speaker), opening.end + pause, second)
