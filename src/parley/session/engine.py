@@ -798,13 +798,13 @@ class SessionEngine:
         text = self._checked(message.text).strip()
         if not text:
             raise InvalidRequest("The text is empty.")
-        self._turns += 1
         wait = self._texts.take(clock.now())
         if wait:
             raise TooManyRequests(
                 f"Typed turns came too quickly and this one was not taken; send it again in {wait:.1f} seconds.",
                 retry_after=wait,
             )
+        self._turns += 1
         self._sayings.cut()
         self._typed = text
         self._log(TurnClosed(self._now(), self._turns, "message", 0.0))

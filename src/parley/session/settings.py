@@ -186,6 +186,12 @@ class LimitSettings:
     max_text: Annotated[
         int, Setting("Longest text of one turn or utterance.", unit="characters", ge=1, le=1_000_000)
     ] = 20_000
+    text_burst: Annotated[
+        int, Setting("Typed turns that are taken at once; text_rate bounds those after them.", ge=1, le=10_000)
+    ] = 20
+    text_rate: Annotated[
+        float, Setting("Typed turns that are taken a second in the long run; more are refused.", ge=0.1, le=1_000)
+    ] = 5.0
     max_history: Annotated[
         int, Setting("Turns of either side that the language model is reminded of.", ge=2, le=10_000)
     ] = 100
@@ -195,12 +201,6 @@ class LimitSettings:
 class SessionSettings:
     """Everything that one session can be told."""
 
-    text_burst: Annotated[
-        int, Setting("Typed turns that are taken at once; text_rate bounds those after them.", ge=1, le=10_000)
-    ] = 20
-    text_rate: Annotated[
-        float, Setting("Typed turns that are taken a second in the long run; more are refused.", ge=0.1, le=1_000)
-    ] = 5.0
     segmenter: SegmenterSettings = field(default_factory=SegmenterSettings)
     barge_in: BargeInSettings = field(default_factory=BargeInSettings)
     endpointing: EndpointingSettings = field(default_factory=EndpointingSettings)
