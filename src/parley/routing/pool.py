@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from parley import clock
-from parley.errors import CapacityError, NotFound, ParleyError, RequestError, TimedOut, UnavailableError
+from parley.errors import CapacityError, EngineError, NotFound, ParleyError, RequestError, TimedOut, UnavailableError
 from parley.interfaces import Voice
 from parley.routing.admission import Refused, WaitingRoom
 from parley.routing.fleet import Connect, Fleet, Member
@@ -128,15 +128,22 @@ class PooledSynthesizer:
         session = self._session(session_id)
         session.mode, session.observer = mode, observer
         failed: frozenset[str] = frozenset()
+        last: ParleyError | None = None
         while True:
-            chosen = await self._route(self._request(session, voice, failed, None), sticky=False)
+            try:
+                chosen = await self._route(self._request(session, voice, failed, None), sticky=False)
+            except ParleyError as error:
+                raise (last or error) from error
             place = self._taken(chosen, session)
             try:
                 await self.fleet.link(place.member).prepare(voice=place.voice, session_id=session_id)
-            except (UnavailableError, TimedOut, CapacityError) as error:
+            except (UnavailableError, TimedOut, CapacityError, EngineError, NotFound) as error:
+                # NotFound: it has not what it announced, which is no reason to refuse whom another can serve
                 self.fleet.failed(place.member, error)
+                again = place.member.name in failed and isinstance(error, EngineError | NotFound)
                 failed |= {place.member.name}
-                if len(failed) >= self.settings.failover.max_attempts:
+                last = error
+                if again or len(failed) >= self.settings.failover.max_attempts:
                     raise
             else:
                 session.worker = place.member

@@ -10,7 +10,9 @@ import pytest
 from parley import clock
 from parley.errors import (
     CapacityError,
+    EngineError,
     NotFound,
+    ParleyError,
     UnavailableError,
 )
 from parley.interfaces import Voice
@@ -37,6 +39,21 @@ async def test_opening_a_session_passes_over_a_worker_that_is_gone(talk: Talk) -
     pool = await talk.fleet(FakeWorker("a", refusal=UnavailableError("gone")), FakeWorker("b"))
     await pool.open_session("new", Voice())
     assert talk.workers["b"].sessions == {"new"}
+
+
+@pytest.mark.parametrize("refusal", [NotFound("There is no model called 'fake'."), EngineError("no memory")])
+async def test_opening_a_session_passes_over_a_worker_that_has_not_what_it_announced(
+    talk: Talk, refusal: ParleyError
+) -> None:
+    pool = await talk.fleet(FakeWorker("a", refusal=refusal), FakeWorker("b"))
+    await pool.open_session("new", Voice())
+    assert talk.workers["b"].sessions == {"new"}
+
+
+async def test_when_nobody_has_what_was_announced_the_workers_own_words_say_so(talk: Talk) -> None:
+    pool = await talk.fleet(FakeWorker("a", refusal=NotFound("There is no model called 'fake'.")))
+    with pytest.raises(NotFound, match="no model called 'fake'"):
+        await pool.open_session("new", Voice())
 
 
 async def test_opening_a_session_gives_up_in_the_end(talk: Talk) -> None:
