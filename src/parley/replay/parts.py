@@ -21,6 +21,7 @@ from parley.audio import AudioFrame, WordMark
 from parley.interfaces import ChangeVoice, ChatMessage, PlayoutPosition, Synthesis, Transcript, TranscriptWord, Voice
 from parley.messages import ClientMessage, ServerMessage
 from parley.recording.format import Entry, Recording
+from parley.testing.frames_synthesis import FramesSynthesis
 from parley.transports.codec import decode_client
 
 MOVED = 0.05
@@ -197,33 +198,10 @@ class ReplaySynthesizer:
     def synthesize(self, text: AsyncIterable[str], *, voice: Voice, session_id: str, utterance_id: str) -> Synthesis:
         name = utterance_id if utterance_id in self._utterances else next(iter(self._utterances), "")
         asked_at, sounds = self._utterances.pop(name, (0, []))
-        return _ReplaySynthesis(_frames(text, sounds, utterance_id, asked_at, self._timeline))
+        return FramesSynthesis(_frames(text, sounds, utterance_id, asked_at, self._timeline))
 
     async def aclose(self) -> None:
         pass
-
-
-class _ReplaySynthesis:
-    def __init__(self, frames: AsyncGenerator[AudioFrame, None]) -> None:
-        self._frames = frames
-        self._last = -1
-
-    def __aiter__(self) -> AsyncIterator[AudioFrame]:
-        return self
-
-    async def __anext__(self) -> AudioFrame:
-        frame = await self._frames.__anext__()
-        self._last = frame.sequence
-        return frame
-
-    async def pause(self) -> int:
-        return self._last
-
-    async def resume(self) -> None:
-        pass
-
-    async def aclose(self) -> None:
-        await self._frames.aclose()
 
 
 async def _frames(

@@ -7,7 +7,7 @@ Mocked: the language model (instant) and the synthesizer (instant, speech made b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ from parley.interfaces import (
 from parley.messages import BargeInDecided, ReplyEnded, ServerMessage, StartSession
 from parley.session.engine import SessionEngine
 from parley.session.settings import SessionSettings, with_overrides
+from parley.testing.frames_synthesis import FramesSynthesis
 from parley.testing.virtual_time import run_virtual
 
 STORY = (
@@ -120,33 +121,10 @@ class _InstantVoice:
     """A synthesizer whose audio is there at once."""
 
     def synthesize(self, text: AsyncIterable[str], *, voice: Voice, session_id: str, utterance_id: str) -> Synthesis:
-        return _InstantSynthesis(text, utterance_id)
+        return FramesSynthesis(_frames(text, utterance_id))
 
     async def aclose(self) -> None:
         pass
-
-
-class _InstantSynthesis:
-    def __init__(self, text: AsyncIterable[str], utterance_id: str) -> None:
-        self._frames = _frames(text, utterance_id)
-        self._last = -1
-
-    def __aiter__(self) -> AsyncIterator[AudioFrame]:
-        return self
-
-    async def __anext__(self) -> AudioFrame:
-        frame = await self._frames.__anext__()
-        self._last = frame.sequence
-        return frame
-
-    async def pause(self) -> int:
-        return self._last
-
-    async def resume(self) -> None:
-        pass
-
-    async def aclose(self) -> None:
-        await self._frames.aclose()
 
 
 async def _frames(text: AsyncIterable[str], utterance_id: str) -> AsyncGenerator[AudioFrame, None]:
