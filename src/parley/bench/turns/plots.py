@@ -16,8 +16,8 @@ from parley.errors import ConfigError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLOURS = ("#4338ca", "#0f766e", "#a16207", "#be123c", "#64748b", "#7c3aed")
-MARKS = ("o", "s", "D", "^", "v", "P")
+COLOURS = ("#4338ca", "#0f766e", "#a16207", "#be123c", "#64748b", "#7c3aed", "#0891b2", "#4d7c0f")
+MARKS = ("o", "s", "D", "^", "v", "P", "X", "*")
 
 
 def draw(scores: Sequence[Scores], folder: Path) -> list[Path]:
