@@ -124,3 +124,16 @@ def test_half_a_nod_is_waited_for_while_the_recogniser_may_say_more() -> None:
     half = replace(SPEECH, text="I", silence=0.15, ended=True, voiced=0.5)
     assert outcome(half) is None
     assert outcome(replace(half, complete=True)) == "take_floor"
+
+
+def test_doubtful_ears_that_hear_one_nod_in_a_long_sound_have_missed_the_rest() -> None:
+    long = replace(SPEECH, text="fine", voiced=1.3, held=1.4)
+    assert outcome(long, CAUTIOUS) == "take_floor"
+    assert outcome(replace(long, text="yeah okay right"), CAUTIOUS) is None
+    assert outcome(long) is None
+
+
+@pytest.mark.parametrize("text", ["hey", "hello"])
+def test_a_greeting_takes_the_floor_only_where_words_are_trusted(text: str) -> None:
+    assert outcome(replace(SPEECH, text=text)) == "take_floor"
+    assert outcome(replace(SPEECH, text=text), CAUTIOUS) is None
