@@ -23,6 +23,12 @@ def refusal(refuse: Refuse, model_id: str, policy: Residency, failure: ParleyErr
             return PreconditionFailed(f"The model {model_id} is being loaded; try again when it is ready.")
         case "not_resident":
             return PreconditionFailed(f"The model {model_id} is not in memory.")
+        case _ if policy.serving(model_id) is not None:
+            return CapacityError(
+                f"There is no room to read {model_id} again beside the one that serves, which goes on; "
+                "unload it and load it again, or raise worker.models.memory_budget_bytes.",
+                retry_after=refuse.retry_after,
+            )
         case _:
             return CapacityError(
                 f"There is no room for the model {model_id}: every other model is in use, pinned or too young.",

@@ -147,6 +147,15 @@ async def test_a_full_memory_refuses_with_a_delay_and_takes_the_model_later(benc
     await holding.aclose()
 
 
+async def test_a_reload_without_room_for_both_says_so_and_the_model_serves_on(bench: Any) -> None:
+    models = ModelSettings("tone", pinned_models=("tone",), memory_budget_bytes=250_000_000, wait_ms=50)
+    client = bench.client(await bench.worker(EngineCatalog("speech", memory_bytes=100_000_000), models))
+    await client.worker.load("speech")
+    with pytest.raises(CapacityError, match="beside the one that serves"):
+        await client.worker.reload("speech")
+    assert (await bench.speak(client, "Hello.", model="speech"))[-1].final
+
+
 async def test_a_model_larger_than_the_budget_is_refused(bench: Any) -> None:
     models = ModelSettings(default_model="tone", memory_budget_bytes=1_500_000)
     catalog = EngineCatalog("speech", memory_bytes=1_000_000)
