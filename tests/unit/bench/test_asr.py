@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from parley.bench.asr import run, word_delays
-from parley.bench.report import BenchOptions
+from parley.bench.asr import word_delays
 from parley.interfaces import Transcript, TranscriptWord
 
 WORDS = (TranscriptWord("tell", 0.1, 0.4), TranscriptWord("me", 0.4, 0.6), TranscriptWord("more", 0.6, 1.0))
@@ -18,11 +17,3 @@ def test_a_word_is_told_by_the_first_transcript_that_is_long_enough() -> None:
 
 def test_a_word_that_no_transcript_has_is_left_out() -> None:
     assert len(word_delays([(0.7, Transcript("tell"))], WORDS)) == 1
-
-
-def test_a_recogniser_that_needs_no_time_ends_with_the_turn() -> None:
-    rows = run(BenchOptions(trials=1, sessions=(1,), params={"engine": "instant"}))
-    final = next(row for row in rows if "final" in row.name)
-    assert final.n == 1
-    assert final.p50 is not None
-    assert 0 <= final.p50 < 1_000

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import json
 
-import pytest
 from rich.console import Console
 
-from parley import cli
 from parley.cli.workers import View, _draw
 from parley.registry import WorkerMetrics
 from parley.testing.registries import worker
@@ -52,12 +49,3 @@ def test_a_name_is_no_markup() -> None:
 
 def test_trouble_with_the_registry_is_said_below() -> None:
     assert "cannot be reached" in drawn(View([()], "The registry cannot be reached."))
-
-
-def test_without_any_worker_the_command_fails_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        cli.main(["workers", "--json", "--registry", "redis://127.0.0.1:1/0"])
-    captured = capsys.readouterr()
-    assert end.value.code == 1
-    assert json.loads(captured.out) == []
-    assert "cannot be reached" in captured.err
