@@ -215,12 +215,17 @@ class PooledSynthesis:
         self._early.clear()
         self._held = new.frames * FRAME_SAMPLES
         self._pool.stats.failovers += 1
+        self._log_failure(member, error)
+
+    def _log_failure(self, member: Member, error: ParleyError) -> None:
+        """Tell a worker that has no room from one that breaks off."""
+        where = {"session_id": self.session_id, "utterance_id": self.utterance_id}
+        if isinstance(error, CapacityError) and not self._held:
+            log.warning("The worker %s refused the utterance: %s", member.name, error, extra=where)
+            return
+        left = (self._held - self._delivered) * 1000 // SAMPLE_RATE
         log.warning(
-            "The worker %s failed in mid-utterance with %d ms at hand: %s",
-            member.name,
-            (self._held - self._delivered) * 1000 // SAMPLE_RATE,
-            error,
-            extra={"session_id": self.session_id, "utterance_id": self.utterance_id},
+            "The worker %s failed in mid-utterance with %d ms at hand: %s", member.name, left, error, extra=where
         )
 
     def _finish(self) -> None:

@@ -49,6 +49,15 @@ def shutting_down() -> CapacityError:
     return CapacityError("The worker is shutting down.", retry_after=1.0)
 
 
+def queue_full(waiting: int, retry_after: float) -> CapacityError:
+    """As many utterances wait for an engine as may."""
+    return CapacityError(
+        f"All engines are busy and {waiting} more {'utterances wait' if waiting != 1 else 'utterance waits'} "
+        f"for one, as many as may; try again in {retry_after:.1f} s or use another worker.",
+        retry_after=retry_after,
+    )
+
+
 def _too_big(model_id: str, need: int, policy: Residency) -> CapacityError:
     budget = f"the worker's whole memory budget of {_megabytes(policy.limits.memory_budget)}"
     mend = "raise worker.models.memory_budget_bytes"

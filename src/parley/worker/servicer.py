@@ -20,8 +20,9 @@ from parley.errors import (
     InvalidRequest,
     NotFound,
     PreconditionFailed,
+    TimedOut,
 )  # fmt: skip
-from parley.interfaces import ModelInfo, Voice
+from parley.interfaces import Voice
 from parley.rpc.convert import (
     capabilities_to_proto,
     frames_to_proto,
@@ -32,6 +33,8 @@ from parley.rpc.convert import (
 from parley.rpc.gen import tts_pb2 as pb
 from parley.rpc.values import Capabilities
 from parley.worker.framing import FramingOptions
+from parley.worker.refusals import queue_full
+from parley.worker.requests import check_voice, identifier
 from parley.worker.settings import WorkerSettings
 from parley.worker.stats import WorkerStats
 from parley.worker.utterance import Utterance, UtteranceHooks, UtteranceLimits
@@ -45,7 +48,6 @@ _EARLY = 16
 """Commands for utterances that have not begun that a session keeps."""
 _MOST_UTTERANCES = 8
 """Utterances that one session may have open."""
-_MOST_ID = 200
 
 
 @dataclass(slots=True)
@@ -80,12 +82,12 @@ class TtsServicer:
 
     async def start_session(self, request: Any) -> Any:
         """Open a session; waits until its model is in memory."""
-        session_id, voice = _identifier("session_id", request.session_id), voice_from_proto(request.voice)
+        session_id, voice = identifier("session_id", request.session_id), voice_from_proto(request.voice)
         self._refuse_when_draining()
         model_id = self._manager.resolve(voice.model)
         info = self._manager.info(model_id)
         voice = replace(voice, model=model_id)
-        _check_voice(info, voice)
+        check_voice(info, voice)
         known = self._sessions.get(session_id)
         if known is not None:
             if known.voice.model != model_id or known.voice.lora != voice.lora:
@@ -151,9 +153,7 @@ class TtsServicer:
 
     async def synthesize(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         """Speak one utterance: frames leave as they are made."""
-        first = await anext(requests, None)
-        if first is None:
-            raise InvalidRequest("The stream ended before its first message.")
+        first = await self._first_of(requests)
         session, utterance = self._open(first)
         reader = asyncio.get_running_loop().create_task(self._read_text(utterance, first.text, requests))
         try:
@@ -163,19 +163,31 @@ class TtsServicer:
             reader.cancel()
             self._end(session, utterance)
 
+    async def _first_of(self, requests: AsyncIterator[Any]) -> Any:
+        """The message that names the utterance. A caller that never sends it must not hold the stream for ever."""
+        try:
+            async with asyncio.timeout(limit := self.settings.first_message_ms / 1000):
+                first = await anext(requests, None)
+        except TimeoutError:
+            raise TimedOut(
+                f"No first message came for {limit:g} s (worker.first_message_ms); "
+                "send the session_id and the utterance_id as soon as the stream is open."
+            ) from None
+        if first is None:
+            raise InvalidRequest("The stream ended before its first message.")
+        return first
+
     def _open(self, first: Any) -> tuple[_Session, Utterance]:
         self._refuse_when_draining()
         session = self._session(first.session_id)
-        utterance_id = _identifier("utterance_id", first.utterance_id)
+        utterance_id = identifier("utterance_id", first.utterance_id)
         if utterance_id in session.utterances:
             raise PreconditionFailed(f"The utterance {utterance_id} is being spoken already.")
         if len(session.utterances) >= _MOST_UTTERANCES:
             raise CapacityError(f"The session has {_MOST_UTTERANCES} utterances open; end one of them first.")
         if self.stats.queue_depth >= self.settings.max_queue:
             self.stats.refused += 1
-            raise CapacityError(
-                f"{self.stats.queue_depth} utterances wait for an engine already.", retry_after=self._retry_after()
-            )
+            raise queue_full(self.stats.queue_depth, self._retry_after())
         utterance = self._new_utterance(session, utterance_id, self._voice_of(session, first))
         self._quiet.clear()
         session.utterances[utterance_id] = utterance
@@ -204,7 +216,7 @@ class TtsServicer:
             speaker=wanted.speaker or own.speaker,
             language=wanted.language or own.language,
         )
-        _check_voice(session.lease.pool.info, voice)
+        check_voice(session.lease.pool.info, voice)
         return voice
 
     def _new_utterance(self, session: _Session, utterance_id: str, voice: Voice) -> Utterance:
@@ -304,7 +316,7 @@ class TtsServicer:
             return pb.ControlResponse(last_sequence=self._apply(utterance, request.command))
         if request.utterance_id in session.ended:
             return pb.ControlResponse(last_sequence=session.ended[request.utterance_id])
-        self._keep_early(session, _identifier("utterance_id", request.utterance_id), request.command)
+        self._keep_early(session, identifier("utterance_id", request.utterance_id), request.command)
         return pb.ControlResponse(last_sequence=-1)
 
     def _apply(self, utterance: Utterance, command: int) -> int:
@@ -332,14 +344,14 @@ class TtsServicer:
     async def load_model(self, request: Any) -> Any:
         """Make a model resident."""
         self._refuse_when_draining()
-        name = _identifier("model_id", request.model_id)
+        name = identifier("model_id", request.model_id)
         seconds = await self._manager.load(name, pin=request.pin)
         status = self._manager.status(self._manager.info(self._manager.resolve(name)))
         return pb.LoadModelResponse(model=model_to_proto(status), load_ms=round(seconds * 1000))
 
     async def unload_model(self, request: Any) -> Any:
         """Free a model."""
-        freed = await self._manager.unload(_identifier("model_id", request.model_id))
+        freed = await self._manager.unload(identifier("model_id", request.model_id))
         return pb.UnloadModelResponse(freed_bytes=freed)
 
     async def get_capabilities(self, request: Any) -> Any:
@@ -386,23 +398,3 @@ class TtsServicer:
         """Close every session."""
         for session in list(self._sessions.values()):
             self._close(session)
-
-
-def _identifier(field_name: str, value: str) -> str:
-    if not value:
-        raise InvalidRequest(f"{field_name} is missing.")
-    if len(value) > _MOST_ID:
-        raise InvalidRequest(f"{field_name} is longer than {_MOST_ID} characters.")
-    return value
-
-
-def _check_voice(info: ModelInfo, voice: Voice) -> None:
-    """Raise for a voice that the model does not have: another one never speaks in its place."""
-    if not 0.25 <= voice.speed <= 4:
-        raise InvalidRequest(f"The speed {voice.speed:g} is out of range; it may be 0.25 to 4.")
-    if voice.speaker and info.speakers and voice.speaker not in info.speakers:
-        raise NotFound(
-            f"The model {info.model_id} has no speaker {voice.speaker!r}; it has {', '.join(info.speakers[:20])}."
-        )
-    if voice.lora and not info.supports_lora:
-        raise InvalidRequest(f"The model {info.model_id} takes no LoRA.")

@@ -101,6 +101,10 @@ class WorkerSettings:
     session_idle_ms: Annotated[
         int, Setting("A session that has not spoken for this long is closed and frees its model.", unit="ms", ge=1_000)
     ] = 600_000
+    first_message_ms: Annotated[
+        int, Setting("An utterance's stream whose first message has not come after this long is closed.", unit="ms",
+                     ge=10),
+    ] = 30_000  # fmt: skip
     drain_ms: Annotated[
         int, Setting("After SIGTERM, how long utterances may go on before they are cut off.", unit="ms", ge=0)
     ] = 60_000

@@ -52,6 +52,27 @@ async def test_text_that_is_not_utf_8_is_an_invalid_request(bench: Any) -> None:
         assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
+async def test_a_stream_whose_first_message_never_comes_is_closed(bench: Any) -> None:
+    worker = await bench.worker(first_message_ms=50)
+    async with grpc.aio.insecure_channel(worker.address) as channel, asyncio.timeout(10):
+        call = tts_pb2_grpc.TtsServiceStub(channel).Synthesize()
+        with pytest.raises(grpc.aio.AioRpcError, match="No first message came") as refused:
+            await call.read()
+    assert refused.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_text_may_come_later_than_the_first_message_has_to(bench: Any) -> None:
+    client = bench.client(await bench.worker(first_message_ms=50))
+
+    async def slowly() -> Any:
+        yield "Hello there. "
+        await asyncio.sleep(0.2)  # the time that passes is what is tested
+        yield "And more."
+
+    frames = await bench.rest(client.synthesize(slowly(), voice=Voice(), session_id="s", utterance_id="u"))
+    assert frames[-1].final
+
+
 async def test_bytes_that_are_no_message_are_an_invalid_request(bench: Any) -> None:
     worker = await bench.worker()
     async with grpc.aio.insecure_channel(worker.address) as channel:
@@ -127,7 +148,10 @@ async def test_more_waiting_utterances_than_allowed_are_refused_with_a_delay(ben
     await bench.until(lambda: stats.utterances == 3 and stats.queue_depth == 2)
     with pytest.raises(CapacityError) as refused:
         await bench.speak(client, "Hello.", model="slow", session="late")
-    assert refused.value.retry_after > 0
+    delay = refused.value.retry_after
+    assert delay > 0
+    assert str(refused.value).startswith("All engines are busy and 2 more utterances wait for one")
+    assert f"try again in {delay:.1f} s" in str(refused.value)
     for synthesis in held:
         await synthesis.aclose()
     await bench.until(lambda: stats.queue_depth == 0)

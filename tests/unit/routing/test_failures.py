@@ -105,6 +105,16 @@ async def test_a_refusal_is_another_workers_chance(talk: Talk, refusal: Any) -> 
     check(await talk.hear(COUNTING))
 
 
+async def test_the_log_tells_a_refusal_from_a_worker_that_breaks_off(
+    talk: Talk, caplog: pytest.LogCaptureFixture
+) -> None:
+    await talk.fleet(FakeWorker("a", refusal=CapacityError("full")), FakeWorker("b", die_after=95), FakeWorker("c"))
+    check(await talk.hear(COUNTING))
+    told = [record.getMessage() for record in caplog.records if record.name == "parley.routing.synthesis"]
+    assert told[0] == "The worker a refused the utterance: full"
+    assert told[1].startswith("The worker b failed in mid-utterance with ")
+
+
 async def test_a_worker_that_forgot_the_session_is_told_of_it_again(talk: Talk) -> None:
     a, b = FakeWorker("a"), FakeWorker("b")
     await talk.fleet(a, b)
