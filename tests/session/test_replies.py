@@ -5,6 +5,7 @@ import pytest
 from parley.audio.frame import FRAME_SAMPLES
 from parley.errors import EngineError, NotFound, UnavailableError
 from parley.interfaces import ChangeVoice, Voice
+from parley.llm.script import ScriptModel
 from parley.messages import (
     EndSession,
     ErrorMessage,
@@ -112,6 +113,29 @@ async def test_the_language_model_may_change_the_voice() -> None:
             talk.say(TextInput("change your voice"))
             await talk.heard_out(number)
         assert [spoken.voice.model for spoken in talk.synthesizer.spoken] == ["", "other"]
+
+
+@pytest.mark.parametrize("way", ["said", "typed", "set"])
+async def test_however_the_voice_is_changed_the_current_utterance_is_whole_and_the_next_one_has_it(way: str) -> None:
+    asked = way != "set"
+    sounds, turns = ([(0.5, 1.5)], [[(0.7, "change your voice")]]) if way == "said" else ([], [])
+    model = ScriptModel(voices=lambda: [Voice("other")]) if asked else FakeLanguageModel()
+    async with conversation(sounds=sounds, turns=turns, language_model=model) as talk:
+        if way == "typed":
+            talk.say(TextInput("change your voice"))
+        elif way == "set":
+            talk.say(TextInput("hello"))
+            await talk.until(0.5)
+            talk.say(SetVoice(Voice("other")))
+        await talk.heard_out()
+        (ended,) = talk.of(ReplyEnded)
+        assert ended.outcome == "finished"
+        assert talk.participant.ear.pcm("u1") == fake_speech(ended.heard_text), "not a frame is lost"
+        assert talk.participant.ear.underruns == 0
+        talk.say(TextInput("hello"))
+        await talk.heard_out(2)
+        assert [spoken.voice.model for spoken in talk.synthesizer.spoken] == ["", "other"]
+        assert [message.voice.model for message in talk.of(VoiceChanged)] == ["other"]
 
 
 async def test_a_voice_that_does_not_exist_is_told_and_given_back() -> None:
