@@ -33,9 +33,15 @@ EVERYDAY = (
 _FRAMES_PER_SECOND = 100
 _REJECT = 0.00015
 """The small model must win by this much per frame: measured in between known and unknown phrases."""
-_AGREED, _ALONE = 0.9, 0.3
-"""Confidence with both models of one mind, and with only one to go by: it is wrong more often than right."""
+_KNOWN, _AGREED, _ALONE = 0.9, 0.5, 0.3
+"""Confidence when both models hear a phrase that is known, when they hear the same other words, and with only one
+to go by: it is wrong more often than right."""
 _SILENCES = ("<s>", "</s>", "<sil>", "[SPEECH]", "[NOISE]", "[COUGH]", "[SMACK]", "[BREATH]", "[UH]", "[UM]")
+
+
+def _as_heard(phrases: Iterable[str]) -> frozenset[str]:
+    """Phrases spelt as a search would return them."""
+    return frozenset(" ".join(words_of(phrase)) for phrase in phrases)
 
 
 def create(settings: AsrSettings) -> ProcessRecognizer:
@@ -83,6 +89,7 @@ class SphinxDecoder:
 
     def __init__(self, phrases: Sequence[str] = (), interval: float = 0.3) -> None:
         self._phrases = (*EVERYDAY, *phrases)
+        self._known = _as_heard(self._phrases)
         self._interval_bytes = int(interval * 32_000)
         self._open: _Search | None = None
         self._small: _Search | None = None
@@ -104,6 +111,7 @@ class SphinxDecoder:
         if tuple(hot_words) != self._hot_words:
             self._hot_words = tuple(hot_words)
             self._small = self._small_search((*self._phrases, *self._hot_words))
+            self._known = _as_heard((*self._phrases, *self._hot_words))
         for search in self._searches():
             search.start()
         self._running = True
@@ -155,10 +163,12 @@ class SphinxDecoder:
         return self._small if text and small_score - open_score > _REJECT else self._open
 
     def _confidence(self) -> float:
-        """Two language models that hear the same words are seldom both wrong."""
+        """Two language models that hear the same words are seldom both wrong, least of all about a whole phrase."""
         assert self._open is not None
-        agreed = self._small is not None and self._open.result()[0] == self._small.result()[0]
-        return _AGREED if agreed else _ALONE
+        heard = self._open.result()[0]
+        if self._small is None or heard != self._small.result()[0]:
+            return _ALONE
+        return _KNOWN if heard in self._known else _AGREED
 
     def _small_search(self, phrases: Sequence[str]) -> _Search | None:
         """A decoder that knows only these phrases' words; phrases with a word it cannot say are left out."""

@@ -343,6 +343,7 @@ class SessionEngine:
             level_db=ears.level_db,
             usual_level_db=ears.usual_level_db,
             text=watched.text,
+            confidence=watched.confidence,
             complete=watched.done,
             remaining=reply.remaining,
             echo=ears.echo_likelihood,
@@ -495,7 +496,8 @@ class SessionEngine:
         if watched is not self._watched or not watched.done or self._machine.agent is Agent.BARGED_IN:
             return
         self._watched = None
-        if self._machine.agent is Agent.IDLE and wants_answer(watched.text, self._language, self.settings.barge_in):
+        late = wants_answer(watched.text, self._language, watched.confidence, self.settings.barge_in)
+        if late is not None and self._machine.agent is Agent.IDLE:
             self._answer_late(watched.text)
         elif watched.text:
             nod = watched.kept == "backchannel"

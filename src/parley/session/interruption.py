@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _NOD = 0.35
 """Seconds of patience for each nod that was heard: shorter than most, since some are still being decoded."""
+_SURE = 0.8
+"""Confidence from which words are taken as they are even from a recogniser that often mishears."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Sound:
     """Of the participant's speech so far."""
     text: str = ""
     """Words recognised in it so far."""
+    confidence: float = 1.0
+    """How far the words can be believed, 0 to 1."""
     complete: bool = False
     """True when the recogniser will say no more."""
     remaining: float = float("inf")
@@ -89,11 +93,16 @@ def _by_words(spoken: list[str], sound: Sound, settings: BargeInSettings) -> Ver
     stop = _wants_floor(spoken, sound.language, settings)
     if stop and sound.voiced >= settings.noise_until:
         return Verdict("take_floor", (f'says "{stop}"',))
-    if settings.trust_words == "all" and len(spoken) >= 2 and sound.voiced >= settings.take_floor_after / 2:
+    if _believed(sound.confidence, settings) and len(spoken) >= 2 and sound.voiced >= settings.take_floor_after / 2:
         return Verdict("take_floor", (f"{len(spoken)} words that are no nods",))
     if sound.voiced >= settings.take_floor_after:
         return Verdict("take_floor", (f"{sound.voiced:.2f} s of speech",))
     return None
+
+
+def _believed(confidence: float, settings: BargeInSettings) -> bool:
+    """May any words take the floor, or only those that say stop?"""
+    return settings.trust_words == "all" or (settings.trust_words == "stops" and confidence >= _SURE)
 
 
 def _nods_until(spoken: list[str], settings: BargeInSettings) -> float:
@@ -109,11 +118,11 @@ def _by_silence(spoken: list[str], sound: Sound, settings: BargeInSettings) -> V
         return None
     unknown = spoken and not only_backchannels(spoken, lexicon(sound.language).backchannels)
     begun = not sound.complete and begins_backchannel(spoken, lexicon(sound.language).backchannels)
-    if unknown and not begun and settings.trust_words == "all":
+    if unknown and not begun and _believed(sound.confidence, settings):
         if sound.silence < settings.noise_silence:
             return None
         # One unknown short word is more often a nod misheard than a wish for the floor.
-        if len(spoken) >= 2 or sound.voiced >= settings.take_floor_after / 2:
+        if len(spoken) >= 2 or (settings.trust_words == "all" and sound.voiced >= settings.take_floor_after / 2):
             return Verdict("take_floor", ("words that are no nods, and then silence",))
     if sound.voiced < settings.noise_until:
         if sound.silence >= settings.noise_silence:
@@ -164,10 +173,10 @@ def reconsider(sound: Sound, settings: BargeInSettings) -> Verdict | None:
         return verdict if verdict and verdict.outcome == "take_floor" else None
     if not sound.complete or sound.echo >= settings.echo_threshold or _is_quiet(sound, settings):
         return None
-    return wants_answer(sound.text, sound.language, settings)
+    return wants_answer(sound.text, sound.language, sound.confidence, settings)
 
 
-def wants_answer(text: str, language: str, settings: BargeInSettings) -> Verdict | None:
+def wants_answer(text: str, language: str, confidence: float, settings: BargeInSettings) -> Verdict | None:
     """Is what was said over a reply, and understood only afterwards, more than a nod?"""
     spoken = words(text) if settings.trust_words != "none" else []
     if not spoken or only_backchannels(spoken, lexicon(language).backchannels):
@@ -175,7 +184,7 @@ def wants_answer(text: str, language: str, settings: BargeInSettings) -> Verdict
     stop = _wants_floor(spoken, language, settings)
     if stop:
         return Verdict("take_floor", (f'said "{stop}"',))
-    if settings.trust_words == "all" and len(spoken) >= 2:
+    if _believed(confidence, settings) and len(spoken) >= 2:
         return Verdict("take_floor", (f"{len(spoken)} words that are no nods",))
     return None
 

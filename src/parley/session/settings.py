@@ -81,8 +81,8 @@ class BargeInSettings:
     trust_words: Annotated[
         str,
         Setting(
-            'Recognised words that may take the floor: all of them, only stops ("stop, wait, no"; for a recogniser '
-            "that often mishears, as the embedded one does), or none.",
+            'Recognised words that may take the floor: all of them; only stops ("stop, wait, no"), for a recogniser '
+            "that often mishears, as the embedded one does, and others only where it is sure of them; or none.",
             choices=("all", "stops", "none"),
         ),
     ] = "stops"

@@ -55,6 +55,15 @@ def test_an_unknown_sentence_is_left_to_the_open_vocabulary(decoder: SphinxDecod
     assert difflib.SequenceMatcher(None, found, text.split()).ratio() > 0.6
 
 
+def test_only_a_known_phrase_that_both_models_hear_is_told_with_confidence(decoder: SphinxDecoder) -> None:
+    sure = {}
+    for text in ("what time is it", "my brother works in a hospital"):
+        decoder.start("", ())
+        decoder.feed(speech(text).tobytes())
+        sure[text] = decoder.finish().confidence >= 0.8
+    assert sure == {"what time is it": True, "my brother works in a hospital": False}
+
+
 def test_words_have_their_times(decoder: SphinxDecoder) -> None:
     decoder.start("", ())
     decoder.feed(speech("tell me a story").tobytes())

@@ -71,7 +71,7 @@ def test_endless_nods_take_the_floor_in_the_end() -> None:
 
 
 def test_a_recogniser_that_mishears_nods_costs_no_reply() -> None:
-    nod = replace(SPEECH, text="in the", voiced=0.8, held=0.9)
+    nod = replace(SPEECH, text="in the", voiced=0.8, held=0.9, confidence=0.3)
     assert outcome(nod, CAUTIOUS) is None
     assert outcome(replace(nod, silence=0.25, ended=True), CAUTIOUS) == "backchannel"
     assert reconsider(replace(nod, silence=0.6, ended=True, text="you may choose", complete=True), CAUTIOUS) is None
@@ -79,6 +79,16 @@ def test_a_recogniser_that_mishears_nods_costs_no_reply() -> None:
 
 def test_stop_takes_the_floor_also_from_a_recogniser_that_mishears() -> None:
     assert outcome(replace(SPEECH, text="stop"), CAUTIOUS) == "take_floor"
+
+
+def test_a_phrase_that_a_doubtful_recogniser_is_sure_of_takes_the_floor() -> None:
+    question = replace(SPEECH, text="what time is it", voiced=0.6, held=0.7, confidence=0.9)
+    assert outcome(question, CAUTIOUS) == "take_floor"
+    assert outcome(replace(question, confidence=0.5), CAUTIOUS) is None
+    assert outcome(replace(question, text="what"), CAUTIOUS) is None
+    past = replace(question, silence=0.6, ended=True, complete=True)
+    assert reconsider(past, CAUTIOUS) is not None
+    assert reconsider(replace(past, confidence=0.5), CAUTIOUS) is None
 
 
 def test_a_reply_let_go_on_is_given_up_once_it_is_certain_that_stop_was_said() -> None:

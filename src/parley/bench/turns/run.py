@@ -20,7 +20,8 @@ from parley.bench.turns.harness import AFTER, STORY, System, play, spoken
 from parley.bench.turns.policies import REFERENCES, Trigger, answers, interruption
 from parley.bench.turns.room import Room
 from parley.bench.turns.score import Outcome, Scores, score
-from parley.bench.turns.texts import main_texts, other_texts
+from parley.bench.turns.texts import TEXTS
+from parley.errors import InvalidRequest
 from parley.interfaces import Recognizer, SpeechScore
 from parley.session.presets import PRESETS
 from parley.vad import create_vad
@@ -31,10 +32,13 @@ def run(options: BenchOptions) -> list[Row]:
 
     ``--trials`` bounds the cases of each kind (0: all). ``--set plots=FOLDER`` writes plots there,
     ``--set systems=default,fast`` picks presets, ``--set words=embedded`` (or ``true``) the recogniser,
-    ``--set references=no`` leaves the others out, ``--set texts=other`` takes other sentences and other voices.
+    ``--set references=no`` leaves the others out, ``--set texts=other`` takes other sentences and other voices,
+    ``texts=short`` interruptions of one to four words.
     """
-    texts = other_texts() if options.text("texts") == "other" else main_texts()
-    cases = list(corpus(options.seed, texts=texts))
+    texts = options.text("texts", "main")
+    if texts not in TEXTS:
+        raise InvalidRequest(f"There are no texts {texts!r} for this benchmark; it knows {', '.join(TEXTS)}.")
+    cases = list(corpus(options.seed, texts=TEXTS[texts]()))
     if options.trials:
         cases = sample_of(cases, options.trials)
     meter = LoadMeter()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from parley.bench.speech import Speaker, speakers
 
@@ -109,3 +110,24 @@ def other_texts() -> Texts:
         ),
         speakers=espeak + flite,
     )
+
+
+def short_texts() -> Texts:
+    """The main ones, but interruptions are over in less than a second, as many are."""
+    return replace(
+        main_texts(),
+        interruptions=(
+            "Stop.",
+            "Wait.",
+            "No, wait.",
+            "What time is it?",
+            "Tell me a joke.",
+            "Who was she?",
+            "Be quiet.",
+            "Thank you, that is enough.",
+        ),
+    )
+
+
+TEXTS: Mapping[str, Callable[[], Texts]] = {"main": main_texts, "other": other_texts, "short": short_texts}
+"""By the name that ``parley bench turns --set texts=NAME`` takes."""
