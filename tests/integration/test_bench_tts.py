@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parley.bench import tts
+from parley.bench import tts, tts_parallel
 from parley.bench.report import BenchOptions
+from parley.errors import InvalidRequest
 from parley.testing import tiny_models
 
 if TYPE_CHECKING:
@@ -37,7 +38,48 @@ def test_piper_packs_are_compared_with_the_library(tmp_path: Path) -> None:
     options = BenchOptions(trials=1, sessions=(1,), params={"adapter": "piper", "voicepacks": str(tmp_path)})
     rows = {row.name: row for row in tts.run(options)}
     assert rows["cpu through Parley"].p50 > rows["cpu of the library"].p50 > 0
-    assert rows["first frame after the library's"].n == len(tts.TEXTS)
+    texts = len(tts.TEXTS)
+    for name in ("first frame after the library's", "the library's second run after its first"):
+        assert (rows[name].n, rows[name].unit) == (texts, "ms")
+
+
+def test_one_part_can_be_measured_alone(tmp_path: Path) -> None:
+    tiny_models.piper_pack(tmp_path)
+    params = {"adapter": "piper", "voicepacks": str(tmp_path)}
+    parts = {
+        part: {row.name for row in tts.run(BenchOptions(trials=1, sessions=(1,), params={**params, "part": part}))}
+        for part in ("sessions", "library")
+    }
+    assert parts["sessions"] == {"first frame", "real-time factor", "cpu"}
+    assert "first frame after the library's" in parts["library"]
+    assert not parts["sessions"] & parts["library"]
+
+
+@pytest.mark.parametrize("params", [{"part": "all"}, {"parallel": "two"}])
+def test_a_parameter_that_says_nothing_is_refused(params: dict[str, str]) -> None:
+    with pytest.raises(InvalidRequest, match="--set"):
+        tts.run(BenchOptions(params=params))
+
+
+def test_a_speech_server_is_measured_like_a_voice_of_our_own() -> None:
+    rows = tts.run(BenchOptions(trials=1, sessions=(1,), params={"adapter": "openai-speech"}))
+    assert [(row.name, row.params["model"]) for row in rows] == [
+        ("first frame", "speech-server"),
+        ("real-time factor", "speech-server"),
+        ("cpu", "speech-server"),
+    ]
+
+
+@pytest.mark.anyio
+async def test_a_voice_slower_than_real_time_ends_sooner_with_sentences_side_by_side(tmp_path: Path) -> None:
+    tts_parallel.slow_pack(tmp_path)
+    text, model = "The first one. The second one. The third one. The last one.", tts_parallel.SLOW
+    alone, together = [
+        {row.name: row.p50 for row in await tts_parallel.measure(tmp_path, model, "tone", number, 1, text=text)}
+        for number in (1, 3)
+    ]
+    assert together["whole reply"] < 0.7 * alone["whole reply"]
+    assert together["silence within"] < alone["silence within"]
 
 
 def test_a_pack_that_can_not_be_loaded_is_said_and_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,8 +1,9 @@
 """Child processes of the ``tts`` benchmark, so that CPU time can be told apart.
 
-``python -m parley.bench.tts_child worker FOLDER MODEL`` serves a model on a free port; its first line is
-the address. ``python -m parley.bench.tts_child piper MODEL.onnx`` calls the piper library directly: a JSON list of
-texts a line in, one JSON list of measurements a line out.
+``python -m parley.bench.tts_child worker FOLDER MODEL PARALLEL`` serves a model on a free port, with as many engine
+slots as sentences of an utterance are spoken at a time; its first line is the address.
+``python -m parley.bench.tts_child piper MODEL.onnx [alike]`` calls the piper library directly: a JSON list of
+texts a line in, one JSON list of measurements a line out. ``alike`` gives onnxruntime Parley's settings.
 """
 
 from __future__ import annotations
@@ -16,29 +17,35 @@ from pathlib import Path
 from typing import Any
 
 
-def worker(folder: str, model: str) -> None:
+def worker(folder: str, model: str, parallel: str) -> None:
     """Serve one model until told to stop."""
     from parley.worker.server import Worker, serve
-    from parley.worker.settings import ModelSettings, WorkerSettings
+    from parley.worker.settings import ModelSettings, SynthesisSettings, WorkerSettings
     from parley.worker.voicepacks import VoicePackCatalog
 
     async def ready(running: Worker) -> None:
         print(running.address, flush=True)
 
     async def main() -> None:
-        settings = WorkerSettings(port=0, models=ModelSettings(default_model=model))
+        models = ModelSettings(default_model=model, engine_slots=int(parallel))
+        synthesis = SynthesisSettings(parallel_sentences=int(parallel))
+        settings = WorkerSettings(port=0, models=models, synthesis=synthesis)
         roots = (Path(folder),) if folder else ()
         await serve(settings, VoicePackCatalog(roots), ready=ready)
 
     asyncio.run(main())
 
 
-def piper(path: str) -> None:
+def piper(path: str, settings: str = "") -> None:
     """Speak texts with the library as its documentation does, one after the other."""
     from piper import PiperVoice
 
     logging.disable(logging.WARNING)
     voice = PiperVoice.load(path)
+    if settings == "alike":
+        from parley.worker.adapters.loading import onnx_session
+
+        voice.session = onnx_session(Path(path))
     for _ in voice.synthesize("Ready."):
         pass
     print("ready", flush=True)
