@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from parley.audio.frame import SAMPLE_RATE
-from parley.messages import ReplyEnded, ServerMessage
-from parley.session.log import LogEntry, ReplyOver
+from parley.messages import ReplyEnded
+from parley.session.log import ReplyOver
 
 if TYPE_CHECKING:
     from parley.messages import ReplyOutcome
     from parley.session.history import History
+    from parley.session.notices import Notices
     from parley.session.reply import Reply
 
 
@@ -21,18 +21,9 @@ class Books:
     A reply that was cut off stays open for as long as its listener may still say where it stopped.
     """
 
-    def __init__(
-        self,
-        history: History,
-        *,
-        send: Callable[[ServerMessage], None],
-        log: Callable[[LogEntry], None],
-        now: Callable[[], float],
-    ) -> None:
+    def __init__(self, history: History, notices: Notices) -> None:
         self._history = history
-        self._send = send
-        self._log = log
-        self._now = now
+        self._notices = notices
         self._open: dict[str, Reply] = {}
 
     def find(self, utterance_id: str) -> Reply | None:
@@ -64,10 +55,13 @@ class Books:
         """The reply is over, and this was heard of it."""
         heard, text = reply.heard, reply.heard_text()
         self._history.add_agent(text)
-        self._log(ReplyOver(self._now(), reply.utterance_id, outcome, round(heard / SAMPLE_RATE, 6)))
+        self._log(reply, outcome, round(heard / SAMPLE_RATE, 6))
         if reply.announced:
-            self._send(ReplyEnded(reply.utterance_id, outcome, reply.text, text, heard))
+            self._notices.send(ReplyEnded(reply.utterance_id, outcome, reply.text, text, heard))
 
     def discard(self, reply: Reply) -> None:
         """Nobody has heard a sound of it."""
-        self._log(ReplyOver(self._now(), reply.utterance_id, "discarded", 0.0))
+        self._log(reply, "discarded", 0.0)
+
+    def _log(self, reply: Reply, outcome: ReplyOutcome, heard: float) -> None:
+        self._notices.log(ReplyOver(self._notices.now(), reply.utterance_id, outcome, heard))

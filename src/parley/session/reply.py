@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from parley import clock
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from parley.interfaces import ChatMessage, LanguageModel, Synthesis, Synthesizer, Transport
     from parley.messages import ReplyOutcome
     from parley.session.settings import SessionSettings
+    from parley.session.stages import Stages
 
 _log = logging.getLogger(__name__)
 _CLAUSES_WAITING = 10_000
@@ -63,32 +64,21 @@ class Studio:
     synthesizer: Synthesizer
     language_model: LanguageModel
     settings: SessionSettings
-    owner: Owner
-
-
-@dataclass(slots=True)
-class Stages:
-    """When the stages of a turn were reached, in loop time."""
-
-    origin: float
-    """The last voice of the turn, or its arrival where it was typed."""
-    reached: dict[str, float] = field(default_factory=dict)
-
-    def mark(self, stage: str) -> None:
-        """The stage is reached now, unless it was before."""
-        self.reached.setdefault(stage, clock.now())
-
-    def milliseconds(self) -> dict[str, float]:
-        """Since the origin."""
-        order = ("vad", "endpoint", "asr", "llm", "tts", "sent", "heard")
-        return {name: round(1000 * (self.reached[name] - self.origin), 2) for name in order if name in self.reached}
 
 
 class Reply:
     """Begins silent; sounds once adopted; can be held, and let go on, any number of times."""
 
     def __init__(
-        self, studio: Studio, utterance_id: str, *, turn: int, turn_text: str, voice: Voice, stages: Stages
+        self,
+        studio: Studio,
+        owner: Owner,
+        utterance_id: str,
+        *,
+        turn: int,
+        turn_text: str,
+        voice: Voice,
+        stages: Stages,
     ) -> None:
         playout = studio.settings.playout
         self.utterance_id = utterance_id
@@ -109,6 +99,7 @@ class Reply:
         self.written = False
         """True when all its text is known."""
         self._studio = studio
+        self._owner = owner
         self._waiting_since: float | None = None
         self._feed: Feed[str] = Feed(_CLAUSES_WAITING)
         self._clauses = Clauses(first_clause=studio.settings.reply.first_clause)
@@ -241,7 +232,7 @@ class Reply:
                 self.stages.mark("llm")
                 if isinstance(delta, ChangeVoice):
                     await self._adopted.wait()
-                    self._studio.owner.voice_ordered(delta.voice)
+                    self._owner.voice_ordered(delta.voice)
                     continue
                 length += len(delta)
                 for clause in self._clauses.add(delta):
@@ -254,7 +245,7 @@ class Reply:
         self.outcome = "failed"
         if not self.adopted:
             return
-        self._studio.owner.reply_troubled(self, error)
+        self._owner.reply_troubled(self, error)
         apology = self._studio.settings.reply.apology
         if apology:
             await self._give_in_time(f" {apology}" if self.text and not self.text[-1].isspace() else apology)
@@ -271,7 +262,7 @@ class Reply:
         self._feed.put(clause)
         self._has_text.set()
         if self.live:
-            self._studio.owner.reply_text(self, clause)
+            self._owner.reply_text(self, clause)
 
     def _no_more_text(self) -> None:
         self.written = True
@@ -295,7 +286,7 @@ class Reply:
             self.outcome = "failed"
         await self._adopted.wait()
         if self.live:
-            self._studio.owner.reply_failed(self, error)
+            self._owner.reply_failed(self, error)
 
     async def _sound(self) -> None:
         studio = self._studio
@@ -308,7 +299,7 @@ class Reply:
                 raise ParleyError("The voice made no sound.")
             self.stages.mark("tts")
             await self._adopted.wait()
-            await studio.owner.reply_ready(self)
+            await self._owner.reply_ready(self)
             while frame is not None:
                 await self._send(frame)
                 frame = None if frame.final else await self._next()
@@ -319,7 +310,7 @@ class Reply:
                 self._holder.cancel()
             await synthesis.aclose()
         if self.live:
-            studio.owner.reply_finished(self)
+            self._owner.reply_finished(self)
 
     async def _next(self) -> AudioFrame | None:
         assert self._synthesis is not None
@@ -339,7 +330,7 @@ class Reply:
         if frame.marks:
             ledger.add_marks(frame.marks)
         self.sending_since = now
-        self._studio.owner.reply_frame(self, frame, lateness)
+        self._owner.reply_frame(self, frame, lateness)
         # Nothing is awaited between the last look at the hold and this call.
         await self._studio.transport.send_audio(frame)
         self.sending_since = None

@@ -1,0 +1,80 @@
+"""What the microphone brings: samples for the recogniser, and when somebody begins to speak or falls silent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parley import clock
+from parley.session.machine import Agent, Event, Participant
+from parley.session.segmenter import SpeechStarted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from parley.audio.frame import AudioFrame
+    from parley.session.ears import Ears
+    from parley.session.floor import Floor
+    from parley.session.overlap import Overlap
+    from parley.session.patience import Patience
+    from parley.session.settings import BargeInSettings
+
+
+class Hearing:
+    """Between the ears, which know sounds, and the table, which knows whose turn it is."""
+
+    def __init__(
+        self,
+        floor: Floor,
+        ears: Ears,
+        overlap: Overlap,
+        patience: Patience,
+        settings: BargeInSettings,
+        *,
+        on: Callable[[Event], None],
+    ) -> None:
+        self._floor = floor
+        self._ears = ears
+        self._overlap = overlap
+        self._patience = patience
+        self._settings = settings
+        self._on = on
+
+    def hear(self, frame: AudioFrame) -> None:
+        """Take the next frame."""
+        samples, events = self._ears.hear(frame, clock.now())
+        floor = self._floor
+        heard = floor.turn if floor.machine.agent is Agent.LISTENING else floor.watched
+        if heard is not None:
+            heard.hear(samples.tobytes())
+        for event in events:
+            if isinstance(event, SpeechStarted):
+                self._speech_started()
+            else:
+                self._speech_ended()
+        if floor.watched is not None:
+            self._overlap.judge()
+
+    def be_alert(self) -> None:
+        """While a reply is to be heard, the first sign of speech counts."""
+        over_reply = self._floor.machine.agent in (Agent.SPEAKING, Agent.BARGED_IN)
+        self._ears.set_alert(self._settings.enabled and over_reply)
+
+    def _speech_started(self) -> None:
+        machine = self._floor.machine
+        if machine.agent in (Agent.SPEAKING, Agent.BARGED_IN):
+            if not self._ears.segmenter.alert:
+                return
+            if self._ears.echo_likelihood >= self._settings.echo_threshold:
+                self._ears.segmenter.reject()
+            elif machine.knows(Event.EVIDENCE_FOUND):
+                self._on(Event.EVIDENCE_FOUND)
+        elif machine.knows(Event.SPEECH_STARTED):
+            self._patience.interrupted()
+            self._on(Event.SPEECH_STARTED)
+
+    def _speech_ended(self) -> None:
+        machine = self._floor.machine
+        if machine.participant is Participant.SPEAKING:
+            if machine.agent is Agent.LISTENING:
+                self._ears.learn_level()
+            self._on(Event.SPEECH_ENDED)

@@ -1,0 +1,175 @@
+"""Speech over a reply: held first, judged while it goes on, and answered even when it is understood too late.
+
+What a sound is, ``interruption`` says; here it is watched, asked about, and its verdict becomes an event.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parley import clock
+from parley.messages import BargeInDecided, TranscriptUpdate
+from parley.session.interruption import Sound, Verdict, classify, reconsider, wants_answer
+from parley.session.log import Decided
+from parley.session.machine import Agent, Event
+from parley.session.turn import Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from parley.session.ears import Ears
+    from parley.session.floor import Floor
+    from parley.session.notices import Notices
+    from parley.session.recognition import Recognition
+    from parley.session.reply import Reply
+    from parley.session.settings import SessionSettings
+    from parley.session.timers import Timers
+
+_ASK_AGAIN = 0.05
+"""Seconds between two questions when no microphone brings them up."""
+
+
+class Overlap:
+    """Watches what is said over a reply until it is known what it was."""
+
+    def __init__(
+        self,
+        floor: Floor,
+        notices: Notices,
+        ears: Ears,
+        recognition: Recognition,
+        timers: Timers,
+        settings: SessionSettings,
+        *,
+        on: Callable[[Event], None],
+    ) -> None:
+        self._floor = floor
+        self._notices = notices
+        self._ears = ears
+        self._recognition = recognition
+        self._timers = timers
+        self._settings = settings.barge_in
+        self._asr_timeout = settings.limits.asr_timeout
+        self._on = on
+        self._held_at = 0.0
+
+    # --- watched -------------------------------------------------------------------------
+
+    def watch(self) -> None:
+        """Recognise it, without calling it a turn yet."""
+        self.forget()
+        segmenter = self._ears.segmenter
+        watched = Turn(began_at=clock.now(), voiced_before=segmenter.voiced_ever - segmenter.voiced)
+        self._floor.watched = watched
+        self._recognition.follow(watched)
+
+    def drop(self) -> None:
+        """It was no turn; but what was said is still of interest."""
+        floor = self._floor
+        if floor.watched is None:
+            return
+        if floor.machine.agent is Agent.SPEAKING and floor.watched.kept != "echo":
+            floor.watched.close(self._asr_timeout)
+        else:
+            self.forget()
+
+    def forget(self) -> None:
+        """Nobody wants to know what it was."""
+        watched, self._floor.watched = self._floor.watched, None
+        if watched is not None:
+            watched.cancel()
+
+    # --- judged --------------------------------------------------------------------------
+
+    def expect_verdict(self) -> None:
+        """The reply is on hold from now on: that must not last."""
+        self._held_at = clock.now()
+        self._timers.set("judge", self._held_at + self._settings.decide_within, self._judge_in_time)
+
+    def judge(self) -> None:
+        """Ask what the sound over the reply is; once it was let go on, only a change of mind counts."""
+        watched, reply = self._floor.watched, self._floor.reply
+        if watched is None or reply is None:
+            return
+        agent = self._floor.machine.agent
+        if agent is Agent.BARGED_IN:
+            sound = self._sound(watched, reply)
+            verdict = classify(sound, self._settings)
+            if verdict is not None:
+                self._decide(verdict, sound)
+        elif agent is Agent.SPEAKING and watched.kept in ("backchannel", "noise"):
+            sound = self._sound(watched, reply)
+            verdict = reconsider(sound, self._settings)
+            if verdict is not None:
+                self._decide(verdict, sound)
+
+    def take_floor(self, reason: str) -> None:
+        """It was an interruption: somebody said so."""
+        watched, reply = self._floor.watched, self._floor.reply
+        assert reply is not None
+        assert watched is not None
+        self._decide(Verdict("take_floor", (reason,)), self._sound(watched, reply))
+
+    def _judge_in_time(self) -> None:
+        """Also without a microphone that would bring the question up."""
+        machine = self._floor.machine
+        if machine.agent is Agent.BARGED_IN:
+            self.judge()
+        if machine.agent is Agent.BARGED_IN:
+            self._timers.set("judge", clock.now() + _ASK_AGAIN, self._judge_in_time)
+
+    def _sound(self, watched: Turn, reply: Reply) -> Sound:
+        now = clock.now()
+        ears = self._ears
+        return Sound(
+            voiced=ears.segmenter.voiced_ever - watched.voiced_before,
+            silence=ears.silence(now),
+            held=now - self._held_at,
+            ended=not ears.segmenter.speaking,
+            level_db=ears.level_db,
+            usual_level_db=ears.usual_level_db,
+            text=watched.text,
+            confidence=watched.confidence,
+            complete=watched.done,
+            remaining=reply.remaining,
+            echo=ears.echo_likelihood,
+            language=self._floor.language,
+        )
+
+    def _decide(self, verdict: Verdict, sound: Sound) -> None:
+        reply, watched = self._floor.reply, self._floor.watched
+        assert reply is not None
+        assert watched is not None
+        notices = self._notices
+        self._timers.cancel("judge")
+        held = round(clock.now() - self._held_at, 6) if reply.held else 0.0
+        notices.log(Decided(notices.now(), reply.utterance_id, verdict.outcome, verdict.reasons, held, sound.facts()))
+        watched.kept = verdict.outcome
+        self._on(Event.FLOOR_TAKEN if verdict.outcome == "take_floor" else Event.REPLY_KEPT)
+        notices.send(BargeInDecided(reply.utterance_id, verdict.outcome, verdict.reasons))
+
+    # --- understood ----------------------------------------------------------------------
+
+    def understood(self, watched: Turn) -> None:
+        """The recogniser said something new of it, perhaps only after the reply."""
+        self.judge()
+        floor = self._floor
+        agent = floor.machine.agent
+        if watched is not floor.watched or not watched.done or agent is Agent.BARGED_IN:
+            return
+        floor.watched = None
+        text = watched.text
+        late = wants_answer(text, floor.language, watched.confidence, self._settings)
+        if late is not None and agent is Agent.IDLE:
+            self._answer_late(text)
+        elif text:
+            nod = watched.kept == "backchannel"
+            self._notices.send(TranscriptUpdate(floor.turns, text, True, len(text), backchannel=nod))
+
+    def _answer_late(self, text: str) -> None:
+        """Understood only when the reply over which it was said had ended."""
+        floor = self._floor
+        floor.turns += 1
+        self._notices.send(TranscriptUpdate(floor.turns, text, True, len(text)))
+        floor.typed = text
+        self._on(Event.TEXT_RECEIVED)

@@ -1,0 +1,53 @@
+"""Speech on its way to words, whether it is a turn or only a sound over a reply."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parley.session.ears import RATE
+from parley.session.turn import Part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from parley.errors import ParleyError
+    from parley.interfaces import Recognizer
+    from parley.session.ears import Ears
+    from parley.session.floor import Floor
+    from parley.session.notices import Notices
+    from parley.session.tasks import Tasks
+    from parley.session.turn import Turn
+
+
+class Recognition:
+    """Gives each stretch of speech to the recogniser; ``understood`` is called whenever it says something new."""
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        floor: Floor,
+        notices: Notices,
+        ears: Ears,
+        tasks: Tasks,
+        *,
+        understood: Callable[[Turn], None],
+    ) -> None:
+        self._recognizer = recognizer
+        self._floor = floor
+        self._notices = notices
+        self._ears = ears
+        self._tasks = tasks
+        self._understood = understood
+
+    def follow(self, turn: Turn) -> None:
+        """Recognise what is being said now, from a little before its onset, as the next part of ``turn``."""
+        part = Part(RATE)
+        turn.parts.append(part)
+        part.hear(self._ears.since_onset().tobytes())
+
+        def failed(error: ParleyError) -> None:
+            over_reply = turn is self._floor.watched  # perhaps only a cough: nobody needs to know
+            self._notices.failed(error, quietly=over_reply)
+
+        work = part.recognize(self._recognizer, self._floor.language, lambda: self._understood(turn), failed)
+        part.task = self._tasks.spawn(work, "recognise")

@@ -1,0 +1,218 @@
+"""The agent's side of the floor: replies begin, are heard, and end, one way or another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parley import clock
+from parley.audio.frame import SAMPLE_RATE
+from parley.errors import RequestError
+from parley.messages import ReplyStarted, ReplyText, VoiceChanged
+from parley.session.machine import Agent, Event
+from parley.session.reply import Reply
+from parley.session.stages import Stages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from parley.audio.frame import AudioFrame
+    from parley.errors import ParleyError
+    from parley.interfaces import Voice
+    from parley.session.books import Books
+    from parley.session.ears import Ears
+    from parley.session.floor import Floor
+    from parley.session.loudspeaker import Loudspeaker
+    from parley.session.notices import Notices
+    from parley.session.reply import Studio
+    from parley.session.sayings import Sayings
+    from parley.session.tasks import Tasks
+
+
+class Replies:
+    """Every reply's owner (``reply.Owner``): what it tells becomes an event, and orders come back from the table."""
+
+    def __init__(
+        self,
+        studio: Studio,
+        floor: Floor,
+        notices: Notices,
+        ears: Ears,
+        loudspeaker: Loudspeaker,
+        books: Books,
+        sayings: Sayings,
+        tasks: Tasks,
+        *,
+        on: Callable[[Event], None],
+    ) -> None:
+        self._studio = studio
+        self._floor = floor
+        self._notices = notices
+        self._ears = ears
+        self._loudspeaker = loudspeaker
+        self._books = books
+        self._sayings = sayings
+        self._tasks = tasks
+        self._on = on
+        self._begun = 0
+        self._proven_voice = floor.voice
+
+    # --- a reply begins ------------------------------------------------------------------
+
+    def begin(self, turn_text: str, stages: Stages) -> Reply:
+        """Begin to make one, unheard until it is adopted; without a turn to answer, its text comes by ``say``."""
+        self._loudspeaker.settle()
+        self._begun += 1
+        floor = self._floor
+        reply = Reply(
+            self._studio,
+            self,
+            f"u{self._begun}",
+            turn=floor.turns,
+            turn_text=turn_text,
+            voice=floor.voice,
+            stages=stages,
+        )
+        prompt = self._studio.settings.reply.system_prompt
+        reply.start(self._tasks.group, floor.history.messages(prompt, turn=turn_text) if turn_text else None)
+        return reply
+
+    def start(self) -> None:
+        """Text was typed, or is to be spoken as it is."""
+        floor = self._floor
+        typed, floor.typed = floor.typed, ""
+        floor.stages = Stages(clock.now())
+        floor.reply = self.begin(typed, floor.stages)
+        floor.reply.adopt()
+
+    def speak_next(self) -> None:
+        """Speak the text from outside that has waited longest."""
+        saying = self._sayings.next()
+        if saying is None:
+            return
+        self._on(Event.TEXT_RECEIVED)
+        reply = self._floor.reply
+        assert reply is not None
+        reply.say(saying.text)
+        if saying.ended:
+            reply.say_end()
+
+    def announce(self) -> None:
+        """Its first frame is there: the participant is told of it, and the history of what it answers."""
+        reply = self._floor.reply
+        assert reply is not None
+        reply.announced = True
+        self._notices.send(ReplyStarted(reply.utterance_id, reply.turn, reply.voice))
+        if reply.text:
+            self._notices.send(ReplyText(reply.utterance_id, reply.text))
+        self._note_turn(reply)
+
+    def _note_turn(self, reply: Reply) -> None:
+        self._books.note_turn(reply)
+        if reply.turn_text:
+            self._floor.turn = None
+
+    # --- what a reply tells --------------------------------------------------------------
+
+    async def reply_ready(self, reply: Reply) -> None:
+        """Its first frame is there (``reply.Owner``)."""
+        if reply.live:
+            self._on(Event.REPLY_READY)
+            self._proven_voice = reply.voice
+            await self._notices.flush()
+
+    def reply_text(self, reply: Reply, clause: str) -> None:
+        """The next clause goes to the voice (``reply.Owner``)."""
+        if reply.announced:
+            self._notices.send(ReplyText(reply.utterance_id, clause))
+
+    def reply_frame(self, reply: Reply, frame: AudioFrame, lateness: float) -> None:
+        """A frame is being sent (``reply.Owner``)."""
+        self._notices.observer.frame_sent(lateness)
+        now = clock.now()
+        self._ears.played(frame, now + (frame.start_sample - reply.ledger.reached(now)) / SAMPLE_RATE)
+        if frame.start_sample == 0:
+            self._loudspeaker.begins(reply)
+
+    def reply_troubled(self, reply: Reply, error: ParleyError) -> None:
+        """The language model failed; an apology follows (``reply.Owner``)."""
+        if reply.live:
+            self._notices.failed(error)
+
+    def reply_finished(self, reply: Reply) -> None:
+        """All of it has been heard (``reply.Owner``)."""
+        if reply is self._floor.reply:
+            self._on(Event.PLAYOUT_FINISHED)
+            self.give_floor()
+
+    def reply_failed(self, reply: Reply, error: ParleyError | None) -> None:
+        """There is no (more) audio (``reply.Owner``)."""
+        if reply is not self._floor.reply:
+            return
+        if error is not None:
+            reply.outcome = "failed"
+            self._notices.failed(error)
+            self._return_to_proven_voice(reply, error)
+        reply.cancel()
+        if reply.ledger.paused:
+            self._loudspeaker.silence()
+        self._on(Event.REPLY_FAILED)
+        self.give_floor()
+
+    def give_floor(self) -> None:
+        """Somebody may have spoken all the while; or more text waits to be spoken."""
+        machine = self._floor.machine
+        if self._ears.segmenter.speaking and machine.knows(Event.SPEECH_STARTED):
+            self._on(Event.SPEECH_STARTED)
+        elif machine.agent is Agent.IDLE:
+            self.speak_next()
+
+    # --- a reply ends --------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """It was heard to its end, or failed."""
+        reply = self._take()
+        if reply is not None:
+            if not reply.turn_noted:
+                self._note_turn(reply)
+            self._sayings.finish()
+            self._books.close(reply, reply.outcome)
+
+    def discard(self) -> None:
+        """Nobody has heard it; the turn that it answers may go on."""
+        reply = self._take()
+        if reply is not None:
+            reply.cancel()
+            self._sayings.cut()
+            if self._floor.turn is None:  # typed: there is no turn that would keep the words
+                self._floor.history.add_participant(reply.turn_text)
+            self._books.discard(reply)
+
+    def cancel(self) -> None:
+        """Silence for good; the history is told what was heard."""
+        reply = self._take()
+        assert reply is not None
+        reply.cancel()
+        reply.ledger.pause(clock.now())
+        self._sayings.cut()
+        self._books.cut(reply)
+        self._loudspeaker.silence()
+
+    def _take(self) -> Reply | None:
+        reply, self._floor.reply = self._floor.reply, None
+        return reply
+
+    # --- voices --------------------------------------------------------------------------
+
+    def voice_ordered(self, voice: Voice) -> None:
+        """The language model wants another voice (``reply.Owner``)."""
+        self.change_voice(voice)
+
+    def change_voice(self, voice: Voice, note: str = "") -> None:
+        """Speak with this one from the next utterance on; ``note`` tells the participant why."""
+        self._floor.voice = voice
+        self._notices.send(VoiceChanged(voice, note))
+
+    def _return_to_proven_voice(self, reply: Reply, error: ParleyError) -> None:
+        """A voice that does not exist must not silence the rest of the session."""
+        if isinstance(error, RequestError) and reply.voice == self._floor.voice != self._proven_voice:
+            self.change_voice(self._proven_voice, error.message)

@@ -1,0 +1,165 @@
+"""What a client asks for, once its session has started: text, voices, buttons, reports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from parley import clock
+from parley.errors import InvalidRequest, RequestError, TooManyRequests
+from parley.messages import (
+    EndSession,
+    EndTurn,
+    Interrupt,
+    Ping,
+    PlayoutReport,
+    Pong,
+    SayDelta,
+    SayEnd,
+    SetVoice,
+    StartSession,
+    TextInput,
+)
+from parley.session.allowance import Allowance
+from parley.session.log import TurnClosed
+from parley.session.machine import Agent, Event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from parley.messages import ClientMessage
+    from parley.session.floor import Floor
+    from parley.session.loudspeaker import Loudspeaker
+    from parley.session.notices import Notices
+    from parley.session.overlap import Overlap
+    from parley.session.replies import Replies
+    from parley.session.sayings import Sayings
+    from parley.session.settings import LimitSettings
+    from parley.session.turns import Turns
+
+
+class Requests:
+    """Takes each message to the room that it is meant for; what cannot be granted is answered with an error."""
+
+    def __init__(
+        self,
+        floor: Floor,
+        notices: Notices,
+        turns: Turns,
+        overlap: Overlap,
+        replies: Replies,
+        loudspeaker: Loudspeaker,
+        sayings: Sayings,
+        limits: LimitSettings,
+        *,
+        on: Callable[[Event], None],
+        end: Callable[[str], None],
+    ) -> None:
+        self._floor = floor
+        self._notices = notices
+        self._turns = turns
+        self._overlap = overlap
+        self._replies = replies
+        self._loudspeaker = loudspeaker
+        self._sayings = sayings
+        self._max_text = limits.max_text
+        self._texts = Allowance(burst=limits.text_burst, per_second=limits.text_rate)
+        self._on = on
+        self._end = end
+
+    def take(self, message: ClientMessage) -> None:
+        """Do what the client asks, or tell it why not."""
+        try:
+            _HANDLERS[type(message)](self, message)
+        except (RequestError, TooManyRequests) as error:
+            self._notices.failed(error)
+
+    def greet(self, greeting: str) -> None:
+        """Speak first, as if the client had asked. Raises InvalidRequest when the greeting is too long."""
+        self._take_say(SayDelta(greeting))
+        self._take_say_end(SayEnd())
+
+    # --- text ----------------------------------------------------------------------------
+
+    def _take_text(self, message: TextInput) -> None:
+        text = self._checked(message.text).strip()
+        if not text:
+            raise InvalidRequest("The text is empty.")
+        wait = self._texts.take(clock.now())
+        if wait:
+            raise TooManyRequests(
+                f"Typed turns came too quickly and this one was not taken; send it again in {wait:.1f} seconds.",
+                retry_after=wait,
+            )
+        floor = self._floor
+        floor.turns += 1
+        self._sayings.cut()
+        floor.typed = text
+        self._notices.log(TurnClosed(self._notices.now(), floor.turns, "message", 0.0))
+        self._on(Event.TEXT_RECEIVED)
+
+    def _checked(self, text: str, already: int = 0) -> str:
+        length, limit = len(text) + already, self._max_text
+        if length > limit:
+            raise InvalidRequest(f"The text has {length} characters; at most {limit} are taken.")
+        return text
+
+    def _take_say(self, message: SayDelta) -> None:
+        delta = self._checked(message.text, self._sayings.length)
+        saying = self._sayings.add(delta)
+        if saying is not None and saying is self._sayings.current:
+            if self._floor.reply is not None:
+                self._floor.reply.say(delta)
+        elif self._floor.machine.agent in (Agent.IDLE, Agent.LISTENING):
+            self._replies.speak_next()
+
+    def _take_say_end(self, _: SayEnd) -> None:
+        saying = self._sayings.end()
+        reply = self._floor.reply
+        if saying is not None and saying is self._sayings.current and reply is not None:
+            reply.say_end()
+
+    # --- buttons -------------------------------------------------------------------------
+
+    def _take_interrupt(self, _: Interrupt) -> None:
+        self._sayings.cut()
+        self._on(Event.INTERRUPTED)
+        if self._floor.machine.agent is Agent.IDLE:
+            self._turns.set_aside()
+
+    def _take_end_turn(self, _: EndTurn) -> None:
+        machine = self._floor.machine
+        if machine.agent is Agent.BARGED_IN:
+            self._overlap.take_floor("the turn was said to be over")
+        if machine.agent is Agent.LISTENING:
+            self._turns.end("message")
+
+    def _take_end(self, _: EndSession) -> None:
+        self._end("The participant said goodbye.")
+
+    # --- the rest ------------------------------------------------------------------------
+
+    def _take_report(self, report: PlayoutReport) -> None:
+        self._loudspeaker.take_report(report)
+
+    def _take_voice(self, message: SetVoice) -> None:
+        self._replies.change_voice(message.voice)
+
+    def _take_ping(self, message: Ping) -> None:
+        self._notices.send(Pong(message.id))
+
+    def _take_start(self, _: StartSession) -> None:
+        raise InvalidRequest("The session has already started.")
+
+
+_HANDLERS: dict[type, Callable[[Requests, Any], None]] = {
+    StartSession: Requests._take_start,
+    TextInput: Requests._take_text,
+    SayDelta: Requests._take_say,
+    SayEnd: Requests._take_say_end,
+    PlayoutReport: Requests._take_report,
+    SetVoice: Requests._take_voice,
+    Interrupt: Requests._take_interrupt,
+    EndTurn: Requests._take_end_turn,
+    Ping: Requests._take_ping,
+    EndSession: Requests._take_end,
+}
