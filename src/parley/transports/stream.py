@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from parley.audio.frame import SAMPLE_RATE
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _ANSWER_TIMEOUT = 0.2
 
 
-class StreamTransport:
+class StreamTransport(ABC):
     """The common half of a ``interfaces.Transport`` over a media stream.
 
     The other half sends: it overrides :meth:`_post` and :meth:`_hang_up`, and may override
@@ -53,13 +54,13 @@ class StreamTransport:
 
     # --- what each transport does in its own way -----------------------------------------
 
+    @abstractmethod
     def _post(self, message: ServerMessage) -> None:
         """Send a message, in order, without waiting."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _hang_up(self) -> None:
         """Close what is open; the iteration has ended already."""
-        raise NotImplementedError
 
     @property
     def _obeys(self) -> bool:
@@ -70,10 +71,10 @@ class StreamTransport:
         """Samples taken from the queue that have not left this process."""
         return 0
 
-    def _frame_waits(self) -> None:
+    def _frame_waits(self) -> None:  # noqa: B027  (a hook)
         """There is something to send now."""
 
-    def _begin_to_leave(self) -> None:
+    def _begin_to_leave(self) -> None:  # noqa: B027  (a hook)
         """The iteration ends: whatever waits must wake up."""
 
     # --- in ------------------------------------------------------------------------------
