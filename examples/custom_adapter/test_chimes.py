@@ -7,8 +7,9 @@ from pathlib import Path
 
 from parley_chimes import RATE, ChimesAdapter
 
-from parley.interfaces import ModelInfo, TtsAdapter
+from parley.interfaces import TtsAdapter
 from parley.testing.adapters import AdapterContract
+from parley.values import ModelInfo
 from parley.worker.pack import VoicePack
 
 INFO = ModelInfo("bell", "chimes", sample_rate=RATE)

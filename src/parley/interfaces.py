@@ -1,4 +1,4 @@
-"""The seams of the house: small Protocols, no base classes, and the values they carry.
+"""The seams of the house: small Protocols, no base classes. ``parley.values`` has what they carry.
 
 Streams are asynchronous generators. A consumer holds one in ``async with aclosing(...)``;
 leaving the block cancels the work behind it. A producer never yields inside a task group
@@ -8,10 +8,19 @@ or a timeout (PEP 789). Every seam has a fake and a contract suite in ``parley.t
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from parley.audio.frame import AudioFrame, WordMark
+from parley.audio.frame import AudioFrame
+from parley.values import (
+    ChangeVoice,
+    ChatMessage,
+    ModelInfo,
+    PlayoutPosition,
+    SpeechScore,
+    SynthesizedAudio,
+    Transcript,
+    Voice,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,18 +30,6 @@ if TYPE_CHECKING:
 
 
 # --- transport -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class PlayoutPosition:
-    """How far a participant has heard an utterance."""
-
-    utterance_id: str
-    """Empty when nothing has been played yet."""
-    sample: int
-    """One past the last sample that reached the ear, at 48 kHz from the utterance's start."""
-    exact: bool = False
-    """True when the client measured it, False when it is computed from the send clock."""
 
 
 class Transport(Protocol):
@@ -67,16 +64,6 @@ class Transport(Protocol):
 # --- ears ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class SpeechScore:
-    """How likely it is that somebody speaks in a stretch of audio."""
-
-    probability: float
-    """0 to 1."""
-    samples: int
-    """New samples that this score covers, at the detector's rate; sums to the audio's length."""
-
-
 class VoiceActivityDetector(Protocol):
     """Scores audio. Synchronous: short arithmetic, and nothing can interleave with it."""
 
@@ -91,34 +78,6 @@ class VoiceActivityDetector(Protocol):
 
     def reset(self) -> None:
         """Forget the past."""
-
-
-@dataclass(frozen=True, slots=True)
-class TranscriptWord:
-    """One recognised word with its place in the turn's audio."""
-
-    text: str
-    start: float
-    """Seconds from the first sample given to the recogniser."""
-    end: float
-    probability: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Transcript:
-    """What was understood so far."""
-
-    text: str
-    final: bool = False
-    """True for the last one of a turn."""
-    stable: int = 0
-    """The first ``stable`` characters will not be revoked."""
-    words: tuple[TranscriptWord, ...] = ()
-    """With times, where the recogniser has them."""
-    language: str = ""
-    """BCP 47, where known."""
-    confidence: float = 1.0
-    """How far the words can be believed, 0 to 1; what a recogniser that often mishears says of itself."""
 
 
 class Recognizer(Protocol):
@@ -164,37 +123,6 @@ class EndOfTurnModel(Protocol):
 # --- words -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ChatMessage:
-    """One message of the conversation as a language model sees it."""
-
-    role: Literal["system", "user", "assistant"]
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Voice:
-    """Which voice speaks. Empty fields mean the worker's default."""
-
-    model: str = ""
-    """Model id of the catalog."""
-    speaker: str = ""
-    """A speaker that the model offers."""
-    language: str = ""
-    """BCP 47."""
-    speed: float = 1.0
-    """1 is the voice's own pace; 0.25 to 4."""
-    lora: str = ""
-    """A LoRA of the model, where it supports them."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeVoice:
-    """An order inside a reply: from the next utterance on, speak with this voice."""
-
-    voice: Voice
-
-
 class LanguageModel(Protocol):
     """Conversation in, reply text out, delta by delta."""
 
@@ -234,39 +162,6 @@ class Synthesizer(Protocol):
         """Start speaking ``text`` as its pieces (clauses) arrive; the audio is one stream."""
 
     async def aclose(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """What a model is and needs, known without loading it."""
-
-    model_id: str
-    family: str
-    languages: tuple[str, ...] = ("en",)
-    sample_rate: int = 48_000
-    """Hz of the engine's own output."""
-    speakers: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    licence: str = ""
-    """Of the weights."""
-    needs_gpu: bool = False
-    supports_lora: bool = False
-    memory_bytes: int = 0
-    """Estimated resident size, RAM or VRAM; 0 when unknown."""
-    word_marks: Literal["native", "proportional"] = "proportional"
-    concurrency: int = 1
-    """Utterances that one loaded instance can speak at the same time."""
-
-
-@dataclass(frozen=True, slots=True)
-class SynthesizedAudio:
-    """A stretch of engine output."""
-
-    samples: NDArray[np.float32] | NDArray[np.int16]
-    """Mono; float in -1..1, or s16."""
-    sample_rate: int
-    marks: tuple[WordMark, ...] = ()
-    """Samples counted at ``sample_rate`` from the start of this text, characters within this text."""
 
 
 class TtsAdapter(Protocol):

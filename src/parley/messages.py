@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from parley.audio.frame import WordMark  # the codec reads the hints at run time
-from parley.interfaces import Voice
+from parley.values import Voice
 
 PROTOCOL_VERSION = 1
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parley.interfaces import ChatMessage, Voice
 from parley.registry.redis import connect
 from parley.registry.settings import RegistrySettings
 from parley.registry.snapshots import (
@@ -20,6 +19,7 @@ from parley.registry.snapshots import (
     open_snapshots,
 )
 from parley.testing.redis_server import RedisServer
+from parley.values import ChatMessage, Voice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

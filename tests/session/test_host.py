@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from parley.errors import CapacityError
-from parley.interfaces import Voice
 from parley.messages import EndSession, ReplyEnded, SessionEnded, StartSession, TextInput, VoiceChanged
 from parley.observability.metrics import Metrics
 from parley.registry import AnnouncedModel, Announcement
@@ -21,6 +20,7 @@ from parley.server.sessions import Parts, SessionHost
 from parley.server.settings import ServerSettings
 from parley.testing.fakes import FakeLanguageModel, FakeRecognizer, FakeSynthesizer, FakeVad
 from parley.transports.memory import MemoryTransport
+from parley.values import Voice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

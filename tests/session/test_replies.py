@@ -4,7 +4,6 @@ import pytest
 
 from parley.audio.frame import FRAME_SAMPLES
 from parley.errors import EngineError, NotFound, UnavailableError
-from parley.interfaces import ChangeVoice, Voice
 from parley.llm.script import ScriptModel
 from parley.messages import (
     EndSession,
@@ -23,10 +22,11 @@ from parley.messages import (
     TurnLatency,
     VoiceChanged,
 )
-from parley.session.history import History
+from parley.session.decide.history import History
 from parley.session.settings import LimitSettings, ReplySettings, SessionSettings
 from parley.testing.conversation import conversation
 from parley.testing.fakes import FakeLanguageModel, FakeSynthesizer, fake_speech
+from parley.values import ChangeVoice, Voice
 
 pytestmark = pytest.mark.anyio
 

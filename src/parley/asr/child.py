@@ -20,7 +20,7 @@ from parley.errors import ParleyError
 
 if TYPE_CHECKING:
     from parley.asr.decoder import TurnDecoder
-    from parley.interfaces import Transcript
+    from parley.values import Transcript
 
 
 class _Inbox:

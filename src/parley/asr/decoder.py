@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from parley.interfaces import Transcript, TranscriptWord
+from parley.values import Transcript, TranscriptWord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

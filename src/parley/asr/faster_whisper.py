@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from parley.asr.incremental import Decoded, Request, Segment
 from parley.asr.threads import ThreadRecognizer
 from parley.errors import ConfigError
-from parley.interfaces import TranscriptWord
+from parley.values import TranscriptWord
 
 if TYPE_CHECKING:
     from parley.asr.settings import AsrSettings

@@ -14,7 +14,7 @@ import numpy as np
 from parley.asr.agreement import LocalAgreement
 from parley.asr.decoder import RATE
 from parley.audio.levels import samples_of, to_float
-from parley.interfaces import Transcript, TranscriptWord
+from parley.values import Transcript, TranscriptWord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

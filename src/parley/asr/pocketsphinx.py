@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from parley.asr.decoder import DecoderSpec
 from parley.asr.phrase_model import arpa, words_of
 from parley.asr.processes import ProcessRecognizer
-from parley.interfaces import Transcript, TranscriptWord
+from parley.values import Transcript, TranscriptWord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

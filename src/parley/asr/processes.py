@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from parley.asr.decoder import DecoderSpec
     from parley.asr.settings import AsrSettings
     from parley.audio.frame import AudioFrame
-    from parley.interfaces import Transcript
+    from parley.values import Transcript
 
 _LOAD_LIMIT = 300.0
 _QUIT_LIMIT = 2.0

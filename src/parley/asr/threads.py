@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from parley.asr.incremental import Decoded, Request
     from parley.asr.settings import AsrSettings
     from parley.audio.frame import AudioFrame
-    from parley.interfaces import Transcript
+    from parley.values import Transcript
 
 
 _T = TypeVar("_T")

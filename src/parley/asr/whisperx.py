@@ -15,7 +15,7 @@ from parley.asr.decoder import RATE, DecoderSpec
 from parley.asr.incremental import Decoded, IncrementalTurn, Request, Segment
 from parley.asr.processes import ProcessRecognizer
 from parley.errors import ConfigError
-from parley.interfaces import Transcript, TranscriptWord
+from parley.values import Transcript, TranscriptWord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

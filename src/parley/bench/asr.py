@@ -18,7 +18,8 @@ from parley.asr import AsrSettings, create_recognizer
 from parley.audio import AudioFrame
 from parley.bench.report import BenchOptions, Goal, LoadMeter, Row, row
 from parley.bench.speech import RATE, Samples, Speaker, noise, say, speakers
-from parley.interfaces import Recognizer, Transcript, TranscriptWord
+from parley.interfaces import Recognizer
+from parley.values import Transcript, TranscriptWord
 
 HEARD_RATE = 16_000
 FRAME = 320

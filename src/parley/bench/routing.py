@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from parley.bench.report import BenchOptions, Goal, LoadMeter, Param, Row, row
-from parley.interfaces import Voice
 from parley.registry import AnnouncedModel, Announcement, WorkerMetrics
 from parley.routing.policy import Request, Route, WorkerState, route
+from parley.values import Voice
 
 SESSIONS = 1_000
 ROUTERS = 4

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from parley.bench.report import LoadMeter, Param, Row, row
 from parley.bench.tts_processes import worker
-from parley.interfaces import Voice
+from parley.values import Voice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parley.errors import ConfigError
-from parley.interfaces import Voice
 from parley.rpc.client import GrpcSynthesizer
+from parley.values import Voice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence

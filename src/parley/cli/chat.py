@@ -75,8 +75,8 @@ class Options:
     max_wait: float
 
     def start(self, sample_rate: int, *, echo_cancelled: bool) -> StartSession:
-        from parley.interfaces import Voice
         from parley.messages import StartSession
+        from parley.values import Voice
 
         return StartSession(
             sample_rate=sample_rate,

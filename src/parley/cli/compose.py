@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from parley.errors import ParleyError
-from parley.interfaces import Voice
+from parley.values import Voice
 
 if TYPE_CHECKING:
     import socket
@@ -152,7 +152,7 @@ def _open_language_model(settings: Settings, voices: PooledSynthesizer) -> Langu
 def _open_recognizer(settings: Settings) -> Recognizer:
     from parley.asr import create_recognizer
     from parley.llm.script import phrases
-    from parley.session.lexicon import lexicon
+    from parley.session.decide.lexicon import lexicon
 
     # Nods and calls to stop are said over replies, whoever answers; the script's phrases only to the script.
     known = lexicon(settings.asr.language or "en")

@@ -43,7 +43,7 @@ def say(
     program while it is still writing them. Exit codes: 0 said, 1 something is wrong, 2 wrong usage.
     """
     from parley.errors import ParleyError
-    from parley.interfaces import Voice
+    from parley.values import Voice
 
     if text != "-" and not text.strip():
         raise typer.BadParameter("there is nothing to say")
@@ -60,8 +60,8 @@ async def _say(text: str, out: Path | None, url: str, voice: object, api_key: st
     from parley.client.device import SoundDevice
     from parley.client.playout import Playout
     from parley.client.session import SessionClient
-    from parley.interfaces import Voice
     from parley.messages import StartSession
+    from parley.values import Voice
 
     assert isinstance(voice, Voice)
     start = StartSession(sample_rate=16_000, voice=voice, language=voice.language, echo_cancelled=True)

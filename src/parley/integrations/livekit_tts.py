@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from parley.audio.frame import SAMPLE_RATE, AudioFrame, WordMark
 from parley.errors import CapacityError, ConfigError, ParleyError, RequestError, TimedOut
-from parley.interfaces import Voice
 from parley.rpc.client import GrpcSynthesizer, WorkerAccess
+from parley.values import Voice
 
 if TYPE_CHECKING:
     from parley.interfaces import Synthesizer

@@ -14,7 +14,7 @@ import httpx2
 import openai
 
 from parley.errors import CapacityError, InvalidRequest, NotFound, ParleyError, TimedOut, Unauthorized, UnavailableError
-from parley.interfaces import ChangeVoice, ChatMessage
+from parley.values import ChangeVoice, ChatMessage
 
 if TYPE_CHECKING:
     from parley.llm.settings import LlmSettings, OpenAiSettings

@@ -12,9 +12,9 @@ from datetime import datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from parley.interfaces import ChangeVoice, ChatMessage, Voice
 from parley.llm.hearing import understand, words_of
 from parley.llm.settings import LlmSettings
+from parley.values import ChangeVoice, ChatMessage, Voice
 
 if TYPE_CHECKING:
     from parley.llm.settings import ScriptSettings

@@ -25,24 +25,12 @@ from numpy.typing import NDArray
 from parley import __version__
 from parley.audio import AudioFrame
 from parley.errors import ParleyError
-from parley.interfaces import (
-    ChangeVoice,
-    ChatMessage,
-    EchoGuard,
-    EndOfTurnModel,
-    LanguageModel,
-    PlayoutPosition,
-    Recognizer,
-    Synthesis,
-    Synthesizer,
-    Transcript,
-    Transport,
-    Voice,
-)
+from parley.interfaces import EchoGuard, EndOfTurnModel, LanguageModel, Recognizer, Synthesis, Synthesizer, Transport
 from parley.messages import ClientMessage, ServerMessage, SessionStarted
 from parley.recording.format import CLEAN, EVENTS, FORMAT, MICROPHONE, VOICE, Entry
 from parley.session.log import LogEntry, Observer
 from parley.transports.codec import encode
+from parley.values import ChangeVoice, ChatMessage, PlayoutPosition, Transcript, Voice
 
 log = structlog.get_logger(__name__)
 

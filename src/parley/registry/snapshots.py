@@ -13,7 +13,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from parley.interfaces import ChatMessage, Voice
+from parley.values import ChatMessage, Voice
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

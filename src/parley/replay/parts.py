@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from parley import errors
 from parley.audio import AudioFrame, WordMark
-from parley.interfaces import ChangeVoice, ChatMessage, PlayoutPosition, Synthesis, Transcript, TranscriptWord, Voice
+from parley.interfaces import Synthesis
 from parley.messages import ClientMessage, ServerMessage
 from parley.recording.format import Entry, Recording
 from parley.testing.frames_synthesis import FramesSynthesis
 from parley.transports.codec import decode_client
+from parley.values import ChangeVoice, ChatMessage, PlayoutPosition, Transcript, TranscriptWord, Voice
 
 MOVED = 0.05
 """Seconds by which a question may come off its recorded time before its answer moves with it."""

@@ -15,9 +15,10 @@ from parley.routing.breaker import Breaker
 from parley.routing.policy import WorkerState
 
 if TYPE_CHECKING:
-    from parley.interfaces import Synthesis, Voice
+    from parley.interfaces import Synthesis
     from parley.registry import Announcement, Registry
     from parley.routing.settings import RoutingSettings
+    from parley.values import Voice
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from parley.interfaces import Voice
 from parley.registry.announcement import AnnouncedModel, Announcement
 from parley.routing.settings import ModeSettings
+from parley.values import Voice
 
 Chance = Callable[[], float]
 """A number from 0 up to, not including, 1."""

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from parley import clock
 from parley.errors import CapacityError, EngineError, NotFound, ParleyError, RequestError, TimedOut, UnavailableError
-from parley.interfaces import Voice
 from parley.routing.admission import Refused, WaitingRoom
 from parley.routing.fleet import Connect, Fleet, Member
 from parley.routing.policy import Refusal, Request, Route, route
 from parley.routing.synthesis import Place, PooledSynthesis
+from parley.values import Voice
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -28,10 +28,11 @@ from parley.routing.tape import TextTape
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable
 
-    from parley.interfaces import Synthesis, Voice
+    from parley.interfaces import Synthesis
     from parley.routing.fleet import Member
     from parley.routing.pool import PooledSynthesizer
     from parley.routing.settings import FailoverSettings
+    from parley.values import Voice
 
 log = logging.getLogger(__name__)
 

@@ -21,13 +21,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from parley import clock
 from parley.audio.frame import AudioFrame
 from parley.errors import ConfigError, EngineError, NotFound, ParleyError, TimedOut, UnavailableError
-from parley.interfaces import Synthesis, Voice
+from parley.interfaces import Synthesis
 from parley.rpc.convert import capabilities_from_proto, frames_from_proto, model_from_proto, voice_to_proto
 from parley.rpc.gen import tts_pb2 as pb
 from parley.rpc.gen import tts_pb2_grpc
 from parley.rpc.options import CHANNEL_OPTIONS
 from parley.rpc.status import error_of
 from parley.rpc.values import Capabilities, ModelStatus
+from parley.values import Voice
 
 _CALL_LIMIT = 10.0
 _START_LIMIT = 330.0

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, get_args
 
 from parley.audio.frame import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, AudioFrame, WordMark
-from parley.interfaces import ModelInfo, Voice
 from parley.rpc.gen import tts_pb2 as pb
 from parley.rpc.values import Capabilities, ModelState, ModelStatus
+from parley.values import ModelInfo, Voice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from parley.interfaces import ModelInfo
+from parley.values import ModelInfo
 
 ModelState = Literal["available", "loading", "resident", "evicting", "failed"]
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from parley.errors import NotFound, ParleyError, UnavailableError
-from parley.interfaces import Voice
 from parley.observability.metrics import Sample
 from parley.routing.links import GrpcLink
+from parley.values import Voice
 
 if TYPE_CHECKING:
     from parley.routing.pool import PooledSynthesizer

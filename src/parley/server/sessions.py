@@ -19,27 +19,20 @@ from parley.audio.resample import Resampler, microphone_resampler
 from parley.errors import CapacityError, ParleyError, Unauthorized, UnavailableError
 from parley.messages import StartSession, VoiceChanged
 from parley.registry.snapshots import SessionSnapshot
+from parley.session.decide.history import History
 from parley.session.engine import SessionEngine
-from parley.session.history import History
 from parley.session.log import ReplyOver, Transition, TurnClosed
 from parley.session.settings import SessionSettings
 from parley.transports.websocket import WebSocketSettings
 
 if TYPE_CHECKING:
-    from parley.interfaces import (
-        EchoGuard,
-        EndOfTurnModel,
-        LanguageModel,
-        Recognizer,
-        Transport,
-        Voice,
-        VoiceActivityDetector,
-    )
+    from parley.interfaces import EchoGuard, EndOfTurnModel, LanguageModel, Recognizer, Transport, VoiceActivityDetector
     from parley.observability.metrics import Metrics
     from parley.registry.snapshots import SnapshotStore
     from parley.routing.pool import PooledSynthesizer
     from parley.server.settings import ServerSettings
     from parley.session.log import LogEntry
+    from parley.values import Voice
 
 log = structlog.get_logger(__name__)
 

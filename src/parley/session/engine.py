@@ -15,28 +15,28 @@ from parley import clock
 from parley.audio.frame import AudioFrame
 from parley.errors import ParleyError, TimedOut
 from parley.messages import SessionEnded, SessionStarted, StartSession, StateChanged
-from parley.session.answers import Answers
-from parley.session.books import Books
-from parley.session.ears import Ears, Microphone
+from parley.session.decide.floor_table import Action, Event
+from parley.session.decide.history import History
+from parley.session.decide.sayings import Sayings
 from parley.session.floor import Floor
-from parley.session.hearing import Hearing
-from parley.session.history import History
+from parley.session.listening.barge_in import Overlap
+from parley.session.listening.microphone import Ears, Microphone
+from parley.session.listening.patience import Patience
+from parley.session.listening.recognition import Recognition
+from parley.session.listening.speech import Hearing
+from parley.session.listening.turns import Turns
 from parley.session.log import Observer, Silent, Transition
-from parley.session.loudspeaker import Loudspeaker
-from parley.session.machine import Action, Event
 from parley.session.notices import Notices
 from parley.session.outbox import Outbox
-from parley.session.overlap import Overlap
-from parley.session.patience import Patience
-from parley.session.recognition import Recognition
-from parley.session.replies import Replies
-from parley.session.reply import Studio
 from parley.session.requests import Requests
-from parley.session.sayings import Sayings
 from parley.session.settings import SessionSettings, with_overrides
+from parley.session.speaking.books import Books
+from parley.session.speaking.loudspeaker import Loudspeaker
+from parley.session.speaking.replies import Replies
+from parley.session.speaking.reply import Studio
+from parley.session.speaking.speculation import Answers
 from parley.session.tasks import Tasks
 from parley.session.timers import Timers
-from parley.session.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
         Transport,
         VoiceActivityDetector,
     )
-    from parley.session.turn import Turn
+    from parley.session.listening.turn import Turn
 
 __all__ = ["Microphone", "SessionEngine"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from parley.session.machine import Machine
+from parley.session.decide.floor_table import Machine
 from parley.session.stages import Stages
 
 if TYPE_CHECKING:
-    from parley.interfaces import Voice
-    from parley.session.history import History
-    from parley.session.reply import Reply
-    from parley.session.turn import Turn
+    from parley.session.decide.history import History
+    from parley.session.listening.turn import Turn
+    from parley.session.speaking.reply import Reply
+    from parley.values import Voice
 
 
 @dataclass(slots=True)

@@ -19,22 +19,22 @@ from parley.messages import (
     StartSession,
     TextInput,
 )
-from parley.session.allowance import Allowance
+from parley.session.decide.allowance import Allowance
+from parley.session.decide.floor_table import Agent, Event
 from parley.session.log import TurnClosed
-from parley.session.machine import Agent, Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from parley.messages import ClientMessage
+    from parley.session.decide.sayings import Sayings
     from parley.session.floor import Floor
-    from parley.session.loudspeaker import Loudspeaker
+    from parley.session.listening.barge_in import Overlap
+    from parley.session.listening.turns import Turns
     from parley.session.notices import Notices
-    from parley.session.overlap import Overlap
-    from parley.session.replies import Replies
-    from parley.session.sayings import Sayings
     from parley.session.settings import LimitSettings
-    from parley.session.turns import Turns
+    from parley.session.speaking.loudspeaker import Loudspeaker
+    from parley.session.speaking.replies import Replies
 
 
 class Requests:

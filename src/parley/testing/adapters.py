@@ -25,7 +25,8 @@ import numpy as np
 
 from parley.audio.frame import FRAME_BYTES, FRAME_SAMPLES, AudioFrame
 from parley.errors import EngineError, InvalidRequest, NotFound, ParleyError, RequestError
-from parley.interfaces import ModelInfo, SynthesizedAudio, TtsAdapter, Voice
+from parley.interfaces import TtsAdapter
+from parley.values import ModelInfo, SynthesizedAudio, Voice
 from parley.worker.engine_pool import EnginePool
 from parley.worker.framing import FramingOptions
 from parley.worker.memory import process_memory

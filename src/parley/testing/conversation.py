@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from parley import clock
 from parley.interfaces import EchoGuard, EndOfTurnModel
 from parley.messages import ClientMessage, ReplyEnded, ServerMessage, StartSession, StateChanged
+from parley.session.decide.history import History
 from parley.session.engine import SessionEngine
-from parley.session.history import History
 from parley.session.log import LogEntry
 from parley.session.settings import SessionSettings
 from parley.testing.fakes import (

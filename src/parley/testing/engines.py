@@ -15,7 +15,8 @@ import numpy as np
 
 from parley.audio.frame import WordMark
 from parley.errors import ConfigError
-from parley.interfaces import ModelInfo, SynthesizedAudio, TtsAdapter, Voice
+from parley.interfaces import TtsAdapter
+from parley.values import ModelInfo, SynthesizedAudio, Voice
 from parley.worker.adapters.tone import ToneAdapter
 from parley.worker.pack import VoicePack
 from parley.worker.voicepacks import VoicePackCatalog

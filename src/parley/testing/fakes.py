@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from parley import clock
 from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame, WordMark
 from parley.errors import ParleyError
-from parley.interfaces import ChangeVoice, ChatMessage, SpeechScore, Transcript, Voice
+from parley.values import ChangeVoice, ChatMessage, SpeechScore, Transcript, Voice
 
 CHARACTER_SAMPLES = 2_880
 """How long a fake voice speaks a character: 60 ms."""

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from parley.interfaces import Recognizer, Transcript
+    from parley.interfaces import Recognizer
+    from parley.values import Transcript
 
 RATE = 16_000
 

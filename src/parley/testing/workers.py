@@ -16,7 +16,7 @@ from parley.errors import NotFound, ParleyError, TimedOut, UnavailableError
 from parley.registry import AnnouncedModel, Announcement
 
 if TYPE_CHECKING:
-    from parley.interfaces import Voice
+    from parley.values import Voice
 
 WORD_FRAMES = 10
 """200 ms for each word, of which the last frame is silent."""

@@ -21,8 +21,8 @@ from parley.errors import InvalidRequest
 from parley.messages import PROTOCOL_VERSION, PlayoutReport, SetVoice, StartSession, TextInput
 
 if TYPE_CHECKING:
-    from parley.interfaces import Voice
     from parley.messages import ClientMessage, ServerMessage
+    from parley.values import Voice
 
 MICROPHONE_RATES = (16_000, 48_000)
 """Hz that a microphone may have."""

@@ -38,9 +38,9 @@ from parley.transports.onset import SILENCE_SECONDS, OnsetFinder
 from parley.transports.stream import StreamTransport
 
 if TYPE_CHECKING:
-    from parley.interfaces import PlayoutPosition
     from parley.messages import ClientMessage, ServerMessage
     from parley.transports.livekit_settings import LiveKitSettings
+    from parley.values import PlayoutPosition
 
 try:
     from livekit import rtc

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 from parley import clock
 from parley.audio.frame import SAMPLE_RATE, AudioFrame
-from parley.interfaces import PlayoutPosition
 from parley.messages import (
     ClearAudio,
     ClientMessage,
@@ -26,6 +25,7 @@ from parley.messages import (
     ServerMessage,
 )
 from parley.transports.inbox import Inbox
+from parley.values import PlayoutPosition
 
 _SOON = 1e-6
 """Seconds that do not count."""

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from parley.audio.frame import SAMPLE_RATE
 from parley.errors import UnavailableError
-from parley.interfaces import PlayoutPosition
 from parley.messages import ClearAudio, ErrorMessage, PauseAudio, PlayoutReport, ReplyStarted, ReplyWords, ResumeAudio
 from parley.transports.inbox import Inbox
 from parley.transports.rtp_playout import PlayoutQueue
+from parley.values import PlayoutPosition
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -18,7 +18,6 @@ from starlette.websockets import WebSocketDisconnect
 from parley import clock
 from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame
 from parley.errors import CapacityError, InvalidRequest, ParleyError, RequestError, TimedOut, UnavailableError
-from parley.interfaces import PlayoutPosition
 from parley.messages import (
     ClearAudio,
     ClientMessage,
@@ -36,6 +35,7 @@ from parley.messages import (
 from parley.settings import Setting
 from parley.transports.binary import microphone_bounds, pack_agent, unpack_microphone
 from parley.transports.codec import decode_client, encode
+from parley.values import PlayoutPosition
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

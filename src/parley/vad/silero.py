@@ -20,8 +20,8 @@ import numpy as np
 
 from parley.audio.levels import FULL_SCALE
 from parley.errors import ConfigError
-from parley.interfaces import SpeechScore
 from parley.vad.gate import TICK_SAMPLES, EnergyGate
+from parley.values import SpeechScore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

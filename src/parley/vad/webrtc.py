@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from parley.interfaces import SpeechScore
+from parley.values import SpeechScore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

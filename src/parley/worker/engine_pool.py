@@ -10,7 +10,8 @@ import numpy as np
 
 from parley.audio.loudness import SPEECH_LUFS, gain_to
 from parley.errors import EngineError, ParleyError
-from parley.interfaces import ModelInfo, SynthesizedAudio, TtsAdapter, Voice
+from parley.interfaces import TtsAdapter
+from parley.values import ModelInfo, SynthesizedAudio, Voice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

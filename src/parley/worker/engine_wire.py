@@ -15,7 +15,7 @@ import numpy as np
 
 from parley import errors
 from parley.audio.frame import WordMark
-from parley.interfaces import SynthesizedAudio, Voice
+from parley.values import SynthesizedAudio, Voice
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

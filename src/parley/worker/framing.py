@@ -22,7 +22,7 @@ from parley.worker.words import proportional_marks, words
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from parley.interfaces import SynthesizedAudio
+    from parley.values import SynthesizedAudio
 
 KEPT_SILENCE = 480
 """Samples (10 ms) that stay in front of the first sound."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from parley.errors import ParleyError
-    from parley.interfaces import SynthesizedAudio, Voice
+    from parley.values import SynthesizedAudio, Voice
     from parley.worker.job import Job
 
 

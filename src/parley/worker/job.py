@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from parley.errors import ParleyError
-from parley.interfaces import SynthesizedAudio, Voice
+from parley.values import SynthesizedAudio, Voice
 
 
 class Job(Protocol):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 import yaml
 
 from parley.errors import ConfigError
-from parley.interfaces import ModelInfo
 from parley.settings import Setting
+from parley.values import ModelInfo
 from parley.worker import adapters
 from parley.worker.pack import PackFile, PackOption, VoicePack
 

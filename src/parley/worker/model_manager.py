@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from parley import clock
 from parley.errors import EngineError, NotFound, ParleyError
-from parley.interfaces import ModelInfo
 from parley.rpc.values import ModelState, ModelStatus
+from parley.values import ModelInfo
 from parley.worker import adapters
 from parley.worker.engine_pool import EnginePool, build_pool
 from parley.worker.gate import Gate

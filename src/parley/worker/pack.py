@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from parley.interfaces import ModelInfo, TtsAdapter, Voice
+    from parley.interfaces import TtsAdapter
+    from parley.values import ModelInfo, Voice
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from parley.errors import InvalidRequest, NotFound
 
 if TYPE_CHECKING:
-    from parley.interfaces import ModelInfo, Voice
+    from parley.values import ModelInfo, Voice
 
 _MOST_ID = 200
 

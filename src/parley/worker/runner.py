@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from parley.errors import EngineError, ParleyError, UnavailableError
-from parley.interfaces import SynthesizedAudio, TtsAdapter
+from parley.interfaces import TtsAdapter
+from parley.values import SynthesizedAudio
 from parley.worker.job import Job
 from parley.worker.memory import process_memory
 

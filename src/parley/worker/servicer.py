@@ -22,7 +22,6 @@ from parley.errors import (
     PreconditionFailed,
     TimedOut,
 )  # fmt: skip
-from parley.interfaces import Voice
 from parley.rpc.convert import (
     capabilities_to_proto,
     frames_to_proto,
@@ -32,6 +31,7 @@ from parley.rpc.convert import (
 )  # fmt: skip
 from parley.rpc.gen import tts_pb2 as pb
 from parley.rpc.values import Capabilities
+from parley.values import Voice
 from parley.worker.framing import FramingOptions
 from parley.worker.refusals import queue_full
 from parley.worker.requests import check_voice, identifier

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame
 from parley.errors import InvalidRequest, ParleyError
-from parley.interfaces import SynthesizedAudio, Voice
+from parley.values import SynthesizedAudio, Voice
 from parley.worker.framing import Framer, FramingOptions
 from parley.worker.job import Job
 from parley.worker.words import sentences

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from parley.errors import ConfigError, NotFound
-from parley.interfaces import ModelInfo, TtsAdapter
+from parley.interfaces import TtsAdapter
+from parley.values import ModelInfo
 from parley.worker import adapters
 from parley.worker.adapters import espeak as espeak_voices
 from parley.worker.known_voices import KnownVoices, read_known_voices

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from parley import clock
-from parley.interfaces import Voice
 from parley.registry import open_registry
 from parley.registry.settings import RegistrySettings
 from parley.routing.links import open_pool
 from parley.routing.settings import BreakerSettings, FailoverSettings, RoutingSettings
 from parley.testing.fleet import WorkerProcess
 from parley.testing.redis_server import RedisServer
+from parley.values import Voice
 from parley.worker.adapters.tone import decode_words
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import pytest
 
 from parley import clock
 from parley.errors import Unauthorized, UnavailableError
-from parley.interfaces import Voice
 from parley.routing.settings import ClientTlsSettings, FailoverSettings
+from parley.values import Voice
 
 from .conftest import LEASE, Fleet, Hearing, count, hear, serving, until, words
 

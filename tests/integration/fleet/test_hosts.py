@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from parley import clock
-from parley.interfaces import Voice
 from parley.messages import ReplyEnded
 from parley.rpc.client import WorkerClient
 from parley.testing.fleet import WorkerProcess
 from parley.testing.network import Host, NoNamespaces, Switch
 from parley.testing.redis_server import RedisServer
+from parley.values import Voice
 
 from .conftest import LEASE, Fleet, Hearing, count, hear, serving, until, words
 from .stack import Orchestrators, Talker

@@ -19,8 +19,8 @@ from parley.errors import (
     Unauthorized,
     UnavailableError,
 )
-from parley.interfaces import ChatMessage
 from parley.llm import LlmSettings, OpenAiSettings, create_language_model
+from parley.values import ChatMessage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from parley.audio.frame import AudioFrame
-from parley.interfaces import Synthesis, Voice
+from parley.interfaces import Synthesis
 from parley.rpc.client import GrpcSynthesizer, WorkerAccess
 from parley.testing.engines import EngineCatalog
+from parley.values import Voice
 from parley.worker.server import Worker
 from parley.worker.settings import ModelSettings, WorkerSettings
 

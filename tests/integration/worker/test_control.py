@@ -9,10 +9,10 @@ import grpc
 import pytest
 
 from parley.errors import InvalidRequest, NotFound
-from parley.interfaces import Voice
 from parley.rpc.gen import tts_pb2 as pb
 from parley.rpc.gen import tts_pb2_grpc
 from parley.testing.engines import EngineCatalog
+from parley.values import Voice
 from parley.worker.settings import SynthesisSettings
 
 pytestmark = pytest.mark.anyio

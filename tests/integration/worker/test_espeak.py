@@ -15,7 +15,7 @@ import pytest
 from parley.audio.levels import samples_of
 from parley.audio.loudness import loudness
 from parley.errors import NotFound
-from parley.interfaces import Voice
+from parley.values import Voice
 from parley.worker.adapters.espeak import LANGUAGES, SPEAKERS, EspeakAdapter
 from parley.worker.voicepacks import VoicePackCatalog
 

@@ -12,11 +12,11 @@ import yaml
 
 from parley.cli import models as models_command
 from parley.errors import CapacityError, ConfigError, NotFound, ParleyError
-from parley.interfaces import Voice
 from parley.registry import Announcement, open_registry
 from parley.registry.settings import RegistrySettings
 from parley.testing import tiny_models
 from parley.testing.redis_server import RedisServer
+from parley.values import Voice
 from parley.worker.settings import ModelSettings
 from parley.worker.voicepacks import VoicePackCatalog
 

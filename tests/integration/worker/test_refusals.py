@@ -17,11 +17,11 @@ from parley.errors import (
     PreconditionFailed,
     UnavailableError,
 )
-from parley.interfaces import Voice
 from parley.rpc.client import GrpcSynthesizer
 from parley.rpc.gen import tts_pb2 as pb
 from parley.rpc.gen import tts_pb2_grpc
 from parley.testing.engines import EngineCatalog
+from parley.values import Voice
 from parley.worker.settings import ModelSettings
 
 pytestmark = pytest.mark.anyio

@@ -19,8 +19,8 @@ import pytest
 
 from parley import clock
 from parley.errors import CapacityError, PreconditionFailed
-from parley.interfaces import Voice
 from parley.rpc.client import GrpcSynthesizer, WorkerClient
+from parley.values import Voice
 from parley.worker.memory import process_memory
 
 pytestmark = [pytest.mark.anyio, pytest.mark.soak, pytest.mark.timeout(900)]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from parley.audio.frame import FRAME_BYTES, FRAME_SAMPLES
-from parley.interfaces import Voice
 from parley.testing.engines import EngineCatalog
+from parley.values import Voice
 from parley.worker.settings import ModelSettings, SynthesisSettings
 
 pytestmark = pytest.mark.anyio

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from parley.asr.decoder import from_json, to_json
-from parley.interfaces import Transcript, TranscriptWord
+from parley.values import Transcript, TranscriptWord
 
 
 def test_a_transcript_survives_the_way_between_processes() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 
 from parley.asr.incremental import Decoded, IncrementalTurn, Request, Segment
-from parley.interfaces import TranscriptWord
+from parley.values import TranscriptWord
 
 SECOND = bytes(2 * 16_000)
 

@@ -6,7 +6,7 @@ from parley.asr import AsrSettings, create_recognizer
 from parley.asr.decoder import from_json, to_json
 from parley.asr.faster_whisper import device_for, model_folder
 from parley.errors import ConfigError
-from parley.interfaces import Transcript, TranscriptWord
+from parley.values import Transcript, TranscriptWord
 
 
 def test_an_unknown_recogniser_is_named_with_the_ones_there_are() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from parley.bench.asr import word_delays
-from parley.interfaces import Transcript, TranscriptWord
+from parley.values import Transcript, TranscriptWord
 
 WORDS = (TranscriptWord("tell", 0.1, 0.4), TranscriptWord("me", 0.4, 0.6), TranscriptWord("more", 0.6, 1.0))
 

@@ -9,7 +9,7 @@ from parley.bench.failover import _judge
 from parley.bench.report import BenchOptions
 from parley.bench.routing import CONTESTANTS, _Fleet, fairness
 from parley.client.playout import Heard
-from parley.interfaces import Voice
+from parley.values import Voice
 from parley.worker.adapters.tone import ToneAdapter
 from parley.worker.voicepacks import builtin_models
 

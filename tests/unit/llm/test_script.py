@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from parley.interfaces import ChangeVoice, ChatMessage, Voice
 from parley.llm.hearing import understand, words_of
 from parley.llm.script import PHRASES, STORY, ScriptModel, in_deltas, phrases
 from parley.llm.settings import LlmSettings, ScriptSettings
+from parley.values import ChangeVoice, ChatMessage, Voice
 
 pytestmark = pytest.mark.anyio
 

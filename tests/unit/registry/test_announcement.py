@@ -7,11 +7,11 @@ import json
 import pytest
 
 from parley.errors import ConfigError
-from parley.interfaces import ModelInfo
 from parley.registry import Announcement, address_complaint, from_capabilities
 from parley.registry.announcement import many_hosts, split_address
 from parley.rpc.values import Capabilities, ModelStatus
 from parley.testing.registries import worker
+from parley.values import ModelInfo
 
 
 def test_an_announcement_comes_back_from_json_unchanged() -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from parley.audio.frame import FRAME_SAMPLES
-from parley.interfaces import Synthesis, Voice
+from parley.interfaces import Synthesis
 from parley.registry.memory import MemoryRegistry
 from parley.routing.pool import PooledSynthesizer
 from parley.routing.settings import FailoverSettings, RoutingSettings
 from parley.testing.virtual_time import VirtualTimeLoop
 from parley.testing.workers import code_of, words_heard
+from parley.values import Voice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

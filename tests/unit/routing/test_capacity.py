@@ -15,9 +15,9 @@ from parley.errors import (
     ParleyError,
     UnavailableError,
 )
-from parley.interfaces import Voice
 from parley.registry import WorkerMetrics
 from parley.testing.workers import FakeWorker
+from parley.values import Voice
 
 from .conftest import COUNTING, Talk, check, pieces
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from parley.errors import (
     EngineError,
 )
-from parley.interfaces import Voice
 from parley.testing.virtual_time import VirtualTimeLoop
 from parley.testing.workers import WORD_FRAMES, FakeWorker, code_of, words_heard
+from parley.values import Voice
 
 from .conftest import COUNTING, Talk, check, listen, numbers
 

@@ -11,8 +11,8 @@ from parley.errors import (
     EngineError,
     NotFound,
 )
-from parley.interfaces import Voice
 from parley.testing.workers import FakeWorker
+from parley.values import Voice
 
 from .conftest import COUNTING, Talk, check
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.interfaces import Voice
 from parley.registry import AnnouncedModel, Announcement, WorkerMetrics
 from parley.routing.policy import Refusal, Request, Route, WorkerState, route, speaks
 from parley.routing.settings import ModeSettings, RoutingSettings
+from parley.values import Voice
 
 TONE = AnnouncedModel("tone", "tone", ("en", "de"), ("low", "high"), ("cpu_ok",), is_default=True)
 PIPER_DE = AnnouncedModel("piper-de", "piper", ("de",), (), ("cpu_ok",), memory_bytes=60)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from parley.interfaces import Voice
 from parley.testing.workers import WORD_FRAMES, FakeWorker
+from parley.values import Voice
 
 from .conftest import COUNTING, Talk, check, listen
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.session.endpointing import Evidence, PauseHabits, completeness, wait_for
-from parley.session.melody import Melody
+from parley.session.decide.endpointing import Evidence, PauseHabits, completeness, wait_for
+from parley.session.decide.melody import Melody
 from parley.session.settings import EndpointingSettings
 
 SETTINGS = EndpointingSettings()

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from parley.interfaces import ChatMessage
-from parley.session.history import LONGEST, LONGEST_IN_ALL, History
+from parley.session.decide.history import LONGEST, LONGEST_IN_ALL, History
+from parley.values import ChatMessage
 
 
 def test_the_prompt_comes_first_and_the_newest_words_last() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.session.interruption import Sound, classify, reconsider
+from parley.session.decide.interruption import Sound, classify, reconsider
 from parley.session.settings import BargeInSettings
 
 CAUTIOUS = BargeInSettings()

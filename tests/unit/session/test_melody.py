@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from parley.session.melody import melody
+from parley.session.decide.melody import melody
 
 RATE = 16_000
 

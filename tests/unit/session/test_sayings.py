@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from parley.session.sayings import Sayings
+from parley.session.decide.sayings import Sayings
 
 
 def test_sayings_are_spoken_in_their_order() -> None:

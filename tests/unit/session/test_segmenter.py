@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.session.segmenter import Segmenter, SpeechEnded, SpeechStarted
+from parley.session.decide.segmenter import Segmenter, SpeechEnded, SpeechStarted
 from parley.session.settings import SegmenterSettings
 
 GRID, FINE = 512, 128

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from parley import messages
 from parley.errors import InvalidRequest
-from parley.interfaces import Voice
 from parley.transports.codec import decode_client, decode_server, encode
+from parley.values import Voice
 
 CLIENT_TYPES: tuple[type[Any], ...] = get_args(messages.ClientMessage)
 SERVER_TYPES: tuple[type[Any], ...] = get_args(messages.ServerMessage)

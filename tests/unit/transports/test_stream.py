@@ -6,9 +6,9 @@ import pytest
 
 from parley.audio.frame import FRAME_SAMPLES, AudioFrame
 from parley.errors import UnavailableError
-from parley.interfaces import PlayoutPosition
 from parley.messages import ClearAudio, PauseAudio, PlayoutReport, ResumeAudio, ServerMessage
 from parley.transports.stream import StreamTransport
+from parley.values import PlayoutPosition
 
 pytestmark = pytest.mark.anyio
 

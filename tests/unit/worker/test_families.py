@@ -13,9 +13,10 @@ import pytest
 import yaml
 
 from parley.errors import ConfigError, InvalidRequest, NotFound
-from parley.interfaces import TtsAdapter, Voice
+from parley.interfaces import TtsAdapter
 from parley.testing import tiny_models
 from parley.testing.adapters import joined, speak
+from parley.values import Voice
 from parley.worker.adapters import FAMILIES, adapter_class
 from parley.worker.adapters.kokoro import KokoroAdapter
 from parley.worker.adapters.pocket import PocketAdapter

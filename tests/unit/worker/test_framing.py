@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from parley.audio.frame import FRAME_BYTES, FRAME_SAMPLES, AudioFrame, WordMark
 from parley.audio.levels import samples_of
-from parley.interfaces import SynthesizedAudio
+from parley.values import SynthesizedAudio
 from parley.worker.framing import KEPT_SILENCE, Framer, FramingOptions
 
 PLAIN = FramingOptions(loudness=False, trim=False)

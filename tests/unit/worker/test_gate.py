@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from parley.errors import ParleyError
-from parley.interfaces import SynthesizedAudio, Voice
+from parley.values import SynthesizedAudio, Voice
 from parley.worker.gate import Gate
 
 

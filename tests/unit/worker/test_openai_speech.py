@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from parley.errors import CapacityError, ConfigError, EngineError, InvalidRequest, TimedOut, UnavailableError
-from parley.interfaces import ModelInfo, Voice
 from parley.testing.adapters import joined, speak
 from parley.testing.speech_server import RATE, SpeechServer, spoken
+from parley.values import ModelInfo, Voice
 from parley.worker.adapters.openai_speech import OpenAISpeechAdapter
 from parley.worker.engine_pool import build_pool
 from parley.worker.pack import VoicePack

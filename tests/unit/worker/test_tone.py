@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from parley.interfaces import Voice
+from parley.values import Voice
 from parley.worker.adapters.tone import AMPLITUDE, ToneAdapter, decode_words, word_code
 from parley.worker.voicepacks import VoicePackCatalog
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from parley.errors import ConfigError
-from parley.interfaces import ModelInfo
 from parley.rpc.values import ModelState, ModelStatus
+from parley.values import ModelInfo
 from parley.worker.watch import Fingerprint, PackWatch
 
 pytestmark = pytest.mark.anyio

@@ -14,9 +14,9 @@ from parley.asr.pocketsphinx import SphinxDecoder
 from parley.audio import AudioFrame
 from parley.bench.turns.corpus import Case
 from parley.bench.turns.room import Room
-from parley.interfaces import Transcript
 from parley.llm.script import phrases
-from parley.session.lexicon import lexicon
+from parley.session.decide.lexicon import lexicon
+from parley.values import Transcript
 
 REAL_TIME_FACTOR = 0.25
 """Seconds that the decoder takes for a second of speech, both language models together (two-core machine)."""

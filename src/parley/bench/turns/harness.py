@@ -19,20 +19,13 @@ from parley.bench.speech import Samples, say
 from parley.bench.turns.corpus import Case
 from parley.bench.turns.room import Room
 from parley.bench.turns.score import Outcome
-from parley.interfaces import (
-    ChangeVoice,
-    ChatMessage,
-    EchoGuard,
-    Recognizer,
-    Synthesis,
-    Voice,
-    VoiceActivityDetector,
-)
+from parley.interfaces import EchoGuard, Recognizer, Synthesis, VoiceActivityDetector
 from parley.messages import BargeInDecided, ReplyEnded, ServerMessage, StartSession
 from parley.session.engine import SessionEngine
 from parley.session.settings import SessionSettings, with_overrides
 from parley.testing.frames_synthesis import FramesSynthesis
 from parley.testing.virtual_time import run_virtual
+from parley.values import ChangeVoice, ChatMessage, Voice
 
 STORY = (
     "Once there was a keeper who lived in a lighthouse at the edge of the world.",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from parley.interfaces import SpeechScore
+from parley.values import SpeechScore
 
 
 @dataclass(frozen=True, slots=True)

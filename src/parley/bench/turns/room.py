@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from parley import clock
 from parley.audio import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame
 from parley.bench.turns.corpus import Case, room_noise, room_response
-from parley.interfaces import PlayoutPosition
 from parley.messages import ClientMessage, ServerMessage, TextInput
+from parley.values import PlayoutPosition
 
 TICK = FRAME_SAMPLES / SAMPLE_RATE
 

@@ -22,9 +22,10 @@ from parley.bench.turns.room import Room
 from parley.bench.turns.score import Outcome, Scores, score
 from parley.bench.turns.texts import TEXTS
 from parley.errors import InvalidRequest
-from parley.interfaces import Recognizer, SpeechScore
+from parley.interfaces import Recognizer
 from parley.session.presets import PRESETS
 from parley.vad import create_vad
+from parley.values import SpeechScore
 
 
 def run(options: BenchOptions) -> list[Row]:

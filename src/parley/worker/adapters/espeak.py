@@ -24,7 +24,7 @@ import numpy as np
 
 from parley.audio.frame import WordMark
 from parley.errors import ConfigError, EngineError, NotFound
-from parley.interfaces import SynthesizedAudio, Voice
+from parley.values import SynthesizedAudio, Voice
 from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
 from parley.worker.words import proportional_marks, words
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from parley.errors import ConfigError
-from parley.interfaces import SynthesizedAudio
+from parley.values import SynthesizedAudio
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

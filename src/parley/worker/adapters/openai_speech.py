@@ -18,14 +18,14 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from parley.errors import CapacityError, ConfigError, EngineError, InvalidRequest, TimedOut, UnavailableError
-from parley.interfaces import SynthesizedAudio, Voice
+from parley.values import SynthesizedAudio, Voice
 from parley.worker.pack import PackFile, PackOption, VoicePack
 from parley.worker.words import proportional_marks, sentences, words
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from parley.interfaces import ModelInfo
+    from parley.values import ModelInfo
 
 _CHUNK = 4_800
 """Bytes that are waited for at a time: 100 ms at 24 kHz."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from parley.audio.frame import WordMark
-    from parley.interfaces import ModelInfo, SynthesizedAudio, Voice
+    from parley.values import ModelInfo, SynthesizedAudio, Voice
 
 _BREAKS = frozenset(" \n\t")
 _SILENT = frozenset("^$_.,;:!?¡¿…—–-\"'«»“”()")
@@ -155,7 +155,7 @@ class PiperAdapter:
             )
 
     def _warm_up(self) -> None:
-        from parley.interfaces import Voice
+        from parley.values import Voice
 
         try:
             for _ in self.synthesize("Ready.", voice=Voice()):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from parley.errors import ConfigError, EngineError, InvalidRequest, NotFound, ParleyError
-from parley.interfaces import SynthesizedAudio, Voice
+from parley.values import SynthesizedAudio, Voice
 from parley.worker.adapters.loading import import_engine, unreadable
 from parley.worker.metadata import read_mapping
 from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
@@ -29,7 +29,7 @@ from parley.worker.words import proportional_marks, sentences, words
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from parley.interfaces import ModelInfo
+    from parley.values import ModelInfo
 
 _REFERENCE = "reference"
 """Name of the speaker that the reference recording makes."""

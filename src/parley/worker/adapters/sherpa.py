@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from parley.errors import ConfigError, EngineError, InvalidRequest, NotFound
-from parley.interfaces import SynthesizedAudio, Voice
+from parley.values import SynthesizedAudio, Voice
 from parley.worker.adapters.loading import import_engine, in_slices, onnx_session
 from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
 from parley.worker.words import proportional_marks, sentences, words
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from pathlib import Path
 
-    from parley.interfaces import ModelInfo
+    from parley.values import ModelInfo
 
 _NEEDS: Mapping[str, tuple[str, ...]] = {
     "vits": ("model", "tokens"),

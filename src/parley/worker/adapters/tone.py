@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, WordMark
-from parley.interfaces import SynthesizedAudio, Voice
+from parley.values import SynthesizedAudio, Voice
 from parley.worker.pack import PackFile, PackOption, VoicePack
 from parley.worker.words import words
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parley.session.ears import RATE
-from parley.session.turn import Part
+from parley.session.listening.microphone import RATE
+from parley.session.listening.turn import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from parley.errors import ParleyError
     from parley.interfaces import Recognizer
-    from parley.session.ears import Ears
     from parley.session.floor import Floor
+    from parley.session.listening.microphone import Ears
+    from parley.session.listening.turn import Turn
     from parley.session.notices import Notices
     from parley.session.tasks import Tasks
-    from parley.session.turn import Turn
 
 
 class Recognition:

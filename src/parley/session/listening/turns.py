@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 from parley import clock
 from parley.messages import TranscriptUpdate
+from parley.session.decide.floor_table import Agent, Event, Participant
+from parley.session.listening.turn import Turn
 from parley.session.log import TurnClosed
-from parley.session.machine import Agent, Event, Participant
 from parley.session.stages import Stages
-from parley.session.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from parley.session.answers import Answers
     from parley.session.floor import Floor
+    from parley.session.listening.patience import Patience
+    from parley.session.listening.recognition import Recognition
     from parley.session.notices import Notices
-    from parley.session.patience import Patience
-    from parley.session.recognition import Recognition
     from parley.session.settings import LimitSettings
+    from parley.session.speaking.speculation import Answers
 
 
 class Turns:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from parley import clock
-from parley.session.machine import Agent, Event, Participant
-from parley.session.segmenter import SpeechStarted
+from parley.session.decide.floor_table import Agent, Event, Participant
+from parley.session.decide.segmenter import SpeechStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from parley.audio.frame import AudioFrame
-    from parley.session.ears import Ears
     from parley.session.floor import Floor
-    from parley.session.overlap import Overlap
-    from parley.session.patience import Patience
+    from parley.session.listening.barge_in import Overlap
+    from parley.session.listening.microphone import Ears
+    from parley.session.listening.patience import Patience
     from parley.session.settings import BargeInSettings
 
 

@@ -10,9 +10,9 @@ from parley.session.log import ReplyOver
 
 if TYPE_CHECKING:
     from parley.messages import ReplyOutcome
-    from parley.session.history import History
+    from parley.session.decide.history import History
     from parley.session.notices import Notices
-    from parley.session.reply import Reply
+    from parley.session.speaking.reply import Reply
 
 
 class Books:

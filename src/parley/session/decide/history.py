@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parley.interfaces import ChatMessage
+from parley.values import ChatMessage
 
 LONGEST = 20_000
 """Characters of one message. Turns that were never answered are joined to one, which must not grow for ever."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parley.audio.frame import WordMark
-from parley.session.playout import Ledger, heard_text
+from parley.session.decide.ledger import Ledger, heard_text
 
 FRAME = 960
 TEXT = "Hello there, how are you?"

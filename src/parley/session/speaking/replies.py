@@ -8,8 +8,8 @@ from parley import clock
 from parley.audio.frame import SAMPLE_RATE
 from parley.errors import RequestError
 from parley.messages import ReplyStarted, ReplyText, VoiceChanged
-from parley.session.machine import Agent, Event
-from parley.session.reply import Reply
+from parley.session.decide.floor_table import Agent, Event
+from parley.session.speaking.reply import Reply
 from parley.session.stages import Stages
 
 if TYPE_CHECKING:
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
     from parley.audio.frame import AudioFrame
     from parley.errors import ParleyError
-    from parley.interfaces import Voice
-    from parley.session.books import Books
-    from parley.session.ears import Ears
+    from parley.session.decide.sayings import Sayings
     from parley.session.floor import Floor
-    from parley.session.loudspeaker import Loudspeaker
+    from parley.session.listening.microphone import Ears
     from parley.session.notices import Notices
-    from parley.session.reply import Studio
-    from parley.session.sayings import Sayings
+    from parley.session.speaking.books import Books
+    from parley.session.speaking.loudspeaker import Loudspeaker
+    from parley.session.speaking.reply import Studio
     from parley.session.tasks import Tasks
+    from parley.values import Voice
 
 
 class Replies:

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 
 from parley import clock
 from parley.messages import BargeInDecided, TranscriptUpdate
-from parley.session.interruption import Sound, Verdict, classify, reconsider, wants_answer
+from parley.session.decide.floor_table import Agent, Event
+from parley.session.decide.interruption import Sound, Verdict, classify, reconsider, wants_answer
+from parley.session.listening.turn import Turn
 from parley.session.log import Decided
-from parley.session.machine import Agent, Event
-from parley.session.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from parley.session.ears import Ears
     from parley.session.floor import Floor
+    from parley.session.listening.microphone import Ears
+    from parley.session.listening.recognition import Recognition
     from parley.session.notices import Notices
-    from parley.session.recognition import Recognition
-    from parley.session.reply import Reply
     from parley.session.settings import SessionSettings
+    from parley.session.speaking.reply import Reply
     from parley.session.timers import Timers
 
 _ASK_AGAIN = 0.05

@@ -12,15 +12,16 @@ from parley.messages import TurnLatency
 from parley.session.log import Latency
 
 if TYPE_CHECKING:
-    from parley.interfaces import PlayoutPosition, Transport
+    from parley.interfaces import Transport
     from parley.messages import PlayoutReport
-    from parley.session.books import Books
     from parley.session.floor import Floor
     from parley.session.notices import Notices
     from parley.session.outbox import Outbox
-    from parley.session.reply import Reply
     from parley.session.settings import PlayoutSettings
+    from parley.session.speaking.books import Books
+    from parley.session.speaking.reply import Reply
     from parley.session.timers import Timers
+    from parley.values import PlayoutPosition
 
 
 class Loudspeaker:

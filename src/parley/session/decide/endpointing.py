@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from parley.session.lexicon import Lexicon, lexicon, words
+from parley.session.decide.lexicon import Lexicon, lexicon, words
 
 if TYPE_CHECKING:
-    from parley.session.melody import Melody
+    from parley.session.decide.melody import Melody
     from parley.session.settings import EndpointingSettings
 
 _LIKELY, _UNLIKELY = 0.7, 0.3

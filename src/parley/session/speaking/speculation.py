@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parley.session.lexicon import words
+from parley.session.decide.floor_table import Agent, Event, Participant
+from parley.session.decide.lexicon import words
 from parley.session.log import Speculated
-from parley.session.machine import Agent, Event, Participant
 from parley.session.stages import Stages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from parley.session.ears import Ears
     from parley.session.floor import Floor
+    from parley.session.listening.microphone import Ears
+    from parley.session.listening.turn import Turn
     from parley.session.notices import Notices
-    from parley.session.replies import Replies
-    from parley.session.reply import Reply
     from parley.session.settings import SpeculationSettings
-    from parley.session.turn import Turn
+    from parley.session.speaking.replies import Replies
+    from parley.session.speaking.reply import Reply
 
 
 class Answers:

@@ -10,8 +10,8 @@ import numpy as np
 
 from parley.audio.levels import mean_square, samples_of
 from parley.errors import ConfigError
-from parley.session.melody import SECONDS, Melody, melody
-from parley.session.segmenter import Segmenter, SpeechEnded, SpeechStarted
+from parley.session.decide.melody import SECONDS, Melody, melody
+from parley.session.decide.segmenter import Segmenter, SpeechEnded, SpeechStarted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

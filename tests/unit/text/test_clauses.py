@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.session.sentences import Clauses
+from parley.text.clauses import Clauses
 
 
 def split(text: str, size: int = 3) -> list[str]:

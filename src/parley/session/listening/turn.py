@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from parley.audio.frame import AudioFrame
 from parley.errors import ParleyError, TimedOut
-from parley.interfaces import Recognizer, Transcript
+from parley.interfaces import Recognizer
 from parley.session.feeds import Feed
+from parley.values import Transcript
 
 if TYPE_CHECKING:
-    from parley.session.endpointing import Wait
-    from parley.session.melody import Melody
+    from parley.session.decide.endpointing import Wait
+    from parley.session.decide.melody import Melody
 
 _log = logging.getLogger(__name__)
 _FRAMES_WAITING = 1_500

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Protocol
 from parley import clock
 from parley.audio.frame import SAMPLE_RATE
 from parley.errors import ParleyError, TimedOut
-from parley.interfaces import ChangeVoice, Voice
+from parley.session.decide.ledger import Ledger, expected_duration, heard_text
 from parley.session.feeds import Feed
-from parley.session.playout import Ledger, expected_duration, heard_text
-from parley.session.sentences import Clauses
+from parley.text.clauses import Clauses
+from parley.values import ChangeVoice, Voice
 
 if TYPE_CHECKING:
     from parley.audio.frame import AudioFrame
-    from parley.interfaces import ChatMessage, LanguageModel, Synthesis, Synthesizer, Transport
+    from parley.interfaces import LanguageModel, Synthesis, Synthesizer, Transport
     from parley.messages import ReplyOutcome
     from parley.session.settings import SessionSettings
     from parley.session.stages import Stages
+    from parley.values import ChatMessage
 
 _log = logging.getLogger(__name__)
 _CLAUSES_WAITING = 10_000

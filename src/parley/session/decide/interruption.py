@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from parley.session.lexicon import begins_backchannel, lexicon, only_backchannels, words
+from parley.session.decide.lexicon import begins_backchannel, lexicon, only_backchannels, words
 
 if TYPE_CHECKING:
     from parley.messages import DecisionOutcome

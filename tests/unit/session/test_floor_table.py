@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parley.errors import InvalidTransition
-from parley.session.machine import TABLE, Action, Agent, Event, Machine, Participant, States, diagram
+from parley.session.decide.floor_table import TABLE, Action, Agent, Event, Machine, Participant, States, diagram
 
 EVERYTHING = list(product(Event, Participant, Agent))
 PAGE = Path(__file__).parents[3] / "docs/explanation/barge-in.md"

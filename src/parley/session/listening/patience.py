@@ -7,8 +7,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from parley import clock
-from parley.session.endpointing import Evidence, PauseHabits, wait_for
-from parley.session.machine import Agent, Participant
+from parley.session.decide.endpointing import Evidence, PauseHabits, wait_for
+from parley.session.decide.floor_table import Agent, Participant
 from parley.session.stages import Stages
 
 if TYPE_CHECKING:
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from parley.interfaces import EndOfTurnModel
-    from parley.session.answers import Answers
-    from parley.session.ears import Ears
     from parley.session.floor import Floor
+    from parley.session.listening.microphone import Ears
+    from parley.session.listening.turn import Turn
     from parley.session.settings import SessionSettings
+    from parley.session.speaking.speculation import Answers
     from parley.session.tasks import Tasks
     from parley.session.timers import Timers
-    from parley.session.turn import Turn
 
 _log = logging.getLogger(__name__)
 _STILL_RISING = 0.04

@@ -1,0 +1,1 @@
+"""What is decided, without I/O: no module here knows a clock, a task or a thread."""

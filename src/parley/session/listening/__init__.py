@@ -1,0 +1,1 @@
+"""The participant's side of a session."""
