@@ -225,6 +225,7 @@ class SessionEngine:
             Action.PAUSE_REPLY: (loudspeaker.hold, overlap.expect_verdict),
             Action.RESUME_REPLY: (loudspeaker.let_go,),
             Action.DISCARD_REPLY: (answers.drop, replies.discard),
+            Action.WITHHOLD_REPLY: (answers.withhold,),
             Action.CANCEL_REPLY: (replies.cancel,),
             Action.BEGIN_PLAYOUT: (replies.announce,),
             Action.FINISH_REPLY: (replies.finish,),

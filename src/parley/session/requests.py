@@ -109,7 +109,7 @@ class Requests:
         if saying is not None and saying is self._sayings.current:
             if self._floor.reply is not None:
                 self._floor.reply.say(delta)
-        elif self._floor.machine.agent in (Agent.IDLE, Agent.LISTENING):
+        elif self._floor.machine.agent is Agent.IDLE:
             self._replies.speak_next()
 
     def _take_say_end(self, _: SayEnd) -> None:

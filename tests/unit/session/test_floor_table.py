@@ -55,17 +55,24 @@ def test_only_the_participant_s_own_events_change_the_participant() -> None:
 
 
 def test_a_reply_is_paused_only_on_evidence_and_resumed_only_when_it_is_kept() -> None:
+    on_its_way, kept = {Agent.THINKING, Agent.SPEAKING}, {Event.REPLY_KEPT, Event.REPLY_AWAITED}
     for (event, _, agent), step in TABLE.items():
-        assert (Action.PAUSE_REPLY in step.actions) == (event is Event.EVIDENCE_FOUND and agent is Agent.SPEAKING)
-        assert (Action.RESUME_REPLY in step.actions) == (event is Event.REPLY_KEPT)
+        assert (Action.PAUSE_REPLY in step.actions) == (event is Event.EVIDENCE_FOUND and agent in on_its_way)
+        assert (Action.RESUME_REPLY in step.actions) == (event in kept)
+
+
+def test_only_a_taken_floor_text_a_button_or_the_end_may_discard_a_reply_that_was_begun() -> None:
+    may = {Event.FLOOR_TAKEN, Event.TEXT_RECEIVED, Event.INTERRUPTED, Event.SESSION_ENDED, Event.TURN_EMPTY}
+    for (event, *_), step in TABLE.items():
+        assert event in may or not {Action.DISCARD_REPLY, Action.CANCEL_REPLY} & set(step.actions)
 
 
 def test_a_reply_that_sounds_is_never_left_behind() -> None:
-    """Leaving SPEAKING and BARGED_IN ends the reply, by one order and one only."""
+    """Leaving SPEAKING and BARGED_IN ends the reply, by one order and one only, unless it had not begun to sound."""
     sounding = {Agent.SPEAKING, Agent.BARGED_IN}
     ends = {Action.CANCEL_REPLY, Action.FINISH_REPLY}
-    for (_, _, agent), step in TABLE.items():
-        leaves = agent in sounding and step.states.agent not in sounding
+    for (event, _, agent), step in TABLE.items():
+        leaves = agent in sounding and step.states.agent not in sounding and event is not Event.REPLY_AWAITED
         assert len(ends & set(step.actions)) == (1 if leaves or Action.FINISH_REPLY in step.actions else 0)
 
 
@@ -73,27 +80,26 @@ def test_a_reply_that_sounds_is_never_left_behind() -> None:
 def test_whatever_happens_the_reply_is_begun_before_it_is_paused_resumed_or_ended(events: list[Event]) -> None:
     machine, sounding, paused = Machine(), False, False
     for event in events:
-        if not machine.knows(event):
+        wrong = Event.REPLY_AWAITED if sounding else Event.REPLY_KEPT  # the reply says which of the two it is
+        if not machine.knows(event) or event is wrong:
             continue
         for action in machine.handle(event):
             if action is Action.BEGIN_PLAYOUT:
                 assert not sounding
                 sounding, paused = True, False
             elif action is Action.PAUSE_REPLY:
-                assert sounding
                 assert not paused
                 paused = True
             elif action is Action.RESUME_REPLY:
-                assert sounding
                 assert paused
                 paused = False
             elif action is Action.CANCEL_REPLY:
-                assert sounding
+                assert sounding or paused
                 sounding = paused = False
             elif action is Action.FINISH_REPLY:
                 sounding = paused = False
         assert paused == (machine.agent is Agent.BARGED_IN)
-        assert sounding == (machine.agent in {Agent.SPEAKING, Agent.BARGED_IN})
+        assert sounding == (machine.agent is Agent.SPEAKING) or machine.agent is Agent.BARGED_IN
 
 
 def test_the_diagram_in_the_docs_is_drawn_from_the_table() -> None:

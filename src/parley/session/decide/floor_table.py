@@ -33,7 +33,7 @@ class Agent(Enum):
     """Their turn is over; the reply has not made a sound yet."""
     SPEAKING = "speaking"
     BARGED_IN = "barged_in"
-    """The reply is paused, down to the sample, until it is known what the sound over it was."""
+    """The reply is on hold, down to the sample (before its first one, too), until it is known what the sound was."""
     TERMINATED = "terminated"
 
 
@@ -41,15 +41,17 @@ class Event(Enum):
     """Facts."""
 
     SPEECH_STARTED = "speech_started"
-    """The participant speaks, and no reply is to be heard."""
+    """The participant speaks: they begin a turn, or go on with one whose reply nobody has heard."""
     EVIDENCE_FOUND = "evidence_found"
-    """Something that may be speech sounds over the reply."""
+    """Something that may be speech sounds over the reply, or while one is on its way that answers no spoken turn."""
     SPEECH_ENDED = "speech_ended"
     """The participant is silent, perhaps only for a moment."""
     FLOOR_TAKEN = "floor_taken"
     """The sound over the reply was meant to interrupt it."""
     REPLY_KEPT = "reply_kept"
     """It was a nod, a noise or the agent's own echo."""
+    REPLY_AWAITED = "reply_awaited"
+    """So it was, and the reply has still to make its first sound."""
     TURN_ENDED = "turn_ended"
     """The participant has finished, or said so."""
     TURN_EMPTY = "turn_empty"
@@ -93,6 +95,8 @@ class Action(Enum):
     """Go on with the very next sample."""
     DISCARD_REPLY = auto()
     """Drop a reply that nobody has heard."""
+    WITHHOLD_REPLY = auto()
+    """Nobody has heard it: keep it, in case that nothing is added to the turn that it answers."""
     CANCEL_REPLY = auto()
     """Stop, and keep in mind what was heard."""
     BEGIN_PLAYOUT = auto()
@@ -146,17 +150,19 @@ def _speech(on: _Entry) -> None:
     started, ended = Event.SPEECH_STARTED, Event.SPEECH_ENDED
     on(started, SILENT, IDLE, States(SPEAKING, LISTENING), Action.OPEN_TURN)
     on(started, SILENT, LISTENING, States(SPEAKING, LISTENING))
-    on(started, SILENT, THINKING, States(SPEAKING, LISTENING), Action.DISCARD_REPLY, Action.REOPEN_TURN)
+    on(started, SILENT, THINKING, States(SPEAKING, LISTENING), Action.WITHHOLD_REPLY, Action.REOPEN_TURN)
 
     # Over a reply, evidence comes first; the reply may be on hold already, or its sound be known as no turn.
+    # A reply that nobody interrupted is not lost to a cough before its first sound either.
     evidence = Event.EVIDENCE_FOUND
+    on(evidence, SILENT, THINKING, States(SPEAKING, BARGED_IN), Action.PAUSE_REPLY, Action.WATCH_SPEECH)
     on(evidence, SILENT, TALKING, States(SPEAKING, BARGED_IN), Action.PAUSE_REPLY, Action.WATCH_SPEECH)
     on(evidence, SPEAKING, TALKING, States(SPEAKING, BARGED_IN), Action.PAUSE_REPLY)
     on(evidence, SILENT, BARGED_IN, States(SPEAKING, BARGED_IN))
 
     on(ended, SPEAKING, IDLE, States(SILENT, IDLE))
     on(ended, SPEAKING, LISTENING, States(SILENT, LISTENING), Action.AWAIT_END)
-    on(ended, SPEAKING, THINKING, States(SILENT, THINKING))
+    on(ended, SPEAKING, THINKING, States(SILENT, THINKING), Action.DROP_SPEECH)
     on(ended, SPEAKING, TALKING, States(SILENT, TALKING), Action.DROP_SPEECH)
     on(ended, SPEAKING, BARGED_IN, States(SILENT, BARGED_IN))
 
@@ -181,8 +187,19 @@ def _speech(on: _Entry) -> None:
         Action.ADOPT_SPEECH,
         Action.AWAIT_END,
     )
-    on(Event.REPLY_KEPT, SPEAKING, BARGED_IN, States(SPEAKING, TALKING), Action.RESUME_REPLY)
-    on(Event.REPLY_KEPT, SILENT, BARGED_IN, States(SILENT, TALKING), Action.RESUME_REPLY, Action.DROP_SPEECH)
+    on(Event.FLOOR_TAKEN, SPEAKING, THINKING, States(SPEAKING, LISTENING), Action.DISCARD_REPLY, Action.ADOPT_SPEECH)
+    on(
+        Event.FLOOR_TAKEN,
+        SILENT,
+        THINKING,
+        States(SILENT, LISTENING),
+        Action.DISCARD_REPLY,
+        Action.ADOPT_SPEECH,
+        Action.AWAIT_END,
+    )
+    for kept, agent in ((Event.REPLY_KEPT, TALKING), (Event.REPLY_AWAITED, THINKING)):
+        on(kept, SPEAKING, BARGED_IN, States(SPEAKING, agent), Action.RESUME_REPLY)
+        on(kept, SILENT, BARGED_IN, States(SILENT, agent), Action.RESUME_REPLY, Action.DROP_SPEECH)
 
     for participant in _BOTH:
         on(Event.TURN_ENDED, participant, LISTENING, States(participant, THINKING), Action.CLOSE_TURN)
@@ -192,13 +209,14 @@ def _speech(on: _Entry) -> None:
 def _reply(on: _Entry) -> None:
     for participant in _BOTH:
         on(Event.REPLY_READY, participant, THINKING, States(participant, TALKING), Action.BEGIN_PLAYOUT)
-        on(Event.REPLY_FAILED, participant, THINKING, States(participant, IDLE), Action.FINISH_REPLY)
     finished, failed = Event.PLAYOUT_FINISHED, Event.REPLY_FAILED
     on(finished, SILENT, TALKING, States(SILENT, IDLE), Action.FINISH_REPLY)
     on(failed, SILENT, TALKING, States(SILENT, IDLE), Action.FINISH_REPLY)
+    on(failed, SILENT, THINKING, States(SILENT, IDLE), Action.FINISH_REPLY)
     # Whoever still speaks when the reply is over has the floor.
     on(finished, SPEAKING, TALKING, States(SPEAKING, LISTENING), Action.FINISH_REPLY, Action.ADOPT_SPEECH)
     on(failed, SPEAKING, TALKING, States(SPEAKING, LISTENING), Action.FINISH_REPLY, Action.ADOPT_SPEECH)
+    on(failed, SPEAKING, THINKING, States(SPEAKING, LISTENING), Action.FINISH_REPLY, Action.ADOPT_SPEECH)
     on(failed, SPEAKING, BARGED_IN, States(SPEAKING, LISTENING), Action.FINISH_REPLY, Action.ADOPT_SPEECH)
     on(
         failed,
@@ -221,13 +239,13 @@ def _orders(on: _Entry) -> None:
         BARGED_IN: (Action.CANCEL_REPLY,),
     }
     for participant, agent in product(_BOTH, _ALIVE):
-        speech = (Action.DROP_SPEECH,) if agent is BARGED_IN or (participant, agent) == (SPEAKING, TALKING) else ()
+        over_reply = participant is SPEAKING and agent in (THINKING, TALKING)
+        speech = (Action.DROP_SPEECH,) if agent is BARGED_IN or over_reply else ()
         on(text, participant, agent, States(participant, THINKING), *stopping[agent], *speech, Action.START_REPLY)
         if agent in (IDLE, LISTENING):
             on(stop, participant, agent, States(participant, agent))  # there is nothing to stop
         elif participant is SPEAKING:
-            take = Action.ADOPT_SPEECH if speech else Action.OPEN_TURN
-            on(stop, participant, agent, States(SPEAKING, LISTENING), *stopping[agent], take)
+            on(stop, participant, agent, States(SPEAKING, LISTENING), *stopping[agent], Action.ADOPT_SPEECH)
         else:
             on(stop, participant, agent, States(SILENT, IDLE), *stopping[agent], *speech)
         orders = (*stopping[agent], *speech, Action.HANG_UP)

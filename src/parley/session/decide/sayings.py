@@ -55,7 +55,8 @@ class Sayings:
 
     def finish(self) -> None:
         """Nothing more of the current one will be spoken; what comes of it is dropped."""
-        self._muted = self.current is not None and not self.current.ended and not self._waiting
+        if self.current is not None and not self.current.ended and not self._waiting:
+            self._muted = True
         self.current = None
 
     def cut(self) -> None:

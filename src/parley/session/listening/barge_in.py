@@ -68,7 +68,7 @@ class Overlap:
         floor = self._floor
         if floor.watched is None:
             return
-        if floor.machine.agent is Agent.SPEAKING and floor.watched.kept != "echo":
+        if floor.machine.agent in (Agent.SPEAKING, Agent.THINKING) and floor.watched.kept not in ("", "echo"):
             floor.watched.close(self._asr_timeout)
         else:
             self.forget()
@@ -97,7 +97,7 @@ class Overlap:
             verdict = classify(sound, self._settings)
             if verdict is not None:
                 self._decide(verdict, sound)
-        elif agent is Agent.SPEAKING and watched.kept in ("backchannel", "noise"):
+        elif agent in (Agent.THINKING, Agent.SPEAKING) and watched.kept in ("backchannel", "noise"):
             sound = self._sound(watched, reply)
             verdict = reconsider(sound, self._settings)
             if verdict is not None:
@@ -145,7 +145,8 @@ class Overlap:
         held = round(clock.now() - self._held_at, 6) if reply.held else 0.0
         notices.log(Decided(notices.now(), reply.utterance_id, verdict.outcome, verdict.reasons, held, sound.facts()))
         watched.kept = verdict.outcome
-        self._on(Event.FLOOR_TAKEN if verdict.outcome == "take_floor" else Event.REPLY_KEPT)
+        kept = Event.REPLY_KEPT if reply.announced else Event.REPLY_AWAITED
+        self._on(Event.FLOOR_TAKEN if verdict.outcome == "take_floor" else kept)
         notices.send(BargeInDecided(reply.utterance_id, verdict.outcome, verdict.reasons))
 
     # --- understood ----------------------------------------------------------------------

@@ -90,7 +90,6 @@ class Patience:
             onset_at = self._ears.heard_at - (segmenter.now - segmenter.onset)
             self._habits.paused(max(0.0, onset_at - turn.ended_at))
             turn.probability = None
-        self._answers.drop()
         self.stop()
 
     async def _ask(self, model: EndOfTurnModel, turn: Turn, samples: NDArray[np.int16]) -> None:

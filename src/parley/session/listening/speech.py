@@ -61,8 +61,8 @@ class Hearing:
 
     def _speech_started(self) -> None:
         machine = self._floor.machine
-        if machine.agent in (Agent.SPEAKING, Agent.BARGED_IN):
-            if not self._ears.segmenter.alert:
+        if self._over_reply:
+            if not self._settings.enabled:
                 return
             if self._ears.echo_likelihood >= self._settings.echo_threshold:
                 self._ears.segmenter.reject()
@@ -71,6 +71,16 @@ class Hearing:
         elif machine.knows(Event.SPEECH_STARTED):
             self._patience.interrupted()
             self._on(Event.SPEECH_STARTED)
+
+    @property
+    def _over_reply(self) -> bool:
+        """True where only a floor that is taken may end the reply: it sounds, or it answers no spoken turn.
+
+        A spoken turn may go on for as long as its reply has made no sound.
+        """
+        floor = self._floor
+        unheard = floor.machine.agent is Agent.THINKING and floor.turn is None
+        return unheard or floor.machine.agent in (Agent.SPEAKING, Agent.BARGED_IN)
 
     def _speech_ended(self) -> None:
         machine = self._floor.machine

@@ -90,6 +90,7 @@ class Turns:
     def understood(self, turn: Turn) -> None:
         """The recogniser said something new of the open turn."""
         self._show(turn)
+        self._answers.compare(turn)
         floor = self._floor
         agent = floor.machine.agent
         if agent is Agent.THINKING and floor.reply is None and turn.done:

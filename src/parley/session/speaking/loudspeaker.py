@@ -58,13 +58,17 @@ class Loudspeaker:
         reply = self._floor.reply
         assert reply is not None
         reply.hold()
-        self._outbox.call(self._pause)
+        if reply.announced:
+            self._outbox.call(self._pause)
 
     def let_go(self) -> None:
         """Go on with the very next sample."""
         reply = self._floor.reply
         assert reply is not None
         reply.release()
+        if not reply.announced:
+            reply.play()
+            return
 
         async def resume() -> None:
             await self._transport.resume_audio()

@@ -187,10 +187,21 @@ class Replies:
                 self._floor.history.add_participant(reply.turn_text)
             self._books.discard(reply)
 
+    def withhold(self) -> Reply | None:
+        """Nobody has heard it, and perhaps nobody will: silent until it is adopted again."""
+        reply = self._take()
+        if reply is not None:
+            reply.withhold()
+        return reply
+
     def cancel(self) -> None:
         """Silence for good; the history is told what was heard."""
-        reply = self._take()
+        reply = self._floor.reply
         assert reply is not None
+        if not reply.announced:
+            self.discard()
+            return
+        self._take()
         reply.cancel()
         reply.ledger.pause(clock.now())
         self._sayings.cut()

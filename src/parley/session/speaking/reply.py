@@ -134,13 +134,19 @@ class Reply:
         """It may be heard."""
         self._adopted.set()
 
+    def withhold(self) -> None:
+        """It may not be heard yet after all: speculative again. Nothing of it may have sounded."""
+        assert not self.announced
+        self._adopted.clear()
+
     def hold(self) -> None:
-        """Not one more frame leaves, from this moment on."""
+        """Not one more frame leaves, from this moment on; one that has not sounded yet is made all the same."""
         self.held = True
-        self._going.clear()
         self._playing.clear()
         self.ledger.pause(clock.now())
-        self._settle_synthesis()
+        if self.announced:
+            self._going.clear()
+            self._settle_synthesis()
 
     def release(self) -> None:
         """The hold is over: words flow again. Frames follow with :meth:`play`."""
@@ -153,6 +159,16 @@ class Reply:
         if not self.held:
             self.ledger.resume(clock.now())
             self._playing.set()
+
+    async def _until_adopted(self) -> None:
+        while not self._adopted.is_set():  # it may be withheld again before this task runs
+            await self._adopted.wait()
+
+    async def _until_it_may_begin(self) -> None:
+        """Adopted, and not on hold for a sound that is being judged."""
+        while not (self._adopted.is_set() and self._playing.is_set()):
+            await self._adopted.wait()
+            await self._playing.wait()
 
     def cancel(self) -> None:
         """From this moment on nothing of it is sent or told."""
@@ -181,10 +197,10 @@ class Reply:
 
     @property
     def remaining(self) -> float:
-        """Seconds still to be heard, by the pace of what was; infinite while the text is still growing."""
+        """Seconds still to be heard, by the pace of what was; infinite before it begins and while its text grows."""
         if self._ending:
             return self.ledger.left_in(clock.now())
-        if not self.written:
+        if not self.written or not self.announced:
             return float("inf")
         return max(0.0, expected_duration(self.text, self.ledger.marks) - self.heard / SAMPLE_RATE)
 
@@ -232,7 +248,7 @@ class Reply:
                     break
                 self.stages.mark("llm")
                 if isinstance(delta, ChangeVoice):
-                    await self._adopted.wait()
+                    await self._until_adopted()
                     self._owner.voice_ordered(delta.voice)
                     continue
                 length += len(delta)
@@ -254,7 +270,7 @@ class Reply:
     async def _give_in_time(self, clause: str) -> None:
         """No words beyond the first clause before the reply is adopted, and none while it is on hold."""
         if self._has_text.is_set():
-            await self._adopted.wait()
+            await self._until_adopted()
         await self._going.wait()
         self._give(clause)
 
@@ -285,7 +301,7 @@ class Reply:
                 _log.exception("the synthesizer failed")
                 error = ParleyError("The voice failed; the server's log says why.")
             self.outcome = "failed"
-        await self._adopted.wait()
+        await self._until_adopted()
         if self.live:
             self._owner.reply_failed(self, error)
 
@@ -299,7 +315,7 @@ class Reply:
             if frame is None:
                 raise ParleyError("The voice made no sound.")
             self.stages.mark("tts")
-            await self._adopted.wait()
+            await self._until_it_may_begin()
             await self._owner.reply_ready(self)
             while frame is not None:
                 await self._send(frame)

@@ -65,8 +65,15 @@ class Answers:
         if self._guess is not None and not _same_words(self._guess.turn_text, turn.text):
             self.drop()
 
+    def withhold(self) -> None:
+        """They may be going on: the reply that nobody has heard is one more guess that they are not."""
+        reply = self._replies.withhold()
+        if reply is not None:
+            self.drop()
+            self._guess = reply
+
     def drop(self) -> None:
-        """They go on, or will not be answered."""
+        """They said something else, or will not be answered."""
         if self._guess is not None:
             self._guess.cancel()
             self._guess = None
