@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from parley import clock
-from parley.errors import CapacityError, Draining, ParleyError, RequestError, TimedOut, UnavailableError
+from parley.errors import CapacityError, ConfigError, Draining, ParleyError, RequestError, TimedOut, UnavailableError
 from parley.routing.breaker import Breaker
 from parley.routing.policy import WorkerState
 
@@ -58,6 +58,8 @@ class Member:
     new_sessions: int = 0
     left: bool = False
     """It is off the list; what it still speaks may end."""
+    questioned: bool = False
+    """It is being asked whether it is there."""
 
     @property
     def name(self) -> str:
@@ -65,7 +67,14 @@ class Member:
 
     def state(self, now: float) -> WorkerState:
         """For the policy."""
-        return WorkerState(self.announcement, self.in_flight, self.new_sessions, self.breaker.allows(now))
+        breaker = self.breaker
+        return WorkerState(
+            self.announcement,
+            self.in_flight,
+            self.new_sessions,
+            usable=breaker.allows(now),
+            suspect=not breaker.trusts(now),
+        )
 
 
 class Fleet:
@@ -149,16 +158,34 @@ class Fleet:
         member.breaker = member.breaker.succeeded()
 
     def failed(self, member: Member, error: ParleyError) -> None:
-        """The worker failed an utterance. One that is full, drains, or was asked for nonsense has not."""
+        """The worker failed an utterance. What is the caller's own fault is not charged to it, nor is want of room.
+
+        A failure counts against the worker as a whole only when it cannot be reached: an utterance that breaks or
+        that nothing comes of may be the text's doing, and a model that cannot be read is only that model.
+        """
         if isinstance(error, Draining):
             member.announcement = replace(member.announcement, draining=True)  # until it says otherwise
-        if isinstance(error, CapacityError | RequestError | Draining):
+        if isinstance(error, CapacityError | RequestError | ConfigError | Draining):
             return
-        gone = type(error) is UnavailableError or isinstance(error, TimedOut)
+        if isinstance(error, TimedOut) and not member.questioned:
+            member.questioned = True
+            self._spawn(self._question(member), f"question {member.name}")
+        self._charge(member, error, gone=type(error) is UnavailableError)
+
+    async def _question(self, member: Member) -> None:
+        """Nothing came of an utterance: the worker may be gone, or only that utterance's text be at fault."""
+        try:
+            if not await self.link(member).healthy():
+                self._charge(member, UnavailableError(f"The worker {member.name} does not answer."), gone=True)
+        finally:
+            member.questioned = False
+
+    def _charge(self, member: Member, error: ParleyError, *, gone: bool) -> None:
         before = member.breaker
         member.breaker = before.failed(clock.now(), self._settings.breaker, gone=gone)
         if member.breaker.opened > before.opened:
-            log.warning("The worker %s is left alone for a while: %s", member.name, error)
+            how = "left alone" if gone else "avoided"
+            log.warning("The worker %s is %s for a while: %s", member.name, how, error)
             # whoever waits for a worker may try it then
             asyncio.get_running_loop().call_at(member.breaker.retry_at, self.notify)
 

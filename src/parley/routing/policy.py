@@ -29,7 +29,9 @@ class WorkerState:
     new_sessions: int = 0
     """Sessions that this router opened since the announcement's figures."""
     usable: bool = True
-    """False while its breaker is open."""
+    """False while it cannot be reached."""
+    suspect: bool = False
+    """It failed of late: as good as any other where there is no other."""
 
     @property
     def name(self) -> str:
@@ -186,11 +188,12 @@ def speaks(languages: Sequence[str], wanted: str) -> bool:
 def _choose(request: Request, options: Sequence[_Option], chance: Chance) -> _Option:
     mode, by_name = request.mode, bool(request.voice.model)
 
-    def rank(option: _Option) -> tuple[bool, int, bool, bool]:
+    def rank(option: _Option) -> tuple[bool, int, bool, bool, bool]:
         cold = mode.prefer_resident and not option.resident
         wanted_tags = -len(option.tags.intersection(mode.prefer_tags)) if mode.prefer_tags else 0
         # tags decide which model speaks, so they count before residence unless the model is given
-        return (by_name and cold, wanted_tags, cold, not option.model.is_default)
+        # suspicion counts last: no session's bad luck with a worker may change the others' voice
+        return (by_name and cold, wanted_tags, cold, not option.model.is_default, option.worker.suspect)
 
     ranks = [rank(option) for option in options]
     best = min(ranks)

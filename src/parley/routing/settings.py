@@ -44,14 +44,16 @@ class ClientTlsSettings:
 
 @dataclass(frozen=True, slots=True)
 class BreakerSettings:
-    """When a worker that fails is left alone, and for how long."""
+    """When a worker that fails comes after the others, or is left alone, and for how long."""
 
-    failures: Annotated[int, Setting("Failures in a row after which a worker gets no work.", ge=1, le=100)] = 3
+    failures: Annotated[
+        int, Setting("Failures in a row after which other workers come before this one.", ge=1, le=100)
+    ] = 3
     cooldown: Annotated[
         float,
-        Setting("How long it is left alone at first, doubled with each failure.", unit="s", ge=0.05, le=600),
+        Setting("How long that lasts at first, doubled with each failure.", unit="s", ge=0.05, le=600),
     ] = 1.0
-    max_cooldown: Annotated[float, Setting("Longest time it is left alone.", unit="s", ge=0.05, le=3600)] = 30.0
+    max_cooldown: Annotated[float, Setting("Longest time that it lasts.", unit="s", ge=0.05, le=3600)] = 30.0
 
 
 @dataclass(frozen=True, slots=True)

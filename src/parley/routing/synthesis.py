@@ -13,6 +13,7 @@ from parley import clock
 from parley.audio.frame import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, AudioFrame, WordMark
 from parley.errors import (
     CapacityError,
+    ConfigError,
     Draining,
     EngineError,
     NotFound,
@@ -20,6 +21,7 @@ from parley.errors import (
     PreconditionFailed,
     RequestError,
     TimedOut,
+    UnavailableError,
 )
 from parley.routing.casualties import Casualties
 from parley.routing.continuation import Cut, Shift, cut, has_words, skipped_frames, trim
@@ -39,6 +41,8 @@ log = logging.getLogger(__name__)
 SILENCE = bytes(FRAME_BYTES)
 PAUSE_LIMIT = 0.5
 """Seconds for a worker to answer a pause: playout is silent already, only the engine runs on meanwhile."""
+STALL = 0.1
+"""Seconds by which a timer may be late before the loop counts as having been busy."""
 NOBODY_ELSE = 3
 """Times the longest wait for a first frame: so long is waited for a silent worker when there is no other."""
 LEAD_IN = 50
@@ -156,6 +160,8 @@ class PooledSynthesis:
             last = await attempt.run()
             if last is None:
                 return
+            if self._tape.error is not None:
+                raise self._tape.error  # the text broke off: nothing that a worker did
             self._pool.fleet.failed(place.member, last)
             if not _worth_another(last):
                 raise last
@@ -326,7 +332,7 @@ def _worth_another(error: ParleyError) -> bool:
 
 def _breakage(error: ParleyError) -> bool:
     """Whether the worker broke. One that is full, draining or does not know the session has not."""
-    return not isinstance(error, RequestError | CapacityError | Draining)
+    return not isinstance(error, RequestError | CapacityError | ConfigError | Draining)
 
 
 class _Attempt:
@@ -341,7 +347,7 @@ class _Attempt:
         self._inner: Synthesis | None = None
         self._watch: _Watch | None = None
         self._probe: asyncio.Task[None] | None = None
-        self._hung = ""
+        self._hung: ParleyError | None = None
         self._last = 0.0
 
     @property
@@ -372,16 +378,16 @@ class _Attempt:
             await self._take_back_cancellation()
             return error
         except asyncio.CancelledError:
-            if not self._hung or owner.task.uncancel():
+            if self._hung is None or owner.task.uncancel():
                 raise
-            return TimedOut(self._hung)
+            return self._hung
         finally:
             self._end()
         return None
 
     async def _take_back_cancellation(self) -> None:
         """It was hung up on, but failed by itself before it noticed: what was meant for it must not hit the next."""
-        if self._hung:
+        if self._hung is not None:
             try:
                 await asyncio.sleep(0)
             except asyncio.CancelledError:
@@ -489,23 +495,26 @@ class _Attempt:
                 return False  # a slow voice is better than none
         elif waited < NOBODY_ELSE * limit and not pool.has_alternative(owner, name, substitute=True):
             return False
-        self._hang_up(f"The worker {name} said nothing for {waited:.1f} s.")
+        self._hang_up(TimedOut(f"The worker {name} said nothing for {waited:.1f} s."))
         return True
 
     async def _ask(self) -> None:
         """A worker that loads a model answers; one behind a cut line does not."""
         member = self._place.member
         if not await self._owner.pool.fleet.link(member).healthy() and self._first:
-            self._hang_up(f"The worker {member.name} does not answer.")
+            self._hang_up(UnavailableError(f"The worker {member.name} does not answer."))
 
-    def _hang_up(self, why: str) -> None:
-        if not self._hung:
+    def _hang_up(self, why: ParleyError) -> None:
+        if self._hung is None:
             self._hung = why
             self._owner.task.cancel()
 
 
 class _Watch:
-    """A deadline that is cheap to move: the timer looks at it when it goes off."""
+    """A deadline that is cheap to move: the timer looks at it when it goes off.
+
+    A look that comes late says that this process was busy, and then nothing of the worker: what it sent may lie unread.
+    """
 
     def __init__(self, patience: float, due: Callable[[], bool]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -519,7 +528,10 @@ class _Watch:
 
     def _look(self) -> None:
         now = self._loop.time()
-        if now >= self.deadline:
+        late = now - self._timer.when() > STALL
+        if late:
+            self.deadline = max(self.deadline, now + self._patience)
+        elif now >= self.deadline:
             if self._due():
                 return
             self.deadline = now + self._patience

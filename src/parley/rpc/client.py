@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import itertools
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,15 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from parley import clock
 from parley.audio.frame import AudioFrame
-from parley.errors import ConfigError, EngineError, NotFound, ParleyError, TimedOut, UnavailableError
+from parley.errors import (
+    ConfigError,
+    EngineError,
+    InvalidRequest,
+    NotFound,
+    ParleyError,
+    PreconditionFailed,
+    UnavailableError,
+)
 from parley.interfaces import Synthesis
 from parley.rpc.convert import capabilities_from_proto, frames_from_proto, model_from_proto, voice_to_proto
 from parley.rpc.gen import tts_pb2 as pb
@@ -229,7 +237,8 @@ class GrpcSynthesizer:
         return session
 
     async def _start(self, wire_id: str, voice: Voice) -> None:
-        request = pb.StartSessionRequest(session_id=wire_id, voice=voice_to_proto(voice))
+        with _sendable("voice"):
+            request = pb.StartSessionRequest(session_id=wire_id, voice=voice_to_proto(voice))
         try:
             await self._stub.StartSession(request, timeout=_START_LIMIT, metadata=self._metadata)
         except grpc.RpcError as failure:
@@ -324,12 +333,10 @@ class GrpcSynthesis:
 
     async def __anext__(self) -> AudioFrame:
         while not self._frames:
-            if self._closed or self._done:
-                raise StopAsyncIteration
             await self._opened.wait()
-            if self._failure is not None:
+            if self._failure is not None and not self._closed:
                 raise self._failure
-            if self._closed:
+            if self._closed or self._done:
                 raise StopAsyncIteration
             self._accept(await self._read())
         return self._frames.popleft()
@@ -351,9 +358,9 @@ class GrpcSynthesis:
         except grpc.RpcError as error:
             failure = error_of(error, peer=self._owner.address)
         except asyncio.CancelledError:
-            if not self._closed:
+            if not (self._closed or self._failure) or _is_cancelled():
                 raise
-            failure = None
+            failure = self._failure  # the call was cancelled from here, not this task
         self._finish()
         if failure is None or self._closed:
             return None
@@ -373,14 +380,13 @@ class GrpcSynthesis:
     async def _feed(self, text: AsyncIterable[str]) -> None:
         """Send the text as it comes. The stream is opened with the first piece."""
         try:
-            await asyncio.shield(self._session.started)
+            await self._session_started()
             first = True
-            async for piece in text:
-                if not piece:
-                    continue
-                await self._held.wait()
-                await self._send(piece, first)
-                first = False
+            async with contextlib.aclosing(self._pieces(text)) as pieces:
+                async for piece in pieces:
+                    await self._held.wait()
+                    await self._send(piece, first)
+                    first = False
             if first:
                 await self._send("", first)
             await self._call.done_writing()
@@ -389,13 +395,30 @@ class GrpcSynthesis:
         except (grpc.RpcError, asyncio.InvalidStateError):
             return  # the reader learns the reason from the stream itself
         except asyncio.CancelledError:
-            self._fail(TimedOut("The utterance was cancelled before it began.") if self._call is None else None)
+            self._fail(_too_early(self._utterance_id) if self._call is None else None)
+            raise
+
+    async def _session_started(self) -> None:
+        started = self._session.started
+        try:
+            await asyncio.shield(started)
+        except asyncio.CancelledError:
+            if not started.cancelled():
+                raise
+            raise _too_early(self._utterance_id) from None
+
+    async def _pieces(self, text: AsyncIterable[str]) -> AsyncGenerator[str, None]:
+        """The text as it comes. Where its source breaks, that is nothing that the worker did."""
+        try:
+            async for piece in text:
+                if piece:
+                    yield piece
+        except ParleyError:
             raise
         except Exception as error:
             # Its own words could hold what was said; its kind is enough.
             kind = type(error).__name__
-            self._fail(EngineError(f"The text of the utterance {self._utterance_id} broke off: {kind}."))
-            raise
+            raise InvalidRequest(f"The text of the utterance {self._utterance_id} broke off: {kind}.") from error
 
     async def _send(self, piece: str, first: bool) -> None:
         if self._call is None:
@@ -403,13 +426,21 @@ class GrpcSynthesis:
                 raise asyncio.CancelledError
             self._call = self._owner._stub.Synthesize(metadata=self._owner._metadata)
             self._opened.set()
-        request = pb.SynthesizeRequest(text=piece)
-        if first:
-            request.session_id, request.utterance_id = self._session.wire_id, self._utterance_id
-            request.voice.CopyFrom(voice_to_proto(self._voice))
-            self._sent = True
+        with _sendable("text"):
+            request = self._message(piece, first)
+        self._sent = self._sent or first
         await self._call.write(request)
         self.opened = True
+
+    def _message(self, piece: str, first: bool) -> pb.SynthesizeRequest:
+        if not first:
+            return pb.SynthesizeRequest(text=piece)
+        return pb.SynthesizeRequest(
+            session_id=self._session.wire_id,
+            utterance_id=self._utterance_id,
+            text=piece,
+            voice=voice_to_proto(self._voice),
+        )
 
     def _fail(self, error: ParleyError | None) -> None:
         """The text side broke: the iteration raises why."""
@@ -463,6 +494,26 @@ class GrpcSynthesis:
         if not self._feeder.done():
             self._feeder.cancel()
             await asyncio.wait((self._feeder,))
+
+
+@contextlib.contextmanager
+def _sendable(what: str) -> Iterator[None]:
+    """What cannot be written as UTF-8 is the caller's fault, and found here: no worker has seen it."""
+    try:
+        yield
+    except UnicodeEncodeError:
+        raise InvalidRequest(
+            f"The {what} holds half a surrogate pair and cannot be sent; join the halves or leave it out."
+        ) from None
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _too_early(utterance_id: str) -> PreconditionFailed:
+    return PreconditionFailed(f"The session was ended before the utterance {utterance_id} began.")
 
 
 __all__ = ["GrpcSynthesis", "GrpcSynthesizer", "WorkerAccess", "WorkerClient", "open_channel"]

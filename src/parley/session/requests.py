@@ -22,6 +22,7 @@ from parley.messages import (
 from parley.session.decide.allowance import Allowance
 from parley.session.decide.floor_table import Agent, Event
 from parley.session.log import TurnClosed
+from parley.text.unicode import WholeDeltas, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +63,7 @@ class Requests:
         self._loudspeaker = loudspeaker
         self._sayings = sayings
         self._max_text = limits.max_text
+        self._said = WholeDeltas()
         self._texts = Allowance(burst=limits.text_burst, per_second=limits.text_rate)
         self._on = on
         self._end = end
@@ -81,7 +83,7 @@ class Requests:
     # --- text ----------------------------------------------------------------------------
 
     def _take_text(self, message: TextInput) -> None:
-        text = self._checked(message.text).strip()
+        text = whole(self._checked(message.text)).strip()
         if not text:
             raise InvalidRequest("The text is empty.")
         wait = self._texts.take(clock.now())
@@ -104,7 +106,11 @@ class Requests:
         return text
 
     def _take_say(self, message: SayDelta) -> None:
-        delta = self._checked(message.text, self._sayings.length)
+        self._say(self._said.add(self._checked(message.text, self._sayings.length)))
+
+    def _say(self, delta: str) -> None:
+        if not delta:
+            return
         saying = self._sayings.add(delta)
         if saying is not None and saying is self._sayings.current:
             if self._floor.reply is not None:
@@ -113,6 +119,7 @@ class Requests:
             self._replies.speak_next()
 
     def _take_say_end(self, _: SayEnd) -> None:
+        self._say(self._said.finish())
         saying = self._sayings.end()
         reply = self._floor.reply
         if saying is not None and saying is self._sayings.current and reply is not None:

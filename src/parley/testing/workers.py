@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from parley.audio.frame import FRAME_SAMPLES, AudioFrame, WordMark
-from parley.errors import NotFound, ParleyError, TimedOut, UnavailableError
+from parley.errors import EngineError, NotFound, ParleyError, TimedOut, UnavailableError
 from parley.registry import AnnouncedModel, Announcement
 
 if TYPE_CHECKING:
@@ -60,6 +60,10 @@ class FakeWorker:
     """Utterances that it refuses first, because it knows nothing of their session."""
     poison: str = ""
     """A word that breaks it before it is spoken."""
+    chokes_on: str = ""
+    """A word that its engine raises at; the worker itself goes on."""
+    mute_on: str = ""
+    """A word that no sound ever comes of."""
     word_marks: bool = True
     deaf: bool = False
     """It hears no pause and no resume."""
@@ -172,6 +176,10 @@ class FakeSynthesis:
             for match in WORD.finditer(piece):
                 if match[0] == worker.poison:
                     worker.die_after = 0
+                if match[0] == worker.chokes_on:
+                    raise EngineError("The model failed while speaking.")
+                if match[0] == worker.mute_on:
+                    await asyncio.get_running_loop().create_future()
                 start = self._made * FRAME_SAMPLES
                 span = (match.start() + position, match.end() + position)
                 mark = WordMark(*span, start, start + WORD_FRAMES * FRAME_SAMPLES)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, cast, get_args, get_origi
 
 from parley import messages
 from parley.errors import InvalidRequest
-from parley.messages import PROTOCOL_VERSION, PlayoutReport, SetVoice, StartSession, TextInput
+from parley.messages import PROTOCOL_VERSION, PlayoutReport, SayDelta, SetVoice, StartSession, TextInput
 
 if TYPE_CHECKING:
     from parley.messages import ClientMessage, ServerMessage
@@ -115,7 +115,10 @@ def _readers(cls: Hashable) -> dict[str, tuple[Reader, bool]]:
     """For each field of a dataclass its reader and whether it must be there."""
     hints = get_type_hints(cast("type[Any]", cls))
     return {
-        field.name: (_reader(hints[field.name]), field.default is MISSING and field.default_factory is MISSING)
+        field.name: (
+            _reader_of(cls, field.name, hints[field.name]),
+            field.default is MISSING and field.default_factory is MISSING,
+        )
         for field in dataclasses.fields(cast("type[Any]", cls))
     }
 
@@ -136,6 +139,10 @@ def _build(cls: type[Any], body: dict[str, Any]) -> object:
         if required and name not in values:
             raise _Mismatch(f'field "{name}" is missing')
     return cls(**values)
+
+
+def _reader_of(cls: Hashable, name: str, hint: Any) -> Reader:
+    return _read_words if (cls, name) in _SPOKEN else _reader(hint)
 
 
 def _reader(hint: Any) -> Reader:
@@ -195,14 +202,19 @@ _CHECKS: dict[type[Any], Callable[[Any], None]] = {
 """What a message's types alone do not say."""
 
 
-def _read_str(value: Any) -> str:
+def _read_words(value: Any) -> str:
     if not isinstance(value, str):
         raise _Mismatch(f"must be a string, not {_kind(value)}")
+    return value
+
+
+def _read_str(value: Any) -> str:
+    text = _read_words(value)
     try:
-        value.encode()
+        text.encode()
     except UnicodeEncodeError:
         raise _Mismatch("must be valid Unicode, not half a surrogate pair") from None
-    return value
+    return text
 
 
 def _read_int(value: Any) -> int:
@@ -231,6 +243,8 @@ def _read_bool(value: Any) -> bool:
     return value
 
 
+_SPOKEN = frozenset({(SayDelta, "text"), (TextInput, "text")})
+"""Deltas may end in the middle of a character: the session joins the halves."""
 _SCALARS: dict[Any, Reader] = {str: _read_str, int: _read_int, float: _read_float, bool: _read_bool}
 
 

@@ -26,8 +26,16 @@ def test_a_few_failures_are_borne() -> None:
     assert Breaker().failed(0, SETTINGS).failed(0, SETTINGS).allows(0)
 
 
-def test_failures_in_a_row_open_it() -> None:
-    assert not Breaker().failed(0, SETTINGS).failed(0, SETTINGS).failed(0, SETTINGS).allows(0.5)
+def failing() -> Breaker:
+    return Breaker().failed(0, SETTINGS).failed(0, SETTINGS).failed(0, SETTINGS)
+
+
+def test_after_failures_in_a_row_others_come_first() -> None:
+    assert not failing().trusts(0.5)
+
+
+def test_a_worker_that_fails_but_is_there_may_always_be_asked() -> None:
+    assert failing().allows(0.5)
 
 
 def test_a_success_between_them_forgives() -> None:
@@ -50,8 +58,8 @@ def test_a_trial_that_succeeds_closes_it() -> None:
 
 def test_a_trial_that_fails_doubles_the_cooldown() -> None:
     breaker = opened().tried(1.0).failed(1.0, SETTINGS)
-    assert not breaker.allows(2.9)
-    assert breaker.allows(3.0)
+    assert not breaker.trusts(2.9)
+    assert breaker.trusts(3.0)
 
 
 def test_a_trial_without_a_verdict_lets_another_one_through() -> None:

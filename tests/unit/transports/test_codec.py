@@ -70,7 +70,7 @@ def test_types_are_unique_on_the_wire() -> None:
         ('{"type": "started", "session_id": "x"}', 'no message type "started"'),
         ('{"type": "text"}', 'Message "text": field "text" is missing'),
         ('{"type": "text", "text": 3}', 'field "text" must be a string, not a number'),
-        ('{"type": "text", "text": "\\ud800"}', "valid Unicode"),
+        ('{"type": "start", "language": "\\ud800"}', "valid Unicode"),
         ('{"type": "text", "text": "a", "loud": true}', 'no field "loud" (its fields: text)'),
         ('{"type": "end", "why": ""}', "its fields: none"),
         ('{"type": "ping", "id": true}', "must be a whole number, not a boolean"),
@@ -136,6 +136,12 @@ def test_settings_keep_the_types_of_their_values() -> None:
     message = decode_client(wire)
     assert isinstance(message, messages.StartSession)
     assert [type(value) for value in message.settings.values()] == [int, float, bool, str]
+
+
+@pytest.mark.parametrize("kind", ["say", "text"])
+def test_a_delta_may_end_in_the_middle_of_a_character(kind: str) -> None:
+    message = decode_client(json.dumps({"type": kind, "text": "Hi \ud83d"}))
+    assert message.text == "Hi \ud83d"  # type: ignore[union-attr]
 
 
 @given(st.text())

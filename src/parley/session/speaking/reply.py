@@ -15,6 +15,7 @@ from parley.errors import ParleyError, TimedOut
 from parley.session.decide.ledger import Ledger, expected_duration, heard_text
 from parley.session.feeds import Feed
 from parley.text.clauses import Clauses
+from parley.text.unicode import WholeDeltas
 from parley.values import ChangeVoice, Voice
 
 if TYPE_CHECKING:
@@ -238,7 +239,7 @@ class Reply:
 
     async def _follow(self, deltas: AsyncGenerator[str | ChangeVoice, None]) -> None:
         limits = self._studio.settings.limits
-        length = 0
+        whole, length = WholeDeltas(), 0
         async with aclosing(deltas):
             while length < limits.max_text:
                 try:
@@ -252,9 +253,9 @@ class Reply:
                     self._owner.voice_ordered(delta.voice)
                     continue
                 length += len(delta)
-                for clause in self._clauses.add(delta):
+                for clause in self._clauses.add(whole.add(delta)):
                     await self._give_in_time(clause)
-            for clause in self._clauses.finish():
+            for clause in (*self._clauses.add(whole.finish()), *self._clauses.finish()):
                 await self._give_in_time(clause)
 
     async def _apologise(self, error: ParleyError) -> None:

@@ -1,0 +1,32 @@
+"""A worker is judged by what it does, not by how late this process looks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from parley.routing.synthesis import _Watch
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def test_a_process_that_was_busy_itself_blames_no_worker() -> None:
+    due: list[bool] = []
+
+    def look() -> bool:
+        due.append(True)
+        return True
+
+    watch = _Watch(0.2, look)
+    time.sleep(0.5)  # the loop stands still: whatever the worker sent meanwhile lies unread
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not due
+    watch.cancel()
