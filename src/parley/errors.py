@@ -118,3 +118,18 @@ class InvalidTransition(ParleyError):
     """An event that the state table does not know in this state; nothing was changed."""
 
     code = "invalid_transition"
+
+
+def from_code(code: str, message: str) -> ParleyError:
+    """The error that a ``code`` stands for, as it came over a wire; a code that is not known keeps its name."""
+    kind = _by_code(ParleyError).get(code, ParleyError)
+    error = kind(message)
+    error.code = code or kind.code
+    return error
+
+
+def _by_code(root: type[ParleyError]) -> dict[str, type[ParleyError]]:
+    kinds = {root.code: root}
+    for kind in root.__subclasses__():
+        kinds.update(_by_code(kind))
+    return kinds

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from parley.asr import wire
 from parley.asr.decoder import to_json
+from parley.children.inside import claim_pipes
 from parley.errors import ParleyError
 
 if TYPE_CHECKING:
@@ -121,10 +122,10 @@ class _Child:
 def main() -> None:
     spec = json.loads(sys.argv[1])
     module, _, attribute = spec["target"].partition(":")
-    sink, sys.stdout = sys.stdout.buffer, sys.stderr
+    source, sink = claim_pipes()
     decoder = cast("TurnDecoder", getattr(import_module(module), attribute)(**spec["arguments"]))
     try:
-        _Child(decoder, sys.stdin.buffer, sink).run()
+        _Child(decoder, source, sink).run()
     except (BrokenPipeError, KeyboardInterrupt):
         return
 

@@ -1,13 +1,8 @@
-"""The few messages between a recogniser and its decoder processes, over pipes.
+"""The few messages between a recogniser and its decoder processes: JSON, or PCM, in those of ``children.wire``."""
 
-Each is one byte that says what it is, four bytes of length, and the body: JSON, or PCM.
-"""
+from parley.children.wire import HEADER, pack
 
-from __future__ import annotations
-
-import struct
-
-HEADER = struct.Struct("<cI")
+__all__ = ["ABANDON", "AUDIO", "FAILED", "FINISH", "HEADER", "READY", "START", "TRANSCRIPT", "pack"]
 
 START = b"S"
 """A turn begins: {"turn", "language", "hot_words"}."""
@@ -24,8 +19,3 @@ TRANSCRIPT = b"T"
 """A partial or final transcript: {"turn", "transcript"}."""
 FAILED = b"E"
 """The engine cannot go on: {"turn", "code", "message"}; turn -1 while loading."""
-
-
-def pack(kind: bytes, body: bytes = b"") -> bytes:
-    """One message."""
-    return HEADER.pack(kind, len(body)) + body

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from parley.children.backoff import Backoff
 from parley.errors import UnavailableError
 
 log = structlog.get_logger(__name__)
@@ -19,9 +20,6 @@ log = structlog.get_logger(__name__)
 READY = "worker ready at "
 """How a worker says on its standard output that it can be used; its address follows."""
 STOP_TIMEOUT = 5.0
-_SHORTEST_WAIT, _LONGEST_WAIT = 0.2, 10.0
-_STEADY = 30.0
-"""A worker that has run for this many seconds starts again at once."""
 
 
 @dataclass
@@ -49,7 +47,7 @@ class WorkerChild:
         Raises UnavailableError when it ends before it was ready for the first time: its own words say why.
         """
         loop = asyncio.get_running_loop()
-        was_ready, wait = False, _SHORTEST_WAIT
+        was_ready, backoff = False, Backoff()
         while True:
             began = loop.time()
             code = await self._live()
@@ -57,11 +55,9 @@ class WorkerChild:
             self.ready.clear()
             if not was_ready:
                 raise UnavailableError("The worker ended before it was ready; what it said stands above.")
-            if loop.time() - began > _STEADY:
-                wait = _SHORTEST_WAIT
+            wait = backoff.after(loop.time() - began)
             log.warning("worker ended, starting it again", code=code, seconds=wait)
             await asyncio.sleep(wait)
-            wait = min(2 * wait, _LONGEST_WAIT)
 
     async def _live(self) -> int:
         process = await asyncio.create_subprocess_exec(

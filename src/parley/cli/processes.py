@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from parley.children.backoff import Backoff
 from parley.cli.children import inherited
 from parley.cli.options import as_variables, files_again
 from parley.errors import ConfigError, UnavailableError
@@ -25,9 +26,6 @@ log = structlog.get_logger(__name__)
 
 READY = "Parley is ready at "
 """How an orchestrator says on its standard output that it can be used."""
-_SHORTEST_WAIT, _LONGEST_WAIT = 0.2, 10.0
-_STEADY = 30.0
-"""One that has run for this many seconds starts again at once."""
 
 
 async def serve_together(
@@ -90,7 +88,7 @@ class Siblings:
 
     async def _keep(self, ready: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
-        wait = _SHORTEST_WAIT
+        backoff = Backoff()
         while not self._stop.is_set():
             began = loop.time()
             code = await self._live(ready)
@@ -98,13 +96,11 @@ class Siblings:
                 return
             if not ready.is_set():
                 raise UnavailableError("An orchestrator ended before it was ready; what it said stands above.")
-            if loop.time() - began > _STEADY:
-                wait = _SHORTEST_WAIT
+            wait = backoff.after(loop.time() - began)
             log.warning("orchestrator ended, starting it again", code=code, seconds=wait)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._stop.wait()
-            wait = min(2 * wait, _LONGEST_WAIT)
 
     async def _live(self, ready: asyncio.Event) -> int:
         process = await asyncio.create_subprocess_exec(

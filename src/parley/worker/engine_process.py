@@ -9,26 +9,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import pickle
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
+from parley.children.backoff import Backoff
+from parley.children.process import ChildGone, ChildProcess
 from parley.errors import EngineError, ParleyError, UnavailableError
 from parley.interfaces import TtsAdapter
-from parley.worker import engine_wire as wire
+from parley.worker import engine_wire as say
 from parley.worker.job import Job
 from parley.worker.memory import process_memory
 
 LOAD_LIMIT = 300.0
 """Seconds that loading may take before the child is ended."""
-_QUIT_LIMIT = 5.0
 _RESTART_PAUSE = 2.0
-"""Seconds before another start is tried when the last one failed."""
+"""Seconds before another start is tried when the last one failed; then twice as many, and so on."""
 
 
 class ProcessEngine:
@@ -43,9 +40,10 @@ class ProcessEngine:
         self._number = 0
         self._cancelled = 0
         self._closed = False
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: ChildProcess | None = None
         self._dead = False
-        self._failed_at: float | None = None
+        self._backoff = Backoff(_RESTART_PAUSE, 60.0)
+        self._not_before = 0.0
         self._thread: threading.Thread | None = None
         self._memory = 0
         self.restarts = 0
@@ -132,7 +130,7 @@ class ProcessEngine:
         while True:
             with self._changed:
                 while not self._waiting and not self._closed and not self._may_restart():
-                    self._changed.wait(_RESTART_PAUSE if self._dead else None)
+                    self._changed.wait(self._not_before - time.perf_counter() if self._dead else None)
                 if self._closed:
                     return None
                 job = self._waiting.popleft() if self._waiting else None
@@ -142,12 +140,14 @@ class ProcessEngine:
             self._restart()
 
     def _may_restart(self) -> bool:
-        return self._dead and (self._failed_at is None or time.perf_counter() - self._failed_at >= _RESTART_PAUSE)
+        return self._dead and time.perf_counter() >= self._not_before
 
     def _restart(self) -> ParleyError | None:
         self.restarts += 1
+        began = time.perf_counter()
         error = self._start()
-        self._failed_at = time.perf_counter() if error is not None else None
+        now = time.perf_counter()
+        self._not_before = now + self._backoff.after(now - began) if error is not None else now
         return error
 
     def _serve(self, job: Job) -> None:
@@ -170,16 +170,17 @@ class ProcessEngine:
         number = self._number
         job.started()
         try:
-            wire.write(_pipe(child.stdin), wire.SPEAK, wire.pack_job(number, job.text, job.voice))
+            child.send(say.SPEAK, say.pack_job(number, job.text, job.voice))
             while self._may_read(job):
-                kind, payload = wire.read(_pipe(child.stdout))
-                if kind == wire.END:
-                    return wire.unpack_end(payload)[1]
-                _, audio, seconds = wire.unpack_audio(payload)
+                kind, payload = child.receive()
+                if kind == say.END:
+                    return say.unpack_end(payload)[1]
+                _, audio, seconds = say.unpack_audio(payload)
                 job.push(audio, seconds)
             return UnavailableError(f"The model {self._name} has been unloaded.")
-        except (EOFError, OSError):
-            return self._died()
+        except ChildGone as gone:
+            self._dead = True
+            return EngineError(f"The engine process of the model {self._name} died ({gone}) while it was speaking.")
 
     def _may_read(self, job: Job) -> bool:
         """Wait until the job wants more, is cancelled or keeps others waiting. False when the engine is to end."""
@@ -199,40 +200,18 @@ class ProcessEngine:
         if child is None or self._cancelled >= self._number:
             return
         self._cancelled = self._number
-        with contextlib.suppress(OSError, ValueError):
-            wire.write(_pipe(child.stdin), wire.CANCEL, str(self._number).encode())
-
-    def _died(self) -> ParleyError:
-        child = self._child
-        assert child is not None
-        code = child.wait()
-        self._dead = True
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        return EngineError(f"The engine process of the model {self._name} died ({how}) while it was speaking.")
+        with contextlib.suppress(ChildGone):
+            child.send(say.CANCEL, str(self._number).encode())
 
     def _start(self) -> ParleyError | None:
         """Start a child and load the adapter in it; returns what went wrong, and then there is no child."""
         self._end_child()
-        self._child = child = subprocess.Popen(
-            [sys.executable, "-m", "parley.worker.engine_child"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
+        self._child = child = ChildProcess("parley.worker.engine_child")
         self._number = self._cancelled = 0
-        limit = threading.Timer(LOAD_LIMIT, child.kill)
-        limit.daemon = True
-        limit.start()
-        error: ParleyError | None
         try:
-            wire.write(_pipe(child.stdin), wire.LOAD, self._pickled)
-            _, payload = wire.read(_pipe(child.stdout))
-            error = wire.unpack_end(payload)[1]
-        except (EOFError, OSError):
-            code = child.wait()
-            error = EngineError(
-                f"The engine process of the model {self._name} ended while it was loading (code {code})."
-            )
-        finally:
-            limit.cancel()
+            error = say.unpack_end(child.ask(say.LOAD, self._pickled, limit=LOAD_LIMIT)[1])[1]
+        except ChildGone as gone:
+            error = EngineError(f"The engine process of the model {self._name} ended while it was loading ({gone}).")
         if error is not None:
             self._end_child()
             self._dead = True
@@ -242,7 +221,7 @@ class ProcessEngine:
         threading.Thread(target=self._watch, args=(child,), name=f"watch-{self._name}", daemon=True).start()
         return None
 
-    def _watch(self, child: subprocess.Popen[bytes]) -> None:
+    def _watch(self, child: ChildProcess) -> None:
         """Notice when a child dies that nobody is listening to."""
         child.wait()
         with self._changed:
@@ -252,21 +231,5 @@ class ProcessEngine:
 
     def _end_child(self) -> None:
         child, self._child = self._child, None
-        if child is None:
-            return
-        with contextlib.suppress(OSError, ValueError):
-            wire.write(_pipe(child.stdin), wire.QUIT)
-        with contextlib.suppress(OSError, ValueError):
-            _pipe(child.stdin).close()
-        try:
-            child.wait(_QUIT_LIMIT)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-        with contextlib.suppress(OSError, ValueError):
-            _pipe(child.stdout).close()
-
-
-def _pipe(stream: Any) -> Any:
-    assert stream is not None
-    return stream
+        if child is not None:
+            child.close(last_words=say.QUIT)

@@ -1,7 +1,7 @@
-"""What a worker and the child process of an engine say to each other.
+"""What a worker and the child process of a voice say to each other, in the messages of ``children.wire``.
 
-Length-prefixed messages over two pipes, bounded by the pipes' own size: a child whose audio is
-not read waits. Adapters are pickled; both ends are the same program.
+Bounded by the pipes' own size: a child whose audio is not read waits. Adapters are pickled; both ends are the same
+program.
 """
 
 from __future__ import annotations
@@ -9,49 +9,24 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from parley import errors
 from parley.audio.frame import WordMark
+from parley.children import wire
 from parley.values import SynthesizedAudio, Voice
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from parley.errors import ParleyError
+
 LOAD, SPEAK, CANCEL, QUIT = b"L", b"S", b"C", b"Q"
 READY, AUDIO, END = b"R", b"A", b"E"
-_HEAD = struct.Struct("<cI")
 _AUDIO = struct.Struct("<IIdIBH")
 _MARK = struct.Struct("<4I")
-_KINDS: dict[str, type[errors.ParleyError]] = {
-    kind.code: kind
-    for kind in (
-        errors.InvalidRequest, errors.NotFound, errors.PreconditionFailed, errors.ConfigError, errors.EngineError,
-        errors.UnavailableError, errors.TimedOut, errors.CapacityError,
-    )
-}  # fmt: skip
-
-
-def write(stream: BinaryIO, kind: bytes, payload: bytes = b"") -> None:
-    """Write one message and flush it. Raises BrokenPipeError when the other side is gone."""
-    stream.write(_HEAD.pack(kind, len(payload)) + payload)
-    stream.flush()
-
-
-def read(stream: BinaryIO) -> tuple[bytes, bytes]:
-    """Read one message. Raises EOFError when the other side is gone."""
-    head = _exactly(stream, _HEAD.size)
-    kind, size = _HEAD.unpack(head)
-    return kind, _exactly(stream, size)
-
-
-def _exactly(stream: BinaryIO, size: int) -> bytes:
-    data = stream.read(size)
-    if data is None or len(data) < size:
-        raise EOFError
-    return data
+_END = struct.Struct("<I")
 
 
 def pack_job(number: int, text: str, voice: Voice) -> bytes:
@@ -88,12 +63,11 @@ def unpack_audio(payload: bytes) -> tuple[int, SynthesizedAudio, float]:
     return number, SynthesizedAudio(samples, rate, marks), seconds
 
 
-def pack_end(number: int, error: errors.ParleyError | None) -> bytes:
+def pack_end(number: int, error: ParleyError | None) -> bytes:
     """Job ``number`` is over; ``error`` says why it failed."""
-    return json.dumps([number, error.code if error else "", error.message if error else ""]).encode()
+    return _END.pack(number) + wire.pack_error(error)
 
 
-def unpack_end(payload: bytes) -> tuple[int, errors.ParleyError | None]:
+def unpack_end(payload: bytes) -> tuple[int, ParleyError | None]:
     """Number of the job and what went wrong."""
-    number, code, message = json.loads(payload)
-    return number, _KINDS.get(code, errors.EngineError)(message) if code else None
+    return _END.unpack_from(payload)[0], wire.unpack_error(payload[_END.size :])
