@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from parley.asr.incremental import Decoded, Request, Segment
 from parley.asr.threads import ThreadRecognizer
+from parley.asr.whisper_languages import whisper_code
 from parley.errors import ConfigError
 from parley.values import TranscriptWord
 
@@ -69,7 +70,7 @@ class WhisperEngine:
     def _transcribe(self, request: Request, *, word_times: bool) -> Decoded:
         segments, info = self._model.transcribe(
             request.audio,
-            language=_language(request.language),
+            language=whisper_code(request.language) or None,
             beam_size=self._settings.beam_size,
             temperature=0.0,
             condition_on_previous_text=False,
@@ -127,11 +128,6 @@ def model_folder(model: str, *, download: bool) -> Path:
             f"The whisper model {model} is not on this machine and cannot be fetched ({type(error).__name__}); "
             "connect once, or set asr.model to a folder that holds one."
         ) from error
-
-
-def _language(language: str) -> str | None:
-    """Whisper's own code: the first part of a BCP 47 tag; None to detect it."""
-    return language.partition("-")[0].lower() or None
 
 
 def _segment(segment: Any) -> Segment:

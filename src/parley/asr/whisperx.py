@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from parley.asr.decoder import RATE, DecoderSpec
 from parley.asr.incremental import Decoded, IncrementalTurn, Request, Segment
 from parley.asr.processes import ProcessRecognizer
+from parley.asr.whisper_languages import whisper_code
 from parley.errors import ConfigError
 from parley.values import Transcript, TranscriptWord
 
@@ -83,7 +84,7 @@ class WhisperxDecoder:
 
     def start(self, language: str, hot_words: Sequence[str]) -> None:
         """Begin a turn."""
-        self._turn = IncrementalTurn(self._decode, language.partition("-")[0].lower(), hot_words)
+        self._turn = IncrementalTurn(self._decode, whisper_code(language), hot_words)
         self._decoded_at = 0
 
     def feed(self, pcm: bytes) -> Transcript | None:

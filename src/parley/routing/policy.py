@@ -13,6 +13,7 @@ from typing import Literal
 
 from parley.registry.announcement import AnnouncedModel, Announcement
 from parley.routing.settings import ModeSettings
+from parley.text.languages import nearness, speaks
 from parley.values import Voice
 
 Chance = Callable[[], float]
@@ -169,31 +170,20 @@ def _required(mode: ModeSettings, option: _Option) -> bool:
     return not mode.require or option.tags.issuperset(mode.require)
 
 
-def speaks(languages: Sequence[str], wanted: str) -> bool:
-    """Whether one of the BCP 47 tags covers the wanted one: "en" and "en-GB" cover each other, "en-US" does not."""
-    if not languages or not wanted or wanted in languages:
-        return True
-    want = wanted.lower().replace("_", "-").split("-")
-    for tag in languages:
-        have = tag.lower().replace("_", "-").split("-")
-        shared = min(len(have), len(want))
-        if have[:shared] == want[:shared]:
-            return True
-    return False
-
-
 # --- which of them ---------------------------------------------------------------------
 
 
 def _choose(request: Request, options: Sequence[_Option], chance: Chance) -> _Option:
     mode, by_name = request.mode, bool(request.voice.model)
+    language = request.voice.language or request.language
 
-    def rank(option: _Option) -> tuple[bool, int, bool, bool, bool]:
+    def rank(option: _Option) -> tuple[bool, int, int, bool, bool, bool]:
         cold = mode.prefer_resident and not option.resident
         wanted_tags = -len(option.tags.intersection(mode.prefer_tags)) if mode.prefer_tags else 0
-        # tags decide which model speaks, so they count before residence unless the model is given
+        # tags decide which model speaks, so they count before residence unless the model is given; so does an accent
+        accent = 0 if by_name else nearness(option.model.languages, language)
         # suspicion counts last: no session's bad luck with a worker may change the others' voice
-        return (by_name and cold, wanted_tags, cold, not option.model.is_default, option.worker.suspect)
+        return (by_name and cold, wanted_tags, accent, cold, not option.model.is_default, option.worker.suspect)
 
     ranks = [rank(option) for option in options]
     best = min(ranks)

@@ -128,7 +128,7 @@ def test_every_announced_speaker_speaks(adapter: EspeakAdapter, speaker: str) ->
     assert spoken(adapter, "Hello.", speaker=speaker).size > 2_000
 
 
-@pytest.mark.parametrize("tag", ["en-AU", "en_GB", "zh", "zh-CN", "de-AT", "pt-PT", "no"])
+@pytest.mark.parametrize("tag", ["en-AU", "en_GB", "zh", "zh-CN", "de-AT", "pt-PT", "no", "nn", "iw", "zh-HK", "deu"])
 def test_related_language_tags_find_their_voice(adapter: EspeakAdapter, tag: str) -> None:
     assert spoken(adapter, "1 2", language=tag).size > 2_000
 

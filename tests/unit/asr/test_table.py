@@ -5,6 +5,7 @@ import pytest
 from parley.asr import AsrSettings, create_recognizer
 from parley.asr.decoder import from_json, to_json
 from parley.asr.faster_whisper import device_for, model_folder
+from parley.asr.whisper_languages import whisper_code
 from parley.errors import ConfigError
 from parley.values import Transcript, TranscriptWord
 
@@ -66,3 +67,20 @@ def test_a_gpu_that_is_not_there_is_not_silently_replaced(monkeypatch: pytest.Mo
 def test_transcripts_survive_the_way_between_processes() -> None:
     transcript = Transcript("a b", True, 3, (TranscriptWord("a", 0.1, 0.2, 0.5), TranscriptWord("b", 0.2, 0.3)), "en")
     assert from_json(to_json(transcript)) == transcript
+
+
+@pytest.mark.parametrize(
+    ("tag", "code"),
+    [
+        ("", ""),
+        ("de-AT", "de"),
+        ("cmn", "zh"),
+        ("zh-HK", "zh"),
+        ("nb-NO", "no"),
+        ("iw", "he"),
+        ("fil", "tl"),
+        ("xx", ""),
+    ],
+)
+def test_whisper_is_told_a_language_by_its_own_code(tag: str, code: str) -> None:
+    assert whisper_code(tag) == code

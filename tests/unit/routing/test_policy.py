@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parley.registry import AnnouncedModel, Announcement, WorkerMetrics
-from parley.routing.policy import Refusal, Request, Route, WorkerState, route, speaks
+from parley.routing.policy import Refusal, Request, Route, WorkerState, route
 from parley.routing.settings import ModeSettings, RoutingSettings
 from parley.values import Voice
 
@@ -104,21 +104,19 @@ def test_a_model_asked_for_by_name_may_speak_another_language_than_the_session()
     assert chosen(Request(Voice("piper-de"), language="en"), worker("b", PIPER_DE)).worker == "b"
 
 
-@pytest.mark.parametrize(
-    ("languages", "wanted", "expected"),
-    [
-        (("en",), "en", True),
-        (("en",), "en-GB", True),
-        (("en-US",), "en", True),
-        (("en-US",), "en-GB", False),
-        (("de", "en_US"), "EN-us", True),
-        (("de",), "en", False),
-        ((), "en", True),
-        (("de",), "", True),
-    ],
-)
-def test_languages_cover_each_other(languages: tuple[str, ...], wanted: str, expected: bool) -> None:
-    assert speaks(languages, wanted) is expected
+def test_a_voice_of_another_region_speaks_where_there_is_none_of_the_wanted_one() -> None:
+    assert chosen(Request(language="de-AT"), worker("a", PIPER_EN), worker("b", PIPER_DE)).voice.model == "piper-de"
+
+
+def test_the_voice_of_the_wanted_region_comes_first() -> None:
+    british = dataclasses.replace(PIPER_EN, model_id="piper-gb", languages=("en-GB",), is_default=False)
+    american = dataclasses.replace(PIPER_EN, languages=("en-US",))
+    assert chosen(Request(language="en-GB"), worker("a", american, british)).voice.model == "piper-gb"
+
+
+def test_a_language_is_found_under_its_other_tags() -> None:
+    chinese = dataclasses.replace(PIPER_DE, model_id="piper-zh", languages=("cmn",))
+    assert chosen(Request(language="zh-CN"), worker("a", PIPER_EN, chinese)).voice.model == "piper-zh"
 
 
 def test_a_worker_that_lists_no_models_speaks_with_its_own() -> None:

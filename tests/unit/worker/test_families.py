@@ -225,3 +225,32 @@ def test_the_language_of_a_kokoro_speaker_is_in_its_name() -> None:
     assert _language(Voice(language="de-DE"), "af_heart") == "de"
     assert _language(Voice(), "someone") == "en-us"
     assert KokoroAdapter.concurrency > 1
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "spoken"),
+    [
+        ("fr", "Le site web (nouveau) de Microsoft Windows.", "lə sˈit wˈɛb “nuvˈo” də mikʁosˈɔft wˈɪndəʊz."),
+        ("it", "Ho visto il weekend (bello) su YouTube.", "o vˈisto il wˌikˈend “bˈɛllo” sʊ jʊː tjˈuːb."),
+        ("de", "Das Meeting war cool.", "das mˈeːtɪŋ vɑːɾ kˈuːl."),
+    ],
+)
+def test_kokoro_speaks_foreign_words_without_the_marks_of_a_changed_language(
+    built: Path, language: str, text: str, spoken: str
+) -> None:
+    from parley.worker.adapters.kokoro import _language, _phonemes
+
+    engine = loaded(built / "kokoro/kokoro-tiny")._engine  # type: ignore[attr-defined]
+    assert _phonemes(engine, text, _language(Voice(language=language), "af_heart")) == spoken
+
+
+@pytest.mark.parametrize(
+    ("pack", "tag"), [("kokoro/kokoro-tiny", "zh-CN"), ("kokoro/kokoro-tiny", "no"), ("sherpa/sherpa-tiny", "en_GB")]
+)
+def test_a_language_is_found_under_its_other_tags(built: Path, pack: str, tag: str) -> None:
+    assert joined(speak(loaded(built / pack), "1 2 3", Voice(language=tag))).size
+
+
+def test_sherpa_refuses_a_language_that_it_can_not_pronounce(built: Path) -> None:
+    with pytest.raises(InvalidRequest, match="has no language 'xx'"):
+        speak(loaded(built / "sherpa/sherpa-tiny"), "Hello.", Voice(language="xx"))

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
+from parley.text.languages import primary
+
 _WORD = re.compile(r"[\w'’-]+", re.UNICODE)
 
 
@@ -121,7 +123,7 @@ _LEXICONS = {
 @cache
 def lexicon(language: str) -> Lexicon:
     """The lexicon for a BCP 47 tag; English where the language is not known."""
-    return _LEXICONS.get(language.partition("-")[0].lower(), _LEXICONS["en"])
+    return _LEXICONS.get(primary(language), _LEXICONS["en"])
 
 
 def words(text: str) -> list[str]:

@@ -25,6 +25,7 @@ import numpy as np
 from parley.audio.frame import WordMark
 from parley.errors import ConfigError, EngineError, NotFound
 from parley.values import SynthesizedAudio, Voice
+from parley.worker.adapters.espeak_names import voice_name
 from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
 from parley.worker.words import proportional_marks, words
 
@@ -39,12 +40,7 @@ LANGUAGES = (
     "ga", "cy", "is", "eo", "la", "ar", "he", "fa", "hi", "bn", "ta", "te", "ur", "th", "vi", "id", "ms", "sw", "ja",
     "ko", "cmn", "yue",
 )  # fmt: skip
-"""BCP 47 tags that are announced; any other that the library knows works too."""
-_ALIASES = {
-    "en": "en-us", "en-gb": "en", "en-gb-scotland": "en-gb-scotland", "en-au": "en", "en-ie": "en", "en-nz": "en",
-    "zh": "cmn", "zh-cn": "cmn", "zh-tw": "cmn", "zh-hans": "cmn", "zh-hant": "cmn", "zh-hk": "yue", "no": "nb",
-    "fr-fr": "fr", "es-mx": "es-419", "es-us": "es-419", "iw": "he", "in": "id",
-}  # fmt: skip
+"""BCP 47 tags that are announced; any other that the library knows works too, and other spellings of these."""
 _WORDS_PER_MINUTE = 175
 _WORD, _END = 1, 5
 _SYNCHRONOUS, _DONT_EXIT, _UTF8, _RATE_PARAMETER = 2, 0x8000, 1, 1
@@ -86,7 +82,7 @@ class EspeakAdapter:
         self._library: Path | None = None
         self._copy = contextlib.ExitStack()
         self._data = ""
-        self._voices: dict[str, str] = {}
+        self._voices: tuple[str, ...] = ()
 
     def load(self) -> None:
         """Copy the library to a private file, so that its globals are this adapter's alone, and try it.
@@ -101,9 +97,7 @@ class EspeakAdapter:
             ) from error
         source, self._data = Path(espeakng_loader.get_library_path()), str(espeakng_loader.get_data_path())
         self._library = _private_copy(source, self._copy)
-        self._voices = {
-            path.name.casefold(): path.name for path in Path(self._data, "lang").rglob("*") if path.is_file()
-        }
+        self._voices = tuple(path.name for path in Path(self._data, "lang").rglob("*") if path.is_file())
         for _ in self.synthesize("Hello.", voice=Voice()):
             pass
 
@@ -138,14 +132,11 @@ class EspeakAdapter:
         return speaker
 
     def _language_name(self, tag: str) -> str:
-        """The library's name for a BCP 47 tag: itself, its alias, then shorter and shorter."""
-        wanted = (tag or self._language).replace("_", "-").casefold()
-        while wanted:
-            name = _ALIASES.get(wanted, wanted)
-            if name in self._voices:
-                return self._voices[name]
-            wanted = wanted.rpartition("-")[0]
-        raise NotFound(f"The model {self.info.model_id} does not speak {tag!r}; it knows {', '.join(LANGUAGES)}.")
+        """The library's name for the nearest of its languages."""
+        name = voice_name(self._voices, tag or self._language)
+        if name is None:
+            raise NotFound(f"The model {self.info.model_id} does not speak {tag!r}; it knows {', '.join(LANGUAGES)}.")
+        return name
 
 
 def _private_copy(source: Path, until: contextlib.ExitStack) -> Path:

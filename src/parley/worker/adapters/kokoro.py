@@ -8,6 +8,7 @@ a lock of its own and infers outside it: one loaded model speaks for several ses
 
 from __future__ import annotations
 
+import re
 import zipfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,6 +17,7 @@ import numpy as np
 
 from parley.errors import ConfigError, EngineError, InvalidRequest, NotFound
 from parley.values import SynthesizedAudio, Voice
+from parley.worker.adapters.espeak_names import voice_name
 from parley.worker.adapters.loading import import_engine, in_slices, onnx_session, unreadable
 from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
 from parley.worker.words import Span, grouped_marks, proportional_marks, sentences, words
@@ -28,7 +30,11 @@ if TYPE_CHECKING:
 
 _RATE = 24_000
 _MOST_PHONEMES = 510
-_ESPEAK = {"en": "en-us", "en-us": "en-us", "en-gb": "en-gb", "fr": "fr-fr", "pt": "pt-br", "zh": "cmn"}
+_SPOKEN = ("en-us", "en-gb", "es", "fr-fr", "hi", "it", "pt-br", "cmn", "ja", "de")
+"""espeak-ng voices that the published weights were made for, and German, which they pronounce too."""
+_FLAG = re.compile(r"\([^()]*\)")
+"""espeak-ng says where it changes the language for a foreign word: "(en)wˈɜːld(fr)"."""
+_BRACKETS = str.maketrans("()", "“”")
 # The first letter of a published speaker's name says which language it was made for.
 _BY_PREFIX = {"a": "en-us", "b": "en-gb", "e": "es", "f": "fr-fr", "h": "hi", "i": "it", "p": "pt-br", "z": "cmn"}
 
@@ -62,6 +68,8 @@ class KokoroAdapter:
         self.info: ModelInfo = pack.info
         self._pack = pack
         self._engine: Any = None
+        self._pronounced: tuple[str, ...] = ()
+        """All languages that it has a pronunciation for."""
 
     @classmethod
     def describe(cls, pack: VoicePack) -> ModelInfo:
@@ -92,6 +100,8 @@ class KokoroAdapter:
         except Exception as error:  # NumPy raises what it likes about a broken archive
             raise ConfigError(unreadable(voices, "an archive of Kokoro styles", error, self.info.model_id)) from error
         self._engine = engine
+        backend = import_engine("phonemizer.backend", "kokoro", "phonemizer", "kokoro").EspeakBackend
+        self._pronounced = tuple(backend.supported_languages())
         self.info = replace(
             self.info,
             sample_rate=_RATE,
@@ -109,7 +119,7 @@ class KokoroAdapter:
         if not 0.5 <= voice.speed <= 2.0:
             raise InvalidRequest(f"Kokoro speaks at speeds from 0.5 to 2, not at {voice.speed:g}.")
         name, style = self._style(engine, voice)
-        language = _language(voice, name)
+        language = _language(voice, name, self._pronounced)
         text = text.replace("\0", " ")  # espeak-ng would end there
         spans = sentences(text)
         position = 0
@@ -156,17 +166,17 @@ class KokoroAdapter:
         return name, engine.get_voice_style(name)
 
 
-def _language(voice: Voice, speaker: str) -> str:
+def _language(voice: Voice, speaker: str, pronounced: Sequence[str] = ()) -> str:
     """The espeak-ng language: what is asked for, else the one that the speaker was made for."""
-    asked = voice.language.lower()
-    if asked:
-        return _ESPEAK.get(asked) or _ESPEAK.get(asked.partition("-")[0], asked.partition("-")[0])
+    if voice.language:
+        return voice_name(_SPOKEN, voice.language) or voice_name(pronounced, voice.language) or voice.language
     return _BY_PREFIX.get(speaker[:1], "en-us") if speaker[1:3] in ("f_", "m_") else "en-us"
 
 
 def _phonemes(engine: Any, sentence: str, language: str) -> str:
+    """What the model is to speak. Brackets of the text become quotation marks: those that are left are flags."""
     try:
-        return str(engine.tokenizer.phonemize(sentence, language))
+        return _FLAG.sub("", str(engine.tokenizer.phonemize(sentence.translate(_BRACKETS), language)))
     except RuntimeError as error:
         raise InvalidRequest(f"Kokoro has no pronunciation for the language {language!r} ({error}).") from error
 

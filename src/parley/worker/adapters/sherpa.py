@@ -10,19 +10,20 @@ engine sees them. One sentence at a time.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from parley.errors import ConfigError, EngineError, InvalidRequest, NotFound
 from parley.values import SynthesizedAudio, Voice
+from parley.worker.adapters.espeak_names import voice_name
 from parley.worker.adapters.loading import import_engine, in_slices, onnx_session
 from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
 from parley.worker.words import proportional_marks, sentences, words
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
-    from pathlib import Path
 
     from parley.values import ModelInfo
 
@@ -69,6 +70,7 @@ class SherpaAdapter:
         self._pack = pack
         self._engine: Any = None
         self._phonemizer: Any = None
+        self._espeak_voices: tuple[str, ...] = ()
 
     def load(self) -> None:
         """Look at the files, read the model and speak one word."""
@@ -86,6 +88,8 @@ class SherpaAdapter:
         if how == "espeak" or (how == "auto" and lexicon is None):
             phonemizer = import_engine("piper.phonemize_espeak", "sherpa", "piper-tts", "sherpa")
             self._phonemizer = phonemizer.EspeakPhonemizer()
+            languages = Path(phonemizer.ESPEAK_DATA_DIR, "lang").rglob("*")
+            self._espeak_voices = tuple(path.name for path in languages if path.is_file())
         self.info = replace(
             self.info,
             sample_rate=self._engine.sample_rate,
@@ -136,7 +140,14 @@ class SherpaAdapter:
         return np.clip(samples, -1.0, 1.0) if len(samples) else None
 
     def _espeak_voice(self, voice: Voice) -> str:
-        return self._pack.options.get("espeak_voice") or (voice.language or self.info.languages[0]).lower()
+        named = str(self._pack.options.get("espeak_voice", ""))
+        if named:
+            return named
+        tag = voice.language or self.info.languages[0]
+        name = voice_name(self._espeak_voices, tag)
+        if name is None:
+            raise InvalidRequest(f"espeak-ng, which phonemises for {self.info.model_id}, has no language {tag!r}.")
+        return name
 
     def _speaker_id(self, voice: Voice) -> int:
         name = self._pack.speaker(voice)
