@@ -17,20 +17,21 @@ from typing import TYPE_CHECKING, Any
 from parley.audio.frame import SAMPLE_RATE, AudioFrame, WordMark
 from parley.errors import CapacityError, ConfigError, ParleyError, RequestError, TimedOut
 from parley.rpc.client import GrpcSynthesizer, WorkerAccess
+from parley.text.sentences import Sentences
 from parley.values import Voice
 
 if TYPE_CHECKING:
     from parley.interfaces import Synthesizer
 
 try:
-    from livekit.agents import APIConnectionError, APIError, APIStatusError, APITimeoutError, tokenize, tts
+    from livekit.agents import APIConnectionError, APIError, APIStatusError, APITimeoutError, tts
     from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions, TimedString
 except ImportError as error:  # pragma: no cover
     raise ConfigError("LiveKit Agents is missing; install it with: pip install 'parley-voice[livekit]'.") from error
 
 _FRAME_MS = 20
-_FIRST_CLAUSE = 8
-"""Characters that a first sentence must have: short, so that the voice starts early."""
+_FIRST_CLAUSE = 12
+"""Characters after which the first clause may end at a comma, so that the voice starts early."""
 
 
 class TTS(tts.TTS[Any]):
@@ -120,6 +121,11 @@ class TTS(tts.TTS[Any]):
             await self._synthesizer.aclose()
             self._synthesizer = None
 
+    @property
+    def text_language(self) -> str:
+        """The language (BCP 47) of its text, as far as the voice says."""
+        return self._voice.language
+
     def _speak(self, pieces: AsyncIterator[str], utterance_id: str) -> Any:
         return self.connection().synthesize(
             pieces, voice=self._voice, session_id=self._session_id, utterance_id=utterance_id
@@ -158,7 +164,7 @@ class SynthesizeStream(tts.SynthesizeStream):
         emitter.start_segment(segment_id=utterance_id)
         self._mark_started()
         words = _Words()
-        synthesis = self._owner._speak(words.noted(_sentences(text)), utterance_id)
+        synthesis = self._owner._speak(words.noted(_sentences(text, self._owner.text_language)), utterance_id)
         async with aclosing(synthesis):
             async for frame in synthesis:
                 for word in words.due(frame):
@@ -183,26 +189,14 @@ async def _with(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
         yield item
 
 
-async def _sentences(text: AsyncIterator[str]) -> AsyncIterator[str]:
+async def _sentences(text: AsyncIterator[str], language: str) -> AsyncIterator[str]:
     """Deltas of any size to pieces that can be spoken, with their spaces."""
-    tokenizer = tokenize.basic.SentenceTokenizer(
-        min_sentence_len=_FIRST_CLAUSE, stream_context_len=1, retain_format=True
-    )
-    stream = tokenizer.stream()
-
-    async def feed() -> None:
-        async for delta in text:
-            stream.push_text(delta)
-        stream.end_input()
-
-    feeding = asyncio.create_task(feed())
-    try:
-        async for sentence in stream:
-            yield sentence.token
-    finally:
-        feeding.cancel()
-        await asyncio.gather(feeding, return_exceptions=True)
-        await stream.aclose()
+    splitter = Sentences(language, first_clause=_FIRST_CLAUSE)
+    async for delta in text:
+        for piece in splitter.add(delta):
+            yield piece
+    for piece in splitter.finish():
+        yield piece
 
 
 class _Words:

@@ -35,8 +35,17 @@ class EnginePool:
         """Its loudness is right as it comes: nothing is measured or changed."""
         self.gain_db = 0.0
         """What brings its voice to the common loudness, as measured on the warm-up."""
+        self.sentence_pause = self.lead_out = 0.0
+        """Seconds of silence that belong to the voice: between sentences; behind clauses and the last sentence."""
+        self.spoken_language: Callable[[Voice], str] | None = None
+        """What a voice speaks that names no language, where its family knows better than the pack's first one."""
         self._engines = tuple(engines)
         self._gate = gate
+
+    def language(self, voice: Voice) -> str:
+        """The language (BCP 47) that ``voice`` speaks with this model."""
+        own = self.spoken_language(voice) if self.spoken_language is not None and not voice.language else ""
+        return voice.language or own or (self.info.languages[0] if self.info.languages else "")
 
     async def load(self, *, measure: bool = True, target_lufs: float = SPEECH_LUFS) -> None:
         """Load all engines, or none. Raises what the first one that failed raised."""
@@ -116,7 +125,11 @@ def build_pool(
     adapters += [create() for _ in range(wanted - 1)]
     make: Any = ProcessEngine if isolated else ThreadEngine
     calibrated = bool(getattr(adapters[0], "calibrated", False))
-    return EnginePool(info, [make(adapter) for adapter in adapters], calibrated=calibrated, gate=gate)
+    pool = EnginePool(info, [make(adapter) for adapter in adapters], calibrated=calibrated, gate=gate)
+    pool.sentence_pause = float(getattr(adapters[0], "sentence_pause", 0.0))
+    pool.spoken_language = getattr(adapters[0], "spoken_language", None)
+    pool.lead_out = float(getattr(adapters[0], "lead_out", 0.0))
+    return pool
 
 
 class _WarmUp:

@@ -17,6 +17,7 @@ from parley.audio.frame import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, AudioFra
 from parley.audio.levels import to_float, to_int16
 from parley.audio.loudness import SPEECH_LUFS, LoudnessNormalizer
 from parley.audio.resample import StreamingResampler
+from parley.text.sentences import ends_sentence
 from parley.worker.words import proportional_marks, words
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ class FramingOptions:
     """Where the gain begins: measured on the voice when it was loaded."""
     trim: bool = True
     """Cut the silence in front of the first sound."""
+    sentence_pause: float = 0.0
+    """Seconds of silence between a sentence and what follows it."""
+    lead_out: float = 0.0
+    """The same behind a clause that goes on, and behind the last sentence."""
 
 
 @dataclass(slots=True)
@@ -63,6 +68,9 @@ class Framer:
 
     def __init__(self, utterance_id: str, options: FramingOptions) -> None:
         self._utterance_id = utterance_id
+        self._options = options
+        self._spoken = ""
+        """The last piece."""
         self._normalizer = (
             LoudnessNormalizer(SAMPLE_RATE, target=options.target_lufs, initial_gain_db=options.initial_gain_db)
             if options.loudness
@@ -84,6 +92,9 @@ class Framer:
 
     def begin_piece(self, text: str, text_start: int) -> None:
         """The next audio speaks ``text``, which stands at ``text_start`` in the utterance's text."""
+        if self._samples:
+            self._rest(self._options.sentence_pause if ends_sentence(self._spoken) else self._options.lead_out)
+        self._spoken = text
         self._piece = _Piece(text, text_start, self._samples)
 
     def push(self, audio: SynthesizedAudio) -> list[AudioFrame]:
@@ -118,10 +129,11 @@ class Framer:
         return self._frames()
 
     def finish(self) -> list[AudioFrame]:
-        """The utterance is complete: return its last frame, padded with silence and marked final."""
-        self._pcm.extend(bytes(FRAME_BYTES - len(self._pcm)))
-        (last,) = self._frames(final=True)
-        return [last]
+        """The utterance is complete: return its last frames; the very last is padded with silence and marked final."""
+        if self._samples:
+            self._rest(self._options.lead_out)
+        self._pcm.extend(bytes(FRAME_BYTES - len(self._pcm) % FRAME_BYTES))
+        return self._frames(final=True)
 
     def _resampled(self, audio: SynthesizedAudio) -> NDArray[Any]:
         if audio.sample_rate == SAMPLE_RATE:
@@ -162,6 +174,11 @@ class Framer:
             samples = self._normalizer.process(samples)
         self._pcm.extend(to_int16(samples).tobytes())
         self._samples += samples.size
+
+    def _rest(self, seconds: float) -> None:
+        """A voice takes a breath."""
+        if seconds:
+            self._release(np.zeros(round(seconds * SAMPLE_RATE), np.int16))
 
     def _rebase(self, piece: _Piece) -> None:
         """Move marks from the engine's rate, text and start to the utterance's."""

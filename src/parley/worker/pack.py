@@ -63,6 +63,10 @@ class VoicePack:
     reference_text: str = ""
     """What is said in it."""
 
+    def filled(self, declared: Mapping[str, PackOption]) -> dict[str, Any]:
+        """Every option of the family: what the pack says, else the family's default."""
+        return {name: option.default for name, option in declared.items()} | dict(self.options)
+
     @property
     def model_id(self) -> str:
         return self.info.model_id
@@ -146,5 +150,8 @@ class AdapterFactory(Protocol):
     # a worker runs at least), ``isolated`` (run it in a process of its own), ``calibrated`` (its loudness is right as
     # it comes), ``word_marks``, and the class method ``describe(pack) -> ModelInfo``, which may add what the pack's
     # files say (speakers, rate). It must be quick, must not raise for broken files, and must import nothing heavy.
+    # Optional attributes of an adapter: ``sentence_pause`` and ``lead_out`` (seconds of silence that the worker puts
+    # between sentences, and behind clauses and the last sentence), and ``spoken_language(voice)``, the language of a
+    # voice that names none, where it is not the pack's first one.
 
     def __call__(self, pack: VoicePack) -> TtsAdapter: ...

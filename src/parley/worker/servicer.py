@@ -226,13 +226,16 @@ class TtsServicer:
             target_lufs=synthesis.target_lufs,
             initial_gain_db=pool.gain_db,
             trim=synthesis.trim_leading_silence and not pool.calibrated,
+            sentence_pause=pool.sentence_pause,
+            lead_out=pool.lead_out,
         )
         limits = UtteranceLimits(
             synthesis.read_ahead, min(synthesis.parallel_sentences, max(pool.slots, pool.info.concurrency)),
             synthesis.max_text,
         )  # fmt: skip
         hooks = UtteranceHooks(self._count_waiting, self._count_first_frame)
-        return Utterance(utterance_id, voice, pool.submit, pool.wake, framing, limits, hooks)
+        language = pool.language(voice)
+        return Utterance(utterance_id, voice, pool.submit, pool.wake, framing, limits, hooks, language=language)
 
     async def _read_text(self, utterance: Utterance, text: str, requests: AsyncIterator[Any]) -> None:
         """Feed the pieces to the utterance as they come; bad text fails it."""

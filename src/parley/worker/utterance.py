@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 
 from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame
 from parley.errors import InvalidRequest, ParleyError
+from parley.text.sentences import sentences
 from parley.values import SynthesizedAudio, Voice
 from parley.worker.framing import Framer, FramingOptions
 from parley.worker.job import Job
-from parley.worker.words import sentences
 
 _FRAME_SECONDS = FRAME_SAMPLES / SAMPLE_RATE
 
@@ -51,11 +51,11 @@ class Utterance:
 
     def __init__(
         self, utterance_id: str, voice: Voice, submit: Callable[[Job], None], wake: Callable[[], None],
-        framing: FramingOptions, limits: UtteranceLimits, hooks: UtteranceHooks,
+        framing: FramingOptions, limits: UtteranceLimits, hooks: UtteranceHooks, *, language: str = "",
     ) -> None:  # fmt: skip
         self.utterance_id = utterance_id
         self._voice, self._submit, self._wake_engine = voice, submit, wake
-        self._limits, self._hooks = limits, hooks
+        self._limits, self._hooks, self._language = limits, hooks, language
         self._loop = asyncio.get_running_loop()
         self._stage = _Stage(Framer(utterance_id, framing), self._deliver)
         self._pieces: deque[_PieceJob] = deque()
@@ -87,7 +87,7 @@ class Utterance:
             raise InvalidRequest(
                 f"The utterance is longer than {self._limits.max_text} characters; send it as several utterances."
             )
-        for first, end in sentences(text):
+        for first, end in sentences(text, self._language):
             if not self._count:
                 self._first_text = time.perf_counter()
                 self._set_waiting(True)

@@ -1,6 +1,5 @@
-"""Sentences and words of a text, and where words stand in its audio. Pure arithmetic.
+"""Words of a text, and where they stand in its audio. Pure arithmetic.
 
-Adapters speak sentence by sentence, so they need spans of sentences; marks need spans of words.
 All positions are Unicode code points in the text that was given.
 """
 
@@ -18,14 +17,6 @@ if TYPE_CHECKING:
 Span = tuple[int, int]
 """First character and one past the last."""
 
-MAX_SENTENCE = 300
-"""Characters after which a sentence without an end is cut at the best place."""
-
-_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s|$)|[。！？]+[」』”’）]*|\n+")
-_ABBREVIATION = re.compile(
-    r"(?:^|[\s(\"“])(?:[A-Za-z]|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e|No|Inc|Ltd|Jr|Sr|approx)\.$"
-)
-_SOFT = re.compile(r"[,;:，、；：]\s*|\s[-–—]\s")
 # One word: letters and digits with inner apostrophes, hyphens, points ("don't", "3.5", "e-mail");
 # scripts that write no spaces count one character as a word.
 _WORD = re.compile(
@@ -34,43 +25,9 @@ _WORD = re.compile(
 )
 
 
-def sentences(text: str) -> list[Span]:
-    """Spans of the sentences of ``text``, without the white space around them."""
-    spans: list[Span] = []
-    start = 0
-    for match in _END.finditer(text):
-        if _ABBREVIATION.search(text[start : match.end()]):
-            continue
-        spans += _pieces(text, start, match.end())
-        start = match.end()
-    return spans + _pieces(text, start, len(text))
-
-
 def words(text: str) -> list[Span]:
     """Spans of the words of ``text``; punctuation belongs to none."""
     return [match.span() for match in _WORD.finditer(text)]
-
-
-def _pieces(text: str, start: int, end: int) -> list[Span]:
-    """One span, stripped; several when it is longer than an engine should speak in one go."""
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    if start == end:
-        return []
-    if end - start <= MAX_SENTENCE:
-        return [(start, end)]
-    cut = _best_cut(text, start, start + MAX_SENTENCE)
-    return _pieces(text, start, cut) + _pieces(text, cut, end)
-
-
-def _best_cut(text: str, start: int, limit: int) -> int:
-    soft = [match.end() for match in _SOFT.finditer(text, start, limit)]
-    if soft:
-        return soft[-1]
-    space = text.rfind(" ", start + 1, limit)
-    return space if space > start else limit
 
 
 def proportional_marks(text: str, spans: Sequence[Span], start_sample: int, samples: int) -> tuple[WordMark, ...]:

@@ -20,6 +20,7 @@ from parley.values import Voice
 from parley.worker.adapters import FAMILIES, adapter_class
 from parley.worker.adapters.kokoro import KokoroAdapter
 from parley.worker.adapters.pocket import PocketAdapter
+from parley.worker.engine_pool import build_pool
 from parley.worker.metadata import read_pack
 from parley.worker.words import words
 
@@ -254,3 +255,18 @@ def test_a_language_is_found_under_its_other_tags(built: Path, pack: str, tag: s
 def test_sherpa_refuses_a_language_that_it_can_not_pronounce(built: Path) -> None:
     with pytest.raises(InvalidRequest, match="has no language 'xx'"):
         speak(loaded(built / "sherpa/sherpa-tiny"), "Hello.", Voice(language="xx"))
+
+
+@pytest.mark.parametrize(("pack", "rest"), [("kokoro/kokoro-tiny", 0.25), ("sherpa/sherpa-tiny", 0.2)])
+def test_a_family_rests_between_sentences_as_its_page_says(built: Path, pack: str, rest: float) -> None:
+    pool = build_pool(read_pack(built / pack).info, lambda: adapter(built / pack), slots=1, isolated=False)
+    assert pool.sentence_pause == rest
+
+
+def test_a_pack_may_choose_its_rest_and_its_language(packs: Path) -> None:
+    made = adapter(packs / "kokoro/kokoro-tiny", options={"sentence_pause": 0.5}, default_speaker="am_two")
+    pool = build_pool(made.info, lambda: made, slots=1, isolated=False)
+    assert pool.sentence_pause == 0.5
+    assert pool.language(Voice()) == "en-us"
+    assert pool.language(Voice(speaker="ff_siwis")) == "fr-fr"
+    assert pool.language(Voice(language="de")) == "de"

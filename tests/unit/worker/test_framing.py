@@ -113,6 +113,29 @@ def test_silence_inside_an_utterance_stays() -> None:
     assert count == 20
 
 
+@pytest.mark.parametrize(("first", "pause"), [("One. ", 0.25), ("One, ", 0.1)])
+def test_a_voice_rests_longer_behind_a_sentence_than_behind_a_clause(first: str, pause: float) -> None:
+    framer = Framer("u", FramingOptions(loudness=False, trim=False, sentence_pause=0.25, lead_out=0.1))
+    framer.begin_piece(first, 0)
+    frames = framer.push(SynthesizedAudio(noise(9_600), 48_000)) + framer.end_piece()
+    framer.begin_piece("Two.", 5)
+    frames += framer.push(SynthesizedAudio(noise(9_600), 48_000, (WordMark(0, 3, 0, 9_600),))) + framer.end_piece()
+    frames += framer.finish()
+    rest = round(pause * 48_000)
+    marks = [mark for frame in frames for mark in frame.marks]
+    assert not pcm(frames)[9_600 : 9_600 + rest].any()
+    assert marks[-1].start_sample == 9_600 + rest
+    assert -(-(9_600 + rest + 9_600 + 4_800) // FRAME_SAMPLES) in (len(frames), len(frames) - 1)
+
+
+def test_an_utterance_does_not_begin_with_a_rest() -> None:
+    framer = Framer("u", FramingOptions(loudness=False, trim=False, sentence_pause=0.25))
+    framer.begin_piece("One.", 0)
+    framer.end_piece()
+    framer.begin_piece("Two.", 5)
+    assert pcm(framer.push(SynthesizedAudio(noise(9_600), 48_000)))[:10].any()
+
+
 def test_native_marks_of_later_pieces_are_moved_to_the_utterance() -> None:
     framer = Framer("u", PLAIN)
     framer.begin_piece("One.", 0)

@@ -1,58 +1,13 @@
-"""Sentences, words and marks, as adapters use them."""
+"""Words and marks, as adapters use them."""
 
 from __future__ import annotations
 
 import itertools
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.worker.words import MAX_SENTENCE, grouped_marks, proportional_marks, sentences, words
-
-
-def texts(text: str) -> list[str]:
-    return [text[start:end] for start, end in sentences(text)]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("One. Two! Three?", ["One.", "Two!", "Three?"]),
-        ("Dr. Smith met Mrs. Jones.", ["Dr. Smith met Mrs. Jones."]),
-        ("It costs 3.50 dollars. Cheap.", ["It costs 3.50 dollars.", "Cheap."]),
-        ("J. R. Hartley wrote it. Yes.", ["J. R. Hartley wrote it.", "Yes."]),
-        ('She said "stop." Then left.', ['She said "stop."', "Then left."]),
-        ("no end", ["no end"]),
-        ("  spaces  around .  ", ["spaces  around ."]),
-        ("你好。再见！", ["你好。", "再见！"]),
-        ("one line\nanother", ["one line", "another"]),
-        ("", []),
-        (" \n ", []),
-    ],
-)
-def test_a_text_is_cut_where_its_sentences_end(text: str, expected: list[str]) -> None:
-    assert texts(text) == expected
-
-
-def test_a_sentence_that_never_ends_is_cut_at_a_comma_or_a_space() -> None:
-    text = "and so on, " * 100
-    parts = texts(text)
-    assert all(len(part) <= MAX_SENTENCE for part in parts)
-    assert all(part.endswith(",") for part in parts)
-
-
-def test_a_word_longer_than_a_sentence_may_be_is_cut_anywhere() -> None:
-    assert all(len(part) <= MAX_SENTENCE for part in texts("x" * 5_000))
-
-
-@given(st.text(max_size=900))
-def test_no_character_but_white_space_is_lost(text: str) -> None:
-    spans = sentences(text)
-    kept = "".join(text[start:end] for start, end in spans)
-    assert kept.split() == "".join(kept).split()
-    assert "".join(kept.split()) == "".join(text.split())
-    assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
+from parley.worker.words import grouped_marks, proportional_marks, words
 
 
 def test_words_keep_their_inner_marks_and_lose_the_outer_ones() -> None:

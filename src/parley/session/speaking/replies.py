@@ -71,6 +71,7 @@ class Replies:
             turn_text=turn_text,
             voice=floor.voice,
             stages=stages,
+            language=floor.voice.language or floor.language,
         )
         prompt = self._studio.settings.reply.system_prompt
         reply.start(self._tasks.group, floor.history.messages(prompt, turn=turn_text) if turn_text else None)

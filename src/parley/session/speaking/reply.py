@@ -14,7 +14,7 @@ from parley.audio.frame import SAMPLE_RATE
 from parley.errors import ParleyError, TimedOut
 from parley.session.decide.ledger import Ledger, expected_duration, heard_text
 from parley.session.feeds import Feed
-from parley.text.clauses import Clauses
+from parley.text.sentences import Sentences
 from parley.text.unicode import WholeDeltas
 from parley.values import ChangeVoice, Voice
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _CLAUSES_WAITING = 10_000
+_LONGEST_CLAUSE = 240
+"""Characters: what comes without an end is spoken in pieces."""
 _TICK = 0.001
 """Seconds that a loop's timers can tell apart: what is due within one is due now."""
 
@@ -81,6 +83,7 @@ class Reply:
         turn_text: str,
         voice: Voice,
         stages: Stages,
+        language: str = "",
     ) -> None:
         playout = studio.settings.playout
         self.utterance_id = utterance_id
@@ -104,7 +107,7 @@ class Reply:
         self._owner = owner
         self._waiting_since: float | None = None
         self._feed: Feed[str] = Feed(_CLAUSES_WAITING)
-        self._clauses = Clauses(first_clause=studio.settings.reply.first_clause)
+        self._clauses = Sentences(language, longest=_LONGEST_CLAUSE, first_clause=studio.settings.reply.first_clause)
         self._has_text = asyncio.Event()
         self._adopted = asyncio.Event()
         self._going = asyncio.Event()

@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -73,12 +73,15 @@ class EspeakAdapter:
     options: ClassVar[Mapping[str, PackOption]] = {
         "variant": PackOption("Speaker used when none is asked for: a variant of espeak-ng.", SPEAKERS[0]),
         "language": PackOption("Language used when none is asked for (BCP 47).", "en-US"),
+        "sentence_pause": PackOption("Silence between two sentences, in seconds.", 0.2, ge=0, le=2),
     }
 
     def __init__(self, pack: VoicePack) -> None:
         self.info = pack.info
-        self._variant = str(pack.options.get("variant", SPEAKERS[0]))
-        self._language = str(pack.options.get("language", "en-US"))
+        pack = replace(pack, options=pack.filled(self.options))
+        self._variant = str(pack.options["variant"])
+        self._language = str(pack.options["language"])
+        self.sentence_pause = pack.options["sentence_pause"]
         self._library: Path | None = None
         self._copy = contextlib.ExitStack()
         self._data = ""
@@ -124,6 +127,10 @@ class EspeakAdapter:
         finally:
             run.cancel()
             thread.join()
+
+    def spoken_language(self, voice: Voice) -> str:
+        """The pack's own language."""
+        return self._language
 
     def _speaker(self, name: str) -> str:
         speaker = name or self._variant

@@ -2,7 +2,7 @@
 
 Engine: ``kokoro-onnx`` 0.6 (MIT; it pulls in ``phonemizer``, GPL-3.0, and espeak-ng), installed by the
 extra ``kokoro``; the published weights are Apache-2.0. The engine would speak up to 510 phonemes
-(half a minute) before its first sound, so it is given one sentence at a time. It phonemises under
+(half a minute) before its first sound; it is given one sentence at a time. It phonemises under
 a lock of its own and infers outside it: one loaded model speaks for several sessions at a time.
 """
 
@@ -20,7 +20,7 @@ from parley.values import SynthesizedAudio, Voice
 from parley.worker.adapters.espeak_names import voice_name
 from parley.worker.adapters.loading import import_engine, in_slices, onnx_session, unreadable
 from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
-from parley.worker.words import Span, grouped_marks, proportional_marks, sentences, words
+from parley.worker.words import Span, grouped_marks, proportional_marks, words
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -46,8 +46,6 @@ class _Manner:
     style: Any
     language: str
     speed: float
-    pause: float
-    """Seconds of silence after it."""
 
 
 class KokoroAdapter:
@@ -60,13 +58,14 @@ class KokoroAdapter:
     options: ClassVar[Mapping[str, PackOption]] = {
         "threads": PackOption("Threads of one inference; 0 takes one per core.", 0, ge=0, le=64),
         "sentence_pause": PackOption("Silence between two sentences, in seconds.", 0.25, ge=0, le=2),
-        "lead_out": PackOption("Silence after the last sentence of a text, in seconds.", 0.08, ge=0, le=2),
+        "lead_out": PackOption("Silence behind a clause and the last sentence, in seconds.", 0.08, ge=0, le=2),
     }
     concurrency: ClassVar[int] = 16
 
     def __init__(self, pack: VoicePack) -> None:
         self.info: ModelInfo = pack.info
-        self._pack = pack
+        self._pack = pack = replace(pack, options=pack.filled(self.options))
+        self.sentence_pause, self.lead_out = pack.options["sentence_pause"], pack.options["lead_out"]
         self._engine: Any = None
         self._pronounced: tuple[str, ...] = ()
         """All languages that it has a pronunciation for."""
@@ -85,7 +84,7 @@ class KokoroAdapter:
         """Read the model and its speakers, and speak one word."""
         module = import_engine("kokoro_onnx", "kokoro", "kokoro-onnx", "kokoro")
         model, voices = self._pack.file("model", self.files["model"]), self._pack.file("voices", self.files["voices"])
-        session = onnx_session(model, threads=self._pack.options.get("threads", 0), model_id=self.info.model_id)
+        session = onnx_session(model, threads=self._pack.options["threads"], model_id=self.info.model_id)
         names = {item.name for item in session.get_inputs()}
         if not {"style", "speed"} <= names or not names & {"tokens", "input_ids"}:
             raise ConfigError(
@@ -112,7 +111,7 @@ class KokoroAdapter:
             pass
 
     def synthesize(self, text: str, *, voice: Voice) -> Generator[SynthesizedAudio, None, None]:
-        """Speak ``text`` sentence by sentence. Raises NotFound (speaker), InvalidRequest (speed)."""
+        """Speak ``text``, a sentence. Raises NotFound (speaker), InvalidRequest (speed)."""
         engine = self._engine
         if engine is None:
             raise EngineError(f"The model {self.info.model_id} is not loaded.")
@@ -121,39 +120,17 @@ class KokoroAdapter:
         name, style = self._style(engine, voice)
         language = _language(voice, name, self._pronounced)
         text = text.replace("\0", " ")  # espeak-ng would end there
-        spans = sentences(text)
-        position = 0
-        for number, span in enumerate(spans):
-            pause = self._pack.options.get("lead_out" if number == len(spans) - 1 else "sentence_pause", 0.1)
-            manner = _Manner(style, language, voice.speed, pause)
-            for audio in self._sentence(engine, text, span, manner, position):
-                position += len(audio.samples)
-                yield audio
+        manner = _Manner(style, language, voice.speed)
+        phonemes = " ".join(_phonemes(engine, text, language).split())
+        yield from _spoken(engine, text, _pieces(phonemes), manner)
 
     def unload(self) -> None:
         """Drop the model; ONNX Runtime gives the memory back."""
         self._engine = None
 
-    def _sentence(
-        self, engine: Any, text: str, span: Span, manner: _Manner, position: int
-    ) -> Generator[SynthesizedAudio, None, None]:
-        start, end = span
-        phonemes = " ".join(_phonemes(engine, text[start:end], manner.language).split())
-        spans = [(start + a, start + b) for a, b in words(text[start:end])]
-        pieces = _pieces(phonemes)
-        taken = 0
-        for number, piece in enumerate(pieces):
-            last = number == len(pieces) - 1
-            upto = len(spans) if last else round(len(spans) * (number + 1) / len(pieces))
-            audio, rate, timings = engine.create_timed(
-                piece, manner.style, manner.speed, is_phonemes=True, sentence_pause=0.0, clause_pause=0.0
-            )
-            spoken = np.clip(np.ravel(audio), -1.0, 1.0).astype(np.float32)
-            marks = _marks(text, spans[taken:upto], timings, position, len(spoken), rate)
-            whole = np.concatenate([spoken, np.zeros(round(manner.pause * rate) if last else 0, np.float32)])
-            position += len(whole)
-            yield from in_slices(whole, rate, marks)
-            taken = upto
+    def spoken_language(self, voice: Voice) -> str:
+        """The language that a speaker was made for."""
+        return _language(Voice(), voice.speaker or self._pack.default_speaker)
 
     def _style(self, engine: Any, voice: Voice) -> tuple[str, Any]:
         known = engine.get_voices()
@@ -164,6 +141,21 @@ class KokoroAdapter:
         if name not in known:
             raise NotFound(no_such_speaker(self.info.model_id, asked, tuple(known)))
         return name, engine.get_voice_style(name)
+
+
+def _spoken(engine: Any, text: str, pieces: Sequence[str], manner: _Manner) -> Generator[SynthesizedAudio, None, None]:
+    """The phonemes of ``text`` as audio, its words dealt to the pieces by their number."""
+    spans = words(text)
+    taken = position = 0
+    for number, piece in enumerate(pieces):
+        upto = len(spans) if number == len(pieces) - 1 else round(len(spans) * (number + 1) / len(pieces))
+        audio, rate, timings = engine.create_timed(
+            piece, manner.style, manner.speed, is_phonemes=True, sentence_pause=0.0, clause_pause=0.0
+        )
+        samples = np.clip(np.ravel(audio), -1.0, 1.0).astype(np.float32)
+        marks = _marks(text, spans[taken:upto], timings, position, len(samples), rate)
+        position, taken = position + len(samples), upto
+        yield from in_slices(samples, rate, marks)
 
 
 def _language(voice: Voice, speaker: str, pronounced: Sequence[str] = ()) -> str:

@@ -2,7 +2,7 @@
 
 This is how an engine with pins of its own, or a GPU server of another project, joins the fleet:
 vLLM-Omni, Kokoro-FastAPI, openai.com and many more speak it. Needs nothing but the standard
-library. Text goes up sentence by sentence; PCM (s16le mono) comes down as it is made, and closing
+library. A sentence goes up at a time; PCM (s16le mono) comes down as it is made, and closing
 the generator closes the connection, so the server stops too.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import ssl
 from contextlib import closing
+from dataclasses import replace
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ import numpy as np
 from parley.errors import CapacityError, ConfigError, EngineError, InvalidRequest, TimedOut, UnavailableError
 from parley.values import SynthesizedAudio, Voice
 from parley.worker.pack import PackFile, PackOption, VoicePack
-from parley.worker.words import proportional_marks, sentences, words
+from parley.worker.words import proportional_marks, words
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -50,7 +51,7 @@ class OpenAISpeechAdapter:
 
     def __init__(self, pack: VoicePack) -> None:
         self.info: ModelInfo = pack.info
-        self._pack = pack
+        self._pack = pack = replace(pack, options=pack.filled(self.options))
         self._url = ""
         self._headers: dict[str, str] = {}
         self._ready = False
@@ -58,7 +59,7 @@ class OpenAISpeechAdapter:
     def load(self) -> None:
         """Check address and key, and let the server speak one word."""
         options, where = self._pack.options, f"{self._pack.folder}/metadata.yaml"
-        self._url = str(options.get("base_url", "")).rstrip("/")
+        self._url = str(options["base_url"]).rstrip("/")
         parts = urlsplit(self._url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError(
@@ -70,25 +71,22 @@ class OpenAISpeechAdapter:
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
         self._ready = True
-        if options.get("check", True):
+        if options["check"]:
             self._check()
 
     def synthesize(self, text: str, *, voice: Voice) -> Generator[SynthesizedAudio, None, None]:
-        """Speak ``text`` as the server's audio arrives; each sentence's marks come with its last chunk.
+        """Speak ``text`` as the server's audio arrives; its marks come with the last chunk.
 
         Raises UnavailableError (server gone), CapacityError (429), TimedOut, InvalidRequest (4xx), EngineError (5xx).
         """
         if not self._ready:
             raise EngineError(f"The model {self.info.model_id} is not loaded.")
         position = 0
-        for start, end in sentences(text):
-            first = position
-            for samples in self._stream(text[start:end], voice):
-                yield SynthesizedAudio(samples, self.info.sample_rate)
-                position += len(samples)
-            spans = [(start + a, start + b) for a, b in words(text[start:end])]
-            marks = proportional_marks(text, spans, first, position - first)
-            yield SynthesizedAudio(np.zeros(0, np.int16), self.info.sample_rate, marks)
+        for samples in self._stream(text, voice):
+            yield SynthesizedAudio(samples, self.info.sample_rate)
+            position += len(samples)
+        marks = proportional_marks(text, words(text), 0, position)
+        yield SynthesizedAudio(np.zeros(0, np.int16), self.info.sample_rate, marks)
 
     def unload(self) -> None:
         """Forget the key; the server keeps its own memory."""
@@ -106,9 +104,9 @@ class OpenAISpeechAdapter:
             raise ConfigError(f"{self.info.model_id}: the speech server at {self._url} answered with no audio.")
 
     def _key(self) -> str:
-        name = self._pack.options.get("api_key_file", "")
+        name = str(self._pack.options["api_key_file"])
         if not name:
-            return str(self._pack.options.get("api_key", ""))
+            return str(self._pack.options["api_key"])
         path = self._pack.path(name)
         try:
             return path.read_text("utf-8").split("\n", 1)[0].strip()
@@ -139,7 +137,7 @@ class OpenAISpeechAdapter:
 
     @property
     def _timeout(self) -> float:
-        return float(self._pack.options.get("timeout", 30.0))
+        return float(self._pack.options["timeout"])
 
     def _connect(self) -> HTTPConnection:
         parts = urlsplit(self._url)
@@ -153,14 +151,14 @@ class OpenAISpeechAdapter:
         options = self._pack.options
         speaker = self._pack.speaker(voice)
         body = {
-            "model": options.get("model", "tts-1"),
+            "model": options["model"],
             "input": sentence,
             "voice": self._pack.speaker_ids.get(speaker, speaker) if self._mapped else speaker,
             "response_format": "pcm",
             "stream_format": "audio",
             "speed": voice.speed,
         }
-        if options.get("instructions"):
+        if options["instructions"]:
             body["instructions"] = options["instructions"]
         path = urlsplit(self._url).path + "/audio/speech"
         connection.request("POST", path, json.dumps(body).encode(), self._headers)

@@ -17,7 +17,7 @@ import numpy as np
 from parley.errors import ConfigError, EngineError, InvalidRequest, NotFound
 from parley.worker.adapters.loading import import_engine, in_slices, onnx_session, read_json
 from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
-from parley.worker.words import Span, grouped_marks, proportional_marks, sentences, words
+from parley.worker.words import Span, grouped_marks, proportional_marks, words
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -48,7 +48,7 @@ class PiperAdapter:
 
     def __init__(self, pack: VoicePack) -> None:
         self.info: ModelInfo = pack.info
-        self._pack = pack
+        self._pack = pack = replace(pack, options=pack.filled(self.options))
         self._voice: Any = None
         self._settings: Any = None
 
@@ -75,9 +75,9 @@ class PiperAdapter:
                 f"{config} is not a Piper voice's JSON: {type(error).__name__} {error}; it belongs to the ONNX file "
                 "beside it and is published with it."
             ) from error
-        content = _with_alignments(model) if self._pack.options.get("alignments", True) else None
+        content = _with_alignments(model) if self._pack.options["alignments"] else None
         session = onnx_session(
-            model, threads=self._pack.options.get("threads", 0), model_id=self.info.model_id, content=content
+            model, threads=self._pack.options["threads"], model_id=self.info.model_id, content=content
         )
         self._check_inputs(session, model, voice_config)
         self._settings = piper.SynthesisConfig
@@ -91,29 +91,15 @@ class PiperAdapter:
         self._warm_up()
 
     def synthesize(self, text: str, *, voice: Voice) -> Generator[SynthesizedAudio, None, None]:
-        """Speak ``text`` sentence by sentence. Raises NotFound for an unknown speaker."""
+        """Speak ``text``, a sentence. Raises NotFound for an unknown speaker."""
         engine = self._voice
         if engine is None:
             raise EngineError(f"The voice {self.info.model_id} is not loaded.")
         settings = self._settings_for(voice)
         text = text.replace("\0", " ")  # espeak-ng would end there
+        parts = [part for part in engine.phonemize(text) if part]
+        shares = _shared(words(text), [_groups(part) for part in parts])
         position = 0
-        for span in sentences(text):
-            for audio in self._sentence(engine, settings, text, span, position):
-                position += len(audio.samples)
-                yield audio
-
-    def unload(self) -> None:
-        """Drop the voice; ONNX Runtime gives the memory back."""
-        self._voice = None
-
-    def _sentence(
-        self, engine: Any, settings: Any, text: str, span: Span, position: int
-    ) -> Generator[SynthesizedAudio, None, None]:
-        start, end = span
-        parts = [part for part in engine.phonemize(text[start:end]) if part]
-        spans = [(start + a, start + b) for a, b in words(text[start:end])]
-        shares = _shared(spans, [_groups(part) for part in parts])
         for part, mine in zip(parts, shares, strict=True):
             ids = engine.phonemes_to_ids(part)
             audio, lengths = engine.phoneme_ids_to_audio(ids, settings, include_alignments=True)
@@ -122,9 +108,13 @@ class PiperAdapter:
             position += len(samples)
             yield from in_slices(samples, engine.config.sample_rate, marks)
 
+    def unload(self) -> None:
+        """Drop the voice; ONNX Runtime gives the memory back."""
+        self._voice = None
+
     def _settings_for(self, voice: Voice) -> Any:
         config, options = self._voice.config, self._pack.options
-        noise, noise_w = options.get("noise_scale", -1.0), options.get("noise_w", -1.0)
+        noise, noise_w = options["noise_scale"], options["noise_w"]
         if voice.speed <= 0:
             raise InvalidRequest(f"The speed {voice.speed:g} is not above 0.")
         return self._settings(

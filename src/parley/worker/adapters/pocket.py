@@ -24,7 +24,7 @@ from parley.values import SynthesizedAudio, Voice
 from parley.worker.adapters.loading import import_engine, unreadable
 from parley.worker.metadata import read_mapping
 from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
-from parley.worker.words import proportional_marks, sentences, words
+from parley.worker.words import proportional_marks, words
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -53,7 +53,7 @@ class PocketAdapter:
 
     def __init__(self, pack: VoicePack) -> None:
         self.info: ModelInfo = pack.info
-        self._pack = pack
+        self._pack = pack = replace(pack, options=pack.filled(self.options))
         self._model: Any = None
         self._states: dict[str, Any] = {}
         self._speaking = False
@@ -75,7 +75,7 @@ class PocketAdapter:
         pocket = import_engine("pocket_tts", "pocket", "pocket-tts", "pocket")
         logging.getLogger("pocket_tts").setLevel(logging.WARNING)
         self._set_threads()
-        temperature = self._pack.options.get("temperature", -1.0)
+        temperature = self._pack.options["temperature"]
         with tempfile.TemporaryDirectory(prefix="parley-pocket-") as folder:
             path = Path(folder, "config.yaml")
             path.write_text(_dump(config), "utf-8")
@@ -83,7 +83,7 @@ class PocketAdapter:
                 self._model = pocket.TTSModel.load_model(
                     config=path,
                     temp=temperature if temperature >= 0 else None,
-                    quantize=self._pack.options.get("quantize", False),
+                    quantize=self._pack.options["quantize"],
                 )
             except Exception as error:  # torch, safetensors and pydantic raise what they like
                 raise ConfigError(
@@ -124,16 +124,11 @@ class PocketAdapter:
 
     def _speak(self, text: str, state: Any) -> Generator[SynthesizedAudio, None, None]:
         position, rate = 0, self.info.sample_rate
-        for start, end in sentences(text):
-            first = position
-            with closing(self._stream(text[start:end], state)) as chunks:
-                for samples in chunks:
-                    position += len(samples)
-                    yield SynthesizedAudio(samples, rate)
-            spans = [(start + a, start + b) for a, b in words(text[start:end])]
-            yield SynthesizedAudio(
-                np.zeros(0, np.float32), rate, proportional_marks(text, spans, first, position - first)
-            )
+        with closing(self._stream(text, state)) as chunks:
+            for samples in chunks:
+                position += len(samples)
+                yield SynthesizedAudio(samples, rate)
+        yield SynthesizedAudio(np.zeros(0, np.float32), rate, proportional_marks(text, words(text), 0, position))
 
     def _stream(self, sentence: str, state: Any) -> Generator[np.ndarray, None, None]:
         """Chunks of one sentence; closing it stops the engine's threads and waits for them."""
@@ -176,7 +171,7 @@ class PocketAdapter:
     def _config(self) -> dict[str, Any]:
         """The layout with the paths of this pack's own files in it."""
         path = self._pack.find("config", self.files["config"])
-        base = self._pack.options.get("base", "")
+        base = self._pack.options["base"]
         if path is None:
             spec = find_spec("pocket_tts")
             if spec is None or spec.origin is None:
@@ -205,7 +200,7 @@ class PocketAdapter:
         return self._pack.file("weights", self.files["weights"])
 
     def _set_threads(self) -> None:
-        threads = self._pack.options.get("threads", 0)
+        threads = self._pack.options["threads"]
         if threads:
             import torch
 

@@ -20,7 +20,7 @@ from parley.values import SynthesizedAudio, Voice
 from parley.worker.adapters.espeak_names import voice_name
 from parley.worker.adapters.loading import import_engine, in_slices, onnx_session
 from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
-from parley.worker.words import proportional_marks, sentences, words
+from parley.worker.words import proportional_marks, words
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -67,7 +67,8 @@ class SherpaAdapter:
 
     def __init__(self, pack: VoicePack) -> None:
         self.info: ModelInfo = pack.info
-        self._pack = pack
+        self._pack = pack = replace(pack, options=pack.filled(self.options))
+        self.sentence_pause = pack.options["sentence_pause"]
         self._engine: Any = None
         self._phonemizer: Any = None
         self._espeak_voices: tuple[str, ...] = ()
@@ -75,7 +76,7 @@ class SherpaAdapter:
     def load(self) -> None:
         """Look at the files, read the model and speak one word."""
         sherpa = import_engine("sherpa_onnx", "sherpa", "sherpa-onnx", "sherpa")
-        kind = self._pack.options.get("type", "vits")
+        kind = self._pack.options["type"]
         paths = {role: self._pack.file(role, self.files[role]) for role in _NEEDS[kind]}
         lexicon = self._pack.find("lexicon", self.files["lexicon"])
         _check_model(paths["model"], kind, self.info.model_id)
@@ -84,7 +85,7 @@ class SherpaAdapter:
             onnx_session(paths["vocoder"], model_id=self.info.model_id)
         config = self._config(sherpa, kind, paths, lexicon)
         self._engine = sherpa.OfflineTts(config)
-        how = self._pack.options.get("phonemes", "auto")
+        how = self._pack.options["phonemes"]
         if how == "espeak" or (how == "auto" and lexicon is None):
             phonemizer = import_engine("piper.phonemize_espeak", "sherpa", "piper-tts", "sherpa")
             self._phonemizer = phonemizer.EspeakPhonemizer()
@@ -99,7 +100,7 @@ class SherpaAdapter:
             pass
 
     def synthesize(self, text: str, *, voice: Voice) -> Generator[SynthesizedAudio, None, None]:
-        """Speak ``text`` sentence by sentence. Raises NotFound for an unknown speaker."""
+        """Speak ``text``, a sentence. Raises NotFound for an unknown speaker."""
         engine = self._engine
         if engine is None:
             raise EngineError(f"The model {self.info.model_id} is not loaded.")
@@ -107,18 +108,9 @@ class SherpaAdapter:
             raise InvalidRequest(f"The speed {voice.speed:g} is not above 0.")
         speaker = self._speaker_id(voice)
         text = text.replace("\0", " ")  # C strings end there
-        spans = sentences(text)
-        pause = round(self._pack.options.get("sentence_pause", 0.2) * engine.sample_rate)
-        position = 0
-        for number, (start, end) in enumerate(spans):
-            samples = self._speak(engine, text[start:end], speaker, voice)
-            if samples is None:
-                continue
-            inside = [(start + a, start + b) for a, b in words(text[start:end])]
-            marks = proportional_marks(text, inside, position, len(samples))
-            whole = np.concatenate([samples, np.zeros(pause if number < len(spans) - 1 else 0, np.float32)])
-            position += len(whole)
-            yield from in_slices(whole, engine.sample_rate, marks)
+        samples = self._speak(engine, text, speaker, voice)
+        if samples is not None:
+            yield from in_slices(samples, engine.sample_rate, proportional_marks(text, words(text), 0, len(samples)))
 
     def unload(self) -> None:
         """Drop the model; its process gives the rest of the memory back."""
@@ -140,7 +132,7 @@ class SherpaAdapter:
         return np.clip(samples, -1.0, 1.0) if len(samples) else None
 
     def _espeak_voice(self, voice: Voice) -> str:
-        named = str(self._pack.options.get("espeak_voice", ""))
+        named = str(self._pack.options["espeak_voice"])
         if named:
             return named
         tag = voice.language or self.info.languages[0]
@@ -169,7 +161,7 @@ class SherpaAdapter:
             "kokoro": sherpa.OfflineTtsKokoroModelConfig,
             "kitten": sherpa.OfflineTtsKittenModelConfig,
         }
-        model = sherpa.OfflineTtsModelConfig(num_threads=self._pack.options.get("threads", 2))
+        model = sherpa.OfflineTtsModelConfig(num_threads=self._pack.options["threads"])
         setattr(model, kind, classes[kind](**named))
         folder = paths["model"].parent
         rules = ",".join(str(path) for path in sorted(folder.glob("*.fst")))

@@ -13,7 +13,7 @@ import time
 import zlib
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -113,8 +113,7 @@ class ToneAdapter:
 
     def __init__(self, pack: VoicePack) -> None:
         self.info = pack.info
-        self._options: dict[str, Any] = {name: option.default for name, option in self.options.items()}
-        self._options.update(pack.options)
+        self._options = pack.filled(self.options)
         self._table: NDArray[np.int16] = np.zeros(0, np.int16)
 
     def load(self) -> None:
