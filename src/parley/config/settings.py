@@ -13,6 +13,7 @@ from parley.registry.settings import RegistrySettings
 from parley.routing.settings import RoutingSettings
 from parley.server.settings import ServerSettings
 from parley.session.settings import SessionSettings
+from parley.store.settings import StoreSettings
 from parley.transports.livekit_settings import LiveKitSettings
 from parley.transports.rtc_settings import WebRtcSettings
 from parley.transports.websocket import WebSocketSettings
@@ -37,11 +38,12 @@ class Settings:
     webrtc: WebRtcSettings = field(default_factory=WebRtcSettings)
     livekit: LiveKitSettings = field(default_factory=LiveKitSettings)
     recording: RecordingSettings = field(default_factory=RecordingSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
 
-WORKER_GROUPS = ("worker", "registry", "log")
+WORKER_GROUPS = ("worker", "registry", "store", "log")
 """What a worker process reads; the file ``configs/worker.yaml``."""
 ORCHESTRATOR_GROUPS = tuple(name for name in Settings.__dataclass_fields__ if name != "worker")
 """What an orchestrator reads; the file ``configs/orchestrator.yaml``."""

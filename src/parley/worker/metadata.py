@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from dataclasses import MISSING, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
-
-import yaml
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 from parley.errors import ConfigError
 from parley.settings import Setting
+from parley.store.schema import check_keys, check_value, meant, read_mapping
 from parley.values import ModelInfo
 from parley.worker import adapters
 from parley.worker.pack import PackFile, PackOption, VoicePack
@@ -78,7 +76,7 @@ def read_pack(folder: Path) -> VoicePack:
     if not _MODEL_ID.fullmatch(model_id):
         raise ConfigError(f"{folder}: a model id is made of letters, digits, '.', '_' and '-'; rename the folder.")
     adapter = adapters.adapter_class(family)
-    raw = read_mapping(path)
+    raw = read_mapping(path, "a voice pack needs it, with at least 'languages' and 'licence'")
     data = check_keys(str(path), "", raw, PackMetadata)
     languages = _languages(path, data["languages"])
     speaker_ids = data.get("speakers") or {}
@@ -117,98 +115,6 @@ def read_pack(folder: Path) -> VoicePack:
     return replace(pack, info=describe(pack)) if describe is not None else pack
 
 
-def read_mapping(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file. Raises ConfigError with the line of a syntax error."""
-    try:
-        data = yaml.safe_load(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{path} is missing: a voice pack needs it, with at least 'languages' and 'licence'."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} can not be read: {error}.") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}, column {mark.column + 1}:" if mark else ""
-        raise ConfigError(f"{path}:{where} this is not YAML ({getattr(error, 'problem', error)}).") from error
-    if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
-        raise ConfigError(f"{path}: it must be a mapping of keys to values, such as 'languages: [en-US]'.")
-    return data
-
-
-def check_keys(path: str, inside: str, raw: Mapping[str, Any], schema: type) -> dict[str, Any]:
-    """``raw`` checked against a dataclass of Annotated fields. Raises ConfigError for the first mistake."""
-    hints = get_type_hints(schema, include_extras=True)
-    for key in raw:
-        if key not in hints:
-            raise ConfigError(
-                f"{path}: there is no key '{inside}{key}'{_meant(key, hints)}; allowed are {', '.join(hints)}."
-            )
-    for item in fields(schema):
-        if item.default is MISSING and item.default_factory is MISSING and item.name not in raw:
-            setting = hints[item.name].__metadata__[0]
-            raise ConfigError(f"{path}: the key '{inside}{item.name}' is missing. {setting.doc}")
-    checked: dict[str, Any] = {}
-    for key, value in raw.items():
-        kind, setting = get_args(hints[key])[:2]
-        checked[key] = _value(path, inside + key, value, kind, setting)
-    return checked
-
-
-def _value(path: str, key: str, value: Any, kind: Any, setting: Setting) -> Any:
-    if kind is Reference:
-        if not isinstance(value, dict):
-            raise ConfigError(f"{path}: key '{key}' is {value!r}; it must be a mapping with the key 'audio'.")
-        return check_keys(path, f"{key}.", value, Reference)
-    if key == "speakers" and isinstance(value, list):
-        value = {str(name): number for number, name in enumerate(value)}
-    wanted = _wanted(kind)
-    if not _fits(value, kind):
-        raise ConfigError(f"{path}: key '{key}' is {value!r}; it must be {wanted}.")
-    try:
-        setting.check(value)
-    except ValueError as error:
-        raise ConfigError(f"{path}: key '{key}' is {value!r}; it {error}.") from None
-    return value
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    if kind in (int, float):
-        return isinstance(value, (int, kind)) and not isinstance(value, bool)
-    if kind in (str, bool):
-        return isinstance(value, kind)
-    if kind == list[str]:
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)
-    if kind == dict[str, Any]:
-        return isinstance(value, dict) and all(isinstance(name, str) for name in value)
-    if kind == dict[str, str]:
-        return isinstance(value, dict) and all(isinstance(part, str) for pair in value.items() for part in pair)
-    return isinstance(value, dict) and all(
-        isinstance(name, str) and isinstance(number, (int, str)) and not isinstance(number, bool)
-        for name, number in value.items()
-    )
-
-
-_WANTED: dict[Any, str] = {
-    int: "a whole number",
-    float: "a number",
-    str: "a text (put it in quotes)",
-    bool: "true or false",
-    list[str]: "a list of texts, such as [a, b]",
-    dict[str, str]: "a mapping of texts to texts",
-    dict[str, Any]: "a mapping",
-}
-
-
-def _wanted(kind: Any) -> str:
-    return _WANTED.get(kind, "a mapping of names to numbers or names, or a list of names")
-
-
-def _meant(key: str, allowed: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(key, list(allowed), 1)
-    return f" (did you mean '{near[0]}'?)" if near else ""
-
-
 def _languages(path: Path, tags: list[str]) -> tuple[str, ...]:
     if not tags:
         raise ConfigError(f"{path}: key 'languages' is empty; name at least one BCP 47 tag, such as en-US.")
@@ -225,7 +131,7 @@ def _files(path: Path, files: Mapping[str, str], declared: Mapping[str, PackFile
     for role in files:
         if role not in declared:
             allowed = ", ".join(declared) or "none"
-            raise ConfigError(f"{path}: there is no key 'files.{role}'{_meant(role, declared)}; allowed are {allowed}.")
+            raise ConfigError(f"{path}: there is no key 'files.{role}'{meant(role, declared)}; allowed are {allowed}.")
     return dict(files)
 
 
@@ -233,10 +139,10 @@ def _options(path: Path, given: Mapping[str, Any], declared: Mapping[str, PackOp
     for key in given:
         if key not in declared:
             allowed = ", ".join(declared) or "none"
-            raise ConfigError(f"{path}: there is no key 'options.{key}'{_meant(key, declared)}; allowed are {allowed}.")
+            raise ConfigError(f"{path}: there is no key 'options.{key}'{meant(key, declared)}; allowed are {allowed}.")
     options = {name: option.default for name, option in declared.items()}
     for key, value in given.items():
         option = declared[key]
         setting = Setting(option.doc, ge=option.ge, le=option.le, choices=option.choices)
-        options[key] = _value(str(path), f"options.{key}", value, type(option.default), setting)
+        options[key] = check_value(str(path), f"options.{key}", value, type(option.default), setting)
     return options

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from parley.errors import ConfigError, NotFound
 from parley.interfaces import TtsAdapter
+from parley.store.catalog import Catalog as KnownModels
 from parley.values import ModelInfo
 from parley.worker import adapters
 from parley.worker.adapters import espeak as espeak_voices
-from parley.worker.known_voices import KnownVoices, read_known_voices
+from parley.worker.known_voices import read_known_voices
 from parley.worker.metadata import read_pack
 from parley.worker.pack import PackFile, PackOption, VoicePack
 
@@ -106,7 +107,7 @@ class VoicePackCatalog:
     roots: tuple[Path, ...] = ()
     """Folders that hold ``<family>/<model_id>/``; one that does not exist is empty."""
     builtins: Iterable[VoicePack] = field(default_factory=builtin_models)
-    known: KnownVoices = field(default_factory=KnownVoices)
+    known: KnownModels = field(default_factory=KnownModels)
     """Aliases, pins and downloadable voices; read from the roots by :meth:`refresh`."""
     _entries: dict[str, _Entry] = field(default_factory=dict)
 
@@ -134,7 +135,7 @@ class VoicePackCatalog:
         if model_id in self._entries:
             return model_id
         there = ", ".join(sorted(self._entries)) or "none"
-        if model_id in self.known.voices:
+        if model_id in self.known.of_kind("voice"):
             raise NotFound(
                 f"The model {model_id} is not on this worker; fetch it with 'parley models pull {model_id}'. "
                 f"There are {there}."

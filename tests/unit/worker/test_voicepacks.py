@@ -183,10 +183,10 @@ def test_a_file_outside_the_pack_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_known_voice_names_a_family_and_a_licence() -> None:
-    known = read_known_voices()
-    assert known.voices
-    for voice in known.voices.values():
-        assert voice.family in adapters.FAMILIES
+    voices = read_known_voices().of_kind("voice")
+    assert voices
+    for voice in voices.values():
+        assert voice.engine in adapters.FAMILIES
         assert voice.metadata["licence"]
 
 

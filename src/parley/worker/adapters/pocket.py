@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from parley.errors import ConfigError, EngineError, InvalidRequest, NotFound, ParleyError
+from parley.store.schema import read_mapping
 from parley.values import SynthesizedAudio, Voice
 from parley.worker.adapters.loading import import_engine, unreadable
-from parley.worker.metadata import read_mapping
 from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
 from parley.worker.words import proportional_marks, words
 

@@ -1,4 +1,4 @@
-"""Fetching voices, through the real library, from a hub that runs on this machine."""
+"""Fetching from the hub, through its real library, from a hub that runs on this machine."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from parley.errors import InvalidRequest, NotFound, UnavailableError
-from parley.worker.hub import pull
-from parley.worker.known_voices import KnownVoice
+from parley.store.catalog import Entry, Source
+from parley.store.pulling import pull as fetch
 from parley.worker.voicepacks import VoicePackCatalog
 
 if TYPE_CHECKING:
@@ -99,18 +99,19 @@ def hub() -> Iterator[Hub]:
     thread.join()
 
 
-def voice(**changes: Any) -> KnownVoice:
-    keys: dict[str, Any] = {
-        "family": "piper",
-        "repo": "someone/voices",
-        "files": {"en/voice.onnx": "model.onnx", "en/voice.onnx.json": "model.onnx.json"},
-        "metadata": {"languages": ["en-US"], "licence": "CC0-1.0", "sample_rate": 22_050},
-    }
-    return KnownVoice(**{**keys, **changes})
+def voice(repo: str = "someone/voices", files: dict[str, str] | None = None, **changes: Any) -> Entry:
+    files = files or {"en/voice.onnx": "model.onnx", "en/voice.onnx.json": "model.onnx.json"}
+    metadata = {"languages": ["en-US"], "licence": "CC0-1.0", "sample_rate": 22_050}
+    source = Source("hf", repo, {local: (remote,) for remote, local in files.items()})
+    return Entry("amy", "voice", "piper", "CC0-1.0", (source,), metadata=metadata, **changes)
+
+
+def pull(entry: Entry, root: Path, endpoint: str, **options: Any) -> Path:
+    return fetch(entry, root / "piper" / "amy", mirror=endpoint, **options)
 
 
 def test_a_voice_becomes_a_pack_that_the_catalog_reads(hub: Hub, tmp_path: Path) -> None:
-    folder = pull("amy", voice(), tmp_path, endpoint=hub.url)
+    folder = pull(voice(), tmp_path, endpoint=hub.url)
     assert folder == tmp_path / "piper" / "amy"
     assert (folder / "model.onnx").read_bytes() == FILES["en/voice.onnx"]
     metadata = yaml.safe_load((folder / "metadata.yaml").read_text("utf-8"))
@@ -121,51 +122,51 @@ def test_a_voice_becomes_a_pack_that_the_catalog_reads(hub: Hub, tmp_path: Path)
 
 def test_each_file_is_announced_with_its_size(hub: Hub, tmp_path: Path) -> None:
     lines: list[str] = []
-    pull("amy", voice(), tmp_path, endpoint=hub.url, say=lines.append)
-    assert lines == ["1 of 2: en/voice.onnx (0.0 MB)", "2 of 2: en/voice.onnx.json (0.0 MB)"]
+    pull(voice(), tmp_path, endpoint=hub.url, say=lines.append)
+    assert lines[1:] == ["1 of 2: en/voice.onnx (0.0 MB)", "2 of 2: en/voice.onnx.json (0.0 MB)"]
 
 
 def test_a_wrong_checksum_is_refused_and_the_file_deleted(hub: Hub, tmp_path: Path) -> None:
     hub.files["en/voice.onnx"] = b"WEIGHTS" * 1000
     with pytest.raises(UnavailableError, match="wrong checksum and was deleted"):
-        pull("amy", voice(), tmp_path, endpoint=hub.url)
+        pull(voice(), tmp_path, endpoint=hub.url)
     assert not (tmp_path / "piper" / "amy").exists()
 
 
 def test_what_the_catalog_states_counts_before_what_the_hub_states(hub: Hub, tmp_path: Path) -> None:
-    with pytest.raises(UnavailableError, match="wrong checksum"):
-        pull("amy", voice(sha256={"en/voice.onnx": "0" * 64}), tmp_path, endpoint=hub.url)
+    with pytest.raises(UnavailableError, match="another checksum than its author states"):
+        pull(voice(checksums={"model.onnx": "sha256:" + "0" * 64}), tmp_path, endpoint=hub.url)
 
 
 def test_the_next_try_goes_on_with_what_has_arrived(hub: Hub, tmp_path: Path) -> None:
     good = hub.files.pop("en/voice.onnx.json")
     with pytest.raises(NotFound):
-        pull("amy", voice(), tmp_path, endpoint=hub.url)
+        pull(voice(), tmp_path, endpoint=hub.url)
     hub.files["en/voice.onnx.json"] = b"x"  # another length than promised: fetching it fails half-way
     with pytest.raises(UnavailableError):
-        pull("amy", voice(sha256={"en/voice.onnx.json": "0" * 64}), tmp_path, endpoint=hub.url)
+        pull(voice(checksums={"model.onnx.json": "sha256:" + "0" * 64}), tmp_path, endpoint=hub.url)
     hub.files["en/voice.onnx.json"] = good
-    pull("amy", voice(), tmp_path, endpoint=hub.url)
+    pull(voice(), tmp_path, endpoint=hub.url)
     assert hub.sent.count("en/voice.onnx") == 1
 
 
 def test_a_folder_that_exists_is_kept_unless_it_is_to_be_replaced(hub: Hub, tmp_path: Path) -> None:
-    pull("amy", voice(), tmp_path, endpoint=hub.url)
+    pull(voice(), tmp_path, endpoint=hub.url)
     with pytest.raises(InvalidRequest, match="say --replace"):
-        pull("amy", voice(), tmp_path, endpoint=hub.url)
-    pull("amy", voice(), tmp_path, endpoint=hub.url, replace=True)
+        pull(voice(), tmp_path, endpoint=hub.url)
+    pull(voice(), tmp_path, endpoint=hub.url, replace=True)
 
 
 def test_a_file_that_the_hub_lacks_is_named(hub: Hub, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"has no en/other.onnx at main"):
-        pull("amy", voice(files={"en/other.onnx": "model.onnx"}), tmp_path, endpoint=hub.url)
+        pull(voice(files={"en/other.onnx": "model.onnx"}), tmp_path, endpoint=hub.url)
 
 
 def test_an_unknown_repository_is_named(hub: Hub, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no repository someone/else"):
-        pull("amy", voice(repo="someone/else"), tmp_path, endpoint=hub.url)
+        pull(voice(repo="someone/else"), tmp_path, endpoint=hub.url)
 
 
 def test_without_a_network_one_sentence_says_so(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match=r"http://127.0.0.1:9 can not be reached \(.*\); check the network"):
-        pull("amy", voice(), tmp_path, endpoint="http://127.0.0.1:9")
+        pull(voice(), tmp_path, endpoint="http://127.0.0.1:9")

@@ -1,0 +1,214 @@
+"""``parley pull``: models of all kinds, fetched when somebody asks for them and never otherwise."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from parley.cli.options import Config, Overrides, settings_from
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from parley.config import Settings
+    from parley.store import Catalog, Entry, Store
+
+RECOMMENDED = "recommended"
+KIND_NAMES = {"ears": "hearing", "voice": "speaking", "turn": "turn taking", "llm": "answering"}
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def pull(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(help=f"Ids of models, or '{RECOMMENDED}': ears, a voice and a turn model. None lists them."),
+    ] = None,
+    into: Annotated[
+        Path | None, typer.Option("--into", help="Folder of voice packs to fetch voices into. Default: the store.")
+    ] = None,
+    hub: Annotated[str, typer.Option("--hub", help="Mirror of the hub, such as https://hub.example.org.")] = "",
+    replace: Annotated[bool, typer.Option("--replace", help="Fetch it again when it is here.")] = False,
+    yes: Yes = False,
+    config: Config = None,
+    set_: Overrides = None,
+) -> None:
+    """Fetch voices, recognisers, turn models and small language models, with checksums.
+
+    `parley pull recommended` names what it fetches, how large it is and under which licence, and asks once.
+    """
+    settings = settings_from(config, set_)
+    catalog, store = opened(settings, into)
+    if not models:
+        _print(known_table(catalog, store))
+        return
+    entries = _wanted(catalog, models)
+    absent = [entry for entry in entries if replace or not store.has(entry)]
+    for entry in entries:
+        if entry not in absent:
+            typer.echo(f"{entry.model_id} is here already.")
+    _bring(absent, entries, store, mirror=hub or settings.store.mirror, replace=replace, yes=yes)
+
+
+def opened(settings: Settings, into: Path | None = None) -> tuple[Catalog, Store]:
+    """The catalog and the store that the settings lead to; voices go ``into`` another folder where one is named."""
+    from parley.store import open_store, read_catalog
+
+    store = open_store(settings.store, into)
+    packs = (Path(folder) for folder in settings.worker.voicepacks)
+    return read_catalog(dict.fromkeys((*packs, store.folder, store.voices))), store
+
+
+def _wanted(catalog: Catalog, names: Sequence[str]) -> list[Entry]:
+    """The entries behind names; ``recommended`` stands for several."""
+    spelled = [part for name in names for part in (catalog.recommended if name == RECOMMENDED else (name,))]
+    return [catalog.find(name) for name in dict.fromkeys(spelled)]
+
+
+def _bring(
+    absent: Sequence[Entry], wanted: Sequence[Entry], store: Store, *, mirror: str, replace: bool, yes: bool
+) -> None:
+    from parley.errors import InvalidRequest
+    from parley.store import engines
+    from parley.store.pulling import pull as fetch
+
+    for entry in absent:
+        if entry.forbidden:
+            raise InvalidRequest(f"{entry.model_id} is not fetched: {entry.forbidden}.")
+    extras = engines.missing(wanted)
+    if not absent and not extras:
+        return
+    _print(_offer(absent, extras))
+    _ask(yes)
+    for entry in absent:
+        typer.echo(f"{entry.model_id}:")
+        folder = fetch(
+            entry, store.path(entry), mirror=mirror, replace=replace, say=lambda line: typer.echo(f"  {line}")
+        )
+        typer.echo(f"  is ready in {folder}")
+    if extras:
+        typer.echo(f"engines: {', '.join(engines.ENGINES[extra].package for extra in extras)}")
+        engines.install(extras)
+    typer.echo("Start with `parley up`: it takes the best that is installed.")
+
+
+def _ask(yes: bool) -> None:
+    """Once, where there is somebody to ask."""
+    from parley.errors import InvalidRequest
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InvalidRequest("Nothing is fetched unasked; say --yes where nobody can answer.")
+    if not typer.confirm("Fetch this?", default=True):
+        raise typer.Exit(1)
+
+
+def _offer(absent: Sequence[Entry], extras: Sequence[str]) -> Table:
+    """What is about to be fetched: names, sizes, licences, origins."""
+    from rich.markup import escape
+
+    from parley.store.engines import ENGINES
+
+    total = sum(entry.size_mb for entry in absent)
+    table = _plain(f"To be fetched: {total} MB", ("what", "size"), ("licence", "origin"))
+    for entry in absent:
+        table.add_row(escape(entry.model_id), f"{entry.size_mb} MB", escape(entry.licence), escape(entry.origin))
+    for extra in extras:
+        engine = ENGINES[extra]
+        table.add_row(engine.package, "package", escape(engine.licence), "the engine")
+    return table
+
+
+def known_table(catalog: Catalog, store: Store) -> Table:
+    """All models that can be had, by kind."""
+    from rich.markup import escape
+
+    table = _plain(
+        f"Models that 'parley pull' can fetch into {store.folder}",
+        ("model", "for", "size"),
+        ("languages", "licence", "here"),
+    )
+    for kind in KIND_NAMES:
+        for model_id, entry in catalog.of_kind(kind).items():
+            here = "yes" if store.has(entry) else "not allowed" if entry.forbidden else ""
+            table.add_row(
+                escape(model_id),
+                KIND_NAMES[kind],
+                f"{entry.size_mb} MB" if entry.size_mb else "?",
+                _short(entry.languages),
+                escape(entry.licence),
+                here,
+            )
+    return table
+
+
+def details(entry: Entry, store: Store) -> Table:
+    """Everything about one model of the catalog."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from parley.store.engines import ENGINES
+
+    engine = ENGINES.get(entry.extra)
+    rows = {
+        "for": KIND_NAMES[entry.kind],
+        "description": entry.description,
+        "engine": f"{entry.engine} (package {engine.package}, licence {engine.licence})" if engine else entry.engine,
+        "licence of the weights": entry.licence,
+        "origin": entry.origin,
+        "languages": ", ".join(entry.languages),
+        "size": f"{entry.size_mb} MB",
+        "memory": f"{entry.memory_mb} MB" if entry.memory_mb else "",
+        "sources": ", ".join(map(str, entry.sources)),
+        "here": str(store.path(entry)) if store.has(entry) else f"no: parley pull {entry.model_id}",
+        "not allowed": entry.forbidden,
+    }
+    table = Table(title=entry.model_id, title_justify="left", show_header=False)
+    for key, value in rows.items():
+        if value:
+            table.add_row(key, escape(value))
+    return table
+
+
+def remove(
+    models: Annotated[list[str], typer.Argument(help="Ids of models.")],
+    yes: Yes = False,
+    config: Config = None,
+    set_: Overrides = None,
+) -> None:
+    """Delete models from the store."""
+    catalog, store = opened(settings_from(config, set_))
+    for name in models:
+        entry = catalog.find(name)
+        if not yes and sys.stdin.isatty() and not typer.confirm(f"Delete {store.path(entry)}?", default=False):
+            raise typer.Exit(1)
+        freed = store.remove(entry)
+        typer.echo(f"{entry.model_id} is removed; {freed / 1e6:.0f} MB came back.")
+
+
+def _print(table: Table) -> None:
+    from rich.console import Console
+
+    Console().print(table)
+
+
+def _plain(title: str, fixed: Sequence[str], others: Sequence[str]) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for name in fixed:
+        table.add_column(name, no_wrap=True, justify="right" if name == "size" else "left")
+    for name in others:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _short(names: Sequence[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" +{len(names) - most}" if len(names) > most else "")

@@ -1,0 +1,69 @@
+"""The packages that run models: which are here, under which licence, and how the others are brought."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from parley.errors import ConfigError
+from parley.store.sources.pip import run_installer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from parley.store.catalog import Entry
+
+DISTRIBUTION = "parley-voice"
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePackage:
+    """What an extra brings."""
+
+    module: str
+    """Is there when it can be imported."""
+    package: str
+    licence: str
+
+
+ENGINES: dict[str, EnginePackage] = {
+    "whisper": EnginePackage("faster_whisper", "faster-whisper", "MIT"),
+    "piper": EnginePackage("piper", "piper-tts", "GPL-3.0-or-later, so it runs in a process of its own"),
+    "kokoro": EnginePackage("kokoro_onnx", "kokoro-onnx", "MIT"),
+    "sherpa": EnginePackage("sherpa_onnx", "sherpa-onnx", "Apache-2.0"),
+    "pocket": EnginePackage("pocket_tts", "pocket-tts", "MIT"),
+}
+"""By extra of the distribution."""
+
+
+def runnable(entry: Entry) -> bool:
+    """True when the model's engine is installed."""
+    return not entry.extra or find_spec(ENGINES[entry.extra].module) is not None
+
+
+def missing(entries: Iterable[Entry]) -> list[str]:
+    """The extras whose engines these models need and this environment lacks."""
+    return list(dict.fromkeys(entry.extra for entry in entries if not runnable(entry)))
+
+
+def requirements(extra: str) -> list[str]:
+    """What an extra of this distribution asks for, as the installed package states it."""
+    try:
+        stated = requires(DISTRIBUTION) or []
+    except PackageNotFoundError as error:
+        raise ConfigError(f"The package {DISTRIBUTION} is not installed, so its engines are not known.") from error
+    marker = re.compile(rf"""\bextra\s*==\s*['"]{re.escape(extra)}['"]""")
+    return [line.partition(";")[0].strip() for line in stated if marker.search(line)]
+
+
+def install(extras: Iterable[str]) -> None:
+    """Bring the packages of these extras into this environment. Raises UnavailableError when they cannot be had."""
+    wanted = [requirement for extra in extras for requirement in requirements(extra)]
+    if not wanted:
+        return
+    with tempfile.TemporaryDirectory() as elsewhere:  # no project's own constraints may get in between
+        run_installer(wanted, cwd=elsewhere, what=", ".join(wanted))

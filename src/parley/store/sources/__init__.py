@@ -1,0 +1,1 @@
+"""Places that have models: one module for each, imported on use."""
