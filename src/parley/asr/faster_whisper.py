@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from parley.asr.decoder import RATE
 from parley.asr.incremental import Decoded, Request, Segment
 from parley.asr.threads import ThreadRecognizer
 from parley.asr.whisper_languages import whisper_code
+from parley.asr.whisper_window import LONGEST, confidence, decode
 from parley.errors import ConfigError
 from parley.values import TranscriptWord
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from parley.asr.settings import AsrSettings
 
 DEFAULT_MODEL = "base"
+_LIBRARY_TOKENS = 250
+"""Of half a minute: nobody says more, and a loop must end."""
 _FILES = ("config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.*")
 
 
@@ -44,6 +49,7 @@ class WhisperEngine:
             return
         from faster_whisper import WhisperModel
 
+        logging.getLogger("faster_whisper").setLevel(logging.WARNING)  # it writes a line for each decode
         settings = self._settings
         device = device_for(settings.device)
         folder = model_folder(settings.model or DEFAULT_MODEL, download=settings.download)
@@ -60,15 +66,30 @@ class WhisperEngine:
             raise ConfigError(f"The whisper model in {folder} cannot be loaded on {device}: {error}.") from error
 
     def decode(self, request: Request) -> Decoded:
-        """Transcribe one recording; the last time with word times, where they can be found."""
-        decoded = self._transcribe(request, word_times=request.final)
+        """Transcribe one recording; the last time with word times, where they are asked for and can be found."""
+        seconds = request.audio.size / RATE
+        if seconds > LONGEST or (request.final and self._settings.word_times):
+            return self._by_library(request)
+        window = decode(
+            self._model,
+            request.audio,
+            language=whisper_code(request.language) or None,
+            prompt=request.prompt,
+            hot_words=request.hot_words,
+            beam=self._settings.beam_size,
+        )
+        segments = tuple(Segment(stretch.text, stretch.end) for stretch in window.stretches)
+        return Decoded(segments, window.language, window.confidence)
+
+    def _by_library(self, request: Request) -> Decoded:
+        decoded = self._transcribe(request, word_times=request.final and self._settings.word_times)
         if request.final and not decoded.segments:
             # The library drops a segment whose words it cannot place.
             return self._transcribe(request, word_times=False)
         return decoded
 
     def _transcribe(self, request: Request, *, word_times: bool) -> Decoded:
-        segments, info = self._model.transcribe(
+        found, info = self._model.transcribe(
             request.audio,
             language=whisper_code(request.language) or None,
             beam_size=self._settings.beam_size,
@@ -77,8 +98,11 @@ class WhisperEngine:
             initial_prompt=request.prompt or None,
             hotwords=" ".join(request.hot_words) or None,
             word_timestamps=word_times,
+            max_new_tokens=_LIBRARY_TOKENS,
         )
-        return Decoded(tuple(_segment(segment) for segment in segments), info.language)
+        segments = list(found)
+        least = min((confidence(part.avg_logprob, part.no_speech_prob) for part in segments), default=1.0)
+        return Decoded(tuple(_segment(segment) for segment in segments), info.language, least)
 
 
 def device_for(wanted: str) -> str:

@@ -57,6 +57,8 @@ class Decoded:
 
     segments: tuple[Segment, ...]
     language: str
+    confidence: float = 1.0
+    """How far the words can be believed, 0 to 1."""
 
 
 class IncrementalTurn:
@@ -70,6 +72,7 @@ class IncrementalTurn:
         self._agreement = LocalAgreement()
         self._done: list[str] = []
         self._done_words: list[TranscriptWord] = []
+        self._confidence = 1.0
         self.samples = 0
         """Heard so far."""
 
@@ -104,13 +107,16 @@ class IncrementalTurn:
         prompt = " ".join(self._done)[-_PROMPT_LETTERS:]
         decoded = self._decode(Request(to_float(audio), self._language, prompt, self._hot_words, final))
         self._language = self._language or decoded.language
+        self._confidence = decoded.confidence
         return decoded
 
     def _transcript(self, *, final: bool) -> Transcript:
         stable = " ".join((*self._done, *self._agreement.stable))
         text = " ".join((*self._done, *self._agreement.stable, *self._agreement.tail))
         words = tuple(self._done_words) if final else ()
-        return Transcript(text, final=final, stable=len(stable), words=words, language=self._language)
+        return Transcript(
+            text, final=final, stable=len(stable), words=words, language=self._language, confidence=self._confidence
+        )
 
     def _cut(self, segments: Sequence[Segment]) -> None:
         """Drop the audio of whole segments whose words are all stable, once there is much of it."""

@@ -41,6 +41,9 @@ class AsrSettings:
         str, Setting("Number format of whisper models; empty: int8 on a CPU, float16 on a GPU.")
     ] = ""
     beam_size: Annotated[int, Setting("Hypotheses that whisper keeps while decoding.", ge=1, le=20)] = 1
+    word_times: Annotated[
+        bool, Setting("Let whisper find when each word was said: twice the time for a final transcript.")
+    ] = False
     python: Annotated[
         str, Setting("Interpreter of the environment that has whisperx, which tolerates no other engine beside it.")
     ] = ""
