@@ -15,9 +15,10 @@
     │   └── EngineError          an engine failed while it was working on this request
     ├── TimedOut                 nobody answered in time
     ├── ConfigError              a setting, a file or a package on this machine has to change
-    └── InvalidTransition        our fault: an event that the state table does not know
+    └── SessionFailed            our fault: a session met a fault of its own code and ended
+    InvalidTransition            our fault: what the state table does not know; never handled, it ends its session
 
-Each carries a stable ``code`` for programs and one sentence for people.
+Each of the tree carries a stable ``code`` for programs and one sentence for people.
 ``retryable`` says whether the same request may succeed elsewhere or later.
 """
 
@@ -114,10 +115,22 @@ class ConfigError(ParleyError):
     code = "configuration"
 
 
-class InvalidTransition(ParleyError):
-    """An event that the state table does not know in this state; nothing was changed."""
+class SessionFailed(ParleyError):
+    """A session's own code failed, which no session survives; the cause is in the log."""
 
-    code = "invalid_transition"
+    code = "session_failed"
+
+    def __init__(
+        self, message: str = "The session met a fault of its own and ended; the server's log says why."
+    ) -> None:
+        super().__init__(message)
+
+
+class InvalidTransition(Exception):
+    """An event that a state table does not know in this state; nothing was changed.
+
+    Outside the tree, since whoever survives somebody else's ParleyError must not survive this one.
+    """
 
 
 def from_code(code: str, message: str) -> ParleyError:

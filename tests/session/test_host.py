@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from parley.errors import CapacityError
+from parley.errors import CapacityError, SessionFailed
 from parley.messages import EndSession, ReplyEnded, SessionEnded, StartSession, TextInput, VoiceChanged
 from parley.observability.metrics import Metrics
 from parley.registry import AnnouncedModel, Announcement
@@ -177,3 +178,23 @@ async def test_a_substitute_voice_is_told_after_the_session_has_started() -> Non
         await until_heard(transport)
         assert of(transport, VoiceChanged) == [VoiceChanged(Voice(model="other"), "m is being loaded")]
         assert transport.participant.messages[0].type == "started"
+
+
+class BrokenVad(FakeVad):
+    """A detector with a bug."""
+
+    def score(self, samples: object) -> Any:
+        raise ZeroDivisionError("a bug")
+
+
+async def test_a_session_that_fails_by_its_own_fault_is_counted_under_a_code_of_its_own() -> None:
+    async with house() as home:
+        home.host.parts = replace(home.host.parts, make_vad=BrokenVad)
+        transport = MemoryTransport()
+        task = asyncio.create_task(home.host.run_session(transport, StartSession()))
+        await transport.participant.arrived.wait()
+        await transport.participant.speak(bytes(640))
+        with pytest.raises(SessionFailed, match="the server's log says why"):
+            await task
+        assert 'parley_sessions_failed_total{code="session_failed"} 1.0' in home.metrics()
+        assert home.link.open == set()

@@ -35,8 +35,7 @@ from parley.session.speaking.loudspeaker import Loudspeaker
 from parley.session.speaking.replies import Replies
 from parley.session.speaking.reply import Studio
 from parley.session.speaking.speculation import Answers
-from parley.session.tasks import Tasks
-from parley.session.timers import Timers
+from parley.session.tasks import Faults, Tasks, Timers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,8 +99,9 @@ class SessionEngine:
         self._floor = floor = Floor(self.history, start.voice, start.language)
         self._outbox = outbox = Outbox(transport)
         self._notices = notices = Notices(outbox, observer or Silent())
-        self._tasks = tasks = Tasks(session_id)
-        self._timers = timers = Timers()
+        self._faults = faults = Faults(self.end)
+        self._tasks = tasks = Tasks(session_id, faults)
+        self._timers = timers = Timers(faults)
         # the agent's side
         ears = Ears(microphone, vad, echo, settings, keep_turns=end_of_turn is not None)
         books, sayings = Books(self.history, notices), Sayings()
@@ -131,7 +131,8 @@ class SessionEngine:
         """Hold the conversation until the participant leaves or says goodbye.
 
         Sends SessionStarted first and SessionEnded last. Raises ParleyError when the session cannot go
-        on (TimedOut: the client takes no data); a failing model is told to the participant and survived.
+        on (TimedOut: the client takes no data; SessionFailed: a fault of the session's own code, or of an
+        observer's); a failing model is told to the participant and survived.
         Cancel the task to end the session from outside, or call :meth:`end`.
         """
         self._notices.begin()
@@ -141,18 +142,26 @@ class SessionEngine:
         try:
             async with asyncio.TaskGroup() as group:
                 self._tasks.open(group)
-                self._tasks.spawn(self._outbox.run(), "outbox")
-                self._notices.send(SessionStarted(self.session_id, voice=self._floor.voice, resumed=self._resumed))
-                self._tasks.spawn(self._listen(), "listen")
-                self._look()
-                if self.settings.reply.greeting and not self._resumed:
-                    self._requests.greet(self.settings.reply.greeting)
+                with self._faults.heard():
+                    self._begin()
                 ending = await self._over
-                await self._say_goodbye(ending)
+                with self._faults.heard():
+                    await self._say_goodbye(ending)
+                self._tasks.cancel()
         finally:
             self._timers.clear()
+        if self._faults.first is not None:
+            raise self._faults.first
         if isinstance(ending, ParleyError):
             raise ending
+
+    def _begin(self) -> None:
+        self._tasks.spawn(self._outbox.run, "outbox")
+        self._notices.send(SessionStarted(self.session_id, voice=self._floor.voice, resumed=self._resumed))
+        self._tasks.spawn(self._listen, "listen")
+        self._look()
+        if self.settings.reply.greeting and not self._resumed:
+            self._requests.greet(self.settings.reply.greeting)
 
     def end(self, reason: str | ParleyError) -> None:
         """Say goodbye soon: :meth:`run` sends SessionEnded with ``reason`` and returns (raises, for an error)."""
@@ -161,6 +170,8 @@ class SessionEngine:
             self._over.set_result(reason)
 
     async def _say_goodbye(self, ending: str | ParleyError) -> None:
+        if self._faults.first is not None:
+            return  # nothing that the rooms say of themselves can be believed
         self._tasks.cancel("listen")
         self._on(Event.SESSION_ENDED)
         self._loudspeaker.settle()
@@ -171,7 +182,6 @@ class SessionEngine:
                     await self._notices.flush()
             except TimeoutError:
                 _log.debug("the client did not take the last messages")
-        self._tasks.cancel()
 
     async def _listen(self) -> None:
         async for item in self._transport:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from parley import clock
+from parley.errors import SessionFailed
 from parley.interfaces import EchoGuard, EndOfTurnModel
 from parley.messages import ClientMessage, ReplyEnded, ServerMessage, StartSession, StateChanged
 from parley.session.decide.history import History
@@ -121,11 +122,13 @@ async def conversation(
     reports: bool = False,
     delay: float = 0.0,
     alone: bool = True,
+    faulty: bool = False,
 ) -> AsyncIterator[Conversation]:
     """Hold a conversation at time 0; ``sounds`` are stretches of speech, ``turns`` what the recogniser hears.
 
     The microphone is on while there are sounds, plus two seconds (or until ``listen_until``). At the end the
-    participant leaves, and every task must be gone (not asked unless it is ``alone`` on the loop).
+    participant leaves, every task must be gone (not asked unless it is ``alone`` on the loop), and the session must
+    not have met a fault of its own (unless it is ``faulty`` on purpose).
     """
     transport = MemoryTransport(reports=reports, delay=delay)
     log = Recorder()
@@ -156,6 +159,9 @@ async def conversation(
     finally:
         talking.cancel()
         await transport.participant.hang_up()
-        await asyncio.gather(task, talking, return_exceptions=True)
+        ends = await asyncio.gather(task, talking, return_exceptions=True)
     left = asyncio.all_tasks() - others
     assert not left or not alone, f"tasks left behind: {left}"
+    for end in ends:
+        if isinstance(end, SessionFailed) and not faulty:
+            raise end

@@ -80,6 +80,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 def run_virtual(main: Coroutine[Any, Any, _T]) -> _T:
-    """Run ``main`` to its end in virtual time: for tests without the anyio plugin, as with hypothesis."""
+    """Run ``main`` to its end in virtual time: for tests without the anyio plugin, as with hypothesis.
+
+    Raises what its loop's exception handler got: a callback that failed, a task whose failure nobody asked for.
+    """
+    unheard: list[dict[str, Any]] = []
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return runner.run(main)
+        runner.get_loop().set_exception_handler(lambda _, context: unheard.append(context))
+        result = runner.run(main)
+    for context in unheard:
+        raise context.get("exception") or RuntimeError(context["message"])
+    return result

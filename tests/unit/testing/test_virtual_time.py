@@ -49,3 +49,20 @@ def test_waiting_for_nothing_is_a_deadlock() -> None:
 
     with pytest.raises(Deadlock, match="no timer is due"):
         run_virtual(forever())
+
+
+def test_a_callback_that_fails_is_not_lost() -> None:
+    async def main() -> None:
+        asyncio.get_running_loop().call_later(1, lambda: 1 / 0)
+        await asyncio.sleep(2)
+
+    with pytest.raises(ZeroDivisionError):
+        run_virtual(main())
+
+
+def test_a_message_of_the_loop_without_an_exception_is_not_lost_either() -> None:
+    async def main() -> None:
+        asyncio.get_running_loop().call_exception_handler({"message": "something is wrong"})
+
+    with pytest.raises(RuntimeError, match="something is wrong"):
+        run_virtual(main())

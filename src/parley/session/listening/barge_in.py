@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from parley.session.notices import Notices
     from parley.session.settings import SessionSettings
     from parley.session.speaking.reply import Reply
-    from parley.session.timers import Timers
+    from parley.session.tasks import Timers
 
 _ASK_AGAIN = 0.05
 """Seconds between two questions when no microphone brings them up."""

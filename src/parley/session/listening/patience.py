@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 from parley import clock
+from parley.errors import ParleyError
 from parley.session.decide.endpointing import Evidence, PauseHabits, wait_for
 from parley.session.decide.floor_table import Agent, Participant
+from parley.session.guard import guarded
 from parley.session.stages import Stages
 
 if TYPE_CHECKING:
@@ -23,10 +24,8 @@ if TYPE_CHECKING:
     from parley.session.listening.turn import Turn
     from parley.session.settings import SessionSettings
     from parley.session.speaking.speculation import Answers
-    from parley.session.tasks import Tasks
-    from parley.session.timers import Timers
+    from parley.session.tasks import Tasks, Timers
 
-_log = logging.getLogger(__name__)
 _STILL_RISING = 0.04
 """Seconds to wait when something has just begun that may be speech."""
 
@@ -65,7 +64,7 @@ class Patience:
         floor.stages = Stages(turn.ended_at)
         floor.stages.mark("vad")
         if self._model is not None:
-            self._tasks.spawn(self._ask(self._model, turn, self._ears.recent()), "turn model")
+            self._ask(self._model, turn, self._ears.recent())
         self.weigh(turn)
 
     def weigh(self, turn: Turn) -> None:
@@ -92,16 +91,20 @@ class Patience:
             turn.probability = None
         self.stop()
 
-    async def _ask(self, model: EndOfTurnModel, turn: Turn, samples: NDArray[np.int16]) -> None:
+    def _ask(self, model: EndOfTurnModel, turn: Turn, samples: NDArray[np.int16]) -> None:
         asked_at = turn.ended_at
-        try:
-            probability = await asyncio.to_thread(model.probability, samples)
-        except Exception:  # noqa: BLE001  (somebody else's code: without it the words are judged)
-            _log.exception("the turn model failed")
-            return
-        if turn is self._floor.turn and turn.ended_at == asked_at and self._silent:
-            turn.probability = probability
-            self.weigh(turn)
+
+        async def ask() -> None:
+            try:
+                with guarded("turn model"):
+                    probability = await asyncio.to_thread(model.probability, samples)
+            except ParleyError:
+                return  # without it the words are judged
+            if turn is self._floor.turn and turn.ended_at == asked_at and self._silent:
+                turn.probability = probability
+                self.weigh(turn)
+
+        self._tasks.spawn(ask, "turn model")
 
     @property
     def _silent(self) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from parley.session.listening.microphone import RATE
 from parley.session.listening.turn import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from parley.errors import ParleyError
     from parley.interfaces import Recognizer
@@ -49,5 +49,7 @@ class Recognition:
             over_reply = turn is self._floor.watched  # perhaps only a cough: nobody needs to know
             self._notices.failed(error, quietly=over_reply)
 
-        work = part.recognize(self._recognizer, self._floor.language, lambda: self._understood(turn), failed)
-        part.task = self._tasks.spawn(work, "recognise")
+        def recognize() -> Coroutine[Any, Any, None]:
+            return part.recognize(self._recognizer, self._floor.language, lambda: self._understood(turn), failed)
+
+        part.task = self._tasks.spawn(recognize, "recognise")

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from parley import clock
 from parley.audio.frame import AudioFrame
-from parley.errors import ParleyError, TimedOut
+from parley.errors import ParleyError
 from parley.interfaces import Recognizer
 from parley.session.feeds import Feed
+from parley.session.guard import GuardedStream
 from parley.values import Transcript
 
 if TYPE_CHECKING:
     from parley.session.decide.endpointing import Wait
     from parley.session.decide.melody import Melody
 
-_log = logging.getLogger(__name__)
 _FRAMES_WAITING = 1_500
 """Audio that may wait for the recogniser: half a minute of 20 ms frames."""
 
@@ -37,7 +37,8 @@ class Part:
         self._rate = rate
         self._position = 0
         self._sequence = 0
-        self._scope: asyncio.Timeout | None = None
+        self._stream: GuardedStream[Transcript] | None = None
+        self._due: float | None = None
 
     def hear(self, pcm: bytes) -> None:
         """The next samples."""
@@ -49,8 +50,9 @@ class Part:
         """No more audio; the final transcript has ``timeout`` seconds to arrive."""
         if not self.audio.closed:
             self.audio.close()
-            if self._scope is not None:
-                self._scope.reschedule(asyncio.get_running_loop().time() + timeout)
+            self._due = clock.now() + timeout
+            if self._stream is not None:
+                self._stream.hurry(self._due)
 
     def cancel(self) -> None:
         """Forget this stretch."""
@@ -63,21 +65,16 @@ class Part:
         self, recognizer: Recognizer, language: str, changed: Callable[[], None], failed: Callable[[ParleyError], None]
     ) -> None:
         """Follow the recogniser to its final transcript; ``changed`` is called after each, and once at the end."""
-        try:
-            async with asyncio.timeout(None) as self._scope:
-                async with aclosing(recognizer.transcribe(self.audio, language=language)) as transcripts:
-                    async for transcript in transcripts:
-                        self._understood(transcript)
-                        if self.done:
-                            break
-                        changed()
-        except TimeoutError:
-            failed(TimedOut("The recogniser took too long."))
-        except ParleyError as error:
-            failed(error)
-        except Exception:  # noqa: BLE001  (somebody else's code: the session survives it)
-            _log.exception("the recogniser failed")
-            failed(ParleyError("The recogniser failed; the server's log says why."))
+        self._stream = stream = GuardedStream(
+            "recogniser", lambda: recognizer.transcribe(self.audio, language=language)
+        )
+        async with aclosing(stream):
+            while not self.done and (transcript := await stream.next(self._due)) is not None:
+                self._understood(transcript)
+                if not self.done:
+                    changed()
+        if stream.error is not None:
+            failed(stream.error)
         self.done = True
         self.audio.close()
         changed()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from parley.session.settings import PlayoutSettings
     from parley.session.speaking.books import Books
     from parley.session.speaking.reply import Reply
-    from parley.session.timers import Timers
+    from parley.session.tasks import Timers
     from parley.values import PlayoutPosition
 
 

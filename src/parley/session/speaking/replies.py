@@ -74,7 +74,7 @@ class Replies:
             language=floor.voice.language or floor.language,
         )
         prompt = self._studio.settings.reply.system_prompt
-        reply.start(self._tasks.group, floor.history.messages(prompt, turn=turn_text) if turn_text else None)
+        reply.start(self._tasks.spawn, floor.history.messages(prompt, turn=turn_text) if turn_text else None)
         return reply
 
     def start(self) -> None:

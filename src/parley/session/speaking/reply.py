@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from parley import clock
-from parley.audio.frame import SAMPLE_RATE
-from parley.errors import ParleyError, TimedOut
+from parley.audio.frame import SAMPLE_RATE, AudioFrame
+from parley.errors import ParleyError
 from parley.session.decide.ledger import Ledger, expected_duration, heard_text
 from parley.session.feeds import Feed
+from parley.session.guard import GuardedStream, guarded
 from parley.text.sentences import Sentences
 from parley.text.unicode import WholeDeltas
 from parley.values import ChangeVoice, Voice
 
 if TYPE_CHECKING:
-    from parley.audio.frame import AudioFrame
     from parley.interfaces import LanguageModel, Synthesis, Synthesizer, Transport
     from parley.messages import ReplyOutcome
     from parley.session.settings import SessionSettings
     from parley.session.stages import Stages
     from parley.values import ChatMessage
+
+Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]], str], asyncio.Task[None]]
+"""``session.tasks.Tasks.spawn``."""
 
 _log = logging.getLogger(__name__)
 _CLAUSES_WAITING = 10_000
@@ -115,19 +118,20 @@ class Reply:
         self._playing = asyncio.Event()
         self._playing.set()
         self._synthesis: Synthesis | None = None
+        self._voice = GuardedStream[AudioFrame]("voice", self._synthesize)
         self._synthesis_held = False
         self._holder: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._group: asyncio.TaskGroup | None = None
+        self._spawn: Spawn | None = None
 
     # --- orders ------------------------------------------------------------------------
 
-    def start(self, group: asyncio.TaskGroup, history: Sequence[ChatMessage] | None) -> None:
+    def start(self, spawn: Spawn, history: Sequence[ChatMessage] | None) -> None:
         """Begin to make audio; without a history the text comes by :meth:`say`."""
-        self._group = group
-        self._tasks = [group.create_task(self._speak(), name=f"speak {self.utterance_id}")]
+        self._spawn = spawn
+        self._tasks = [spawn(self._speak, f"speak {self.utterance_id}")]
         if history is not None:
-            self._tasks.append(group.create_task(self._write(history), name=f"write {self.utterance_id}"))
+            self._tasks.append(spawn(lambda: self._write(history), f"write {self.utterance_id}"))
 
     @property
     def adopted(self) -> bool:
@@ -229,26 +233,13 @@ class Reply:
     # --- text ----------------------------------------------------------------------------
 
     async def _write(self, history: Sequence[ChatMessage]) -> None:
-        try:
-            await self._follow(self._studio.language_model.reply(history))
-        except TimeoutError:
-            await self._apologise(TimedOut("The language model took too long."))
-        except ParleyError as error:
-            await self._apologise(error)
-        except Exception:  # noqa: BLE001  (somebody else's code: the session survives it)
-            _log.exception("the language model failed")
-            await self._apologise(ParleyError("The language model failed; the server's log says why."))
-        self._no_more_text()
-
-    async def _follow(self, deltas: AsyncGenerator[str | ChangeVoice, None]) -> None:
         limits = self._studio.settings.limits
+        deltas = GuardedStream("language model", lambda: self._studio.language_model.reply(history))
         whole, length = WholeDeltas(), 0
         async with aclosing(deltas):
             while length < limits.max_text:
-                try:
-                    async with asyncio.timeout(limits.llm_timeout):
-                        delta = await anext(deltas)
-                except StopAsyncIteration:
+                delta = await deltas.next(clock.now() + limits.llm_timeout)
+                if delta is None:
                     break
                 self.stages.mark("llm")
                 if isinstance(delta, ChangeVoice):
@@ -256,10 +247,16 @@ class Reply:
                     self._owner.voice_ordered(delta.voice)
                     continue
                 length += len(delta)
-                for clause in self._clauses.add(whole.add(delta)):
-                    await self._give_in_time(clause)
-            for clause in (*self._clauses.add(whole.finish()), *self._clauses.finish()):
-                await self._give_in_time(clause)
+                await self._give_all(self._clauses.add(whole.add(delta)))
+        if deltas.error is not None:
+            await self._apologise(deltas.error)
+        else:
+            await self._give_all((*self._clauses.add(whole.finish()), *self._clauses.finish()))
+        self._no_more_text()
+
+    async def _give_all(self, clauses: Iterable[str]) -> None:
+        for clause in clauses:
+            await self._give_in_time(clause)
 
     async def _apologise(self, error: ParleyError) -> None:
         """Say so instead; a reply that nobody asked for yet just fails."""
@@ -294,52 +291,52 @@ class Reply:
 
     async def _speak(self) -> None:
         await self._has_text.wait()
-        error: ParleyError | None = None
         if self.text:
-            try:
-                await self._sound()
+            await self._sound()
+            if self._ending:
+                if self.live:
+                    self._owner.reply_finished(self)
                 return
-            except ParleyError as caught:
-                error = caught
-            except Exception:  # noqa: BLE001  (somebody else's code: the session survives it)
-                _log.exception("the synthesizer failed")
-                error = ParleyError("The voice failed; the server's log says why.")
             self.outcome = "failed"
         await self._until_adopted()
         if self.live:
-            self._owner.reply_failed(self, error)
+            self._owner.reply_failed(self, self._voice.error)
 
     async def _sound(self) -> None:
-        studio = self._studio
-        self._synthesis = synthesis = studio.synthesizer.synthesize(
-            self._feed, voice=self.voice, session_id=studio.session_id, utterance_id=self.utterance_id
-        )
-        try:
-            frame = await self._next()
-            if frame is None:
-                raise ParleyError("The voice made no sound.")
-            self.stages.mark("tts")
-            await self._until_it_may_begin()
-            await self._owner.reply_ready(self)
-            while frame is not None:
-                await self._send(frame)
-                frame = None if frame.final else await self._next()
+        """Make audio and send it, until all of it has been heard, or ``_voice.error`` says why not."""
+        async with aclosing(self._voice):
+            try:
+                await self._send_all()
+            finally:
+                if self._holder is not None:
+                    self._holder.cancel()
+
+    async def _send_all(self) -> None:
+        frame = await self._next()
+        if frame is None:
+            self._voice.error = self._voice.error or ParleyError("The voice made no sound.")
+            return
+        self.stages.mark("tts")
+        await self._until_it_may_begin()
+        await self._owner.reply_ready(self)
+        while frame is not None:
+            await self._send(frame)
+            frame = None if frame.final else await self._next()
+        if self._voice.error is None:
             self._ending = True
             await self._until_heard()
-        finally:
-            if self._holder is not None:
-                self._holder.cancel()
-            await synthesis.aclose()
-        if self.live:
-            self._owner.reply_finished(self)
+
+    def _synthesize(self) -> Synthesis:
+        studio = self._studio
+        self._synthesis = studio.synthesizer.synthesize(
+            self._feed, voice=self.voice, session_id=studio.session_id, utterance_id=self.utterance_id
+        )
+        return self._synthesis
 
     async def _next(self) -> AudioFrame | None:
-        assert self._synthesis is not None
         self._waiting_since = clock.now()
         try:
-            return await anext(self._synthesis)
-        except StopAsyncIteration:
-            return None
+            return await self._voice.next()
         finally:
             self._waiting_since = None
 
@@ -379,17 +376,18 @@ class Reply:
 
     def _settle_synthesis(self) -> None:
         """Tell the synthesizer, one call at a time; the last order wins."""
-        if self._synthesis is None or self._group is None or not self.live:
+        if self._synthesis is None or self._spawn is None or not self.live:
             return
         if self._holder is None or self._holder.done():
-            self._holder = self._group.create_task(self._pass_on_hold(), name=f"hold {self.utterance_id}")
+            self._holder = self._spawn(self._pass_on_hold, f"hold {self.utterance_id}")
 
     async def _pass_on_hold(self) -> None:
         assert self._synthesis is not None
-        try:
-            while self._synthesis_held != self.held:
-                self._synthesis_held = self.held
-                await (self._synthesis.pause() if self.held else self._synthesis.resume())
-        except ParleyError as error:
-            # Whoever iterates learns of it too, if it matters.
-            _log.debug("the synthesizer did not take a hold: %s", error)
+        while self._synthesis_held != self.held:
+            self._synthesis_held = self.held
+            try:
+                with guarded("voice"):
+                    await (self._synthesis.pause() if self.held else self._synthesis.resume())
+            except ParleyError as error:
+                # Whoever iterates learns of it too, if it matters.
+                _log.debug("the synthesizer did not take a hold: %s", error)

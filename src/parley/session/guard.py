@@ -1,0 +1,78 @@
+"""Between a session and somebody else's code, whose failures are told and survived; our own never look like them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, TypeVar
+
+from parley.errors import ParleyError, TimedOut
+
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def guarded(who: str) -> Iterator[None]:
+    """Around one call into ``who`` (a recogniser, a voice ...): what it raises comes out as a ParleyError."""
+    try:
+        yield
+    except (ParleyError, StopAsyncIteration):
+        raise
+    except TimeoutError:
+        raise TimedOut(f"The {who} took too long.") from None
+    except Exception as error:
+        _log.exception("the %s failed", who)
+        raise ParleyError(f"The {who} failed; the server's log says why.") from error
+
+
+class GuardedStream(Generic[_T]):
+    """Somebody else's stream, item by item. Nothing of ours runs inside the guard.
+
+    ``opened`` makes the stream; it is called for the first item. Hold it in ``async with aclosing(...)``.
+    """
+
+    def __init__(self, who: str, opened: Callable[[], AsyncIterator[_T]]) -> None:
+        self.error: ParleyError | None = None
+        """What ended it, where that was a failure."""
+        self._who = who
+        self._opened = opened
+        self._stream: Any = None
+        self._scope: asyncio.Timeout | None = None
+
+    async def next(self, by: float | None = None) -> _T | None:
+        """The next item, no later than ``by`` (loop time); None at the end, and ``error`` says of what kind it was."""
+        try:
+            with guarded(self._who):
+                return await self._next(by)
+        except StopAsyncIteration:
+            return None
+        except ParleyError as error:
+            self.error = error
+            return None
+        finally:
+            self._scope = None
+
+    async def _next(self, by: float | None) -> _T:
+        if self._stream is None:
+            self._stream = self._opened()
+        async with asyncio.timeout_at(by) as self._scope:
+            item: _T = await anext(self._stream)
+        return item
+
+    def hurry(self, by: float) -> None:
+        """Whoever waits now waits no longer than until ``by``."""
+        if self._scope is not None:
+            self._scope.reschedule(by)
+
+    async def aclose(self) -> None:
+        """Give the stream up. What it says to that is for the log alone."""
+        if self._stream is None:
+            return
+        try:
+            with guarded(self._who):
+                await self._stream.aclose()
+        except ParleyError as error:
+            _log.debug("the %s did not end well: %s", self._who, error)
