@@ -197,10 +197,11 @@ async def test_when_the_voice_is_lost_the_session_says_so_and_lives_on() -> None
         (ended,) = talk.of(ReplyEnded)
         assert (ended.outcome, ended.heard_text) == ("failed", "You said:")
         voice.error = None
+        await talk.heard_out(2)  # it says that it was lost
         talk.say(TextInput("again"))
-        await talk.heard_out(2)
-        assert talk.of(ReplyEnded)[1].outcome == "finished"
-        assert talk.history[1] == ("assistant", "You said:")
+        await talk.heard_out(3)
+        assert talk.of(ReplyEnded)[2].outcome == "finished"
+        assert talk.history[1] == ("assistant", "You said: I am sorry, my voice broke off.")
 
 
 async def test_a_voice_that_hangs_is_given_up() -> None:

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 
-from parley.session.log import Decided, Failed, Latency, ReplyOver, Speculated, TurnClosed
+from parley.session.log import Decided, Failed, Latency, ReplyOver, Speculated, TranscriptLate, TurnClosed
 
 if TYPE_CHECKING:
     from parley.session.log import LogEntry
@@ -50,6 +50,12 @@ METRICS: tuple[Metric, ...] = (
     Metric("parley_first_audio_seconds", "histogram",
            "From the first words of the language model to the first frame sent.", (), _FAST),
     Metric("parley_frame_lateness_seconds", "histogram", "How much later than due a frame was sent.", (), _LATE),
+    Metric(
+        "parley_late_transcripts_total",
+        "counter",
+        "Turns whose last words came, or failed to come, when the conversation had gone on, by what became of them.",
+        ("outcome",),
+    ),
     Metric("parley_replies_total", "counter", "Replies by how they ended.", ("outcome",)),
     Metric("parley_reply_heard_seconds_total", "counter", "Speech of the agent that was heard."),
     Metric("parley_speculations_total", "counter", "Replies begun before the turn was surely over.", ("used",)),
@@ -142,6 +148,8 @@ class Metrics:
                 self._of["parley_reply_heard_seconds_total"].inc(max(0.0, entry.heard))
             case Speculated():
                 self._of["parley_speculations_total"].labels("yes" if entry.used else "no").inc()
+            case TranscriptLate():
+                self._of["parley_late_transcripts_total"].labels(entry.outcome).inc()
             case Failed():
                 self._of["parley_errors_total"].labels(entry.code).inc()
             case _:

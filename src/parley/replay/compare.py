@@ -37,6 +37,7 @@ _WORDS = {
     "TurnClosed": lambda d: f"turn {d['turn']} closed by {d['reason']}",
     "Speculated": lambda d: f"early reply to turn {d['turn']} {'used' if d['used'] else 'thrown away'}",
     "ReplyOver": lambda d: f"reply {d['utterance_id']} {d['outcome']}",
+    "TranscriptLate": lambda d: f"late words of turn {d['turn']}: {d['outcome']}",
     "Failed": lambda d: f"failed with {d['code']}",
 }
 

@@ -20,6 +20,7 @@ from parley.session.decide.history import History
 from parley.session.decide.sayings import Sayings
 from parley.session.floor import Floor
 from parley.session.listening.barge_in import Overlap
+from parley.session.listening.late import LateTranscripts
 from parley.session.listening.microphone import Ears, Microphone
 from parley.session.listening.patience import Patience
 from parley.session.listening.recognition import Recognition
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         Transport,
         VoiceActivityDetector,
     )
+    from parley.session.decide.history import Words
     from parley.session.listening.turn import Turn
 
 __all__ = ["Microphone", "SessionEngine"]
@@ -108,16 +110,21 @@ class SessionEngine:
         self._loudspeaker = loudspeaker = Loudspeaker(
             transport, outbox, floor, notices, books, timers, settings.playout, reports=start.playout_reports
         )
+        self._late = late = LateTranscripts(floor, notices, settings, on=on)
         studio = Studio(session_id, transport, synthesizer, language_model, settings)
-        self._replies = replies = Replies(studio, floor, notices, ears, loudspeaker, books, sayings, tasks, on=on)
-        self._answers = answers = Answers(floor, notices, ears, replies, settings.speculation, on=on)
+        self._replies = replies = Replies(
+            studio, floor, notices, ears, loudspeaker, books, sayings, tasks, on=on, answered=self._answered
+        )
+        self._answers = answers = Answers(floor, notices, ears, replies, settings.speculation)
         # the participant's side
         recognition = Recognition(recognizer, floor, notices, ears, tasks, understood=self._understood)
         self._patience = patience = Patience(
             floor, ears, answers, timers, tasks, end_of_turn, settings, over=self._silence_over
         )
-        self._turns = turns = Turns(floor, notices, recognition, patience, answers, settings.limits, on=on)
-        self._overlap = overlap = Overlap(floor, notices, ears, recognition, timers, settings, on=on)
+        self._turns = turns = Turns(
+            floor, notices, recognition, patience, late, answers, replies, timers, settings, on=on
+        )
+        self._overlap = overlap = Overlap(floor, notices, ears, recognition, late, timers, settings, on=on)
         # what comes in, and what is done about it
         self._hearing = Hearing(floor, ears, overlap, patience, settings.barge_in, on=on)
         self._requests = Requests(
@@ -239,7 +246,7 @@ class SessionEngine:
             Action.CANCEL_REPLY: (replies.cancel,),
             Action.BEGIN_PLAYOUT: (replies.announce,),
             Action.FINISH_REPLY: (replies.finish,),
-            Action.HANG_UP: (self._timers.clear, turns.set_aside, answers.drop, overlap.forget),
+            Action.HANG_UP: (self._timers.clear, turns.set_aside, answers.drop, overlap.forget, self._late.forget),
         }
 
     # --- what a room cannot know ---------------------------------------------------------
@@ -250,6 +257,12 @@ class SessionEngine:
             self._overlap.understood(turn)
         elif turn is self._floor.turn:
             self._turns.understood(turn)
+        else:
+            self._late.understood(turn)
+
+    def _answered(self, words: Words) -> None:
+        """What the participant said is answered aloud."""
+        self._turns.answered(words)
 
     def _silence_over(self) -> None:
         """It was silent for so long that the turn is over."""

@@ -35,6 +35,8 @@ class Floor:
     """What is being said over a reply (``Overlap``; ``Turns`` takes it when it proves to be a turn)."""
     typed: str = ""
     """A turn that came as text, and waits for its reply to start."""
+    late: str = ""
+    """What was understood late, and waits for a free floor to be answered (``LateTranscripts``)."""
     reply: Reply | None = None
     """The one that is heard, or is to be next (``Replies`` and ``Answers``)."""
     stages: Stages = field(default_factory=lambda: Stages(0.0))

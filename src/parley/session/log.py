@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +87,23 @@ class Failed:
     message: str
 
 
-LogEntry = Transition | Decided | TurnClosed | Speculated | ReplyOver | Latency | Failed
+LateOutcome = Literal["answered", "kept", "empty", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptLate:
+    """The last words of a turn came, or failed to come, when the conversation had gone on."""
+
+    at: float
+    turn: int
+    """0 for a sound over a reply."""
+    waited: float
+    """Seconds from when the turn was left."""
+    outcome: LateOutcome
+    """Answered late, kept in the history at their place, nothing but silence, or never understood."""
+
+
+LogEntry = Transition | Decided | TurnClosed | Speculated | ReplyOver | Latency | Failed | TranscriptLate
 
 
 class Observer(Protocol):

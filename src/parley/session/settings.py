@@ -160,6 +160,22 @@ class ReplySettings:
     apology: Annotated[str, Setting("Spoken when the language model fails or takes too long.")] = (
         "I am sorry, I cannot think clearly right now. Please try again."
     )
+    not_understood: Annotated[
+        str,
+        Setting(
+            "Spoken, once, when clear speech was not understood; auto is a sentence in the session's language, "
+            "empty is silence."
+        ),
+    ] = "auto"
+    not_heard: Annotated[
+        str, Setting("Spoken when the recogniser fails or takes too long; auto and empty as above.")
+    ] = "auto"
+    voice_lost: Annotated[
+        str, Setting("Spoken when the voice broke off and can speak again; auto and empty as above.")
+    ] = "auto"
+    clear_speech: Annotated[
+        float, Setting("Voice that must be in a turn before it is more than a cough.", unit="s", ge=0.1, le=10)
+    ] = 0.6
     system_prompt: Annotated[str, Setting("Instructions that stand before the conversation.")] = ""
     first_clause: Annotated[
         int, Setting("Shortest first piece of a reply that is spoken on its own.", unit="characters", ge=1, le=200)
@@ -179,6 +195,10 @@ class LimitSettings:
     asr_timeout: Annotated[
         float, Setting("Longest wait for the final transcript after a turn's end.", unit="s", ge=0.1, le=600)
     ] = 8.0
+    asr_late: Annotated[
+        float,
+        Setting("A final transcript that comes so much later is kept, or answered late.", unit="s", ge=0, le=600),
+    ] = 30.0
     stall_timeout: Annotated[
         float, Setting("A client that takes nothing for this long is dropped.", unit="s", ge=0.1, le=600)
     ] = 5.0

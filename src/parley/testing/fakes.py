@@ -203,6 +203,8 @@ class FakeRecognizer:
 
     turns: list[Sequence[tuple[float, str]]] = field(default_factory=list)
     latency: float = 0.0
+    latencies: Sequence[float] = ()
+    """Of the first turns, where they differ."""
     error: ParleyError | None = None
     hang: bool = False
     heard: list[bytearray] = field(default_factory=list)
@@ -223,7 +225,7 @@ class FakeRecognizer:
                 yield Transcript(text)
         if self.hang:
             await asyncio.get_running_loop().create_future()
-        await asyncio.sleep(self.latency)
+        await asyncio.sleep(self.latencies[index] if index < len(self.latencies) else self.latency)
         if self.error is not None:
             raise self.error
         yield Transcript(script[-1][1] if script else text, final=True)

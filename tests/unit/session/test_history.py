@@ -69,3 +69,48 @@ def test_the_newest_words_are_told_however_long_they_are() -> None:
     history.add_participant("Hello.")
     history.add_agent("Good day.")
     assert [message.text[:1] for message in history.messages(turn="z" * 2 * LONGEST_IN_ALL)] == ["z"]
+
+
+def test_words_that_become_known_late_stand_where_they_were_said() -> None:
+    history = History()
+    history.add_participant("Hello.")
+    history.add_agent("Good day.")
+    place = history.keep_place("user")
+    history.add_agent("Pardon?")
+    history.add_participant("Hello again.")
+    assert [message.text for message in history.messages()] == ["Hello.", "Good day. Pardon?", "Hello again."]
+    history.amend(place, "What time is it?")
+    assert [message.text for message in history.messages()] == [
+        "Hello.",
+        "Good day.",
+        "What time is it?",
+        "Pardon?",
+        "Hello again.",
+    ]
+
+
+def test_words_may_become_better_known() -> None:
+    history = History()
+    words = history.add_participant("what time")
+    history.add_participant("please")
+    history.amend(words, "what time is it")
+    assert history.messages() == [ChatMessage("user", "what time is it please")]
+
+
+def test_a_place_where_nothing_was_said_after_all_is_forgotten() -> None:
+    history = History()
+    history.add_agent("Good day.")
+    history.amend(history.keep_place("user"), "")
+    history.add_agent("Are you there?")
+    assert history.messages() == [ChatMessage("assistant", "Good day. Are you there?")]
+
+
+def test_late_words_do_not_grow_for_ever_either() -> None:
+    history = History()
+    words = history.add_participant("a")
+    history.add_participant("b" * LONGEST)
+    history.amend(words, "a" * 5 * LONGEST)
+    (message,) = history.messages()
+    assert len(message.text) == LONGEST
+    history.amend(words, "forgotten long ago")
+    assert len(history.messages()[0].text) == LONGEST

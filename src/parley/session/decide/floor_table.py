@@ -56,6 +56,8 @@ class Event(Enum):
     """The participant has finished, or said so."""
     TURN_EMPTY = "turn_empty"
     """There was nothing to understand in the turn."""
+    NOT_UNDERSTOOD = "not_understood"
+    """There was speech in it, clearly, but no words were understood: the agent says so."""
     TEXT_RECEIVED = "text_received"
     """A turn was typed, or outside text is to be spoken."""
     REPLY_READY = "reply_ready"
@@ -203,7 +205,8 @@ def _speech(on: _Entry) -> None:
 
     for participant in _BOTH:
         on(Event.TURN_ENDED, participant, LISTENING, States(participant, THINKING), Action.CLOSE_TURN)
-        on(Event.TURN_EMPTY, participant, THINKING, States(participant, IDLE), Action.DISCARD_REPLY)
+        for nothing in (Event.TURN_EMPTY, Event.NOT_UNDERSTOOD):
+            on(nothing, participant, THINKING, States(participant, IDLE), Action.DISCARD_REPLY)
 
 
 def _reply(on: _Entry) -> None:

@@ -12,6 +12,8 @@ class Saying:
 
     text: str = ""
     ended: bool = False
+    remark: bool = False
+    """True for what the agent says of its own."""
 
 
 class Sayings:
@@ -47,6 +49,10 @@ class Sayings:
         if saying is not None:
             saying.ended = True
         return saying
+
+    def interject(self, text: str) -> None:
+        """Let this be spoken next, before whatever waits: a remark of the agent's own."""
+        self._waiting.appendleft(Saying(text, ended=True, remark=True))
 
     def next(self) -> Saying | None:
         """Let the next one be spoken; None when none waits."""

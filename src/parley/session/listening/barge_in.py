@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from parley.session.floor import Floor
+    from parley.session.listening.late import LateTranscripts
     from parley.session.listening.microphone import Ears
     from parley.session.listening.recognition import Recognition
     from parley.session.notices import Notices
@@ -38,6 +39,7 @@ class Overlap:
         notices: Notices,
         ears: Ears,
         recognition: Recognition,
+        late: LateTranscripts,
         timers: Timers,
         settings: SessionSettings,
         *,
@@ -47,6 +49,7 @@ class Overlap:
         self._notices = notices
         self._ears = ears
         self._recognition = recognition
+        self._late = late
         self._timers = timers
         self._settings = settings.barge_in
         self._asr_timeout = settings.limits.asr_timeout
@@ -58,9 +61,7 @@ class Overlap:
     def watch(self) -> None:
         """Recognise it, without calling it a turn yet."""
         self.forget()
-        segmenter = self._ears.segmenter
-        watched = Turn(began_at=clock.now(), voiced_before=segmenter.voiced_ever - segmenter.voiced)
-        self._floor.watched = watched
+        self._floor.watched = watched = Turn(began_at=clock.now())
         self._recognition.follow(watched)
 
     def drop(self) -> None:
@@ -68,10 +69,13 @@ class Overlap:
         floor = self._floor
         if floor.watched is None:
             return
-        if floor.machine.agent in (Agent.SPEAKING, Agent.THINKING) and floor.watched.kept not in ("", "echo"):
+        if floor.watched.kept == "echo":
+            self.forget()
+        elif floor.watched.kept and floor.reply is not None:
             floor.watched.close(self._asr_timeout)
         else:
-            self.forget()
+            watched, floor.watched = floor.watched, None
+            self._late.leave(watched, floor.history.keep_place("user"))
 
     def forget(self) -> None:
         """Nobody wants to know what it was."""
@@ -162,15 +166,9 @@ class Overlap:
         text = watched.text
         late = wants_answer(text, floor.language, watched.confidence, self._settings)
         if late is not None and agent is Agent.IDLE:
-            self._answer_late(text)
+            floor.turns += 1
+            self._notices.send(TranscriptUpdate(floor.turns, text, True, len(text)))
+            self._late.answer(text)
         elif text:
             nod = watched.kept == "backchannel"
             self._notices.send(TranscriptUpdate(floor.turns, text, True, len(text), backchannel=nod))
-
-    def _answer_late(self, text: str) -> None:
-        """Understood only when the reply over which it was said had ended."""
-        floor = self._floor
-        floor.turns += 1
-        self._notices.send(TranscriptUpdate(floor.turns, text, True, len(text)))
-        floor.typed = text
-        self._on(Event.TEXT_RECEIVED)

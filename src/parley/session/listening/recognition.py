@@ -39,15 +39,21 @@ class Recognition:
         self._tasks = tasks
         self._understood = understood
 
+    def voiced(self, turn: Turn) -> float:
+        """Seconds of voice in it so far."""
+        return self._ears.segmenter.voiced_ever - turn.voiced_before
+
     def follow(self, turn: Turn) -> None:
         """Recognise what is being said now, from a little before its onset, as the next part of ``turn``."""
         part = Part(RATE)
+        if not turn.parts:
+            turn.voiced_before = self._ears.segmenter.voiced_ever - self._ears.segmenter.voiced
         turn.parts.append(part)
         part.hear(self._ears.since_onset().tobytes())
 
         def failed(error: ParleyError) -> None:
-            over_reply = turn is self._floor.watched  # perhaps only a cough: nobody needs to know
-            self._notices.failed(error, quietly=over_reply)
+            # Over a reply it was perhaps only a cough; and an overdue turn was told of before.
+            self._notices.failed(error, quietly=turn is not self._floor.turn or turn.overdue)
 
         def recognize() -> Coroutine[Any, Any, None]:
             return part.recognize(self._recognizer, self._floor.language, lambda: self._understood(turn), failed)

@@ -33,6 +33,8 @@ class Part:
         self.stable = 0
         self.confidence = 1.0
         self.done = False
+        self.failed = False
+        """True when the recogniser did not say all that it could."""
         self.task: asyncio.Task[None] | None = None
         self._rate = rate
         self._position = 0
@@ -74,6 +76,7 @@ class Part:
                 if not self.done:
                     changed()
         if stream.error is not None:
+            self.failed = True
             failed(stream.error)
         self.done = True
         self.audio.close()
@@ -96,6 +99,10 @@ class Turn:
     began_at: float = 0.0
     voiced_before: float = 0.0
     """Seconds of voice that came before it."""
+    voiced: float = 0.0
+    """Seconds of voice in it, when it was closed."""
+    overdue: bool = False
+    """True when its last words are no longer waited for."""
     tries: int = 0
     """Speculative replies begun."""
     probability: float | None = None
@@ -130,6 +137,11 @@ class Turn:
     def done(self) -> bool:
         """True when no part will change any more."""
         return all(part.done for part in self.parts)
+
+    @property
+    def failed(self) -> bool:
+        """True when the recogniser failed, or takes too long."""
+        return self.overdue or any(part.failed for part in self.parts)
 
     def hear(self, pcm: bytes) -> None:
         """The next samples."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from parley import clock
+from parley.errors import TimedOut
 from parley.messages import TranscriptUpdate
 from parley.session.decide.floor_table import Agent, Event, Participant
+from parley.session.decide.lexicon import words
+from parley.session.decide.repair import Repair
 from parley.session.listening.turn import Turn
 from parley.session.log import TurnClosed
 from parley.session.stages import Stages
@@ -14,12 +17,16 @@ from parley.session.stages import Stages
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from parley.session.decide.history import Words
     from parley.session.floor import Floor
+    from parley.session.listening.late import LateTranscripts
     from parley.session.listening.patience import Patience
     from parley.session.listening.recognition import Recognition
     from parley.session.notices import Notices
-    from parley.session.settings import LimitSettings
+    from parley.session.settings import SessionSettings
+    from parley.session.speaking.replies import Replies
     from parley.session.speaking.speculation import Answers
+    from parley.session.tasks import Timers
 
 
 class Turns:
@@ -31,8 +38,11 @@ class Turns:
         notices: Notices,
         recognition: Recognition,
         patience: Patience,
+        late: LateTranscripts,
         answers: Answers,
-        limits: LimitSettings,
+        replies: Replies,
+        timers: Timers,
+        settings: SessionSettings,
         *,
         on: Callable[[Event], None],
     ) -> None:
@@ -40,8 +50,12 @@ class Turns:
         self._notices = notices
         self._recognition = recognition
         self._patience = patience
+        self._late = late
         self._answers = answers
-        self._limits = limits
+        self._replies = replies
+        self._timers = timers
+        self._limits = settings.limits
+        self._repair = Repair(settings.reply.clear_speech)
         self._on = on
         self._closing = "silence"
 
@@ -52,6 +66,7 @@ class Turns:
         self.set_aside()
         floor = self._floor
         floor.turns += 1
+        floor.late = ""
         floor.turn = Turn(floor.turns, began_at=clock.now())
         self._recognition.follow(floor.turn)
 
@@ -61,7 +76,7 @@ class Turns:
         if turn is None:
             self.open()
             return
-        turn.close(self._limits.asr_timeout)
+        self._close(turn)
         self._recognition.follow(turn)
 
     def adopt(self) -> None:
@@ -73,6 +88,7 @@ class Turns:
             return
         self.set_aside()
         floor.turns += 1
+        floor.late = ""
         watched.number, watched.kept = floor.turns, ""
         floor.turn = watched
         if watched.text:
@@ -82,8 +98,7 @@ class Turns:
         """Whatever was said and never answered belongs to the history."""
         turn, self._floor.turn = self._floor.turn, None
         if turn is not None:
-            turn.cancel()
-            self._floor.history.add_participant(turn.text)
+            self._late.leave(turn, self._floor.history.keep_place("user"))
 
     # --- understood ----------------------------------------------------------------------
 
@@ -93,13 +108,13 @@ class Turns:
         self._answers.compare(turn)
         floor = self._floor
         agent = floor.machine.agent
-        if agent is Agent.THINKING and floor.reply is None and turn.done:
+        if agent is Agent.THINKING and turn.done and (floor.reply is None or words(turn.text)):
             self._answer(turn)
         elif agent is Agent.LISTENING and floor.machine.participant is Participant.SILENT:
             self._patience.weigh(turn)
 
     def _show(self, turn: Turn) -> None:
-        text, final = turn.text, turn.done and self._floor.machine.agent is Agent.THINKING
+        text, final = turn.text, (turn.done or turn.overdue) and self._floor.machine.agent is Agent.THINKING
         if (text or final) and turn.told != (text, final):
             turn.told = (text, final)
             self._notices.send(TranscriptUpdate(turn.number, text, final, len(text) if final else turn.stable))
@@ -133,9 +148,42 @@ class Turns:
         floor.stages.mark("endpoint")
         delay = round(now - turn.ended_at, 6)
         self._notices.log(TurnClosed(self._notices.now(), turn.number, self._closing, delay))
-        turn.close(self._limits.asr_timeout)
+        turn.voiced, turn.overdue = self._recognition.voiced(turn), False
+        self._close(turn)
+        self._timers.set("final transcript", now + self._limits.asr_timeout, self._wait_no_longer)
+
+    def answered(self, words: Words) -> None:
+        """Its reply sounds; what it said stands at ``words``."""
+        turn, self._floor.turn = self._floor.turn, None
+        if turn is not None:
+            self._late.leave(turn, words)
+
+    def _close(self, turn: Turn) -> None:
+        turn.close(self._limits.asr_timeout + self._limits.asr_late)
+
+    def _wait_no_longer(self) -> None:
+        """Go on with what is understood by now; if the rest comes later, it is not lost."""
+        floor = self._floor
+        turn = floor.turn
+        if turn is None or turn.done or floor.machine.agent is not Agent.THINKING:
+            return
+        turn.overdue = True
+        self._notices.failed(TimedOut("The recogniser took too long."))
+        self._answer(turn)
 
     def _answer(self, turn: Turn) -> None:
         self._floor.stages.mark("asr")
         self._show(turn)
-        self._answers.give(turn)
+        if words(turn.text):
+            self._repair.understood()
+            self._answers.give(turn)
+        else:
+            self._say_that_nothing_was_understood(turn)
+
+    def _say_that_nothing_was_understood(self, turn: Turn) -> None:
+        floor = self._floor
+        floor.turn = None
+        remark = self._repair.not_understood(turn.voiced, failed=turn.failed)
+        self._on(Event.NOT_UNDERSTOOD if remark else Event.TURN_EMPTY)
+        self._late.leave(turn, floor.history.keep_place("user"), unanswered=True)
+        self._replies.remark(remark)

@@ -10,7 +10,7 @@ from parley.session.log import ReplyOver
 
 if TYPE_CHECKING:
     from parley.messages import ReplyOutcome
-    from parley.session.decide.history import History
+    from parley.session.decide.history import History, Words
     from parley.session.notices import Notices
     from parley.session.speaking.reply import Reply
 
@@ -24,27 +24,29 @@ class Books:
     def __init__(self, history: History, notices: Notices) -> None:
         self._history = history
         self._notices = notices
-        self._open: dict[str, Reply] = {}
+        self._open: dict[str, tuple[Reply, Words]] = {}
 
     def find(self, utterance_id: str) -> Reply | None:
         """A reply that was cut off and is not settled yet."""
-        return self._open.get(utterance_id)
+        reply, _ = self._open.get(utterance_id, (None, None))
+        return reply
 
-    def note_turn(self, reply: Reply) -> None:
+    def note_turn(self, reply: Reply) -> Words:
         """What the reply answers belongs to the past from its first sound on."""
-        if not reply.turn_noted:
-            reply.turn_noted = True
-            self._history.add_participant(reply.turn_text)
+        reply.turn_noted = True
+        return self._history.add_participant(reply.turn_text)
 
     def cut(self, reply: Reply) -> None:
         """The reply was cut off; how far it was heard may still become better known."""
-        self._open[reply.utterance_id] = reply
+        words = self._history.keep_place("assistant")
+        self._history.amend(words, reply.heard_text())
+        self._open[reply.utterance_id] = reply, words
 
     def settle(self, utterance_id: str) -> None:
         """No more is to be learnt of this one."""
-        reply = self._open.pop(utterance_id, None)
-        if reply is not None:
-            self.close(reply, "failed" if reply.outcome == "failed" else "interrupted")
+        reply, words = self._open.pop(utterance_id, (None, None))
+        if reply is not None and words is not None:
+            self._close(reply, words, "failed" if reply.outcome == "failed" else "interrupted")
 
     def settle_all(self) -> None:
         """No more is to be learnt of any, in the order in which they were cut off."""
@@ -53,8 +55,11 @@ class Books:
 
     def close(self, reply: Reply, outcome: ReplyOutcome) -> None:
         """The reply is over, and this was heard of it."""
+        self._close(reply, self._history.keep_place("assistant"), outcome)
+
+    def _close(self, reply: Reply, words: Words, outcome: ReplyOutcome) -> None:
         heard, text = reply.heard, reply.heard_text()
-        self._history.add_agent(text)
+        self._history.amend(words, text)
         self._log(reply, outcome, round(heard / SAMPLE_RATE, 6))
         if reply.announced:
             self._notices.send(ReplyEnded(reply.utterance_id, outcome, reply.text, text, heard))

@@ -9,6 +9,7 @@ from parley.audio.frame import SAMPLE_RATE
 from parley.errors import RequestError
 from parley.messages import ReplyStarted, ReplyText, VoiceChanged
 from parley.session.decide.floor_table import Agent, Event
+from parley.session.decide.remarks import Remark, remark
 from parley.session.speaking.reply import Reply
 from parley.session.stages import Stages
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from parley.audio.frame import AudioFrame
     from parley.errors import ParleyError
+    from parley.session.decide.history import Words
     from parley.session.decide.sayings import Sayings
     from parley.session.floor import Floor
     from parley.session.listening.microphone import Ears
@@ -43,7 +45,10 @@ class Replies:
         tasks: Tasks,
         *,
         on: Callable[[Event], None],
+        answered: Callable[[Words], None],
     ) -> None:
+        """``answered``: the open turn is answered, and what it said has its place in the history."""
+        self._answered = answered
         self._studio = studio
         self._floor = floor
         self._notices = notices
@@ -108,9 +113,9 @@ class Replies:
         self._note_turn(reply)
 
     def _note_turn(self, reply: Reply) -> None:
-        self._books.note_turn(reply)
+        words = self._books.note_turn(reply)
         if reply.turn_text:
-            self._floor.turn = None
+            self._answered(words)
 
     # --- what a reply tells --------------------------------------------------------------
 
@@ -149,23 +154,38 @@ class Replies:
         """There is no (more) audio (``reply.Owner``)."""
         if reply is not self._floor.reply:
             return
+        said = self._sayings.current
+        of_our_own = said is not None and said.remark
         if error is not None:
             reply.outcome = "failed"
-            self._notices.failed(error)
+            self._notices.failed(error, quietly=of_our_own)
             self._return_to_proven_voice(reply, error)
         reply.cancel()
         if reply.ledger.paused:
             self._loudspeaker.silence()
         self._on(Event.REPLY_FAILED)
-        self.give_floor()
+        broke_off = error is not None and not of_our_own and not isinstance(error, RequestError)
+        self.remark(Remark.VOICE_LOST if broke_off else None)
 
     def give_floor(self) -> None:
         """Somebody may have spoken all the while; or more text waits to be spoken."""
         machine = self._floor.machine
         if self._ears.segmenter.speaking and machine.knows(Event.SPEECH_STARTED):
             self._on(Event.SPEECH_STARTED)
+        elif machine.agent is Agent.IDLE and self._floor.late:
+            self._floor.typed, self._floor.late = self._floor.late, ""
+            self._on(Event.TEXT_RECEIVED)
         elif machine.agent is Agent.IDLE:
             self.speak_next()
+
+    def remark(self, kind: Remark | None) -> None:
+        """Give the floor, and say this before whatever waits to be spoken; whoever speaks comes first."""
+        if kind is not None and self._floor.machine.agent is Agent.IDLE and not self._ears.segmenter.speaking:
+            setting: str = getattr(self._studio.settings.reply, kind.value)
+            text = remark(kind, setting, self._floor.language)
+            if text:
+                self._sayings.interject(text)
+        self.give_floor()
 
     # --- a reply ends --------------------------------------------------------------------
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parley.session.decide.floor_table import Agent, Event, Participant
+from parley.session.decide.floor_table import Agent, Participant
 from parley.session.decide.lexicon import words
 from parley.session.log import Speculated
 from parley.session.stages import Stages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from parley.session.floor import Floor
     from parley.session.listening.microphone import Ears
     from parley.session.listening.turn import Turn
@@ -31,15 +29,12 @@ class Answers:
         ears: Ears,
         replies: Replies,
         settings: SpeculationSettings,
-        *,
-        on: Callable[[Event], None],
     ) -> None:
         self._floor = floor
         self._notices = notices
         self._ears = ears
         self._replies = replies
         self._settings = settings
-        self._on = on
         self._guess: Reply | None = None
 
     @property
@@ -80,12 +75,11 @@ class Answers:
             self._notices.log(Speculated(self._notices.now(), self._floor.turns, False))
 
     def give(self, turn: Turn) -> None:
-        """The turn is over and its final transcript is there: answer it, with the guess if it was right."""
-        if not words(turn.text):
-            self._floor.turn = None
-            self._on(Event.TURN_EMPTY)
-            self._replies.give_floor()
-            return
+        """The turn is over and was understood: answer it, with the guess if it was right.
+
+        Nor is one that answers less of it, and was not heard yet, more than a guess.
+        """
+        self.withhold()
         reply = self._proven_guess(turn) or self._replies.begin(turn.text, self._floor.stages)
         self._floor.reply = reply
         reply.adopt()

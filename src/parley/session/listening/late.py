@@ -1,0 +1,117 @@
+"""Words that are understood when the conversation has gone on: answered if that still helps, else kept in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from parley import clock
+from parley.messages import TranscriptUpdate
+from parley.session.decide.floor_table import Agent, Event
+from parley.session.decide.interruption import wants_answer
+from parley.session.decide.lexicon import words
+from parley.session.log import TranscriptLate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from parley.session.decide.history import Words
+    from parley.session.floor import Floor
+    from parley.session.listening.turn import Turn
+    from parley.session.log import LateOutcome
+    from parley.session.notices import Notices
+    from parley.session.settings import SessionSettings
+
+_MOST = 4
+"""Turns that are waited for at once; of more, the oldest are given up."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Left:
+    """A turn that nobody waits for any more."""
+
+    turn: Turn
+    words: Words
+    """Where what it said stands in the history."""
+    since: float
+    unanswered: bool
+
+
+class LateTranscripts:
+    """Listens on, within bounds, to what the recogniser still has to say of turns that were left."""
+
+    def __init__(
+        self, floor: Floor, notices: Notices, settings: SessionSettings, *, on: Callable[[Event], None]
+    ) -> None:
+        self._floor = floor
+        self._notices = notices
+        self._barge_in = settings.barge_in
+        self._limits = settings.limits
+        self._on = on
+        self._left: list[_Left] = []
+
+    def leave(self, turn: Turn, words: Words, *, unanswered: bool = False) -> None:
+        """What is still understood of ``turn`` belongs at ``words``; ``unanswered``: and is to be answered."""
+        text = self._worth_keeping(turn)
+        if text or turn.done:
+            self._floor.history.amend(words, text)
+        if turn.done:
+            return
+        turn.close(self._limits.asr_timeout + self._limits.asr_late)
+        self._left.append(_Left(turn, words, clock.now(), unanswered))
+        if len(self._left) > _MOST:
+            self._give_up(self._left[0])
+
+    def understood(self, turn: Turn) -> None:
+        """The recogniser has said something new of a turn; if it was left, and this was all, that counts now."""
+        left = next((left for left in self._left if left.turn is turn), None)
+        if left is None or not turn.done:
+            return
+        self._left.remove(left)
+        text = self._worth_keeping(turn)
+        if not text:
+            self._floor.history.amend(left.words, "")
+            self._log(left, "lost" if turn.failed else "empty")
+            return
+        newest = turn.number == self._floor.turns
+        answer = left.unanswered and newest and bool(words(text))
+        self._floor.history.amend(left.words, "" if answer else text)
+        self._notices.send(TranscriptUpdate(turn.number or self._floor.turns, text, True, len(text)))
+        self._log(left, "answered" if answer else "kept")
+        if answer:
+            self.answer(text)
+
+    def answer(self, text: str) -> None:
+        """Answer what was understood late: now, or when the floor is free."""
+        floor = self._floor
+        floor.late = text
+        if floor.machine.agent is Agent.IDLE:
+            self.answer_now()
+
+    def answer_now(self) -> None:
+        """The floor is free."""
+        floor = self._floor
+        floor.typed, floor.late = floor.late, ""
+        self._on(Event.TEXT_RECEIVED)
+
+    def forget(self) -> None:
+        """Nothing more is of interest."""
+        left, self._left = self._left, []
+        for one in left:
+            one.turn.cancel()
+
+    def _give_up(self, left: _Left) -> None:
+        self._left.remove(left)
+        left.turn.cancel()
+        self._log(left, "lost")
+
+    def _worth_keeping(self, turn: Turn) -> str:
+        """Of a turn, everything; of a sound over a reply, what is more than a nod."""
+        text = turn.text
+        if turn.number or wants_answer(text, self._floor.language, turn.confidence, self._barge_in):
+            return text
+        return ""
+
+    def _log(self, left: _Left, outcome: LateOutcome) -> None:
+        waited = round(clock.now() - left.since, 6)
+        self._notices.log(TranscriptLate(self._notices.now(), left.turn.number, waited, outcome))
