@@ -55,7 +55,16 @@ class TextInput:
 
 @dataclass(frozen=True, slots=True)
 class SayDelta:
-    """A piece of text that the agent is to speak as it is: the deltas of an outside model."""
+    """A piece of text that the agent is to speak as it is: the deltas of an outside model.
+
+    Spoken as soon as nobody has the floor: text waits for as long as the participant's turn is open or another reply
+    is on its way, and several texts, each closed by :class:`SayEnd`, are spoken in their order.
+
+    A sound over it is judged as over any reply: a nod, a cough or an echo costs a short silence and nothing else.
+    Only a floor that is taken (by speech, by a typed turn, or by :class:`Interrupt`) drops the text, together with
+    every text that waited behind it. What still comes of a text that was dropped is dropped too, until its
+    :class:`SayEnd`, or until nothing has come for ``session.limits.say_timeout``; what follows is a new text.
+    """
 
     type: ClassVar[str] = "say"
     text: str
@@ -63,7 +72,11 @@ class SayDelta:
 
 @dataclass(frozen=True, slots=True)
 class SayEnd:
-    """The outside text is complete."""
+    """The outside text is complete. Send it after a text that was cut off, too: it says where a new one begins.
+
+    A text that has no end, and does not go on for ``session.limits.say_timeout``, counts as complete; the client is
+    told (``timed_out``).
+    """
 
     type: ClassVar[str] = "say_end"
 

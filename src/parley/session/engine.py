@@ -141,6 +141,9 @@ class SessionEngine:
         on (TimedOut: the client takes no data; SessionFailed: a fault of the session's own code, or of an
         observer's); a failing model is told to the participant and survived.
         Cancel the task to end the session from outside, or call :meth:`end`.
+
+        However it ends, :attr:`history` is complete before the participant is told: the words of a running turn as
+        far as they are understood, and of a running reply as far as it was heard.
         """
         self._notices.begin()
         self._over = asyncio.get_running_loop().create_future()
@@ -151,7 +154,10 @@ class SessionEngine:
                 self._tasks.open(group)
                 with self._faults.heard():
                     self._begin()
-                ending = await self._over
+                try:
+                    ending = await self._over
+                finally:
+                    self._settle()
                 with self._faults.heard():
                     await self._say_goodbye(ending)
                 self._tasks.cancel()
@@ -176,12 +182,16 @@ class SessionEngine:
         if self._over is not None and not self._over.done():
             self._over.set_result(reason)
 
-    async def _say_goodbye(self, ending: str | ParleyError) -> None:
+    def _settle(self) -> None:
+        """Nothing more is said or heard: what was belongs to the history."""
         if self._faults.first is not None:
             return  # nothing that the rooms say of themselves can be believed
-        self._tasks.cancel("listen")
-        self._on(Event.SESSION_ENDED)
-        self._loudspeaker.settle()
+        with self._faults.heard():
+            self._tasks.cancel("listen")
+            self._on(Event.SESSION_ENDED)
+            self._loudspeaker.settle()
+
+    async def _say_goodbye(self, ending: str | ParleyError) -> None:
         if isinstance(ending, str):
             self._notices.send(SessionEnded(ending))
             try:
@@ -210,6 +220,7 @@ class SessionEngine:
         elif reply is not None and reply.overdue(now):
             self._replies.reply_failed(reply, TimedOut("The voice took too long."))
         self._turns.check_length(now)
+        self._requests.check(now)
         self._timers.set("look", now + _LOOK_INTERVAL, self._look)
 
     # --- the table -----------------------------------------------------------------------

@@ -12,6 +12,8 @@ from parley.errors import ParleyError, TimedOut
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
+_CLOSING = 2.0
+"""Seconds that a stream may take to close; nobody waits longer for what is not wanted any more."""
 
 
 @contextmanager
@@ -73,6 +75,7 @@ class GuardedStream(Generic[_T]):
             return
         try:
             with guarded(self._who):
-                await self._stream.aclose()
+                async with asyncio.timeout(_CLOSING):
+                    await self._stream.aclose()
         except ParleyError as error:
             _log.debug("the %s did not end well: %s", self._who, error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from parley import clock
-from parley.errors import InvalidRequest, RequestError, TooManyRequests
+from parley.errors import InvalidRequest, RequestError, TimedOut, TooManyRequests
 from parley.messages import (
     EndSession,
     EndTurn,
@@ -64,6 +64,8 @@ class Requests:
         self._sayings = sayings
         self._max_text = limits.max_text
         self._said = WholeDeltas()
+        self._say_timeout = limits.say_timeout
+        self._said_at = 0.0
         self._texts = Allowance(burst=limits.text_burst, per_second=limits.text_rate)
         self._on = on
         self._end = end
@@ -106,6 +108,7 @@ class Requests:
         return text
 
     def _take_say(self, message: SayDelta) -> None:
+        self._said_at = clock.now()
         self._say(self._said.add(self._checked(message.text, self._sayings.length)))
 
     def _say(self, delta: str) -> None:
@@ -124,6 +127,16 @@ class Requests:
         reply = self._floor.reply
         if saying is not None and saying is self._sayings.current and reply is not None:
             reply.say_end()
+
+    def check(self, now: float) -> None:
+        """Does outside text wait for an end that never comes?"""
+        if not self._sayings.expects_more or now - self._said_at <= self._say_timeout:
+            return
+        if self._sayings.length:
+            self._notices.failed(
+                TimedOut(f"No say_end came for {self._say_timeout:g} seconds; the text counts as complete.")
+            )
+        self._take_say_end(SayEnd())
 
     # --- buttons -------------------------------------------------------------------------
 

@@ -190,7 +190,16 @@ class LimitSettings:
         float, Setting("Longest wait for the language model's next words.", unit="s", ge=0.1, le=600)
     ] = 15.0
     tts_timeout: Annotated[
-        float, Setting("Longest wait for the synthesizer's next frame.", unit="s", ge=0.1, le=600)
+        float, Setting("Longest wait for the synthesizer's first frame.", unit="s", ge=0.1, le=600)
+    ] = 15.0
+    tts_between: Annotated[
+        float, Setting("Longest wait for its next one, once it has begun.", unit="s", ge=0.1, le=600)
+    ] = 5.0
+    say_timeout: Annotated[
+        float,
+        Setting(
+            "Text from outside that has no end, and does not go on for this long, ends here.", unit="s", ge=0.1, le=600
+        ),
     ] = 15.0
     asr_timeout: Annotated[
         float, Setting("Longest wait for the final transcript after a turn's end.", unit="s", ge=0.1, le=600)
@@ -200,7 +209,14 @@ class LimitSettings:
         Setting("A final transcript that comes so much later is kept, or answered late.", unit="s", ge=0, le=600),
     ] = 30.0
     stall_timeout: Annotated[
-        float, Setting("A client that takes nothing for this long is dropped.", unit="s", ge=0.1, le=600)
+        float,
+        Setting(
+            "A client that takes nothing for this long is dropped; a reply that its loudspeaker does not go on with "
+            "is given up.",
+            unit="s",
+            ge=0.1,
+            le=600,
+        ),
     ] = 5.0
     max_turn: Annotated[float, Setting("Longest turn; then it is answered.", unit="s", ge=1, le=600)] = 60.0
     max_text: Annotated[

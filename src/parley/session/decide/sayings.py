@@ -26,6 +26,11 @@ class Sayings:
         self._muted = False
 
     @property
+    def expects_more(self) -> bool:
+        """True while the end of a text has not come, be it one that is to be spoken or one that was cut off."""
+        return self._muted or self._newest() is not None
+
+    @property
     def length(self) -> int:
         """Characters of the saying that the next delta would belong to."""
         newest = self._newest()

@@ -27,6 +27,8 @@ _KEPT_FOR_MELODY = SECONDS + 0.2
 """The silence in which the question comes up included."""
 _ONSET = 0.1
 """Seconds that a turn is old when it is noticed."""
+_FRESH = 0.1
+"""Seconds for which the newest frame says how things are now."""
 _LEVEL_LEARNING = 0.3
 _POWER_LEARNING = 0.08
 
@@ -127,9 +129,13 @@ class Ears:
     def silence(self, now: float) -> float:
         """Seconds since the last voice, also when the microphone has stopped sending."""
         segmenter = self.segmenter
-        if segmenter.speaking and not segmenter.silence and now - self.heard_at < 0.1:
+        if segmenter.speaking and not segmenter.silence and now - self.heard_at < _FRESH:
             return 0.0
         return now - self.last_voice_at
+
+    def rising(self, now: float) -> bool:
+        """True while something has just begun that may be speech; a microphone that stopped sending brings no more."""
+        return self.segmenter.rising and now - self.heard_at < _FRESH
 
     @property
     def level_db(self) -> float:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from parley.session.speaking.speculation import Answers
     from parley.session.tasks import Tasks, Timers
 
+_MOST_ASKED = 4
+"""Questions that a turn model may leave open; one that hangs is not given ever more threads."""
 _STILL_RISING = 0.04
 """Seconds to wait when something has just begun that may be speech."""
 
@@ -54,6 +56,7 @@ class Patience:
         self._settings = settings
         self._over = over
         self._habits = PauseHabits()
+        self._asked = 0
 
     def begin(self) -> None:
         """They are silent: when is the turn over, if they stay so?"""
@@ -92,6 +95,9 @@ class Patience:
         self.stop()
 
     def _ask(self, model: EndOfTurnModel, turn: Turn, samples: NDArray[np.int16]) -> None:
+        if self._asked >= _MOST_ASKED:
+            return
+        self._asked += 1
         asked_at = turn.ended_at
 
         async def ask() -> None:
@@ -100,6 +106,8 @@ class Patience:
                     probability = await asyncio.to_thread(model.probability, samples)
             except ParleyError:
                 return  # without it the words are judged
+            finally:
+                self._asked -= 1
             if turn is self._floor.turn and turn.ended_at == asked_at and self._silent:
                 turn.probability = probability
                 self.weigh(turn)
@@ -113,7 +121,7 @@ class Patience:
     def _silence_ends_turn(self) -> None:
         if not self._silent:
             return
-        if self._ears.segmenter.rising:
+        if self._ears.rising(clock.now()):
             self._timers.set("end", clock.now() + _STILL_RISING, self._silence_ends_turn)
         else:
             self._over()

@@ -159,7 +159,6 @@ class Replies:
         if error is not None:
             reply.outcome = "failed"
             self._notices.failed(error, quietly=of_our_own)
-            self._return_to_proven_voice(reply, error)
         reply.cancel()
         if reply.ledger.paused:
             self._loudspeaker.silence()
@@ -244,7 +243,10 @@ class Replies:
         self._floor.voice = voice
         self._notices.send(VoiceChanged(voice, note))
 
-    def _return_to_proven_voice(self, reply: Reply, error: ParleyError) -> None:
-        """A voice that does not exist must not silence the rest of the session."""
-        if isinstance(error, RequestError) and reply.voice == self._floor.voice != self._proven_voice:
+    def voice_refused(self, reply: Reply, error: RequestError) -> Voice | None:
+        """A voice that does not exist silences nothing: the one that has spoken before does (``reply.Owner``)."""
+        refused, floor = reply.voice, self._floor
+        if refused == floor.voice != self._proven_voice:
+            self._notices.failed(error)
             self.change_voice(self._proven_voice, error.message)
+        return floor.voice if floor.voice != refused else None

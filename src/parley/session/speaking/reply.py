@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from parley import clock
 from parley.audio.frame import SAMPLE_RATE, AudioFrame
-from parley.errors import ParleyError
+from parley.errors import ParleyError, RequestError, TimedOut
 from parley.session.decide.ledger import Ledger, expected_duration, heard_text
 from parley.session.feeds import Feed
 from parley.session.guard import GuardedStream, guarded
@@ -33,6 +33,10 @@ _log = logging.getLogger(__name__)
 _CLAUSES_WAITING = 10_000
 _LONGEST_CLAUSE = 240
 """Characters: what comes without an end is spoken in pieces."""
+_LOOK = 0.5
+"""Seconds between two looks at a loudspeaker that may stand still."""
+_ORDER = 1.0
+"""Seconds that a voice may take to confirm that it pauses or goes on."""
 _TICK = 0.001
 """Seconds that a loop's timers can tell apart: what is due within one is due now."""
 
@@ -57,6 +61,9 @@ class Owner(Protocol):
 
     def reply_troubled(self, reply: Reply, error: ParleyError) -> None:
         """The language model failed; the reply ends with an apology."""
+
+    def voice_refused(self, reply: Reply, error: RequestError) -> Voice | None:
+        """There is no such voice, or it cannot speak now; returns the one to speak with instead, if there is one."""
 
     def voice_ordered(self, voice: Voice) -> None:
         """The language model wants another voice from the next utterance on."""
@@ -228,7 +235,8 @@ class Reply:
         if self._waiting_since is None or self.held or not (self.written or len(self._feed)):
             self._waiting_since = None if self._waiting_since is None else now
             return False
-        return now - self._waiting_since > self._studio.settings.limits.tts_timeout
+        limits = self._studio.settings.limits
+        return now - self._waiting_since > (limits.tts_between if self.ledger.sent_samples else limits.tts_timeout)
 
     # --- text ----------------------------------------------------------------------------
 
@@ -304,12 +312,31 @@ class Reply:
 
     async def _sound(self) -> None:
         """Make audio and send it, until all of it has been heard, or ``_voice.error`` says why not."""
-        async with aclosing(self._voice):
-            try:
-                await self._send_all()
-            finally:
-                if self._holder is not None:
-                    self._holder.cancel()
+        while True:
+            async with aclosing(self._voice):
+                try:
+                    await self._send_all()
+                finally:
+                    if self._holder is not None:
+                        self._holder.cancel()
+            if not self._goes_on_with_another_voice():
+                return
+
+    def _goes_on_with_another_voice(self) -> bool:
+        """A voice that was refused before its first frame loses no text: another one speaks it."""
+        error = self._voice.error
+        if not isinstance(error, RequestError) or self.announced or not self.live:
+            return False
+        voice = self._owner.voice_refused(self, error)
+        if voice is None:
+            return False
+        self.voice = voice
+        self._feed = Feed(_CLAUSES_WAITING)
+        self._feed.put(self.text)
+        if self.written:
+            self._feed.close()
+        self._voice = GuardedStream("voice", self._synthesize)
+        return True
 
     async def _send_all(self) -> None:
         frame = await self._next()
@@ -364,13 +391,26 @@ class Reply:
             await asyncio.sleep(delay)
 
     async def _until_heard(self) -> None:
+        """Wait for the end of the sound; given up when the client says again and again that it plays no more of it."""
+        limit = self._studio.settings.limits.stall_timeout
+        farthest, since = self.heard, clock.now()
         while True:
             if not self._playing.is_set():
                 await self._playing.wait()
-            left = self.ledger.left_in(clock.now())
+                since = clock.now()
+            left, now = self.ledger.left_in(clock.now()), clock.now()
             if left <= 0:
                 return
-            await asyncio.sleep(max(left, _TICK))
+            if self.heard > farthest:
+                farthest, since = self.heard, now
+            elif now - since > limit:
+                self.outcome = "failed"
+                self._owner.reply_troubled(
+                    self,
+                    TimedOut(f"Your loudspeaker has played nothing for {limit:g} seconds; the reply was given up."),
+                )
+                return
+            await asyncio.sleep(min(max(left, _TICK), _LOOK))
 
     # --- the hold, at the synthesizer -------------------------------------------------------
 
@@ -387,7 +427,8 @@ class Reply:
             self._synthesis_held = self.held
             try:
                 with guarded("voice"):
-                    await (self._synthesis.pause() if self.held else self._synthesis.resume())
+                    async with asyncio.timeout(_ORDER):
+                        await (self._synthesis.pause() if self.held else self._synthesis.resume())
             except ParleyError as error:
                 # Whoever iterates learns of it too, if it matters.
                 _log.debug("the synthesizer did not take a hold: %s", error)
