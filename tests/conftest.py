@@ -25,11 +25,13 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """What the developer has exported must not decide about a test."""
     for name in [name for name in os.environ if name.startswith("PARLEY_")]:
         if not name.startswith(("PARLEY_TEST_", "PARLEY_CI")):
             monkeypatch.delenv(name)
+    # Nor what has been fetched: every test starts with an empty store.
+    monkeypatch.setenv("PARLEY_STORE__FOLDER", str(tmp_path_factory.getbasetemp() / "store"))
 
 
 @pytest.fixture

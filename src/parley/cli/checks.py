@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -122,10 +121,11 @@ def _ears(settings: Settings) -> Iterable[Finding]:
 
 
 def _voices(settings: Settings) -> Iterable[Finding]:
+    from parley.cli.worker import voice_roots
     from parley.worker.adapters import FAMILIES
     from parley.worker.voicepacks import VoicePackCatalog
 
-    catalog = VoicePackCatalog(tuple(Path(folder) for folder in settings.worker.voicepacks))
+    catalog = VoicePackCatalog(voice_roots(settings))
     used = {info.family for info in catalog.models()}
     for name, family in FAMILIES.items():
         if family.module:

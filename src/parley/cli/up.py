@@ -30,7 +30,9 @@ def up(
         ),
     ] = False,
     browser: Annotated[bool, typer.Option(help="Open the page once everything is ready.")] = True,
-    voice: Annotated[str | None, typer.Option(help="Model that speaks by default.", show_default="espeak")] = None,
+    voice: Annotated[
+        str | None, typer.Option(help="Model that speaks by default.", show_default="the best here")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
     gpus: Annotated[
         str, typer.Option(metavar="0,1", help="One worker for each of these GPUs, instead of --workers.")

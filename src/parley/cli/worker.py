@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def worker(
     default_model: Annotated[
-        str | None, typer.Option(help="Model that speaks when a session names none.", show_default="espeak")
+        str | None,
+        typer.Option(help="Model that speaks when a session names none.", show_default="the best here"),
     ] = None,
     preload_models: Annotated[
         str | None, typer.Option(metavar="A,B", help="Models loaded at start besides it.", show_default="none")
@@ -70,12 +71,19 @@ def worker(
     run(_serve(settings, child=child))
 
 
+def voice_roots(settings: Settings) -> tuple[Path, ...]:
+    """The folders of voice packs: those of the settings, then the store's."""
+    from parley.store import open_store
+
+    return (*(Path(folder) for folder in settings.worker.voicepacks), open_store(settings.store).voices)
+
+
 async def _serve(settings: Settings, *, child: bool) -> None:
     from parley.worker.announce import announced
     from parley.worker.server import serve
     from parley.worker.voicepacks import VoicePackCatalog
 
-    catalog = VoicePackCatalog(tuple(Path(folder) for folder in settings.worker.voicepacks))
+    catalog = VoicePackCatalog(voice_roots(settings))
     for problem in catalog.problems().values():
         typer.echo(f"parley worker: {problem.message}", err=True)
     async with AsyncExitStack() as stack:

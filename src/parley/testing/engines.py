@@ -141,6 +141,9 @@ class EngineCatalog:
     def resolve(self, name: str) -> str:
         return VoicePackCatalog(builtins=[VoicePack(info) for info in self.models()]).resolve(name)
 
+    def best(self, language: str) -> str:
+        return self.ids[0]
+
     def create(self, model_id: str) -> TtsAdapter:
         kind = "broken" if model_id in self.failing else model_id.partition("-")[0]
         adapter: TtsAdapter = KINDS[kind](VoicePack(self._info(model_id)))

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parley import clock
 from parley.errors import EngineError, NotFound, ParleyError
@@ -35,9 +35,7 @@ from parley.worker.residency import (
     StartUnload,
 )  # fmt: skip
 from parley.worker.settings import ModelSettings, SynthesisSettings
-
-if TYPE_CHECKING:
-    from parley.worker.voicepacks import Catalog
+from parley.worker.voicepacks import AUTO, Catalog
 
 _log = logging.getLogger(__name__)
 
@@ -116,9 +114,15 @@ class ModelManager:
 
     # --- requests ---
 
-    def resolve(self, name: str) -> str:
-        """The model id behind a name; the default model's for an empty one. Raises NotFound."""
-        return self._catalog.resolve(name or self._settings.default_model)
+    def resolve(self, name: str, language: str = "") -> str:
+        """The model id behind a name; for an empty one the default model's, or the best for ``language``.
+
+        Raises NotFound.
+        """
+        default = self._settings.default_model
+        if not name and default == AUTO:
+            return self._catalog.best(language)
+        return self._catalog.resolve(name or default)
 
     async def acquire(self, name: str, owner: str) -> Lease:
         """Wait for a model and claim it. Raises NotFound, CapacityError, ConfigError or EngineError."""

@@ -84,7 +84,7 @@ class TtsServicer:
         """Open a session; waits until its model is in memory."""
         session_id, voice = identifier("session_id", request.session_id), voice_from_proto(request.voice)
         self._refuse_when_draining()
-        model_id = self._manager.resolve(voice.model)
+        model_id = self._manager.resolve(voice.model, voice.language)
         info = self._manager.info(model_id)
         voice = replace(voice, model=model_id)
         check_voice(info, voice)

@@ -12,7 +12,13 @@ from parley.settings import Setting
 class ModelSettings:
     """Which models are in memory, how many, and for how long."""
 
-    default_model: Annotated[str, Setting("Model that speaks when a session names none; loaded at start.")] = "espeak"
+    default_model: Annotated[
+        str,
+        Setting(
+            "Model that speaks when a session names none; loaded at start. auto: the best fetched one whose engine "
+            "is installed and that speaks the session's language, else the embedded voice."
+        ),
+    ] = "auto"
     preload_models: Annotated[tuple[str, ...], Setting("Models loaded at start besides the default one.")] = ()
     pinned_models: Annotated[tuple[str, ...], Setting("Models that are never evicted once they are loaded.")] = ()
     resident_cap: Annotated[int, Setting("Most models in memory at a time; 0 for no limit.", ge=0)] = 0

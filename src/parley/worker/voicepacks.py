@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from parley.errors import ConfigError, NotFound
 from parley.interfaces import TtsAdapter
 from parley.store.catalog import Catalog as KnownModels
+from parley.text.languages import speaks
 from parley.values import ModelInfo
 from parley.worker import adapters
 from parley.worker.adapters import espeak as espeak_voices
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["Catalog", "Changes", "PackFile", "PackOption", "VoicePack", "VoicePackCatalog", "builtin_models"]
 
 METADATA = "metadata.yaml"
+AUTO = "auto"
+"""In place of a model: the best that is here."""
+EMBEDDED = "espeak"
 
 
 class Catalog(Protocol):
@@ -37,6 +41,9 @@ class Catalog(Protocol):
 
     def resolve(self, name: str) -> str:
         """The model id behind an id or an alias. Raises NotFound that lists what there is."""
+
+    def best(self, language: str) -> str:
+        """The model that speaks where nobody names one: the best that is here for a language (empty: any)."""
 
     def create(self, model_id: str) -> TtsAdapter:
         """A fresh adapter, not loaded. Raises NotFound, or ConfigError when its pack has a mistake."""
@@ -134,6 +141,8 @@ class VoicePackCatalog:
         model_id = self.known.aliases.get(name, name)
         if model_id in self._entries:
             return model_id
+        if name == AUTO:
+            return self.best("")
         there = ", ".join(sorted(self._entries)) or "none"
         if model_id in self.known.of_kind("voice"):
             raise NotFound(
@@ -142,6 +151,19 @@ class VoicePackCatalog:
             )
         places = ", ".join(str(root) for root in self.roots) or "no folder"
         raise NotFound(f"There is no model called {name!r}; there are {there} (voice packs are read from {places}).")
+
+    def best(self, language: str) -> str:
+        """The fetched voice that the catalog prefers for a language, where its engine is here; else the embedded one.
+
+        Voices that need a GPU, and packs that the catalog does not know, speak when they are named.
+        """
+        for model_id in self.known.of_kind("voice"):
+            entry = self._entries.get(model_id)
+            if entry is None or entry.pack is None or entry.pack.info.needs_gpu:
+                continue
+            if adapters.installed(entry.family) and speaks(entry.pack.info.languages, language):
+                return model_id
+        return EMBEDDED
 
     def pack(self, name: str) -> VoicePack:
         """The pack of a model. Raises NotFound, or the ConfigError that its metadata deserves."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import Any
 
 from parley.errors import ConfigError
@@ -67,6 +68,12 @@ def family(name: str) -> Family:
         )
     cls = _imported(name, outside.value)
     return Family(outside.value, isolated=bool(getattr(cls, "isolated", False)))
+
+
+def installed(name: str) -> bool:
+    """True when the engine of a family is on this machine. Imports nothing."""
+    module = family(name).module
+    return not module or find_spec(module) is not None
 
 
 def adapter_class(name: str) -> Any:
