@@ -15,10 +15,9 @@ from parley.errors import EngineError, InvalidTransition, NotFound, SessionFaile
 from parley.messages import EndTurn, ErrorMessage, Interrupt, StartSession, TextInput
 from parley.session.decide.floor_table import Event
 from parley.session.decide.history import History
-from parley.session.log import Decided, Failed, LogEntry, ReplyOver, Speculated, Transition, TurnClosed
+from parley.session.log import Decided, Failed, LogEntry, ReplyOver, Speculated, Stages, Transition, TurnClosed
 from parley.session.settings import LimitSettings, PlayoutSettings, SessionSettings
-from parley.session.speaking.reply import Reply, Studio
-from parley.session.stages import Stages
+from parley.session.speaking.reply import Reply, ReplyParts
 from parley.session.tasks import Faults, Tasks, Timers
 from parley.testing.conversation import Conversation, conversation
 from parley.testing.fakes import FakeLanguageModel, FakeRecognizer, FakeSynthesizer
@@ -149,10 +148,10 @@ async def test_a_reply_s_owner_that_fails_is_heard_and_blamed_on_no_engine(
     heard: list[SessionFailed] = []
     tasks, owner = Tasks("s1", Faults(heard.append)), BrokenOwner(method)
     model, voice = ENGINES[method]
-    studio = Studio("s1", MemoryTransport(), voice, model, SessionSettings())
+    parts = ReplyParts("s1", MemoryTransport(), voice, model, SessionSettings())
     async with asyncio.TaskGroup() as group:
         tasks.open(group)
-        reply = Reply(studio, owner, "u1", turn=1, turn_text="hello", voice=Voice(), stages=Stages(clock.now()))
+        reply = Reply(parts, owner, "u1", turn=1, turn_text="hello", voice=Voice(), stages=Stages(clock.now()))
         reply.start(tasks.spawn, [])
         reply.adopt()
         async with asyncio.timeout(30):

@@ -18,7 +18,8 @@ from parley.replay.parts import (
     ReplayTransport,
     Timeline,
 )
-from parley.session.engine import Microphone, SessionEngine
+from parley.session.engine import SessionEngine
+from parley.session.listening.microphone import MicrophoneFilter
 from parley.session.log import LogEntry
 from parley.session.settings import SessionSettings, with_overrides
 from parley.testing.virtual_time import run_virtual
@@ -31,7 +32,7 @@ class Ears:
 
     vad: Callable[[str, Mapping[str, Any]], VoiceActivityDetector]
     """By name and settings, as the header has them."""
-    microphone: Callable[[int], Microphone]
+    microphone: Callable[[int], MicrophoneFilter]
     """By the microphone's rate in Hz."""
 
 

@@ -19,23 +19,20 @@ from parley.session.decide.floor_table import Action, Event
 from parley.session.decide.history import History
 from parley.session.decide.sayings import Sayings
 from parley.session.floor import Floor
-from parley.session.listening.barge_in import Overlap
+from parley.session.listening.barge_in import BargeIn
 from parley.session.listening.late import LateTranscripts
-from parley.session.listening.microphone import Ears, Microphone
-from parley.session.listening.patience import Patience
+from parley.session.listening.microphone import Microphone, MicrophoneFilter
 from parley.session.listening.recognition import Recognition
-from parley.session.listening.speech import Hearing
-from parley.session.listening.turns import Turns
+from parley.session.listening.speech import SpeechDetection
+from parley.session.listening.turns import Endpointing, Turns
 from parley.session.log import Observer, Silent, Transition
-from parley.session.notices import Notices
-from parley.session.outbox import Outbox
+from parley.session.outbox import Notices, Outbox
 from parley.session.requests import Requests
 from parley.session.settings import SessionSettings, with_overrides
-from parley.session.speaking.books import Books
-from parley.session.speaking.loudspeaker import Loudspeaker
+from parley.session.speaking.loudspeaker import Loudspeaker, ReplyRecords
 from parley.session.speaking.replies import Replies
-from parley.session.speaking.reply import Studio
-from parley.session.speaking.speculation import Answers
+from parley.session.speaking.reply import ReplyParts
+from parley.session.speaking.speculation import Speculation
 from parley.session.tasks import Faults, Tasks, Timers
 
 if TYPE_CHECKING:
@@ -52,8 +49,6 @@ if TYPE_CHECKING:
     )
     from parley.session.decide.history import Words
     from parley.session.listening.turn import Turn
-
-__all__ = ["Microphone", "SessionEngine"]
 
 _log = logging.getLogger(__name__)
 _LOOK_INTERVAL = 0.5
@@ -77,7 +72,7 @@ class SessionEngine:
         start: StartSession,
         *,
         session_id: str,
-        microphone: Microphone,
+        microphone: MicrophoneFilter,
         vad: VoiceActivityDetector,
         recognizer: Recognizer,
         language_model: LanguageModel,
@@ -105,30 +100,30 @@ class SessionEngine:
         self._tasks = tasks = Tasks(session_id, faults)
         self._timers = timers = Timers(faults)
         # the agent's side
-        ears = Ears(microphone, vad, echo, settings, keep_turns=end_of_turn is not None)
-        books, sayings = Books(self.history, notices), Sayings()
+        mic = Microphone(microphone, vad, echo, settings, keep_turns=end_of_turn is not None)
+        records, sayings = ReplyRecords(self.history, notices), Sayings()
         self._loudspeaker = loudspeaker = Loudspeaker(
-            transport, outbox, floor, notices, books, timers, settings.playout, reports=start.playout_reports
+            transport, outbox, floor, notices, records, timers, settings.playout, reports=start.playout_reports
         )
         self._late = late = LateTranscripts(floor, notices, settings, on=on)
-        studio = Studio(session_id, transport, synthesizer, language_model, settings)
+        parts = ReplyParts(session_id, transport, synthesizer, language_model, settings)
         self._replies = replies = Replies(
-            studio, floor, notices, ears, loudspeaker, books, sayings, tasks, on=on, answered=self._answered
+            parts, floor, notices, mic, loudspeaker, records, sayings, tasks, on=on, answered=self._answered
         )
-        self._answers = answers = Answers(floor, notices, ears, replies, settings.speculation)
+        self._speculation = speculation = Speculation(floor, notices, mic, replies, settings.speculation)
         # the participant's side
-        recognition = Recognition(recognizer, floor, notices, ears, tasks, understood=self._understood)
-        self._patience = patience = Patience(
-            floor, ears, answers, timers, tasks, end_of_turn, settings, over=self._silence_over
+        recognition = Recognition(recognizer, floor, notices, mic, tasks, understood=self._understood)
+        self._endpointing = endpointing = Endpointing(
+            floor, mic, speculation, timers, tasks, end_of_turn, settings, over=self._silence_over
         )
         self._turns = turns = Turns(
-            floor, notices, recognition, patience, late, answers, replies, timers, settings, on=on
+            floor, notices, recognition, endpointing, late, speculation, replies, timers, settings, on=on
         )
-        self._overlap = overlap = Overlap(floor, notices, ears, recognition, late, timers, settings, on=on)
+        self._barge_in = barge_in = BargeIn(floor, notices, mic, recognition, late, timers, settings, on=on)
         # what comes in, and what is done about it
-        self._hearing = Hearing(floor, ears, overlap, patience, settings.barge_in, on=on)
+        self._speech = SpeechDetection(floor, mic, barge_in, endpointing, settings.barge_in, on=on)
         self._requests = Requests(
-            floor, notices, turns, overlap, replies, loudspeaker, sayings, settings.limits, on=on, end=self.end
+            floor, notices, turns, barge_in, replies, loudspeaker, sayings, settings.limits, on=on, end=self.end
         )
         self._orders = self._who_does_what()
 
@@ -203,7 +198,7 @@ class SessionEngine:
     async def _listen(self) -> None:
         async for item in self._transport:
             if isinstance(item, AudioFrame):
-                self._hearing.hear(item)
+                self._speech.hear(item)
             else:
                 self._requests.take(item)
         self.end("The participant left.")
@@ -232,32 +227,32 @@ class SessionEngine:
             for carry_out in self._orders[action]:
                 carry_out()
         participant, agent = machine.states
-        self._hearing.be_alert()
+        self._speech.be_alert()
         self._notices.log(Transition(self._notices.now(), event.value, participant.value, agent.value))
         self._notices.send(StateChanged(participant.value, agent.value, event.value))
 
     def _who_does_what(self) -> dict[Action, tuple[Callable[[], None], ...]]:
         """Each of the table's orders, as what the rooms do for it, in turn."""
-        turns, overlap, patience = self._turns, self._overlap, self._patience
-        replies, answers, loudspeaker = self._replies, self._answers, self._loudspeaker
+        turns, barge_in, endpointing = self._turns, self._barge_in, self._endpointing
+        replies, speculation, loudspeaker = self._replies, self._speculation, self._loudspeaker
         return {
             Action.OPEN_TURN: (turns.open,),
             Action.REOPEN_TURN: (turns.reopen,),
-            Action.WATCH_SPEECH: (overlap.watch,),
+            Action.WATCH_SPEECH: (barge_in.watch,),
             Action.ADOPT_SPEECH: (turns.adopt,),
-            Action.DROP_SPEECH: (overlap.drop,),
-            Action.AWAIT_END: (patience.begin,),
-            Action.CLOSE_TURN: (patience.stop, turns.close),
-            Action.ABANDON_TURN: (patience.stop, answers.drop, turns.set_aside),
+            Action.DROP_SPEECH: (barge_in.drop,),
+            Action.AWAIT_END: (endpointing.begin,),
+            Action.CLOSE_TURN: (endpointing.stop, turns.close),
+            Action.ABANDON_TURN: (endpointing.stop, speculation.drop, turns.set_aside),
             Action.START_REPLY: (turns.set_aside, replies.start),
-            Action.PAUSE_REPLY: (loudspeaker.hold, overlap.expect_verdict),
+            Action.PAUSE_REPLY: (loudspeaker.hold, barge_in.expect_verdict),
             Action.RESUME_REPLY: (loudspeaker.let_go,),
-            Action.DISCARD_REPLY: (answers.drop, replies.discard),
-            Action.WITHHOLD_REPLY: (answers.withhold,),
+            Action.DISCARD_REPLY: (speculation.drop, replies.discard),
+            Action.WITHHOLD_REPLY: (speculation.withhold,),
             Action.CANCEL_REPLY: (replies.cancel,),
             Action.BEGIN_PLAYOUT: (replies.announce,),
             Action.FINISH_REPLY: (replies.finish,),
-            Action.HANG_UP: (self._timers.clear, turns.set_aside, answers.drop, overlap.forget, self._late.forget),
+            Action.HANG_UP: (self._timers.clear, turns.set_aside, speculation.drop, barge_in.forget, self._late.forget),
         }
 
     # --- what a room cannot know ---------------------------------------------------------
@@ -265,7 +260,7 @@ class SessionEngine:
     def _understood(self, turn: Turn) -> None:
         """The recogniser said something new; what was a sound over a reply may be the open turn by now."""
         if turn is self._floor.watched:
-            self._overlap.understood(turn)
+            self._barge_in.understood(turn)
         elif turn is self._floor.turn:
             self._turns.understood(turn)
         else:

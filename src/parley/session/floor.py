@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from parley.session.decide.floor_table import Machine
-from parley.session.stages import Stages
+from parley.session.log import Stages
 
 if TYPE_CHECKING:
     from parley.session.decide.history import History
@@ -32,13 +32,13 @@ class Floor:
     turn: Turn | None = None
     """The participant's, until its reply is heard (``Turns``; ``Replies`` takes it when it is answered)."""
     watched: Turn | None = None
-    """What is being said over a reply (``Overlap``; ``Turns`` takes it when it proves to be a turn)."""
+    """What is being said over a reply (``BargeIn``; ``Turns`` takes it when it proves to be a turn)."""
     typed: str = ""
     """A turn that came as text, and waits for its reply to start."""
     late: str = ""
     """What was understood late, and waits for a free floor to be answered (``LateTranscripts``)."""
     reply: Reply | None = None
-    """The one that is heard, or is to be next (``Replies`` and ``Answers``)."""
+    """The one that is heard, or is to be next (``Replies`` and ``Speculation``)."""
     stages: Stages = field(default_factory=lambda: Stages(0.0))
     """How far the newest turn has come."""
 

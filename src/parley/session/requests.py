@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from parley.messages import ClientMessage
     from parley.session.decide.sayings import Sayings
     from parley.session.floor import Floor
-    from parley.session.listening.barge_in import Overlap
+    from parley.session.listening.barge_in import BargeIn
     from parley.session.listening.turns import Turns
-    from parley.session.notices import Notices
+    from parley.session.outbox import Notices
     from parley.session.settings import LimitSettings
     from parley.session.speaking.loudspeaker import Loudspeaker
     from parley.session.speaking.replies import Replies
@@ -46,7 +46,7 @@ class Requests:
         floor: Floor,
         notices: Notices,
         turns: Turns,
-        overlap: Overlap,
+        barge_in: BargeIn,
         replies: Replies,
         loudspeaker: Loudspeaker,
         sayings: Sayings,
@@ -58,7 +58,7 @@ class Requests:
         self._floor = floor
         self._notices = notices
         self._turns = turns
-        self._overlap = overlap
+        self._barge_in = barge_in
         self._replies = replies
         self._loudspeaker = loudspeaker
         self._sayings = sayings
@@ -149,7 +149,7 @@ class Requests:
     def _take_end_turn(self, _: EndTurn) -> None:
         machine = self._floor.machine
         if machine.agent is Agent.BARGED_IN:
-            self._overlap.take_floor("the turn was said to be over")
+            self._barge_in.take_floor("the turn was said to be over")
         if machine.agent is Agent.LISTENING:
             self._turns.end("message")
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from parley.session.floor import Floor
     from parley.session.listening.late import LateTranscripts
-    from parley.session.listening.microphone import Ears
+    from parley.session.listening.microphone import Microphone
     from parley.session.listening.recognition import Recognition
-    from parley.session.notices import Notices
+    from parley.session.outbox import Notices
     from parley.session.settings import SessionSettings
     from parley.session.speaking.reply import Reply
     from parley.session.tasks import Timers
@@ -30,14 +30,14 @@ _ASK_AGAIN = 0.05
 """Seconds between two questions when no microphone brings them up."""
 
 
-class Overlap:
+class BargeIn:
     """Watches what is said over a reply until it is known what it was."""
 
     def __init__(
         self,
         floor: Floor,
         notices: Notices,
-        ears: Ears,
+        microphone: Microphone,
         recognition: Recognition,
         late: LateTranscripts,
         timers: Timers,
@@ -47,7 +47,7 @@ class Overlap:
     ) -> None:
         self._floor = floor
         self._notices = notices
-        self._ears = ears
+        self._microphone = microphone
         self._recognition = recognition
         self._late = late
         self._timers = timers
@@ -124,19 +124,19 @@ class Overlap:
 
     def _sound(self, watched: Turn, reply: Reply) -> Sound:
         now = clock.now()
-        ears = self._ears
+        microphone = self._microphone
         return Sound(
-            voiced=ears.segmenter.voiced_ever - watched.voiced_before,
-            silence=ears.silence(now),
+            voiced=microphone.segmenter.voiced_ever - watched.voiced_before,
+            silence=microphone.silence(now),
             held=now - self._held_at,
-            ended=not ears.segmenter.speaking,
-            level_db=ears.level_db,
-            usual_level_db=ears.usual_level_db,
+            ended=not microphone.segmenter.speaking,
+            level_db=microphone.level_db,
+            usual_level_db=microphone.usual_level_db,
             text=watched.text,
             confidence=watched.confidence,
             complete=watched.done,
             remaining=reply.remaining,
-            echo=ears.echo_likelihood,
+            echo=microphone.echo_likelihood,
             language=self._floor.language,
         )
 

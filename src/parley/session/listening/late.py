@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from parley.session.floor import Floor
     from parley.session.listening.turn import Turn
     from parley.session.log import LateOutcome
-    from parley.session.notices import Notices
+    from parley.session.outbox import Notices
     from parley.session.settings import SessionSettings
 
 _MOST = 4

@@ -33,18 +33,18 @@ _LEVEL_LEARNING = 0.3
 _POWER_LEARNING = 0.08
 
 
-class Microphone(Protocol):
+class MicrophoneFilter(Protocol):
     """Brings the transport's samples to 16 kHz: ``parley.audio.resample.microphone_resampler``."""
 
     def process(self, samples: NDArray[np.int16]) -> NDArray[np.int16]: ...
 
 
-class Ears:
+class Microphone:
     """One session's hearing. ``keep_turns``: remember eight seconds of speech for a turn model."""
 
     def __init__(
         self,
-        microphone: Microphone,
+        incoming: MicrophoneFilter,
         vad: VoiceActivityDetector,
         echo: EchoGuard | None,
         settings: SessionSettings,
@@ -57,7 +57,7 @@ class Ears:
         self.usual_level_db = settings.barge_in.usual_level_dbfs
         self.heard_at = 0.0
         """Loop time of the newest frame."""
-        self._microphone = microphone
+        self._filter = incoming
         self._vad = vad
         self._echo = echo
         self._received = 0
@@ -75,7 +75,7 @@ class Ears:
 
     def hear(self, frame: AudioFrame, now: float) -> tuple[NDArray[np.int16], list[SpeechStarted | SpeechEnded]]:
         """Take a frame; return its samples at 16 kHz, and what it began or ended."""
-        samples = self._microphone.process(samples_of(frame.pcm))
+        samples = self._filter.process(samples_of(frame.pcm))
         if self._echo is not None:
             samples = self._echo.clean(samples, now)
         self.heard_at = now

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from parley.errors import ParleyError
     from parley.interfaces import Recognizer
     from parley.session.floor import Floor
-    from parley.session.listening.microphone import Ears
+    from parley.session.listening.microphone import Microphone
     from parley.session.listening.turn import Turn
-    from parley.session.notices import Notices
+    from parley.session.outbox import Notices
     from parley.session.tasks import Tasks
 
 
@@ -27,7 +27,7 @@ class Recognition:
         recognizer: Recognizer,
         floor: Floor,
         notices: Notices,
-        ears: Ears,
+        microphone: Microphone,
         tasks: Tasks,
         *,
         understood: Callable[[Turn], None],
@@ -35,21 +35,21 @@ class Recognition:
         self._recognizer = recognizer
         self._floor = floor
         self._notices = notices
-        self._ears = ears
+        self._microphone = microphone
         self._tasks = tasks
         self._understood = understood
 
     def voiced(self, turn: Turn) -> float:
         """Seconds of voice in it so far."""
-        return self._ears.segmenter.voiced_ever - turn.voiced_before
+        return self._microphone.segmenter.voiced_ever - turn.voiced_before
 
     def follow(self, turn: Turn) -> None:
         """Recognise what is being said now, from a little before its onset, as the next part of ``turn``."""
         part = Part(RATE)
         if not turn.parts:
-            turn.voiced_before = self._ears.segmenter.voiced_ever - self._ears.segmenter.voiced
+            turn.voiced_before = self._microphone.segmenter.voiced_ever - self._microphone.segmenter.voiced
         turn.parts.append(part)
-        part.hear(self._ears.since_onset().tobytes())
+        part.hear(self._microphone.since_onset().tobytes())
 
         def failed(error: ParleyError) -> None:
             # Over a reply it was perhaps only a cough; and an overdue turn was told of before.

@@ -13,35 +13,35 @@ if TYPE_CHECKING:
 
     from parley.audio.frame import AudioFrame
     from parley.session.floor import Floor
-    from parley.session.listening.barge_in import Overlap
-    from parley.session.listening.microphone import Ears
-    from parley.session.listening.patience import Patience
+    from parley.session.listening.barge_in import BargeIn
+    from parley.session.listening.microphone import Microphone
+    from parley.session.listening.turns import Endpointing
     from parley.session.settings import BargeInSettings
 
 
-class Hearing:
-    """Between the ears, which know sounds, and the table, which knows whose turn it is."""
+class SpeechDetection:
+    """Between the microphone, which knows sounds, and the table, which knows whose turn it is."""
 
     def __init__(
         self,
         floor: Floor,
-        ears: Ears,
-        overlap: Overlap,
-        patience: Patience,
+        microphone: Microphone,
+        barge_in: BargeIn,
+        endpointing: Endpointing,
         settings: BargeInSettings,
         *,
         on: Callable[[Event], None],
     ) -> None:
         self._floor = floor
-        self._ears = ears
-        self._overlap = overlap
-        self._patience = patience
+        self._microphone = microphone
+        self._barge_in = barge_in
+        self._endpointing = endpointing
         self._settings = settings
         self._on = on
 
     def hear(self, frame: AudioFrame) -> None:
         """Take the next frame."""
-        samples, events = self._ears.hear(frame, clock.now())
+        samples, events = self._microphone.hear(frame, clock.now())
         floor = self._floor
         heard = floor.turn if floor.machine.agent is Agent.LISTENING else floor.watched
         if heard is not None:
@@ -52,24 +52,24 @@ class Hearing:
             else:
                 self._speech_ended()
         if floor.watched is not None:
-            self._overlap.judge()
+            self._barge_in.judge()
 
     def be_alert(self) -> None:
         """While a reply is to be heard, the first sign of speech counts."""
         over_reply = self._floor.machine.agent in (Agent.SPEAKING, Agent.BARGED_IN)
-        self._ears.set_alert(self._settings.enabled and over_reply)
+        self._microphone.set_alert(self._settings.enabled and over_reply)
 
     def _speech_started(self) -> None:
         machine = self._floor.machine
         if self._over_reply:
             if not self._settings.enabled:
                 return
-            if self._ears.echo_likelihood >= self._settings.echo_threshold:
-                self._ears.segmenter.reject()
+            if self._microphone.echo_likelihood >= self._settings.echo_threshold:
+                self._microphone.segmenter.reject()
             elif machine.knows(Event.EVIDENCE_FOUND):
                 self._on(Event.EVIDENCE_FOUND)
         elif machine.knows(Event.SPEECH_STARTED):
-            self._patience.interrupted()
+            self._endpointing.interrupted()
             self._on(Event.SPEECH_STARTED)
 
     @property
@@ -86,5 +86,5 @@ class Hearing:
         machine = self._floor.machine
         if machine.participant is Participant.SPEAKING:
             if machine.agent is Agent.LISTENING:
-                self._ears.learn_level()
+                self._microphone.learn_level()
             self._on(Event.SPEECH_ENDED)

@@ -1,32 +1,138 @@
-"""Turn taking, on the participant's side: a turn opens, may go on after a pause, closes, and is answered."""
+"""Turn taking, on the participant's side: how long a silence is waited out, and what becomes of the turn."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from parley import clock
-from parley.errors import TimedOut
+from parley.errors import ParleyError, TimedOut
 from parley.messages import TranscriptUpdate
+from parley.session.decide.endpointing import Evidence, PauseHabits, wait_for
 from parley.session.decide.floor_table import Agent, Event, Participant
 from parley.session.decide.lexicon import words
 from parley.session.decide.repair import Repair
+from parley.session.guard import guarded
 from parley.session.listening.turn import Turn
-from parley.session.log import TurnClosed
-from parley.session.stages import Stages
+from parley.session.log import Stages, TurnClosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from parley.interfaces import EndOfTurnModel
     from parley.session.decide.history import Words
     from parley.session.floor import Floor
     from parley.session.listening.late import LateTranscripts
-    from parley.session.listening.patience import Patience
+    from parley.session.listening.microphone import Microphone
     from parley.session.listening.recognition import Recognition
-    from parley.session.notices import Notices
+    from parley.session.outbox import Notices
     from parley.session.settings import SessionSettings
     from parley.session.speaking.replies import Replies
-    from parley.session.speaking.speculation import Answers
-    from parley.session.tasks import Timers
+    from parley.session.speaking.speculation import Speculation
+    from parley.session.tasks import Tasks, Timers
+
+_MOST_ASKED = 4
+"""Questions that a turn model may leave open; one that hangs is not given ever more threads."""
+_STILL_RISING = 0.04
+"""Seconds to wait when something has just begun that may be speech."""
+
+
+class Endpointing:
+    """Weighs the words, the melody, the participant's habits and a turn model's opinion; ``over`` ends the turn."""
+
+    def __init__(
+        self,
+        floor: Floor,
+        microphone: Microphone,
+        speculation: Speculation,
+        timers: Timers,
+        tasks: Tasks,
+        model: EndOfTurnModel | None,
+        settings: SessionSettings,
+        *,
+        over: Callable[[], None],
+    ) -> None:
+        self._floor = floor
+        self._microphone = microphone
+        self._speculation = speculation
+        self._timers = timers
+        self._tasks = tasks
+        self._model = model if settings.endpointing.semantic else None
+        self._settings = settings
+        self._over = over
+        self._habits = PauseHabits()
+        self._asked = 0
+
+    def begin(self) -> None:
+        """They are silent: when is the turn over, if they stay so?"""
+        floor = self._floor
+        turn = floor.turn
+        assert turn is not None
+        turn.ended_at, turn.melody = self._microphone.last_voice_at, self._microphone.melody(turn.began_at)
+        floor.stages = Stages(turn.ended_at)
+        floor.stages.mark("vad")
+        if self._model is not None:
+            self._ask(self._model, turn, self._microphone.recent())
+        self.weigh(turn)
+
+    def weigh(self, turn: Turn) -> None:
+        """The better the words are known, the better the moment."""
+        settings = self._settings
+        evidence = Evidence(turn.text, self._floor.language, turn.confidence, turn.melody, turn.probability)
+        turn.wait = wait = wait_for(evidence, self._habits, settings.endpointing)
+        self._timers.set("end", turn.ended_at + wait.seconds, self._silence_ends_turn)
+        self._speculation.compare(turn)
+        if wait.likely and not self._speculation.guessing:
+            self._timers.set("speculate", turn.ended_at + settings.speculation.after, self._speculation.speculate)
+
+    def stop(self) -> None:
+        """The turn is over, or goes on."""
+        self._timers.cancel("end", "speculate")
+
+    def interrupted(self) -> None:
+        """They speak again. If it is a turn that goes on, its pause is one of their habits."""
+        turn = self._floor.turn
+        if turn is not None and turn.ended_at:
+            segmenter = self._microphone.segmenter
+            onset_at = self._microphone.heard_at - (segmenter.now - segmenter.onset)
+            self._habits.paused(max(0.0, onset_at - turn.ended_at))
+            turn.probability = None
+        self.stop()
+
+    def _ask(self, model: EndOfTurnModel, turn: Turn, samples: NDArray[np.int16]) -> None:
+        if self._asked >= _MOST_ASKED:
+            return
+        self._asked += 1
+        asked_at = turn.ended_at
+
+        async def ask() -> None:
+            try:
+                with guarded("turn model"):
+                    probability = await asyncio.to_thread(model.probability, samples)
+            except ParleyError:
+                return  # without it the words are judged
+            finally:
+                self._asked -= 1
+            if turn is self._floor.turn and turn.ended_at == asked_at and self._silent:
+                turn.probability = probability
+                self.weigh(turn)
+
+        self._tasks.spawn(ask, "turn model")
+
+    @property
+    def _silent(self) -> bool:
+        return self._floor.machine.states == (Participant.SILENT, Agent.LISTENING)
+
+    def _silence_ends_turn(self) -> None:
+        if not self._silent:
+            return
+        if self._microphone.rising(clock.now()):
+            self._timers.set("end", clock.now() + _STILL_RISING, self._silence_ends_turn)
+        else:
+            self._over()
 
 
 class Turns:
@@ -37,9 +143,9 @@ class Turns:
         floor: Floor,
         notices: Notices,
         recognition: Recognition,
-        patience: Patience,
+        endpointing: Endpointing,
         late: LateTranscripts,
-        answers: Answers,
+        speculation: Speculation,
         replies: Replies,
         timers: Timers,
         settings: SessionSettings,
@@ -49,9 +155,9 @@ class Turns:
         self._floor = floor
         self._notices = notices
         self._recognition = recognition
-        self._patience = patience
+        self._endpointing = endpointing
         self._late = late
-        self._answers = answers
+        self._speculation = speculation
         self._replies = replies
         self._timers = timers
         self._limits = settings.limits
@@ -105,13 +211,13 @@ class Turns:
     def understood(self, turn: Turn) -> None:
         """The recogniser said something new of the open turn."""
         self._show(turn)
-        self._answers.compare(turn)
+        self._speculation.compare(turn)
         floor = self._floor
         agent = floor.machine.agent
         if agent is Agent.THINKING and turn.done and (floor.reply is None or words(turn.text)):
             self._answer(turn)
         elif agent is Agent.LISTENING and floor.machine.participant is Participant.SILENT:
-            self._patience.weigh(turn)
+            self._endpointing.weigh(turn)
 
     def _show(self, turn: Turn) -> None:
         text, final = turn.text, (turn.done or turn.overdue) and self._floor.machine.agent is Agent.THINKING
@@ -176,7 +282,7 @@ class Turns:
         self._show(turn)
         if words(turn.text):
             self._repair.understood()
-            self._answers.give(turn)
+            self._speculation.give(turn)
         else:
             self._say_that_nothing_was_understood(turn)
 

@@ -10,8 +10,8 @@ from parley.errors import RequestError
 from parley.messages import ReplyStarted, ReplyText, VoiceChanged
 from parley.session.decide.floor_table import Agent, Event
 from parley.session.decide.remarks import Remark, remark
+from parley.session.log import Stages
 from parley.session.speaking.reply import Reply
-from parley.session.stages import Stages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from parley.session.decide.history import Words
     from parley.session.decide.sayings import Sayings
     from parley.session.floor import Floor
-    from parley.session.listening.microphone import Ears
-    from parley.session.notices import Notices
-    from parley.session.speaking.books import Books
-    from parley.session.speaking.loudspeaker import Loudspeaker
-    from parley.session.speaking.reply import Studio
+    from parley.session.listening.microphone import Microphone
+    from parley.session.outbox import Notices
+    from parley.session.speaking.loudspeaker import Loudspeaker, ReplyRecords
+    from parley.session.speaking.reply import ReplyParts
     from parley.session.tasks import Tasks
     from parley.values import Voice
 
@@ -35,12 +34,12 @@ class Replies:
 
     def __init__(
         self,
-        studio: Studio,
+        parts: ReplyParts,
         floor: Floor,
         notices: Notices,
-        ears: Ears,
+        microphone: Microphone,
         loudspeaker: Loudspeaker,
-        books: Books,
+        records: ReplyRecords,
         sayings: Sayings,
         tasks: Tasks,
         *,
@@ -49,12 +48,12 @@ class Replies:
     ) -> None:
         """``answered``: the open turn is answered, and what it said has its place in the history."""
         self._answered = answered
-        self._studio = studio
+        self._parts = parts
         self._floor = floor
         self._notices = notices
-        self._ears = ears
+        self._microphone = microphone
         self._loudspeaker = loudspeaker
-        self._books = books
+        self._records = records
         self._sayings = sayings
         self._tasks = tasks
         self._on = on
@@ -69,7 +68,7 @@ class Replies:
         self._begun += 1
         floor = self._floor
         reply = Reply(
-            self._studio,
+            self._parts,
             self,
             f"u{self._begun}",
             turn=floor.turns,
@@ -78,7 +77,7 @@ class Replies:
             stages=stages,
             language=floor.voice.language or floor.language,
         )
-        prompt = self._studio.settings.reply.system_prompt
+        prompt = self._parts.settings.reply.system_prompt
         reply.start(self._tasks.spawn, floor.history.messages(prompt, turn=turn_text) if turn_text else None)
         return reply
 
@@ -113,7 +112,7 @@ class Replies:
         self._note_turn(reply)
 
     def _note_turn(self, reply: Reply) -> None:
-        words = self._books.note_turn(reply)
+        words = self._records.note_turn(reply)
         if reply.turn_text:
             self._answered(words)
 
@@ -135,7 +134,7 @@ class Replies:
         """A frame is being sent (``reply.Owner``)."""
         self._notices.observer.frame_sent(lateness)
         now = clock.now()
-        self._ears.played(frame, now + (frame.start_sample - reply.ledger.reached(now)) / SAMPLE_RATE)
+        self._microphone.played(frame, now + (frame.start_sample - reply.ledger.reached(now)) / SAMPLE_RATE)
         if frame.start_sample == 0:
             self._loudspeaker.begins(reply)
 
@@ -169,7 +168,7 @@ class Replies:
     def give_floor(self) -> None:
         """Somebody may have spoken all the while; or more text waits to be spoken."""
         machine = self._floor.machine
-        if self._ears.segmenter.speaking and machine.knows(Event.SPEECH_STARTED):
+        if self._microphone.segmenter.speaking and machine.knows(Event.SPEECH_STARTED):
             self._on(Event.SPEECH_STARTED)
         elif machine.agent is Agent.IDLE and self._floor.late:
             self._floor.typed, self._floor.late = self._floor.late, ""
@@ -179,8 +178,8 @@ class Replies:
 
     def remark(self, kind: Remark | None) -> None:
         """Give the floor, and say this before whatever waits to be spoken; whoever speaks comes first."""
-        if kind is not None and self._floor.machine.agent is Agent.IDLE and not self._ears.segmenter.speaking:
-            setting: str = getattr(self._studio.settings.reply, kind.value)
+        if kind is not None and self._floor.machine.agent is Agent.IDLE and not self._microphone.segmenter.speaking:
+            setting: str = getattr(self._parts.settings.reply, kind.value)
             text = remark(kind, setting, self._floor.language)
             if text:
                 self._sayings.interject(text)
@@ -195,7 +194,7 @@ class Replies:
             if not reply.turn_noted:
                 self._note_turn(reply)
             self._sayings.finish()
-            self._books.close(reply, reply.outcome)
+            self._records.close(reply, reply.outcome)
 
     def discard(self) -> None:
         """Nobody has heard it; the turn that it answers may go on."""
@@ -205,7 +204,7 @@ class Replies:
             self._sayings.cut()
             if self._floor.turn is None:  # typed: there is no turn that would keep the words
                 self._floor.history.add_participant(reply.turn_text)
-            self._books.discard(reply)
+            self._records.discard(reply)
 
     def withhold(self) -> Reply | None:
         """Nobody has heard it, and perhaps nobody will: silent until it is adopted again."""
@@ -225,7 +224,7 @@ class Replies:
         reply.cancel()
         reply.ledger.pause(clock.now())
         self._sayings.cut()
-        self._books.cut(reply)
+        self._records.cut(reply)
         self._loudspeaker.silence()
 
     def _take(self) -> Reply | None:

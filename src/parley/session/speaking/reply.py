@@ -22,8 +22,8 @@ from parley.values import ChangeVoice, Voice
 if TYPE_CHECKING:
     from parley.interfaces import LanguageModel, Synthesis, Synthesizer, Transport
     from parley.messages import ReplyOutcome
+    from parley.session.log import Stages
     from parley.session.settings import SessionSettings
-    from parley.session.stages import Stages
     from parley.values import ChatMessage
 
 Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]], str], asyncio.Task[None]]
@@ -70,7 +70,7 @@ class Owner(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Studio:
+class ReplyParts:
     """What every reply of a session needs."""
 
     session_id: str
@@ -85,7 +85,7 @@ class Reply:
 
     def __init__(
         self,
-        studio: Studio,
+        parts: ReplyParts,
         owner: Owner,
         utterance_id: str,
         *,
@@ -95,7 +95,7 @@ class Reply:
         stages: Stages,
         language: str = "",
     ) -> None:
-        playout = studio.settings.playout
+        playout = parts.settings.playout
         self.utterance_id = utterance_id
         self.turn = turn
         self.turn_text = turn_text
@@ -113,11 +113,11 @@ class Reply:
         self.sending_since: float | None = None
         self.written = False
         """True when all its text is known."""
-        self._studio = studio
+        self._parts = parts
         self._owner = owner
         self._waiting_since: float | None = None
         self._feed: Feed[str] = Feed(_CLAUSES_WAITING)
-        self._clauses = Sentences(language, longest=_LONGEST_CLAUSE, first_clause=studio.settings.reply.first_clause)
+        self._clauses = Sentences(language, longest=_LONGEST_CLAUSE, first_clause=parts.settings.reply.first_clause)
         self._has_text = asyncio.Event()
         self._adopted = asyncio.Event()
         self._going = asyncio.Event()
@@ -235,14 +235,14 @@ class Reply:
         if self._waiting_since is None or self.held or not (self.written or len(self._feed)):
             self._waiting_since = None if self._waiting_since is None else now
             return False
-        limits = self._studio.settings.limits
+        limits = self._parts.settings.limits
         return now - self._waiting_since > (limits.tts_between if self.ledger.sent_samples else limits.tts_timeout)
 
     # --- text ----------------------------------------------------------------------------
 
     async def _write(self, history: Sequence[ChatMessage]) -> None:
-        limits = self._studio.settings.limits
-        deltas = GuardedStream("language model", lambda: self._studio.language_model.reply(history))
+        limits = self._parts.settings.limits
+        deltas = GuardedStream("language model", lambda: self._parts.language_model.reply(history))
         whole, length = WholeDeltas(), 0
         async with aclosing(deltas):
             while length < limits.max_text:
@@ -272,7 +272,7 @@ class Reply:
         if not self.adopted:
             return
         self._owner.reply_troubled(self, error)
-        apology = self._studio.settings.reply.apology
+        apology = self._parts.settings.reply.apology
         if apology:
             await self._give_in_time(f" {apology}" if self.text and not self.text[-1].isspace() else apology)
 
@@ -354,9 +354,9 @@ class Reply:
             await self._until_heard()
 
     def _synthesize(self) -> Synthesis:
-        studio = self._studio
-        self._synthesis = studio.synthesizer.synthesize(
-            self._feed, voice=self.voice, session_id=studio.session_id, utterance_id=self.utterance_id
+        parts = self._parts
+        self._synthesis = parts.synthesizer.synthesize(
+            self._feed, voice=self.voice, session_id=parts.session_id, utterance_id=self.utterance_id
         )
         return self._synthesis
 
@@ -377,7 +377,7 @@ class Reply:
         self.sending_since = now
         self._owner.reply_frame(self, frame, lateness)
         # Nothing is awaited between the last look at the hold and this call.
-        await self._studio.transport.send_audio(frame)
+        await self._parts.transport.send_audio(frame)
         self.sending_since = None
 
     async def _until_due(self, end_sample: int) -> float:
@@ -392,7 +392,7 @@ class Reply:
 
     async def _until_heard(self) -> None:
         """Wait for the end of the sound; given up when the client says again and again that it plays no more of it."""
-        limit = self._studio.settings.limits.stall_timeout
+        limit = self._parts.settings.limits.stall_timeout
         farthest, since = self.heard, clock.now()
         while True:
             if not self._playing.is_set():

@@ -6,33 +6,32 @@ from typing import TYPE_CHECKING
 
 from parley.session.decide.floor_table import Agent, Participant
 from parley.session.decide.lexicon import words
-from parley.session.log import Speculated
-from parley.session.stages import Stages
+from parley.session.log import Speculated, Stages
 
 if TYPE_CHECKING:
     from parley.session.floor import Floor
-    from parley.session.listening.microphone import Ears
+    from parley.session.listening.microphone import Microphone
     from parley.session.listening.turn import Turn
-    from parley.session.notices import Notices
+    from parley.session.outbox import Notices
     from parley.session.settings import SpeculationSettings
     from parley.session.speaking.replies import Replies
     from parley.session.speaking.reply import Reply
 
 
-class Answers:
+class Speculation:
     """Holds at most one speculative reply; nobody hears it before the turn has ended with the words it answers."""
 
     def __init__(
         self,
         floor: Floor,
         notices: Notices,
-        ears: Ears,
+        microphone: Microphone,
         replies: Replies,
         settings: SpeculationSettings,
     ) -> None:
         self._floor = floor
         self._notices = notices
-        self._ears = ears
+        self._microphone = microphone
         self._replies = replies
         self._settings = settings
         self._guess: Reply | None = None
@@ -47,7 +46,7 @@ class Answers:
         floor = self._floor
         turn = floor.turn
         silent = floor.machine.states == (Participant.SILENT, Agent.LISTENING)
-        if turn is None or not silent or self._guess is not None or self._ears.segmenter.rising:
+        if turn is None or not silent or self._guess is not None or self._microphone.segmenter.rising:
             return
         settings = self._settings
         if not settings.enabled or turn.tries >= settings.max_tries or not words(turn.text):
