@@ -161,6 +161,13 @@ class Synthesizer(Protocol):
     def synthesize(self, text: AsyncIterable[str], *, voice: Voice, session_id: str, utterance_id: str) -> Synthesis:
         """Start speaking ``text`` as its pieces (clauses) arrive; the audio is one stream."""
 
+    def check(self, voice: Voice) -> None:
+        """Raise NotFound for a voice that is known not to exist, before anybody has to speak with it.
+
+        Judges by what is known at this moment, and at once. Where nothing is known (no worker has been heard of
+        yet, or only the engine itself could tell) every voice passes, and its first utterance finds out.
+        """
+
     async def aclose(self) -> None: ...
 
 

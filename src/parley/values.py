@@ -113,6 +113,8 @@ class ModelInfo:
     word_marks: Literal["native", "proportional"] = "proportional"
     concurrency: int = 1
     """Utterances that one loaded instance can speak at the same time."""
+    open_speakers: bool = False
+    """It takes speakers besides those that are listed, which only the engine itself can judge."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -288,6 +288,13 @@ class _RecordedSynthesizer:
         synthesis = self._inner.synthesize(text, voice=voice, session_id=session_id, utterance_id=utterance_id)
         return _RecordedSynthesis(synthesis, utterance_id, self._recorder)
 
+    def check(self, voice: Voice) -> None:
+        try:
+            self._inner.check(voice)
+        except ParleyError as error:
+            self._recorder.note("call", {"name": "check", "voice": asdict(voice), **_failure(error)})
+            raise
+
     async def aclose(self) -> None:
         await self._inner.aclose()
 

@@ -32,6 +32,13 @@ class AnnouncedModel:
     memory_bytes: int = 0
     is_default: bool = False
     """It speaks when a session names no model."""
+    open_speakers: bool = False
+    """It takes speakers besides those that are listed."""
+
+    @property
+    def is_test(self) -> bool:
+        """Made to be measured, not to be listened to: it speaks for nobody who has not named it."""
+        return "test" in self.tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +131,7 @@ def from_capabilities(
             family=model.info.family,
             languages=tuple(model.info.languages),
             speakers=tuple(model.info.speakers),
+            open_speakers=model.info.open_speakers,
             tags=tuple(model.info.tags),
             supports_lora=model.info.supports_lora,
             needs_gpu=model.info.needs_gpu,

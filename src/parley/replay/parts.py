@@ -188,9 +188,12 @@ class ReplaySynthesizer:
     def __init__(self, recording: Recording, timeline: Timeline) -> None:
         self._timeline = timeline
         self._utterances: dict[str, tuple[int, list[tuple[Entry, bytes]]]] = {}
+        self._refused: dict[Voice, errors.ParleyError] = {}
         for entry in recording.of("call"):
             if entry.data["name"] == "synthesize":
                 self._utterances[entry.data["utterance_id"]] = (entry.at, [])
+            elif entry.data["name"] == "check":
+                self._refused[Voice(**entry.data["voice"])] = _error(entry.data)
         sounds = recording.pcm("frame")
         for entry in recording.of("frame", "tts_end"):
             sound = next(sounds) if entry.kind == "frame" else (entry, b"")
@@ -200,6 +203,10 @@ class ReplaySynthesizer:
         name = utterance_id if utterance_id in self._utterances else next(iter(self._utterances), "")
         asked_at, sounds = self._utterances.pop(name, (0, []))
         return FramesSynthesis(_frames(text, sounds, utterance_id, asked_at, self._timeline))
+
+    def check(self, voice: Voice) -> None:
+        if voice in self._refused:
+            raise self._refused[voice]
 
     async def aclose(self) -> None:
         pass

@@ -128,15 +128,20 @@ def route(request: Request, fleet: Iterable[WorkerState], chance: Chance) -> Rou
 
 
 def _options(fleet: Iterable[WorkerState], model_id: str = "") -> list[_Option]:
-    """Every model of every worker, or one model wherever it is."""
+    """One model wherever it is, or every model of every worker that may speak without having been named."""
     found = []
     for worker in fleet:
         said = worker.announcement
         models = said.models or (AnnouncedModel("", languages=said.languages, is_default=True),)
         for model in models:
-            if not model_id or model.model_id == model_id:
+            if model.model_id == model_id if model_id else not model.is_test or model.is_default:
                 found.append(_Option(worker, model, not said.models or model.model_id in said.resident_models))
     return found
+
+
+def _untested(fleet: Iterable[WorkerState]) -> list[_Option]:
+    """What may take another voice's place: a test model never does."""
+    return [option for option in _options(fleet) if not option.model.is_test]
 
 
 def _own_tags(said: Announcement) -> Iterable[str]:
@@ -159,11 +164,18 @@ def _wanted(request: Request, fleet: Iterable[WorkerState]) -> list[_Option]:
     return [
         option
         for option in _options(fleet, voice.model)
-        if (not voice.speaker or not option.model.speakers or voice.speaker in option.model.speakers)
+        if (not voice.speaker or has_speaker(option.model, voice))
         and (not voice.lora or option.model.supports_lora)
         and speaks(option.model.languages, language)
         and _required(request.mode, option)
     ]
+
+
+def has_speaker(model: AnnouncedModel, voice: Voice) -> bool:
+    """Whether it speaks as the speaker that is asked for; one that takes any name has to be asked for itself."""
+    if not model.model_id:  # a worker that does not say what it has
+        return True
+    return voice.speaker in model.speakers or (model.open_speakers and bool(voice.model))
 
 
 def _required(mode: ModeSettings, option: _Option) -> bool:
@@ -177,13 +189,14 @@ def _choose(request: Request, options: Sequence[_Option], chance: Chance) -> _Op
     mode, by_name = request.mode, bool(request.voice.model)
     language = request.voice.language or request.language
 
-    def rank(option: _Option) -> tuple[bool, int, int, bool, bool, bool]:
+    def rank(option: _Option) -> tuple[bool, bool, int, int, bool, bool, bool]:
         cold = mode.prefer_resident and not option.resident
         wanted_tags = -len(option.tags.intersection(mode.prefer_tags)) if mode.prefer_tags else 0
         # tags decide which model speaks, so they count before residence unless the model is given; so does an accent
         accent = 0 if by_name else nearness(option.model.languages, language)
         # suspicion counts last: no session's bad luck with a worker may change the others' voice
-        return (by_name and cold, wanted_tags, accent, cold, not option.model.is_default, option.worker.suspect)
+        is_test, other = option.model.is_test, not option.model.is_default
+        return (is_test, by_name and cold, wanted_tags, accent, cold, other, option.worker.suspect)
 
     ranks = [rank(option) for option in options]
     best = min(ranks)
@@ -235,25 +248,29 @@ def _roomy(option: _Option) -> bool:
 def _stand_in(request: Request, fleet: Iterable[WorkerState], chance: Chance) -> Route | None:
     """A resident model that may speak meanwhile: the mode's fallbacks in order, then any of the language."""
     language = request.voice.language or request.language
-    resident = [
-        option
-        for option in _options(fleet)
-        if option.resident
-        and _usable(request, option.worker)
-        and speaks(option.model.languages, language)
-        and _required(request.mode, option)
-    ]
+
+    def able(options: Iterable[_Option]) -> list[_Option]:
+        return [
+            option
+            for option in options
+            if option.resident
+            and _usable(request, option.worker)
+            and speaks(option.model.languages, language)
+            and _required(request.mode, option)
+        ]
+
     for model_id in request.mode.fallbacks:
-        named = [option for option in resident if option.model.model_id == model_id]
+        named = able(_options(fleet, model_id))
         if named:
             return _instead(request, _of_two(named, chance), "is being loaded")
+    resident = able(_untested(fleet))
     return _instead(request, _choose(_anyone(request), resident, chance), "is being loaded") if resident else None
 
 
 def _nearest(request: Request, fleet: Iterable[WorkerState], chance: Chance) -> Route | Refusal:
     """The voice most like the wanted one: its family, then its language, resident before cold."""
     language = request.voice.language or request.language
-    speaking = [option for option in _options(fleet) if speaks(option.model.languages, language)]
+    speaking = [option for option in _untested(fleet) if speaks(option.model.languages, language)]
     able = [option for option in speaking if _usable(request, option.worker)]
     if not able:
         return _refusal(request, speaking)

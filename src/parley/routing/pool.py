@@ -17,6 +17,7 @@ from parley.routing.admission import Refused, WaitingRoom
 from parley.routing.fleet import Connect, Fleet, Member
 from parley.routing.policy import Refusal, Request, Route, route
 from parley.routing.synthesis import Place, PooledSynthesis
+from parley.routing.voices import missing
 from parley.values import Voice
 
 if TYPE_CHECKING:
@@ -104,6 +105,11 @@ class PooledSynthesizer:
         self.fleet.start()
         self.stats.utterances += 1
         return PooledSynthesis(self, text, voice, session_id, utterance_id)
+
+    def check(self, voice: Voice) -> None:
+        """Raise NotFound for a voice that no worker has said to have. While no worker is known, every one passes."""
+        if why := missing(voice, [member.announcement for member in self.fleet.members.values()]):
+            raise NotFound(why)
 
     async def aclose(self) -> None:
         """Let go of every worker."""
@@ -269,6 +275,7 @@ class PooledSynthesizer:
                 return chosen
             refusal = chosen
         if refusal.reason == "not_found":
+            self.check(request.voice)  # says more exactly what is missing, where it is the voice itself
             raise NotFound(refusal.message)
         if refusal.reason == "full":
             raise CapacityError(refusal.message)

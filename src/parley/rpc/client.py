@@ -189,6 +189,9 @@ class GrpcSynthesizer:
         session = self._session(session_id, voice)
         return GrpcSynthesis(self, session, text, voice, utterance_id)
 
+    def check(self, voice: Voice) -> None:
+        """Every voice passes: what the worker has, it alone knows, and StartSession refuses the rest."""
+
     async def aclose(self) -> None:
         """End all sessions, those included that have gone on with another model, and close the channel."""
         if self._closed:

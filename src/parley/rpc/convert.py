@@ -94,6 +94,9 @@ def model_to_proto(status: ModelStatus) -> pb.Model:
         memory_bytes=info.memory_bytes,
         needs_gpu=info.needs_gpu,
         supports_lora=info.supports_lora,
+        open_speakers=info.open_speakers,
+        native_word_marks=info.word_marks == "native",
+        concurrency=info.concurrency,
         state=_STATE_NUMBER[status.state],  # type: ignore[arg-type]
         leases=status.leases,
         pinned=status.pinned,
@@ -115,6 +118,9 @@ def model_from_proto(message: Any) -> ModelStatus:
         needs_gpu=message.needs_gpu,
         supports_lora=message.supports_lora,
         memory_bytes=message.memory_bytes,
+        open_speakers=message.open_speakers,
+        word_marks="native" if message.native_word_marks else "proportional",
+        concurrency=message.concurrency or 1,
     )
     state: ModelState = _STATES[message.state - 1] if 1 <= message.state <= len(_STATES) else "available"
     return ModelStatus(info, state, message.leases, message.pinned, message.is_default, message.error)

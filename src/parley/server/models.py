@@ -1,6 +1,7 @@
 """The voices of the fleet over HTTP: what the page's picker shows, and loads.
 
-``GET /v1/models`` lists every model that some worker has, in its best state anywhere.
+``GET /v1/models`` lists every model that some worker has, in its best state anywhere; those tagged ``test`` stand
+apart, as ``test_models``: they are no choice for a person.
 ``POST /v1/models/{id}/load`` returns when it is resident; ``POST /v1/models/{id}/unload`` when it is gone.
 ``GET /v1/client`` tells a page by which transports it may connect.
 """
@@ -40,8 +41,10 @@ def model_routes(gate: Gate, fleet: Fleet, transports: Sequence[str]) -> list[Ro
         return JSONResponse({"version": __version__, "transports": list(transports)})
 
     async def listing(_: Request) -> Response:
-        models = [_as_json(status) for status in await fleet.models()]
-        return JSONResponse({"models": models}, headers={"Cache-Control": "no-store"})
+        lists: dict[str, list[dict[str, Any]]] = {"models": [], "test_models": []}
+        for status in await fleet.models():
+            lists["test_models" if "test" in status.info.tags else "models"].append(_as_json(status))
+        return JSONResponse(lists, headers={"Cache-Control": "no-store"})
 
     async def load(request: Request) -> Response:
         await fleet.load_model(request.path_params["id"])

@@ -63,7 +63,8 @@ class SessionEngine:
     synthesizer closes it. ``vad``, ``microphone`` and ``echo`` belong to this session alone;
     the others may be shared.
 
-    Raises InvalidRequest when ``start.settings`` names a setting or a value that is not allowed.
+    Raises InvalidRequest when ``start.settings`` names a setting or a value that is not allowed, and NotFound when
+    ``start.voice`` is one that nobody has.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class SessionEngine:
     ) -> None:
         self.session_id = session_id
         self.settings = settings = with_overrides(settings, start.settings)
+        synthesizer.check(start.voice)
         self.history = history if history is not None else History(limit=settings.limits.max_history)
         """What was said and heard; give it to another engine to go on with the conversation."""
         self._resumed = bool(history and history.messages())

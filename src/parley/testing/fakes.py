@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from parley import clock
 from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame, WordMark
-from parley.errors import ParleyError
+from parley.errors import NotFound, ParleyError
 from parley.values import ChangeVoice, ChatMessage, SpeechScore, Transcript, Voice
 
 CHARACTER_SAMPLES = 2_880
@@ -55,6 +55,8 @@ class FakeSynthesizer:
     error: ParleyError | None = None
     fail_after: int = 0
     hang_after: int | None = None
+    missing: frozenset[str] = frozenset()
+    """Models that ``check`` refuses."""
     spoken: list[FakeSynthesis] = field(default_factory=list)
 
     def synthesize(
@@ -63,6 +65,10 @@ class FakeSynthesizer:
         synthesis = FakeSynthesis(self, text, voice, session_id, utterance_id)
         self.spoken.append(synthesis)
         return synthesis
+
+    def check(self, voice: Voice) -> None:
+        if voice.model in self.missing:
+            raise NotFound(f"No worker has a model called {voice.model}.")
 
     async def aclose(self) -> None:
         pass

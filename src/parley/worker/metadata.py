@@ -93,6 +93,7 @@ def read_pack(folder: Path) -> VoicePack:
         languages=languages,
         sample_rate=data.get("sample_rate", 24_000),
         speakers=speakers,
+        open_speakers=not speakers and bool(getattr(adapter, "open_speakers", False)),
         tags=tuple(data.get("tags") or ()),
         licence=data["licence"],
         needs_gpu=data.get("needs_gpu", False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from parley.errors import InvalidRequest, NotFound
+from parley.worker.pack import no_such_speaker
 
 if TYPE_CHECKING:
     from parley.values import ModelInfo, Voice
@@ -25,9 +26,7 @@ def check_voice(info: ModelInfo, voice: Voice) -> None:
     """Raise for a voice that the model does not have: another one never speaks in its place."""
     if not 0.25 <= voice.speed <= 4:
         raise InvalidRequest(f"The speed {voice.speed:g} is out of range; it may be 0.25 to 4.")
-    if voice.speaker and info.speakers and voice.speaker not in info.speakers:
-        raise NotFound(
-            f"The model {info.model_id} has no speaker {voice.speaker!r}; it has {', '.join(info.speakers[:20])}."
-        )
+    if voice.speaker and voice.speaker not in info.speakers and not info.open_speakers:
+        raise NotFound(no_such_speaker(info.model_id, voice.speaker, info.speakers))
     if voice.lora and not info.supports_lora:
         raise InvalidRequest(f"The model {info.model_id} takes no LoRA.")

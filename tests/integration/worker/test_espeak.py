@@ -135,3 +135,27 @@ def test_related_language_tags_find_their_voice(adapter: EspeakAdapter, tag: str
 
 def test_a_faster_voice_is_shorter(adapter: EspeakAdapter) -> None:
     assert spoken(adapter, TEXT, speed=2.0).size < 0.7 * spoken(adapter, TEXT).size
+
+
+PAUSED = "One, twentytwo, three thousand, four, incomprehensibilities, six."
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 2.0])
+async def test_no_mark_comes_after_the_sound_of_its_word_has_begun(bench: Any, client: Any, speed: float) -> None:
+    text = f"{TEXT} {PAUSED}"
+    frames = await bench.speak(client, text, voice=Voice("espeak", speed=speed))
+    assert [mark.start_sample // 960 for frame in frames for mark in frame.marks] == [
+        frame.sequence for frame in frames for _ in frame.marks
+    ]
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 2.0])
+async def test_marks_stand_where_the_sound_of_their_words_begins(bench: Any, client: Any, speed: float) -> None:
+    frames = await bench.speak(client, PAUSED, voice=Voice("espeak", speed=speed))
+    samples = np.abs(samples_of(b"".join(frame.pcm for frame in frames)).astype(np.float32))
+    loud = np.convolve(samples > 300, np.ones(480), "same") > 0
+    marks = [mark for frame in frames for mark in frame.marks if PAUSED[mark.text_start - 2 : mark.text_start] == ", "]
+    assert len(marks) == 5
+    onsets = np.flatnonzero(np.diff(loud.astype(np.int8)) > 0)
+    for mark in marks:
+        assert np.abs(onsets - mark.start_sample).min() < 3_360  # 70 ms: a word may begin with a stop's silence

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -83,8 +84,13 @@ def test_a_speaker_that_the_model_does_not_offer_is_not_found() -> None:
     assert refused(Request(Voice("tone", "tenor")), worker("a", TONE)) == "not_found"
 
 
-def test_a_model_that_lists_no_speakers_is_asked_for_any() -> None:
-    assert chosen(Request(Voice("piper-de", "anna")), worker("a", PIPER_DE)).worker == "a"
+def test_a_model_that_lists_no_speakers_has_none_by_any_name() -> None:
+    assert refused(Request(Voice("piper-de", "anna")), worker("a", PIPER_DE)) == "not_found"
+
+
+def test_a_model_that_takes_more_speakers_than_it_lists_is_asked_for_any() -> None:
+    anybody = replace(PIPER_DE, open_speakers=True)
+    assert chosen(Request(Voice("piper-de", "anna")), worker("a", anybody)).worker == "a"
 
 
 def test_a_lora_needs_a_model_that_takes_them() -> None:

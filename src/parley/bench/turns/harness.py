@@ -116,6 +116,9 @@ class _InstantVoice:
     def synthesize(self, text: AsyncIterable[str], *, voice: Voice, session_id: str, utterance_id: str) -> Synthesis:
         return FramesSynthesis(_frames(text, utterance_id))
 
+    def check(self, voice: Voice) -> None:
+        """It has one voice, whatever it is called."""
+
     async def aclose(self) -> None:
         pass
 

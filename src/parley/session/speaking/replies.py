@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from parley import clock
 from parley.audio.frame import SAMPLE_RATE
-from parley.errors import RequestError
+from parley.errors import NotFound, RequestError
 from parley.messages import ReplyStarted, ReplyText, VoiceChanged
 from parley.session.decide.floor_table import Agent, Event
 from parley.session.decide.remarks import Remark, remark
@@ -235,10 +235,17 @@ class Replies:
 
     def voice_ordered(self, voice: Voice) -> None:
         """The language model wants another voice (``reply.Owner``)."""
-        self.change_voice(voice)
+        try:
+            self.change_voice(voice)
+        except NotFound as error:
+            self._notices.failed(error)
 
-    def change_voice(self, voice: Voice, note: str = "") -> None:
-        """Speak with this one from the next utterance on; ``note`` tells the participant why."""
+    def change_voice(self, voice: Voice) -> None:
+        """Speak with this one from the next utterance on. NotFound for one that nobody has: the old one stays."""
+        self._studio.synthesizer.check(voice)
+        self._set_voice(voice)
+
+    def _set_voice(self, voice: Voice, note: str = "") -> None:
         self._floor.voice = voice
         self._notices.send(VoiceChanged(voice, note))
 
@@ -247,5 +254,5 @@ class Replies:
         refused, floor = reply.voice, self._floor
         if refused == floor.voice != self._proven_voice:
             self._notices.failed(error)
-            self.change_voice(self._proven_voice, error.message)
+            self._set_voice(self._proven_voice, error.message)
         return floor.voice if floor.voice != refused else None

@@ -15,10 +15,11 @@ import queue
 import shutil
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -28,6 +29,9 @@ from parley.values import SynthesizedAudio, Voice
 from parley.worker.adapters.espeak_names import voice_name
 from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
 from parley.worker.words import proportional_marks, words
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SPEAKERS = (
     "klatt3", "klatt", "klatt2", "klatt4", "klatt5", "klatt6", "f1", "f2", "f3", "f4", "f5", "m1", "m2", "m3",
@@ -109,7 +113,7 @@ class EspeakAdapter:
         self._copy.close()
 
     def synthesize(self, text: str, *, voice: Voice) -> Generator[SynthesizedAudio, None, None]:
-        """Yield blocks of about 60 ms at 22.05 kHz, with the engine's own word times.
+        """Yield blocks of about 60 ms at 22.05 kHz, with the engine's own word times, each with or before its sound.
 
         Speeds outside 80 to 450 words a minute (0.46 to 2.57) are held at those bounds. Raises
         NotFound for a language or a speaker that the library does not have.
@@ -181,6 +185,11 @@ class _Run:
     _began: int = -1
     """Sample at which the words that have no mark yet began; -1 when there are none."""
     _marks: list[WordMark] = field(default_factory=list)
+    _held: deque[NDArray[np.int16]] = field(default_factory=deque)
+    """Blocks that wait: a word begins in them whose end, and so its mark, is not known yet."""
+    _made: int = 0
+    _passed: int = 0
+    """Samples that the engine has made, and those that were passed on."""
 
     def __post_init__(self) -> None:
         self.spans = words(self.text)
@@ -220,6 +229,7 @@ class _Run:
         data = self.text.replace("\0", " ").encode() + b"\0"
         engine.espeak_Synth(data, len(data), 0, 1, 0, _UTF8, None, None)
         if not self.cancelled.is_set():
+            self._pass_on(self._made)
             self._put(SynthesizedAudio(np.zeros(0, np.int16), self._rate, tuple(self._marks)))
 
     def _block(self, samples: Any, count: int, events: Any) -> int:
@@ -229,10 +239,18 @@ class _Run:
             self._note(events[index])
             index += 1
         if samples and count:
-            block = np.frombuffer(ctypes.string_at(samples, 2 * count), np.int16)
+            self._held.append(np.frombuffer(ctypes.string_at(samples, 2 * count), np.int16))
+            self._made += count
+        self._pass_on(self._began if self._began >= 0 else self._made)
+        return 1 if self.cancelled.is_set() else 0
+
+    def _pass_on(self, until: int) -> None:
+        """Hand over the blocks that end by a sample: a mark never comes after the sound of its word has begun."""
+        while self._held and self._passed + self._held[0].size <= until:
+            block = self._held.popleft()
+            self._passed += block.size
             marks, self._marks = tuple(self._marks), []
             self._put(SynthesizedAudio(block, self._rate, marks))
-        return 1 if self.cancelled.is_set() else 0
 
     def _note(self, event: Any) -> None:
         """Turn word events into marks: a word ends where the next one, or the clause's end, begins.

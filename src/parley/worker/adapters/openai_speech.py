@@ -46,6 +46,8 @@ class OpenAISpeechAdapter:
         "timeout": PackOption("Longest wait for an answer and for more audio, in seconds.", 30.0, ge=0.1, le=600),
         "check": PackOption("Whether loading asks the server to speak one word.", True),
     }
+    open_speakers: ClassVar[bool] = True
+    """Which voices the server has only it knows, where the metadata lists none."""
     slots: ClassVar[int] = 8
     """Engines that a worker runs unless told otherwise: each waits for one request, and none needs memory."""
 

@@ -62,6 +62,8 @@ class SherpaAdapter:
         "espeak_voice": PackOption("espeak-ng voice for the phonemes; empty takes the pack's first language.", ""),
         "sentence_pause": PackOption("Silence between two sentences, in seconds.", 0.2, ge=0, le=2),
     }
+    open_speakers: ClassVar[bool] = True
+    """How many it has stands in the weights: before they are read, a number may be right."""
     concurrency: ClassVar[int] = 16
     isolated: ClassVar[bool] = True
 

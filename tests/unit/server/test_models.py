@@ -1,0 +1,57 @@
+"""The list of voices over HTTP: what a person may choose, and what only tests speak with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from parley.rpc.convert import model_from_proto, model_to_proto
+from parley.rpc.values import ModelStatus
+from parley.server.models import model_routes
+from parley.values import ModelInfo
+
+pytestmark = pytest.mark.anyio
+
+AMY = ModelStatus(ModelInfo("amy", "piper", word_marks="native", concurrency=3, open_speakers=True))
+TONE = ModelStatus(ModelInfo("tone", "tone", tags=("test",)))
+
+
+class Open:
+    """A gate that lets everybody in."""
+
+    def check_origin(self, origin: str, host: str) -> None: ...
+
+    def check_key(self, key: str) -> None: ...
+
+
+class Workers:
+    """A fleet whose models came over the wire."""
+
+    async def models(self) -> Sequence[ModelStatus]:
+        return [model_from_proto(model_to_proto(status)) for status in (AMY, TONE)]
+
+    async def load_model(self, model_id: str) -> None: ...
+
+    async def unload_model(self, model_id: str) -> None: ...
+
+
+async def listed() -> dict[str, Any]:
+    app = Starlette(routes=model_routes(Open(), Workers(), ["websocket"]))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://parley") as http:
+        answer: dict[str, Any] = (await http.get("/v1/models")).json()
+    return answer
+
+
+async def test_models_for_tests_stand_apart_from_those_for_people() -> None:
+    answer = await listed()
+    assert [model["model_id"] for model in answer["models"]] == ["amy"]
+    assert [model["model_id"] for model in answer["test_models"]] == ["tone"]
+
+
+async def test_what_a_model_can_is_told_as_its_worker_knows_it() -> None:
+    (amy,) = (await listed())["models"]
+    assert (amy["word_marks"], amy["concurrency"], amy["open_speakers"]) == ("native", 3, True)
