@@ -141,6 +141,10 @@ class Synthesis(Protocol):
     Raises EngineError / UnavailableError when the voice is lost, RequestError for bad text.
     """
 
+    @property
+    def opened(self) -> bool:
+        """The voice has text: what happens from now on may be the text's doing."""
+
     def __aiter__(self) -> AsyncIterator[AudioFrame]: ...
 
     async def __anext__(self) -> AudioFrame: ...

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 
 from parley.session.log import Decided, Failed, Latency, ReplyOver, Speculated, TranscriptLate, TurnClosed
@@ -32,6 +32,8 @@ class Metric:
     doc: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    read: bool = False
+    """Kept elsewhere, by its one label, and read when Prometheus asks."""
 
 
 METRICS: tuple[Metric, ...] = (
@@ -63,13 +65,23 @@ METRICS: tuple[Metric, ...] = (
     Metric("parley_ready", "gauge", "1 while the server takes new conversations."),
     Metric("parley_registry_up", "gauge", "1 while the workers' registry answers."),
     Metric("parley_workers", "gauge", "Workers that are known."),
-    Metric("parley_worker_sessions", "gauge", "Sessions open at a worker.", ("worker",)),
-    Metric("parley_worker_queue_depth", "gauge", "Utterances that wait at a worker.", ("worker",)),
-    Metric("parley_worker_first_audio_seconds", "gauge", "Median time to a worker's first frame.", ("worker",)),
-    Metric("parley_worker_real_time_factor", "gauge", "Seconds of work per second of audio at a worker.", ("worker",)),
+    Metric("parley_worker_sessions", "gauge", "Sessions open at a worker.", ("worker",), read=True),
+    Metric("parley_worker_queue_depth", "gauge", "Utterances that wait at a worker.", ("worker",), read=True),
+    Metric("parley_worker_first_audio_seconds", "gauge", "Median time to a worker's first frame.", ("worker",),
+           read=True),
+    Metric("parley_worker_real_time_factor", "gauge", "Seconds of work per second of audio at a worker.", ("worker",),
+           read=True),
+    Metric("parley_worker_avoided", "gauge", "1 while a worker comes after the others because it failed of late.",
+           ("worker",), read=True),
     Metric("parley_utterances_total", "counter", "Utterances given to workers."),
     Metric("parley_failovers_total", "counter", "Utterances that went on with another worker."),
     Metric("parley_utterances_given_up_total", "counter", "Utterances that no worker could finish."),
+    Metric("parley_utterances_refused_total", "counter", "Utterances refused because every worker was full."),
+    Metric("parley_utterances_stood_in_total", "counter",
+           "Utterances spoken by another voice than the one that was asked for."),
+    Metric("parley_routes_total", "counter",
+           "Workers chosen for utterances, by why: only, sticky, resident, load, chance, cold, stand_in, substitute.",
+           ("reason",), read=True),
 )  # fmt: skip
 """All of them, in the order of the reference page."""
 
@@ -80,7 +92,8 @@ class Sample:
 
     name: str
     value: float
-    worker: str = ""
+    label: str = ""
+    """Of a metric that is kept by label."""
 
 
 class Metrics:
@@ -96,7 +109,7 @@ class Metrics:
         makers: Mapping[str, Any] = {"gauge": Gauge, "counter": Counter, "histogram": Histogram}
         for metric in METRICS:
             options = {"buckets": metric.buckets} if metric.buckets else {}
-            if metric.labels != ("worker",):  # those are read from the fleet
+            if not metric.read:
                 self._of[metric.name] = makers[metric.kind](
                     metric.name, metric.doc, metric.labels, registry=self.registry, **options
                 )
@@ -178,21 +191,24 @@ class _Source:
         return []
 
     def collect(self) -> Iterator[Any]:
-        families: dict[str, GaugeMetricFamily] = {}
+        families: dict[str, GaugeMetricFamily | CounterMetricFamily] = {}
         docs = {metric.name: metric for metric in METRICS}
         for sample in (sample for source in self.sources for sample in source()):
             metric = docs[sample.name]
-            if metric.labels:
-                family = families.setdefault(
-                    sample.name, GaugeMetricFamily(sample.name, metric.doc, labels=list(metric.labels))
-                )
-                family.add_metric([sample.worker], sample.value)
+            if metric.read:
+                family = families.setdefault(sample.name, _family(metric))
+                family.add_metric([sample.label], sample.value)
             elif metric.kind == "counter":
                 self._known[sample.name].inc(max(0.0, sample.value - self._seen.get(sample.name, 0.0)))
                 self._seen[sample.name] = sample.value
             else:
                 self._known[sample.name].set(sample.value)
         yield from families.values()
+
+
+def _family(metric: Metric) -> GaugeMetricFamily | CounterMetricFamily:
+    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    return kind(metric.name, metric.doc, labels=list(metric.labels))
 
 
 def reference() -> str:

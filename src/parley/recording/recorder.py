@@ -303,6 +303,10 @@ class _RecordedSynthesis:
     def __init__(self, inner: Synthesis, utterance_id: str, recorder: SessionRecorder) -> None:
         self._inner, self._utterance_id, self._recorder = inner, utterance_id, recorder
 
+    @property
+    def opened(self) -> bool:
+        return self._inner.opened
+
     def __aiter__(self) -> AsyncIterator[AudioFrame]:
         return self
 

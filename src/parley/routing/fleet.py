@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from parley import clock
-from parley.errors import CapacityError, ConfigError, Draining, ParleyError, RequestError, TimedOut, UnavailableError
+from parley.errors import Draining, ParleyError, TimedOut, UnavailableError
+from parley.routing.blame import is_workers_fault
 from parley.routing.breaker import Breaker
 from parley.routing.policy import WorkerState
 
@@ -165,7 +166,7 @@ class Fleet:
         """
         if isinstance(error, Draining):
             member.announcement = replace(member.announcement, draining=True)  # until it says otherwise
-        if isinstance(error, CapacityError | RequestError | ConfigError | Draining):
+        if not is_workers_fault(error):
             return
         if isinstance(error, TimedOut) and not member.questioned:
             member.questioned = True

@@ -69,8 +69,16 @@ class Request:
     """The nearest voice may speak where the wanted one is nowhere."""
     family: str = ""
     """Of the voice that spoke so far: what "nearest" starts from."""
+    policy: str = "prefer-resident"
+    """How one of those that can speak is chosen; see ``RoutingSettings.policy``."""
     crowded: int = 2
     """Utterances waiting at a worker from which on its sessions may move, and its model is loaded elsewhere too."""
+
+
+Reason = Literal["only", "sticky", "resident", "load", "chance", "cold", "stand_in", "substitute"]
+"""Why a worker was chosen: nobody else could speak it; it speaks for the session already; it alone has the model in
+memory; it had less to do; by chance; the model has to be read first; it speaks while the wanted model is read, or
+in place of a voice that is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,7 @@ class Route:
     resident: bool = True
     load: tuple[str, str] | None = None
     """(worker, model) to be loaded in the background."""
+    reason: Reason = "only"
     note: str = ""
     """For the client, when it is not the voice that was asked for."""
 
@@ -119,9 +128,9 @@ def route(request: Request, fleet: Iterable[WorkerState], chance: Chance) -> Rou
         if stand_in is not None:
             loader = _loader(open_now, chance)
             return replace(stand_in, load=(loader.worker.name, loader.model.model_id))
-    chosen = _choose(request, open_now, chance)
+    chosen, reason = _choose(request, open_now, chance)
     load = _relief(request, chosen, open_now, chance)
-    return Route(chosen.worker.name, _voice(request.voice, chosen), chosen.resident, load)
+    return Route(chosen.worker.name, _voice(request.voice, chosen), chosen.resident, load, reason)
 
 
 # --- what there is ---------------------------------------------------------------------
@@ -185,12 +194,14 @@ def _required(mode: ModeSettings, option: _Option) -> bool:
 # --- which of them ---------------------------------------------------------------------
 
 
-def _choose(request: Request, options: Sequence[_Option], chance: Chance) -> _Option:
+def _choose(request: Request, options: Sequence[_Option], chance: Chance) -> tuple[_Option, Reason]:
+    """One of them, and why it."""
     mode, by_name = request.mode, bool(request.voice.model)
     language = request.voice.language or request.language
+    residence = request.policy == "prefer-resident"
 
     def rank(option: _Option) -> tuple[bool, bool, int, int, bool, bool, bool]:
-        cold = mode.prefer_resident and not option.resident
+        cold = residence and mode.prefer_resident and not option.resident
         wanted_tags = -len(option.tags.intersection(mode.prefer_tags)) if mode.prefer_tags else 0
         # tags decide which model speaks, so they count before residence unless the model is given; so does an accent
         accent = 0 if by_name else nearness(option.model.languages, language)
@@ -202,7 +213,36 @@ def _choose(request: Request, options: Sequence[_Option], chance: Chance) -> _Op
     best = min(ranks)
     equals = [option for option, its in zip(options, ranks, strict=True) if its == best]
     stuck = [o for o in equals if o.worker.name == request.sticky and not _crowded(request, o.worker)]
-    return _of_two(stuck or equals, chance)
+    chosen = _pick(request.policy, stuck or equals, chance)
+    return chosen, _reason(request, chosen, options, equals, stuck)
+
+
+def _pick(policy: str, equals: Sequence[_Option], chance: Chance) -> _Option:
+    if policy == "random":
+        return equals[int(chance() * len(equals))]
+    if policy == "least-busy":
+        least = min(option.worker.load for option in equals)
+        idle = [option for option in equals if option.worker.load == least]
+        return idle[int(chance() * len(idle))]
+    return _of_two(equals, chance)
+
+
+def _reason(
+    request: Request,
+    chosen: _Option,
+    options: Sequence[_Option],
+    equals: Sequence[_Option],
+    stuck: Sequence[_Option],
+) -> Reason:
+    if stuck:
+        return "sticky"
+    if not chosen.resident:
+        return "cold"
+    if len({option.worker.name for option in options}) == 1:
+        return "only"
+    if len(equals) == 1:
+        return "resident"
+    return "chance" if request.policy == "random" else "load"
 
 
 def _crowded(request: Request, worker: WorkerState) -> bool:
@@ -262,9 +302,11 @@ def _stand_in(request: Request, fleet: Iterable[WorkerState], chance: Chance) ->
     for model_id in request.mode.fallbacks:
         named = able(_options(fleet, model_id))
         if named:
-            return _instead(request, _of_two(named, chance), "is being loaded")
+            return _instead(request, _of_two(named, chance), "is being loaded", "stand_in")
     resident = able(_untested(fleet))
-    return _instead(request, _choose(_anyone(request), resident, chance), "is being loaded") if resident else None
+    if not resident:
+        return None
+    return _instead(request, _choose(_anyone(request), resident, chance)[0], "is being loaded", "stand_in")
 
 
 def _nearest(request: Request, fleet: Iterable[WorkerState], chance: Chance) -> Route | Refusal:
@@ -276,8 +318,8 @@ def _nearest(request: Request, fleet: Iterable[WorkerState], chance: Chance) -> 
         return _refusal(request, speaking)
     family = [option for option in able if request.family and option.model.family == request.family]
     required = [option for option in able if _required(request.mode, option)]
-    chosen = _choose(_anyone(request), family or required or able, chance)
-    return _instead(request, chosen, "is not available")
+    chosen, _ = _choose(_anyone(request), family or required or able, chance)
+    return _instead(request, chosen, "is not available", "substitute")
 
 
 def _anyone(request: Request) -> Request:
@@ -288,14 +330,14 @@ def _voice(voice: Voice, option: _Option) -> Voice:
     return replace(voice, model=option.model.model_id or voice.model)
 
 
-def _instead(request: Request, option: _Option, why: str) -> Route:
+def _instead(request: Request, option: _Option, why: str, reason: Reason) -> Route:
     wanted = request.voice
     model = option.model
     speaker = wanted.speaker if wanted.speaker in model.speakers else ""
     voice = Voice(model.model_id, speaker, wanted.language, wanted.speed, wanted.lora if model.supports_lora else "")
     asked = " ".join(filter(None, (wanted.model or "The voice", wanted.speaker)))
     note = f"{asked} {why}; {model.model_id or 'another voice'} speaks instead."
-    return Route(option.worker.name, voice, option.resident, note=note)
+    return Route(option.worker.name, voice, option.resident, reason=reason, note=note)
 
 
 def _refusal(request: Request, wanted: Sequence[_Option]) -> Refusal:

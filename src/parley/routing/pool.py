@@ -6,17 +6,18 @@ import asyncio
 import itertools
 import logging
 import random
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from parley import clock
 from parley.errors import CapacityError, EngineError, NotFound, ParleyError, RequestError, TimedOut, UnavailableError
 from parley.routing.admission import Refused, WaitingRoom
+from parley.routing.attempt import Place, Wanted
 from parley.routing.fleet import Connect, Fleet, Member
 from parley.routing.policy import Refusal, Request, Route, route
-from parley.routing.synthesis import Place, PooledSynthesis
+from parley.routing.synthesis import PooledSynthesis
 from parley.routing.voices import missing
 from parley.values import Voice
 
@@ -51,6 +52,8 @@ class PoolStats:
     """For want of capacity."""
     stood_in: int = 0
     """Spoken by another voice than the one that was asked for."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Why a worker was chosen (``policy.Reason``), and how often."""
 
 
 @dataclass(slots=True)
@@ -104,7 +107,7 @@ class PooledSynthesizer:
             raise UnavailableError("The voices are being shut down.")
         self.fleet.start()
         self.stats.utterances += 1
-        return PooledSynthesis(self, text, voice, session_id, utterance_id)
+        return PooledSynthesis(self, text, Wanted(session_id, utterance_id, voice), self.settings.failover)
 
     def check(self, voice: Voice) -> None:
         """Raise NotFound for a voice that no worker has said to have. While no worker is known, every one passes."""
@@ -178,12 +181,12 @@ class PooledSynthesizer:
             self._sessions.move_to_end(session_id)
         return session
 
-    # --- what an utterance asks of the pool --------------------------------------------------
+    # --- what an utterance asks of the pool (``attempt.Dispatcher``) --------------------------
 
-    async def place(self, utterance: PooledSynthesis, failed: frozenset[str], last: ParleyError | None) -> Place:
+    async def place(self, wanted: Wanted, failed: frozenset[str], last: ParleyError | None) -> Place:
         """Where it goes. Waits, within bounds, when nobody can speak it now; raises when nobody will."""
-        session = self._session(utterance.session_id)
-        request = self._request(session, utterance.voice, failed, last)
+        session = self._session(wanted.session_id)
+        request = self._request(session, wanted.voice, failed, last)
         try:
             chosen = await self._route(request, sticky=bool(request.sticky))
         except ParleyError as error:
@@ -192,22 +195,48 @@ class PooledSynthesizer:
         self._tell(session, chosen)
         return place
 
-    def spoke(self, utterance: PooledSynthesis, place: Place) -> None:
+    def begin(self, wanted: Wanted, place: Place, text: AsyncIterable[str], suffix: str) -> Synthesis:
+        """Have the worker speak; ``suffix`` tells this try from others of the same utterance."""
+        return self.fleet.link(place.member).synthesize(
+            text, voice=place.voice, session_id=wanted.session_id, utterance_id=wanted.utterance_id + suffix
+        )
+
+    def spoke(self, wanted: Wanted, place: Place) -> None:
         """Its first frame came: the session belongs to that worker now."""
         self.fleet.succeeded(place.member)
-        session = self._session(utterance.session_id)
+        session = self._session(wanted.session_id)
         before, session.worker = session.worker, place.member
         if before is not None and before is not place.member and before.link is not None:
-            self._spawn(before.link.end_session(utterance.session_id))
+            self._spawn(before.link.end_session(wanted.session_id))
         if not session.note:
             model = place.member.announcement.model(place.voice.model)
-            session.asked, session.spoken = utterance.voice, place.voice
+            session.asked, session.spoken = wanted.voice, place.voice
             session.family = model.family if model else session.family
 
-    def has_alternative(self, utterance: PooledSynthesis, name: str, *, substitute: bool) -> bool:
+    def failed(self, place: Place, error: ParleyError) -> None:
+        """It was not finished there."""
+        self.fleet.failed(place.member, error)
+
+    def ended(self, place: Place) -> None:
+        """The try is over, one way or the other."""
+        self.fleet.ended(place.member)
+
+    async def answers(self, place: Place) -> bool:
+        """Whether the worker is there."""
+        return await self.fleet.link(place.member).healthy()
+
+    def failed_over(self) -> None:
+        """Count an utterance that goes on with another worker."""
+        self.stats.failovers += 1
+
+    def gave_up(self) -> None:
+        """Count one that goes on with none."""
+        self.stats.given_up += 1
+
+    def has_alternative(self, wanted: Wanted, name: str, *, substitute: bool) -> bool:
         """Whether somebody else could speak it: with the same voice, or with a ``substitute`` for it."""
-        session = self._session(utterance.session_id)
-        request = self._request(session, utterance.voice, frozenset((name,)), None)
+        session = self._session(wanted.session_id)
+        request = self._request(session, wanted.voice, frozenset((name,)), None)
         other = route(replace(request, substitute=substitute), self.fleet.states(), self._chance)
         return isinstance(other, Route)
 
@@ -229,6 +258,7 @@ class PooledSynthesizer:
             substitute=known is not None or not (last is None or isinstance(last, RequestError)),
             family=session.family,
             crowded=self.settings.crowded,
+            policy=self.settings.policy,
         )
 
     async def _route(self, request: Request, *, sticky: bool) -> Route:
@@ -283,6 +313,8 @@ class PooledSynthesizer:
 
     def _taken(self, chosen: Route, session: _Session) -> Place:
         member = self.fleet.members[chosen.worker]
+        self.stats.reasons[chosen.reason] += 1
+        log.debug("worker chosen", extra={"worker": chosen.worker, "model": chosen.voice.model, "why": chosen.reason})
         self.fleet.began(member, new_session=session.worker is not member)
         if chosen.load is not None:
             worker, model_id = chosen.load

@@ -108,6 +108,14 @@ class RoutingSettings:
     lora: Annotated[ModeSettings, Setting("The mode for sessions that speak through LoRA adapters.")] = field(
         default_factory=lambda: ModeSettings(prefer_tags=("lora", "expressive"), require=("lora",))
     )
+    policy: Annotated[
+        str,
+        Setting(
+            "How one of the workers that can speak is chosen: what is in memory first and of two by chance the less "
+            "loaded; the least loaded of all; or any.",
+            choices=("prefer-resident", "least-busy", "random"),
+        ),
+    ] = "prefer-resident"
     sticky: Annotated[bool, Setting("A session stays with its worker while that is healthy and not crowded.")] = True
     crowded: Annotated[
         int,

@@ -99,9 +99,15 @@ def figures_of(pool: PooledSynthesizer) -> Iterable[Sample]:
     yield Sample("parley_utterances_total", pool.stats.utterances)
     yield Sample("parley_failovers_total", pool.stats.failovers)
     yield Sample("parley_utterances_given_up_total", pool.stats.given_up)
+    yield Sample("parley_utterances_refused_total", pool.stats.refused)
+    yield Sample("parley_utterances_stood_in_total", pool.stats.stood_in)
+    for reason, count in pool.stats.reasons.items():
+        yield Sample("parley_routes_total", count, reason)
+    suspects = {state.name for state in pool.fleet.states() if state.suspect}
     for member in members:
         name, said = member.name, member.announcement.metrics
         yield Sample("parley_worker_sessions", said.sessions, name)
         yield Sample("parley_worker_queue_depth", said.queue_depth, name)
         yield Sample("parley_worker_first_audio_seconds", said.first_audio_p50_ms / 1000, name)
         yield Sample("parley_worker_real_time_factor", said.real_time_factor, name)
+        yield Sample("parley_worker_avoided", name in suspects, name)

@@ -86,6 +86,7 @@ class FakeSynthesis:
         self.text = ""
         self.made = 0
         """Frames handed out."""
+        self.opened = True
         self.closed = False
         self.pauses = 0
         self._owner = owner

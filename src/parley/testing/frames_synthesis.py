@@ -17,6 +17,11 @@ class FramesSynthesis:
         self._frames = frames
         self._last = -1
 
+    @property
+    def opened(self) -> bool:
+        """What makes the frames has the text from the beginning."""
+        return True
+
     def __aiter__(self) -> Self:
         return self
 

@@ -14,7 +14,7 @@ def exposed(metrics: Metrics) -> str:
 
 def test_every_metric_of_the_table_is_exposed_and_no_other() -> None:
     metrics = Metrics()
-    metrics.read_from(lambda: [Sample(metric.name, 1.0, "w") for metric in METRICS if metric.labels == ("worker",)])
+    metrics.read_from(lambda: [Sample(metric.name, 1.0, "w") for metric in METRICS if metric.read])
     names = {
         name if kind != "counter" or name.endswith("_total") else f"{name}_total"
         for name, kind in re.findall(r"^# TYPE (parley_\w+) (\w+)$", exposed(metrics), re.MULTILINE)
@@ -62,6 +62,16 @@ def test_a_counter_that_is_kept_elsewhere_is_not_counted_twice() -> None:
     exposed(metrics)
     exposed(metrics)
     assert "parley_failovers_total 3.0" in exposed(metrics)
+
+
+def test_a_counter_that_is_kept_by_label_elsewhere_is_shown_by_label() -> None:
+    metrics = Metrics()
+    metrics.read_from(
+        lambda: [Sample("parley_routes_total", 3.0, "sticky"), Sample("parley_routes_total", 1.0, "only")]
+    )
+    text = exposed(metrics)
+    assert 'parley_routes_total{reason="sticky"} 3.0' in text
+    assert 'parley_routes_total{reason="only"} 1.0' in text
 
 
 def test_the_reference_page_names_every_metric() -> None:

@@ -214,7 +214,7 @@ def test_residence_can_be_made_not_to_matter() -> None:
 
 def test_a_cold_model_is_asked_for_when_nobody_may_stand_in() -> None:
     assert chosen(Request(Voice("piper-de")), worker("a", PIPER_DE, resident=())) == Route(
-        "a", Voice("piper-de"), resident=False
+        "a", Voice("piper-de"), resident=False, reason="cold"
     )
 
 
@@ -234,7 +234,7 @@ def test_without_a_named_fallback_any_resident_voice_of_the_language_speaks() ->
 def test_with_nobody_to_stand_in_the_wanted_model_is_waited_for() -> None:
     request = Request(Voice("piper-de", language="de"), fallback=True)
     assert chosen(request, worker("a", PIPER_DE, resident=()), worker("b", CSM)) == Route(
-        "a", Voice("piper-de", language="de"), resident=False
+        "a", Voice("piper-de", language="de"), resident=False, reason="cold"
     )
 
 
@@ -396,3 +396,55 @@ def test_whoever_is_chosen_can_take_it(
     if result.voice.model:
         assert taken.announcement.model(result.voice.model) is not None
     assert bool(result.note) == (bool(model) and result.voice.model != model)
+
+
+# --- the policy, and why ---------------------------------------------------------------
+
+
+def busy(name: str, queue: int, *models: AnnouncedModel, **state: object) -> WorkerState:
+    return worker(name, *(models or (TONE,)), metrics=WorkerMetrics(queue_depth=queue), **state)  # type: ignore[arg-type]
+
+
+def test_the_least_busy_of_all_is_chosen_where_the_policy_says_so() -> None:
+    fleet = [busy(name, queue) for name, queue in (("a", 5), ("b", 4), ("c", 1), ("d", 3))]
+    assert chosen(Request(policy="least-busy"), *fleet).worker == "c"
+
+
+def test_the_least_busy_is_chosen_though_it_has_to_read_the_model() -> None:
+    fleet = busy("a", 5, PIPER_DE), busy("b", 0, PIPER_DE, resident=())
+    assert chosen(Request(Voice("piper-de"), policy="least-busy"), *fleet).worker == "b"
+
+
+@given(st.floats(0, 1, exclude_max=True))
+def test_at_random_any_of_them_is_chosen(number: float) -> None:
+    fleet = [busy(name, queue) for name, queue in (("a", 50), ("b", 0), ("c", 9))]
+    result = route(Request(policy="random"), fleet, lambda: number)
+    assert isinstance(result, Route)
+    assert result.worker == "abc"[int(number * 3)]
+
+
+@pytest.mark.parametrize("policy", ["prefer-resident", "least-busy", "random"])
+def test_no_policy_changes_what_a_session_may_speak_with(policy: str) -> None:
+    fleet = worker("a", CSM), worker("b", PIPER_DE)
+    assert chosen(Request(Voice("piper-de"), policy=policy), *fleet).worker == "b"
+
+
+@pytest.mark.parametrize(
+    ("request_", "fleet", "reason"),
+    [
+        (Request(), (busy("a", 0),), "only"),
+        (Request(sticky="b"), (busy("a", 0), busy("b", 0)), "sticky"),
+        (Request(), (busy("a", 0), busy("b", 1)), "load"),
+        (Request(policy="random"), (busy("a", 0), busy("b", 1)), "chance"),
+        (Request(Voice("piper-de")), (worker("a", PIPER_DE, resident=()), worker("b", PIPER_DE)), "resident"),
+        (Request(Voice("piper-de")), (worker("a", PIPER_DE, resident=()),), "cold"),
+        (
+            Request(Voice("piper-de"), fallback=True),
+            (worker("a", PIPER_DE, resident=()), worker("b", CSM)),
+            "stand_in",
+        ),
+        (Request(Voice("gone"), substitute=True), (worker("b", CSM),), "substitute"),
+    ],
+)
+def test_a_choice_says_why(request_: Request, fleet: tuple[WorkerState, ...], reason: str) -> None:
+    assert chosen(request_, *fleet).reason == reason

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from parley.routing.synthesis import _Watch
+from parley.routing.attempt import Watch
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +24,7 @@ async def test_a_process_that_was_busy_itself_blames_no_worker() -> None:
         due.append(True)
         return True
 
-    watch = _Watch(0.2, look)
+    watch = Watch(0.2, look)
     time.sleep(0.5)  # the loop stands still: whatever the worker sent meanwhile lies unread
     await asyncio.sleep(0)
     await asyncio.sleep(0)
