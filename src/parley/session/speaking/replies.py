@@ -242,7 +242,7 @@ class Replies:
 
     def change_voice(self, voice: Voice) -> None:
         """Speak with this one from the next utterance on. NotFound for one that nobody has: the old one stays."""
-        self._studio.synthesizer.check(voice)
+        self._parts.synthesizer.check(voice)
         self._set_voice(voice)
 
     def _set_voice(self, voice: Voice, note: str = "") -> None:
