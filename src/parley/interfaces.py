@@ -76,9 +76,6 @@ class VoiceActivityDetector(Protocol):
     def set_alert(self, alert: bool) -> None:
         """While alert (the agent speaks), decide on the finest grid, at a higher cost."""
 
-    def reset(self) -> None:
-        """Forget the past."""
-
 
 class Recognizer(Protocol):
     """Audio of one turn in (16 kHz mono); partial transcripts, then one final, out.

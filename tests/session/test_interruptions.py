@@ -88,6 +88,27 @@ async def test_a_click_is_forgotten_at_once() -> None:
         assert decided.held < 0.16
 
 
+async def test_a_first_sign_that_was_taken_back_does_not_make_the_next_one_late() -> None:
+    # A hiss of 20 ms, then a soft voice: its scores would not do for the first beginning while nothing sounds.
+    async with conversation(sounds=[(1.0, 1.02, 0.3), (1.2, 2.0, 0.4)], language_model=storyteller()) as talk:
+        talk.say(TextInput("tell me a story"))
+        await talk.until(2.0)
+        first, second = talk.of(PauseAudio)
+        assert talk.time_of(first) == pytest.approx(1.02)
+        assert talk.of(BargeInDecided)[0].outcome == "noise"
+        assert talk.time_of(second) == pytest.approx(1.22)
+
+
+async def test_a_quiet_sound_that_becomes_loud_is_evidence_again() -> None:
+    near = SessionSettings(barge_in=BargeInSettings(usual_level_dbfs=-4.0))
+    async with conversation(sounds=[(1.0, 1.3, 0.6), (1.3, 2.0)], language_model=storyteller(), settings=near) as talk:
+        talk.say(TextInput("tell me a story"))
+        await talk.until(2.0)
+        _, second = talk.of(PauseAudio)
+        assert talk.of(BargeInDecided)[0].outcome == "noise"
+        assert talk.time_of(second) == pytest.approx(1.32, abs=0.021)
+
+
 async def test_speech_takes_the_floor_and_the_history_keeps_what_was_heard() -> None:
     turns = [[(0.8, "wait"), (1.2, "wait what king")]]
     async with conversation(sounds=[(1.0, 2.4)], turns=turns, language_model=storyteller()) as talk:

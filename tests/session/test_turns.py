@@ -4,9 +4,19 @@ import numpy as np
 import pytest
 
 from parley.errors import CapacityError, TimedOut
-from parley.messages import EndTurn, ErrorMessage, ReplyEnded, ReplyStarted, StartSession, TextInput, TranscriptUpdate
+from parley.messages import (
+    EndTurn,
+    ErrorMessage,
+    ReplyEnded,
+    ReplyStarted,
+    ResumeAudio,
+    StartSession,
+    StateChanged,
+    TextInput,
+    TranscriptUpdate,
+)
 from parley.session.log import Speculated, TurnClosed
-from parley.session.settings import LimitSettings, SessionSettings
+from parley.session.settings import EndpointingSettings, LimitSettings, SegmenterSettings, SessionSettings
 from parley.testing.conversation import conversation
 from parley.testing.fakes import FakeLanguageModel, FakeRecognizer, FakeSynthesizer
 
@@ -104,6 +114,52 @@ async def test_a_turn_ends_though_the_microphone_stops_sending() -> None:
     async with conversation(sounds=[(0.5, 1.5)], turns=[WHAT_TIME], listen_until=1.65) as talk:
         await talk.heard_out()
         assert talk.history[0] == ("user", "what time is it")
+
+
+async def test_a_microphone_that_stops_in_mid_word_is_silent_from_its_last_frame_on() -> None:
+    async with conversation(sounds=[(0.5, 9.0)], turns=[WHAT_TIME], listen_until=1.8) as talk:
+        await talk.heard_out()
+        (ended,) = [message for message in talk.of(StateChanged) if message.event == "speech_ended"]
+        assert talk.time_of(ended) == pytest.approx(2.1)
+        assert talk.logged(TurnClosed)[0].delay == pytest.approx(0.3, abs=0.032)  # the detector's grid
+        assert talk.history[0] == ("user", "what time is it")
+
+
+async def test_how_long_a_microphone_may_send_nothing_is_a_setting() -> None:
+    settings = SessionSettings(segmenter=SegmenterSettings(silent_after=0.8))
+    async with conversation(sounds=[(0.5, 9.0)], turns=[WHAT_TIME], listen_until=1.8, settings=settings) as talk:
+        await talk.heard_out()
+        (ended,) = [message for message in talk.of(StateChanged) if message.event == "speech_ended"]
+        assert talk.time_of(ended) == pytest.approx(2.6)
+
+
+async def test_a_microphone_that_is_muted_in_mid_word_over_a_reply_lets_it_go_on() -> None:
+    async with conversation(sounds=[(1.0, 9.0)], listen_until=1.3) as talk:
+        talk.say(TextInput("tell me a story " * 5))
+        await talk.heard_out()
+        (resume,) = talk.of(ResumeAudio)
+        assert talk.time_of(resume) == pytest.approx(1.6, abs=0.021)
+
+
+async def test_the_recogniser_hears_silence_in_place_of_frames_that_did_not_come_and_no_time_twice() -> None:
+    slow = SessionSettings(endpointing=EndpointingSettings(delay=3.0, min_delay=3.0, max_delay=3.0))
+    sounds, muted = [(0.5, 1.5), (2.5, 3.0)], [(1.2, 2.4)]
+    async with conversation(sounds=sounds, muted=muted, turns=[WHAT_TIME], settings=slow) as talk:
+        await talk.until(4.01)
+        heard = np.frombuffer(bytes(talk.recognizer.heard[0]), np.int16)
+        (onset, *_), (*_, last) = np.flatnonzero(heard)[[0, 1]], np.flatnonzero(heard)[[-2, -1]]
+        assert last - onset + 1 == 2.5 * 16_000
+        assert np.count_nonzero(heard) == (0.7 + 0.5) * 16_000
+        assert heard.size == onset + 3.5 * 16_000
+
+
+async def test_what_comes_after_a_muted_stretch_is_dated_where_it_was_said() -> None:
+    sounds, muted = [(0.5, 1.5), (4.5, 5.0)], [(1.2, 4.4)]
+    async with conversation(sounds=sounds, muted=muted, turns=[WHAT_TIME, WHAT_TIME]) as talk:
+        await talk.heard_out(2)
+        heard = np.frombuffer(bytes(talk.recognizer.heard[1]), np.int16)
+        assert np.count_nonzero(heard) == 0.5 * 16_000
+        assert int(np.argmax(heard != 0)) / 16_000 < 0.4
 
 
 async def test_a_turn_without_end_is_answered_all_the_same() -> None:

@@ -123,7 +123,7 @@ class SessionEngine:
         )
         self._barge_in = barge_in = BargeIn(floor, notices, mic, recognition, late, timers, settings, on=on)
         # what comes in, and what is done about it
-        self._speech = SpeechDetection(floor, mic, barge_in, endpointing, settings.barge_in, on=on)
+        self._speech = SpeechDetection(floor, mic, barge_in, endpointing, timers, settings, on=on)
         self._requests = Requests(
             floor, notices, turns, barge_in, replies, loudspeaker, sayings, settings.limits, on=on, end=self.end
         )

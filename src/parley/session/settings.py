@@ -33,6 +33,15 @@ class SegmenterSettings:
     stop_duration: Annotated[
         float, Setting("Silence needed before speech counts as ended.", unit="s", ge=0.02, le=2)
     ] = 0.06
+    silent_after: Annotated[
+        float,
+        Setting(
+            "A microphone that sends nothing for this long (muted, a sleeping phone) counts as silent.",
+            unit="s",
+            ge=0.1,
+            le=5,
+        ),
+    ] = 0.3
     pre_roll: Annotated[
         float, Setting("Audio from before the beginning of speech that the recogniser hears too.", unit="s", ge=0, le=2)
     ] = 0.3

@@ -108,7 +108,8 @@ class Conversation:
 @asynccontextmanager
 async def conversation(
     *,
-    sounds: Sequence[tuple[float, float]] = (),
+    sounds: Sequence[tuple[float, ...]] = (),
+    muted: Sequence[tuple[float, float]] = (),
     turns: Sequence[Sequence[tuple[float, str]]] = (),
     listen_until: float | None = None,
     start: StartSession | None = None,
@@ -124,11 +125,12 @@ async def conversation(
     alone: bool = True,
     faulty: bool = False,
 ) -> AsyncIterator[Conversation]:
-    """Hold a conversation at time 0; ``sounds`` are stretches of speech, ``turns`` what the recogniser hears.
+    """Hold a conversation at time 0.
 
-    The microphone is on while there are sounds, plus two seconds (or until ``listen_until``). At the end the
-    participant leaves, every task must be gone (not asked unless it is ``alone`` on the loop), and the session must
-    not have met a fault of its own (unless it is ``faulty`` on purpose).
+    ``sounds`` are stretches of speech (from, to, how loud), ``turns`` what the recogniser hears. The microphone is
+    on while there are sounds, plus two seconds (or until ``listen_until``), but not while it is ``muted``. At the
+    end the participant leaves, every task must be gone (not asked unless it is ``alone`` on the loop), and the
+    session must not have met a fault of its own (unless it is ``faulty`` on purpose).
     """
     transport = MemoryTransport(reports=reports, delay=delay)
     log = Recorder()
@@ -152,8 +154,8 @@ async def conversation(
     )
     others = asyncio.all_tasks()
     task = asyncio.create_task(engine.run())
-    last = listen_until if listen_until is not None else max((end + 2 for _, end in sounds), default=0.0)
-    talking = asyncio.create_task(microphone(transport.participant.speak, *sounds, until=last))
+    last = listen_until if listen_until is not None else max((sound[1] + 2 for sound in sounds), default=0.0)
+    talking = asyncio.create_task(microphone(transport.participant.speak, *sounds, until=last, muted=muted))
     try:
         yield Conversation(engine, transport, model, ears, voice, log, task)
     finally:

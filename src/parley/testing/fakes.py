@@ -267,9 +267,6 @@ class FakeVad:
     def set_alert(self, alert: bool) -> None:
         self.alert = alert
 
-    def reset(self) -> None:
-        self._waiting = np.zeros(0, np.int16)
-
 
 class PassThroughMicrophone:
     """For microphones at 16 kHz."""
@@ -278,19 +275,28 @@ class PassThroughMicrophone:
         return samples
 
 
-async def microphone(speak: Callable[[bytes], object], *sounds: tuple[float, float], until: float) -> None:
+async def microphone(
+    speak: Callable[[bytes], object],
+    *sounds: tuple[float, ...],
+    until: float,
+    muted: Sequence[tuple[float, float]] = (),
+) -> None:
     """Sound from ``start`` to ``end`` (loop time) for each of ``sounds``, silence otherwise, in 20 ms frames.
 
-    ``speak`` takes 20 ms at 16 kHz (:meth:`MemoryParticipant.speak`). A frame arrives when it has been recorded.
+    A third number says how loud, 1 for a voice. ``speak`` takes 20 ms at 16 kHz (:meth:`MemoryParticipant.speak`).
+    A frame arrives when it has been recorded; while ``muted`` none does.
     """
     frame = 0
     while (start := frame * 0.02) < until:
         frame += 1
         await asyncio.sleep(max(0.0, frame * 0.02 - clock.now()))
+        if any(begin <= start + 1e-9 < end for begin, end in muted):
+            continue
         times = start + np.arange(320) / 16_000
-        loud = np.zeros(320, bool)
-        for begin, end in sounds:
-            loud |= (times >= begin - 1e-9) & (times < end - 1e-9)
-        result = speak(np.where(loud, ALOUD, 0).astype("<i2").tobytes())
+        level = np.zeros(320)
+        for begin, end, *loudness in sounds:
+            sounding = (times >= begin - 1e-9) & (times < end - 1e-9)
+            level[sounding] = loudness[0] if loudness else 1.0
+        result = speak((level * ALOUD).astype("<i2").tobytes())
         if asyncio.iscoroutine(result):
             await result

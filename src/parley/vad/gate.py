@@ -70,14 +70,10 @@ class EnergyGate:
         self._minimum = 10 ** (minimum_dbfs / 10)
         self._hold_ticks = max(1, round(hold / _TICK))
         self._look_ticks = max(1, round(min(hold, _LOOK) / _TICK))
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget the background; the gate starts open, since nothing is known yet."""
         self._body, self._hiss = Background(self._margin_db), Background(self._margin_db)
         self._doubtful: deque[tuple[float, float]] = deque()
         self._left = self._hold_ticks
-        self.open = True
+        self.open = True  # nothing is known yet
 
     def levels(self, samples: NDArray[np.float32]) -> list[tuple[float, float]]:
         """Powers of whole ticks (samples scaled to 1, the one sample before them included): body and hiss."""

@@ -81,19 +81,12 @@ class SileroVad:
         self._audio = np.zeros(_HISTORY + 8_192, np.float32)
         self._alert = False
         self.inferences = 0
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget the past."""
-        self._audio[:] = 0
         self._end = self._next = _HISTORY
         self._states = [np.zeros((2, 1, 128), np.float32)]
         self._due = 0
         self._ticks = 0
         self._unscored = 0
         self._was_open = True
-        if self._gate:
-            self._gate.reset()
 
     def set_alert(self, alert: bool) -> None:
         """Decide on the fine grid from the next tick on, or on the network's own grid again."""

@@ -26,16 +26,11 @@ class WebRtcVad:
     def __init__(self, settings: VadSettings) -> None:
         import webrtcvad
 
-        self._make: Any = lambda: webrtcvad.Vad(settings.webrtc_mode)
-        self.reset()
+        self._vad: Any = webrtcvad.Vad(settings.webrtc_mode)
+        self._rest = np.zeros(0, np.int16)
 
     def set_alert(self, alert: bool) -> None:
         """Nothing to do: every 10 ms is fine enough."""
-
-    def reset(self) -> None:
-        """Forget the past."""
-        self._vad = self._make()
-        self._rest = np.zeros(0, np.int16)
 
     def score(self, samples: NDArray[np.int16]) -> Sequence[SpeechScore]:
         """Take any number of samples; return one score per 10 ms."""

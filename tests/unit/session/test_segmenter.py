@@ -94,3 +94,20 @@ def test_beginnings_and_ends_take_turns_and_time_does_not_run_back(
     assert kinds == [SpeechStarted, SpeechEnded] * (len(kinds) // 2) + [SpeechStarted] * (len(kinds) % 2)
     assert [event.at for event in events] == sorted(event.at for event in events)
     assert segments.now == pytest.approx(sum(samples for _, samples in stream) / 16_000)
+
+
+def test_a_moment_that_was_no_speech_leaves_the_next_first_sign_as_good() -> None:
+    alert = segmenter()
+    alert.alert = True
+    events = [alert.update(p, FINE) for p in (0.9, *[0.0] * 8, 0.3)]
+    assert isinstance(events[0], SpeechStarted)
+    assert isinstance(events[8], SpeechEnded)
+    assert isinstance(events[9], SpeechStarted)
+
+
+def test_scores_that_fade_after_speech_are_no_first_sign() -> None:
+    alert = segmenter()
+    alert.alert = True
+    events = [alert.update(p, FINE) for p in (*[0.9] * 10, *[0.0] * 8, 0.3)]
+    assert isinstance(events[-2], SpeechEnded)
+    assert events[-1] is None

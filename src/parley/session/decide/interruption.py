@@ -67,7 +67,7 @@ def classify(sound: Sound, settings: BargeInSettings) -> Verdict | None:
     """Judge the sound; None means: ask again when more is known."""
     if sound.echo >= settings.echo_threshold:
         return Verdict("echo", (f"sounds like our own voice ({sound.echo:.2f})",))
-    if _is_quiet(sound, settings):
+    if is_quiet(sound, settings):
         return _quiet(sound, settings)
     spoken = words(sound.text) if settings.trust_words != "none" else []
     if spoken:
@@ -153,7 +153,8 @@ def _out_of_time(spoken: list[str], sound: Sound, settings: BargeInSettings) -> 
     return Verdict("noise", (reason, f"{sound.voiced:.2f} s of speech in it"))
 
 
-def _is_quiet(sound: Sound, settings: BargeInSettings) -> bool:
+def is_quiet(sound: Sound, settings: BargeInSettings) -> bool:
+    """Far below the participant's level so far."""
     return sound.voiced > 0 and sound.level_db < sound.usual_level_db - settings.quiet_db
 
 
@@ -171,7 +172,7 @@ def reconsider(sound: Sound, settings: BargeInSettings) -> Verdict | None:
     if not sound.ended:
         verdict = classify(replace(sound, remaining=float("inf")), settings)
         return verdict if verdict and verdict.outcome == "take_floor" else None
-    if not sound.complete or sound.echo >= settings.echo_threshold or _is_quiet(sound, settings):
+    if not sound.complete or sound.echo >= settings.echo_threshold or is_quiet(sound, settings):
         return None
     return wants_answer(sound.text, sound.language, sound.confidence, settings)
 

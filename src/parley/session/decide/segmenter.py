@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from parley.session.settings import SegmenterSettings
 
 _FADING = 0.3
-"""Seconds after the end of speech in which only a clear score begins another one, even while alert."""
+"""Seconds after the end of clear speech in which only a clear score begins another one, even while alert."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,12 @@ class Segmenter:
         self.speaking = False
         self._rising = self._voiced = 0
 
+    def _note_end(self) -> None:
+        """Only what was voice for a while fades: a first sign that came to nothing must not make the next one late."""
+        self.speaking = False
+        if self._voiced >= self._settings.start_duration * self._rate:
+            self._ended = self._position
+
     @property
     def _rested(self) -> bool:
         """False while scores may still be fading from speech that has ended."""
@@ -130,6 +136,5 @@ class Segmenter:
             return None
         if self._position - self._last_sound < settings.stop_duration * self._rate:
             return None
-        self.speaking = False
-        self._ended = self._position
+        self._note_end()
         return SpeechEnded(self._last_voice / self._rate)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from parley import clock
 from parley.messages import BargeInDecided, TranscriptUpdate
 from parley.session.decide.floor_table import Agent, Event
-from parley.session.decide.interruption import Sound, Verdict, classify, reconsider, wants_answer
+from parley.session.decide.interruption import Sound, Verdict, classify, is_quiet, reconsider, wants_answer
 from parley.session.listening.turn import Turn
 from parley.session.log import Decided
 
@@ -106,6 +106,8 @@ class BargeIn:
             verdict = reconsider(sound, self._settings)
             if verdict is not None:
                 self._decide(verdict, sound)
+            elif watched.too_quiet and not sound.ended and not is_quiet(sound, self._settings):
+                self._on(Event.EVIDENCE_FOUND)
 
     def take_floor(self, reason: str) -> None:
         """It was an interruption: somebody said so."""
@@ -149,6 +151,7 @@ class BargeIn:
         held = round(clock.now() - self._held_at, 6) if reply.held else 0.0
         notices.log(Decided(notices.now(), reply.utterance_id, verdict.outcome, verdict.reasons, held, sound.facts()))
         watched.kept = verdict.outcome
+        watched.too_quiet = verdict.outcome == "noise" and not sound.ended and is_quiet(sound, self._settings)
         kept = Event.REPLY_KEPT if reply.announced else Event.REPLY_AWAITED
         self._on(Event.FLOOR_TAKEN if verdict.outcome == "take_floor" else kept)
         notices.send(BargeInDecided(reply.utterance_id, verdict.outcome, verdict.reasons))

@@ -29,6 +29,8 @@ _ONSET = 0.1
 """Seconds that a turn is old when it is noticed."""
 _FRESH = 0.1
 """Seconds for which the newest frame says how things are now."""
+_MOST_SILENCE = 2.5
+"""Seconds of silence that stand for any longer time without frames: as much as is remembered of what came before."""
 _LEVEL_LEARNING = 0.3
 _POWER_LEARNING = 0.08
 
@@ -56,7 +58,7 @@ class Microphone:
         self.segmenter = Segmenter(settings.segmenter, alert_threshold=settings.barge_in.alert_threshold)
         self.usual_level_db = settings.barge_in.usual_level_dbfs
         self.heard_at = 0.0
-        """Loop time of the newest frame."""
+        """Loop time of the newest frame, or up to which silence stands for frames; 0 before the first."""
         self._filter = incoming
         self._vad = vad
         self._echo = echo
@@ -78,6 +80,15 @@ class Microphone:
         samples = self._filter.process(samples_of(frame.pcm))
         if self._echo is not None:
             samples = self._echo.clean(samples, now)
+        return samples, self._listen(samples, now)
+
+    def hear_silence(self, until: float) -> tuple[NDArray[np.int16], list[SpeechStarted | SpeechEnded]]:
+        """Take the frames that did not come for silence, up to ``until`` (loop time)."""
+        missing = min(until - self.heard_at, _MOST_SILENCE)
+        samples = np.zeros(max(0, round(missing * RATE)), np.int16)
+        return samples, self._listen(samples, until)
+
+    def _listen(self, samples: NDArray[np.int16], now: float) -> list[SpeechStarted | SpeechEnded]:
         self.heard_at = now
         self._received += samples.size
         self._keep(samples)
@@ -92,7 +103,7 @@ class Microphone:
         if segmenter.speaking and not segmenter.silence:
             power = mean_square(samples)
             self._power = power if self._power is None else self._power + _POWER_LEARNING * (power - self._power)
-        return samples, events
+        return events
 
     def _keep(self, samples: NDArray[np.int16]) -> None:
         kept = self._kept
@@ -117,7 +128,8 @@ class Microphone:
 
     def _since(self, start: int) -> NDArray[np.int16]:
         pieces = [samples for end, samples in self._kept if end > start]
-        return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
+        joined = np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
+        return joined[max(0, joined.size - (self._received - start)) :]
 
     # --- questions ---------------------------------------------------------------------
 

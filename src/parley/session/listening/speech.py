@@ -6,17 +6,25 @@ from typing import TYPE_CHECKING
 
 from parley import clock
 from parley.session.decide.floor_table import Agent, Event, Participant
-from parley.session.decide.segmenter import SpeechStarted
+from parley.session.decide.segmenter import SpeechEnded, SpeechStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from parley.audio.frame import AudioFrame
     from parley.session.floor import Floor
     from parley.session.listening.barge_in import BargeIn
     from parley.session.listening.microphone import Microphone
     from parley.session.listening.turns import Endpointing
-    from parley.session.settings import BargeInSettings
+    from parley.session.settings import SessionSettings
+    from parley.session.tasks import Timers
+
+_STEP = 0.02
+"""Seconds between two pieces of silence in place of frames that do not come."""
+_TINY = 1e-6
 
 
 class SpeechDetection:
@@ -28,7 +36,8 @@ class SpeechDetection:
         microphone: Microphone,
         barge_in: BargeIn,
         endpointing: Endpointing,
-        settings: BargeInSettings,
+        timers: Timers,
+        settings: SessionSettings,
         *,
         on: Callable[[Event], None],
     ) -> None:
@@ -36,12 +45,56 @@ class SpeechDetection:
         self._microphone = microphone
         self._barge_in = barge_in
         self._endpointing = endpointing
-        self._settings = settings
+        self._timers = timers
+        self._settings = settings.barge_in
+        self._silent_after = settings.segmenter.silent_after
         self._on = on
+        self._wire_silent = False
+        """True from the moment at which missing frames count as silence until one comes."""
+        self._patience_with_wire = self._silent_after
+        self._minding_wire = False
 
     def hear(self, frame: AudioFrame) -> None:
-        """Take the next frame."""
-        samples, events = self._microphone.hear(frame, clock.now())
+        """Take the next frame; what was missing before it was silence."""
+        now, microphone = clock.now(), self._microphone
+        if microphone.heard_at:
+            missing = now - frame.duration - microphone.heard_at
+            if missing > (_TINY if self._wire_silent else self._silent_after):
+                self._take(*microphone.hear_silence(now - frame.duration))
+        self._wire_silent = False
+        self._patience_with_wire = max(self._silent_after, 2 * frame.duration)
+        self._take(*microphone.hear(frame, now))
+        if not self._minding_wire and self._followed:
+            self._mind_wire(now + self._patience_with_wire)
+
+    # --- a microphone that falls silent ------------------------------------------------------
+
+    @property
+    def _followed(self) -> bool:
+        """True while it matters what the microphone brings next, or that it brings nothing."""
+        floor = self._floor
+        listening = floor.watched is not None or floor.machine.agent is Agent.LISTENING
+        return listening or self._microphone.segmenter.speaking
+
+    def _mind_wire(self, when: float) -> None:
+        self._minding_wire = True
+        self._timers.set("wire", when, self._look_at_wire)
+
+    def _look_at_wire(self) -> None:
+        """No frame for a while is silence: for the detector and the recogniser alike, as long as anybody listens."""
+        now, microphone = clock.now(), self._microphone
+        due = microphone.heard_at + self._patience_with_wire
+        if self._wire_silent or now >= due - _TINY:
+            self._wire_silent = True
+            due = now + _STEP
+            self._take(*microphone.hear_silence(now - _STEP))  # a step behind: a frame that comes back needs its time
+        self._minding_wire = False
+        if self._followed:
+            self._mind_wire(due)
+
+    # --- what is heard -----------------------------------------------------------------------
+
+    def _take(self, samples: NDArray[np.int16], events: list[SpeechStarted | SpeechEnded]) -> None:
         floor = self._floor
         heard = floor.turn if floor.machine.agent is Agent.LISTENING else floor.watched
         if heard is not None:

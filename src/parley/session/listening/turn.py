@@ -114,6 +114,8 @@ class Turn:
     """What the participant has been shown of it."""
     kept: str = ""
     """Set when this was heard over a reply that went on: what it was taken for."""
+    too_quiet: bool = False
+    """It was kept so because it was quiet: once it is not, it is evidence again."""
 
     @property
     def text(self) -> str:
