@@ -32,6 +32,8 @@ class WorkerChild:
     port: int = 0
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while it can be used."""
+    after: WorkerChild | None = None
+    """It starts when that one is ready, and nobody depends on it: when it cannot start, that is told and no more."""
 
     def __post_init__(self) -> None:
         self.port = self.port or free_port()
@@ -46,6 +48,8 @@ class WorkerChild:
 
         Raises UnavailableError when it ends before it was ready for the first time: its own words say why.
         """
+        if self.after is not None:
+            await self.after.ready.wait()
         loop = asyncio.get_running_loop()
         was_ready, backoff = False, Backoff()
         while True:
@@ -53,6 +57,9 @@ class WorkerChild:
             code = await self._live()
             was_ready = was_ready or self.ready.is_set()
             self.ready.clear()
+            if not was_ready and self.after is not None:
+                log.warning("the second worker cannot start; the first one speaks alone", code=code)
+                return
             if not was_ready:
                 raise UnavailableError("The worker ended before it was ready; what it said stands above.")
             wait = backoff.after(loop.time() - began)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +15,7 @@ from parley.cli.options import Config, Overrides, settings_from
 from parley.cli.pull import pull, remove
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from rich.console import Group
     from rich.table import Table
@@ -48,14 +49,13 @@ def list_models(
     workers: Workers = None, config: Config = None, set_: Overrides = None, as_json: AsJson = False
 ) -> None:
     """All models of the workers, and where each is in its life."""
-    answers = _ask(workers, config, set_, lambda client: client.models())
-    if as_json:
-        typer.echo(
-            json.dumps({address: [_as_dict(model) for model in models] for address, models in answers}, indent=1)
-        )
-        return
-    for address, models in answers:
-        _print(_table(address, models))
+    with _asked(workers, config, set_, lambda client: client.models()) as answers:
+        if as_json:
+            listed = {address: [_as_dict(model) for model in models] for address, models in answers}
+            typer.echo(json.dumps(listed, indent=1))
+            return
+        for address, models in answers:
+            _print(_table(address, models))
 
 
 @app.command("show")
@@ -65,16 +65,15 @@ def show(
     """Everything about one model."""
     from parley.errors import NotFound
 
-    found = []
-    for address, models in _ask(workers, config, set_, lambda client: client.models()):
-        found += [(address, status) for status in models if status.info.model_id == model]
-    if not found:
-        raise NotFound(f"No worker asked has a model {model!r}; 'parley models list' shows what there is.")
-    if as_json:
-        typer.echo(json.dumps({address: _as_dict(status) for address, status in found}, indent=1))
-        return
-    for address, status in found:
-        _print(_details(address, status))
+    with _asked(workers, config, set_, lambda client: client.models()) as answers:
+        found = [(where, status) for where, models in answers for status in models if status.info.model_id == model]
+        if not found:
+            raise NotFound(f"No worker asked has a model {model!r}; 'parley models list' shows what there is.")
+        if as_json:
+            typer.echo(json.dumps({address: _as_dict(status) for address, status in found}, indent=1))
+            return
+        for address, status in found:
+            _print(_details(address, status))
 
 
 @app.command("load")
@@ -86,36 +85,44 @@ def load(
     pin: Annotated[bool, typer.Option("--pin", help="Keep it in memory until it is unloaded.")] = False,
 ) -> None:
     """Bring a model into memory and warm it up; the next utterance that asks for it starts at once."""
-    for address, (status, seconds) in _ask(workers, config, set_, lambda client: client.load(model, pin=pin)):
-        took = f"in {seconds:.2f} s" if seconds else "(it was there already)"
-        typer.echo(f"{address}: {status.info.model_id} is {status.state} {took}{', pinned' if status.pinned else ''}.")
+    with _asked(workers, config, set_, lambda client: client.load(model, pin=pin)) as answers:
+        for address, (status, seconds) in answers:
+            took = f"in {seconds:.2f} s" if seconds else "(it was there already)"
+            pinned = ", pinned" if status.pinned else ""
+            typer.echo(f"{address}: {status.info.model_id} is {status.state} {took}{pinned}.")
 
 
 @app.command("unload")
 def unload(model: Model, workers: Workers = None, config: Config = None, set_: Overrides = None) -> None:
     """Take a model out of memory. A model that somebody uses is refused."""
-    for address, freed in _ask(workers, config, set_, lambda client: client.unload(model)):
-        typer.echo(f"{address}: {model} is unloaded{f', {freed / 1e6:.0f} MB came back' if freed else ''}.")
+    with _asked(workers, config, set_, lambda client: client.unload(model)) as answers:
+        for address, freed in answers:
+            typer.echo(f"{address}: {model} is unloaded{f', {freed / 1e6:.0f} MB came back' if freed else ''}.")
 
 
 @app.command("reload")
 def reload(model: Model, workers: Workers = None, config: Config = None, set_: Overrides = None) -> None:
     """Read a model again from disk. What was serving stays when that fails; running utterances are not touched."""
-    for address, _ in _ask(workers, config, set_, lambda client: client.reload(model)):
-        typer.echo(f"{address}: {model} was read again.")
+    with _asked(workers, config, set_, lambda client: client.reload(model)) as answers:
+        for address, _ in answers:
+            typer.echo(f"{address}: {model} was read again.")
 
 
 app.command("pull")(pull)
 app.command("remove")(remove)
 
 
-def _ask(
+@contextmanager
+def _asked(
     workers: Sequence[str] | None,
     config: list[Path] | None,
     overrides: list[str] | None,
     question: Callable[[Any], Awaitable[Any]],
-) -> list[tuple[str, Any]]:
-    """Ask every worker at once. Answers of those that have one; raises when none has, reports the others."""
+) -> Iterator[list[tuple[str, Any]]]:
+    """Ask every worker at once. Answers of those that have one; the others are reported, and the exit status is 1.
+
+    Raises what the first one said when none has an answer.
+    """
     from parley.errors import ParleyError
 
     settings = settings_from(config, overrides)
@@ -125,7 +132,9 @@ def _ask(
         raise failed[0][1]
     for address, failure in failed:
         typer.echo(f"{address}: {failure}", err=True)
-    return [(address, answer) for address, answer in answers if not isinstance(answer, ParleyError)]
+    yield [(address, answer) for address, answer in answers if not isinstance(answer, ParleyError)]
+    if failed:
+        raise typer.Exit(1)
 
 
 async def _ask_all(
@@ -137,7 +146,7 @@ async def _ask_all(
     routing = settings.routing
     tls = routing.tls
     access = WorkerAccess(
-        api_key=routing.api_key,
+        api_key=routing.api_key or settings.worker.api_key,
         tls=tls.enabled,
         ca=tls.ca,
         cert=tls.certificate,
@@ -160,12 +169,13 @@ async def _ask_all(
 
 
 async def _fleet(settings: Settings) -> list[str]:
-    """Addresses of all workers that the settings lead to; the default worker's when they lead to none."""
+    """Addresses of all workers that the settings lead to; else this machine's: of `parley up`, or a single one."""
+    from parley.cli.running import workers_here
     from parley.errors import UnavailableError
     from parley.registry import open_registry
 
     if not settings.registry.url:
-        return list(settings.routing.workers) or [DEFAULT_WORKER]
+        return list(settings.routing.workers or workers_here()) or [DEFAULT_WORKER]
     registry = open_registry(settings.registry)
     try:
         announced = await registry.list()

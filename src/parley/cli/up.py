@@ -33,7 +33,12 @@ def up(
     voice: Annotated[
         str | None, typer.Option(help="Model that speaks by default.", show_default="the best here")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=64, help="Worker processes.", show_default="2 with the embedded voice, 1 with a larger one"
+        ),
+    ] = None,
     gpus: Annotated[
         str, typer.Option(metavar="0,1", help="One worker for each of these GPUs, instead of --workers.")
     ] = "",
@@ -60,15 +65,30 @@ def up(
     variables = as_variables(override, {"worker.models.default_model": voice})
     arguments = files_again(config)
     devices = [device.strip() for device in gpus.split(",") if device.strip()]
+    count = workers or (2 if not devices and _speaks_embedded(settings) else 1)
     with listen(settings.server) as sock:
         children = [
             WorkerChild(
                 [*arguments, "--name", f"worker-{number}", *_announced_as(device, settings)],
                 {**variables, **_device(device)},
             )
-            for number, device in enumerate(devices or [""] * workers, 1)
+            for number, device in enumerate(devices or [""] * count, 1)
         ]
+        if not (workers or devices):  # the second one waits, so that it does not slow down the start of the first
+            children[1:] = [replace(child, after=children[0]) for child in children[1:]]
         run(_up(_with_workers(settings, children), sock, children, browser=browser))
+
+
+def _speaks_embedded(settings: Settings) -> bool:
+    """Whether the voice is the embedded one: small enough to be kept twice, so that one goes on when the other dies."""
+    from parley.cli.worker import voice_roots
+    from parley.errors import ParleyError
+    from parley.worker.voicepacks import EMBEDDED, VoicePackCatalog
+
+    try:
+        return VoicePackCatalog(voice_roots(settings)).resolve(settings.worker.models.default_model) == EMBEDDED
+    except ParleyError:
+        return False  # the worker says what is wrong
 
 
 def _with_certificate(settings: Settings) -> Settings:
@@ -107,15 +127,19 @@ def _with_workers(settings: Settings, children: list[WorkerChild]) -> Settings:
 
 async def _up(settings: Settings, sock: socket.socket, children: list[WorkerChild], *, browser: bool) -> None:
     from parley.cli.compose import run_orchestrator
+    from parley.cli.running import noted
+    from parley.server.runner import base_url
 
     async def ready(url: str) -> None:
         _say_ready(url, settings, browser=browser)
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(child.run(), name=f"worker {child.port}") for child in children]
-        await run_orchestrator(settings, sock, ready=ready)
-        for task in tasks:
-            task.cancel()
+    addresses = [child.address for child in children]
+    with noted(base_url(settings.server, sock), addresses):
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(child.run(), name=f"worker {child.port}") for child in children]
+            await run_orchestrator(settings, sock, ready=ready)
+            for task in tasks:
+                task.cancel()
 
 
 def _say_ready(url: str, settings: Settings, *, browser: bool) -> None:

@@ -6,13 +6,14 @@ import asyncio
 import dataclasses
 import json
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
 from parley import clock
 from parley.cli.options import Config, Overrides
+from parley.cli.running import workers_here
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,7 @@ def workers(
 ) -> None:
     """Show the fleet of workers, live: load, models in memory, latencies. Ctrl-C ends it.
 
-    Workers are found by the registry, by their addresses, or both; without either, the one on this machine is asked.
+    Workers are found by the registry, by their addresses, or both; without either, those on this machine are asked.
     """
     import sys
 
@@ -89,9 +90,10 @@ def _registries(settings: Settings) -> list[Registry]:
     registries: list[Registry] = []
     if settings.registry.url:
         registries.append(open_registry(settings.registry))
-    addresses = settings.routing.workers or (() if registries else (DEFAULT_WORKER,))
+    addresses = settings.routing.workers or (() if registries else workers_here() or (DEFAULT_WORKER,))
     if addresses:
-        registries.append(ProbedWorkers(addresses, worker_access(settings.routing)))
+        routing = replace(settings.routing, api_key=settings.routing.api_key or settings.worker.api_key)
+        registries.append(ProbedWorkers(addresses, worker_access(routing)))
     return registries
 
 
@@ -101,6 +103,7 @@ class _Watch:
     def __init__(self, settings: Settings) -> None:
         self.view = View()
         self._registries = _registries(settings)
+        self.expected = len(settings.routing.workers or (() if settings.registry.url else workers_here())) or 1
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -137,8 +140,8 @@ class _Watch:
 
 async def _look(settings: Settings) -> View:
     """What the fleet says within a moment."""
-    expected = len(settings.routing.workers) or 1
     async with _Watch(settings) as watch:
+        expected = watch.expected
         deadline = clock.now() + FIRST_LOOK
         while len(watch.view.fleet) < expected and await watch.news(max(0.0, deadline - clock.now())):
             pass
