@@ -13,6 +13,7 @@ import voice_pack_docs
 
 from parley.config import pages
 from parley.observability import metrics
+from parley.worker import figures
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -21,7 +22,7 @@ def documents() -> dict[Path, str]:
     """Every generated file and its text."""
     return {
         ROOT / "docs/reference/settings.md": pages.reference(),
-        ROOT / "docs/reference/metrics.md": metrics.reference(),
+        ROOT / "docs/reference/metrics.md": metrics.reference() + figures.reference(),
         voice_pack_docs.PAGE: voice_pack_docs.page(),
         **{ROOT / f"configs/{name}.yaml": pages.sample(name) for name in pages.SAMPLES},
     }

@@ -69,7 +69,7 @@ def up(
     with listen(settings.server) as sock:
         children = [
             WorkerChild(
-                [*arguments, "--name", f"worker-{number}", *_announced_as(device, settings)],
+                [*arguments, "--name", f"worker-{number}", *_own(number, device, settings)],
                 {**variables, **_device(device)},
             )
             for number, device in enumerate(devices or [""] * count, 1)
@@ -77,6 +77,12 @@ def up(
         if not (workers or devices):  # the second one waits, so that it does not slow down the start of the first
             children[1:] = [replace(child, after=children[0]) for child in children[1:]]
         run(_up(_with_workers(settings, children), sock, children, browser=browser))
+
+
+def _figures(number: int, settings: Settings) -> list[str]:
+    """Each worker's own figures have a port of their own."""
+    port = settings.worker.metrics_port
+    return ["--set", f"worker.metrics_port={port + number - 1}"] if port else []
 
 
 def _speaks_embedded(settings: Settings) -> bool:
@@ -108,6 +114,11 @@ def _with_certificate(settings: Settings) -> Settings:
 
 def _device(gpu: str) -> dict[str, str]:
     return {"CUDA_VISIBLE_DEVICES": gpu} if gpu else {}
+
+
+def _own(number: int, gpu: str, settings: Settings) -> list[str]:
+    """What tells one worker from the others."""
+    return [*_announced_as(gpu, settings), *_figures(number, settings)]
 
 
 def _announced_as(gpu: str, settings: Settings) -> list[str]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SHORTEST = 0.1
+"""Seconds between two announcements at least, however much changes: what changed meanwhile goes out as one."""
+
 
 class Announcer:
     """Keeps one worker on the list.
@@ -75,6 +78,8 @@ class Announcer:
 
     async def _pause(self, failures: int) -> None:
         delay = self._settings.heartbeat
+        await asyncio.sleep(min(SHORTEST, delay))
+        delay -= min(SHORTEST, delay)
         if failures:
             backoff = min(0.05 * 2.0 ** min(failures, 16), self._settings.max_backoff)
             delay = min(delay, backoff) * random.uniform(0.75, 1.25)

@@ -20,4 +20,4 @@ def is_workers_fault(error: ParleyError) -> bool:
 
 def _unexplained(error: ParleyError) -> bool:
     """A worker's own fault, which it has no name for."""
-    return error.code == ParleyError.code
+    return type(error) is ParleyError

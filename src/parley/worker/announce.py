@@ -80,6 +80,7 @@ async def announced(
 
     announcer = Announcer(own, say, settings)
     task = asyncio.get_running_loop().create_task(announcer.run(), name="announcer")
+    worker.manager.changed = announcer.announce_now
     try:
         yield announcer
     finally:

@@ -78,6 +78,8 @@ class ModelManager:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
+        self.changed: Callable[[], None] = _nothing
+        """Called when a model came, went or could not be read: whoever announces the worker sets it."""
         self._freed: dict[str, int] = {}
 
     # --- life ---
@@ -312,11 +314,13 @@ class ModelManager:
         except ParleyError as error:
             self._failures[action.model_id] = error
             self._perform(self._policy.load_failed(clock.now(), action.instance, error.message))
+            self.changed()
             return
         self._failures.pop(action.model_id, None)
         self._pools[action.instance] = pool
         seconds = time.perf_counter() - began
         self._perform(self._policy.loaded(clock.now(), action.instance, pool.memory_bytes, seconds))
+        self.changed()
 
     async def _build(self, model_id: str) -> EnginePool:
         info = self.info(model_id)
@@ -352,6 +356,7 @@ class ModelManager:
             self._perform(self._policy.unloaded(clock.now(), action.instance))
         else:
             self._not_freed(action, failure, max(0, taken - max(0, before - process_memory())))
+        self.changed()
 
     def _not_freed(self, action: StartUnload, failure: Exception, lost: int) -> None:
         """The model serves nobody any more, though its engine would not let it go."""
@@ -375,6 +380,10 @@ class ModelManager:
 
     def _tick(self) -> None:
         self._perform(self._policy.tick(clock.now()))
+
+
+def _nothing() -> None:
+    """Nobody announces this worker."""
 
 
 def import_engines(catalog: Catalog) -> None:

@@ -22,10 +22,12 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from parley import clock
 from parley.errors import ConfigError, InvalidRequest, ParleyError
 from parley.rpc.gen import tts_pb2 as pb
 from parley.rpc.options import SERVER_OPTIONS
 from parley.rpc.status import CODE_KEY, status_of
+from parley.worker.figures import Reading, as_log_fields, readings, serve_figures
 from parley.worker.memory import settle_allocator
 from parley.worker.model_manager import ModelManager
 from parley.worker.servicer import TtsServicer
@@ -40,6 +42,8 @@ SERVICE = pb.DESCRIPTOR.services_by_name["TtsService"].full_name
 _log = logging.getLogger(__name__)
 _MALFORMED = object()
 _GRACE = 2.0
+_TELL_EVERY = 60.0
+"""Seconds between two lines about what was spoken, while anything is."""
 _SWITCH_INTERVAL = 0.0005
 """Seconds after which an engine's thread lets the event loop run: the default 5 ms is a quarter of a frame."""
 
@@ -60,6 +64,7 @@ class Worker:
         self._watching: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
+        self._figures: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Load the default and preloaded models, then listen.
@@ -75,7 +80,10 @@ class Worker:
             await self.manager.start()
             await self._announce(health_pb2.HealthCheckResponse.SERVING)
             await server.start()
+            if self.settings.metrics_port:
+                self._figures = await serve_figures(self.settings.metrics_port, self._read_figures)
         except BaseException:
+            self._close_figures()
             await server.stop(0)
             await self.manager.aclose()
             raise
@@ -104,6 +112,7 @@ class Worker:
     async def drain(self) -> bool:
         """Finish what is spoken, refuse the rest, then end. False when something had to be cut off."""
         self.servicer.draining = True
+        self.manager.changed()
         await self._announce(health_pb2.HealthCheckResponse.NOT_SERVING)
         clean = await self.servicer.drain(self.settings.drain_ms / 1000)
         await self.aclose()
@@ -123,6 +132,7 @@ class Worker:
             self._housekeeping.cancel()
         if self._watching is not None:
             self._watching.cancel()
+        self._close_figures()
         self.servicer.close()
         try:
             await server.stop(_GRACE)
@@ -134,14 +144,26 @@ class Worker:
         """Return when the worker has ended."""
         await self._ended.wait()
 
+    def _read_figures(self) -> list[Reading]:
+        return list(readings(self.servicer.capabilities(), self.servicer.stats, self.manager.counters))
+
+    def _close_figures(self) -> None:
+        if self._figures is not None:
+            self._figures.close()
+
     async def _announce(self, status: Any) -> None:
         for service in ("", SERVICE):
             await self._health.set(service, status)
 
     async def _keep_house(self) -> None:
+        told, at = 0, clock.now()
         while True:
             await asyncio.sleep(min(10.0, self.settings.session_idle_ms / 2000))
             self.servicer.close_idle_sessions()
+            utterances = self.servicer.stats.utterances
+            if utterances != told and clock.now() - at >= _TELL_EVERY:
+                told, at = utterances, clock.now()
+                _log.info("worker figures", extra=as_log_fields(self._read_figures()))
 
 
 async def serve(

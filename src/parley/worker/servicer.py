@@ -19,6 +19,7 @@ from parley.errors import (
     Draining,
     InvalidRequest,
     NotFound,
+    ParleyError,
     PreconditionFailed,
     TimedOut,
 )  # fmt: skip
@@ -253,7 +254,11 @@ class TtsServicer:
         """Yield messages: the first frames alone, then more and more of them together."""
         most = 1
         while True:
-            frames = await utterance.next_frames(most)
+            try:
+                frames = await utterance.next_frames(most)
+            except ParleyError:
+                self.stats.failed += 1
+                raise
             if not frames:
                 self.stats.stopped += 1
                 yield self._stopped(session, utterance)

@@ -122,5 +122,14 @@ class WorkerSettings:
     tls_client_ca: Annotated[
         str, Setting("PEM file with the authority whose client certificates are demanded; empty demands none.")
     ] = ""
+    metrics_port: Annotated[
+        int,
+        Setting(
+            "Port of 127.0.0.1 at which this worker's own figures can be read (GET /metrics); 0 for none. Further "
+            "workers of parley up take the next ports.",
+            ge=0,
+            le=65_535,
+        ),
+    ] = 0
     models: ModelSettings = ModelSettings()
     synthesis: SynthesisSettings = SynthesisSettings()
