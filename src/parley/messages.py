@@ -17,7 +17,7 @@ PROTOCOL_VERSION = 1
 
 ParticipantState = Literal["silent", "speaking"]
 AgentState = Literal["idle", "listening", "thinking", "speaking", "barged_in", "terminated"]
-ReplyOutcome = Literal["finished", "interrupted", "failed", "discarded"]
+ReplyOutcome = Literal["finished", "interrupted", "failed"]
 DecisionOutcome = Literal["take_floor", "backchannel", "noise", "echo"]
 
 

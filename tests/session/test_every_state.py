@@ -81,7 +81,7 @@ class Person:
     async def until(self, participant: Participant, agent: Agent) -> None:
         """Wait for a state."""
         async with asyncio.timeout(10):
-            while self.talk.engine._floor.machine.states != (participant, agent):
+            while self.talk.engine._floor.states != (participant, agent):
                 await asyncio.sleep(STEP / 4)
 
 

@@ -108,8 +108,9 @@ class BrokenOwner:
         if name == self.broken:
             raise NotFound("even a fault that looks like a refusal")
 
-    async def reply_ready(self, _: Reply) -> None:
+    async def reply_ready(self, reply: Reply) -> None:
         self._hear("reply_ready")
+        reply.announce()
 
     def reply_text(self, *_: Any) -> None:
         self._hear("reply_text")
@@ -148,11 +149,13 @@ async def test_a_reply_s_owner_that_fails_is_heard_and_blamed_on_no_engine(
     heard: list[SessionFailed] = []
     tasks, owner = Tasks("s1", Faults(heard.append)), BrokenOwner(method)
     model, voice = ENGINES[method]
-    parts = ReplyParts("s1", MemoryTransport(), voice, model, SessionSettings())
+    parts = ReplyParts("s1", MemoryTransport(), voice, model, SessionSettings(), tasks.spawn)
     async with asyncio.TaskGroup() as group:
         tasks.open(group)
-        reply = Reply(parts, owner, "u1", turn=1, turn_text="hello", voice=Voice(), stages=Stages(clock.now()))
-        reply.start(tasks.spawn, [])
+        reply = Reply(
+            parts, owner, "u1", turn=1, turn_text="hello", to_speech=False, voice=Voice(), stages=Stages(clock.now())
+        )
+        reply.start([])
         reply.adopt()
         async with asyncio.timeout(30):
             while not heard:

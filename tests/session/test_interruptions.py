@@ -259,7 +259,7 @@ async def test_a_voice_that_is_lost_while_the_reply_is_on_hold_gives_the_floor_a
     async with conversation(sounds=[(1.0, 2.2)], turns=[[(9.0, "hello")]], language_model=storyteller()) as talk:
         talk.say(TextInput("tell me a story"))
         await talk.until(1.1)
-        talk.engine._replies.reply_failed(talk.engine._floor.reply, EngineError("gone"))  # type: ignore[arg-type]
+        talk.engine._replies.reply_failed(talk.engine._replies.current, EngineError("gone"))  # type: ignore[arg-type]
         await talk.until(1.2)
         assert talk.states()[-1] == ("reply_failed", "listening")
         assert talk.of(ClearAudio)
@@ -374,9 +374,9 @@ class Generations:
         self._given_up: dict[str, int] = {}
 
     def logged(self, entry: LogEntry) -> None:
-        if isinstance(entry, Transition) and entry.event in ("floor_taken", "interrupted", "text_received"):
+        if isinstance(entry, Transition) and entry.event in ("floor_taken", "interrupted", "text_typed"):
             for utterance in {frame.utterance_id for _, frame in self._talk.participant.frames}:
-                current = self._talk.engine._floor.reply
+                current = self._talk.engine._replies.current
                 if current is None or current.utterance_id != utterance:
                     self._given_up.setdefault(utterance, self._sent(utterance))
 

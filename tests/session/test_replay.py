@@ -170,4 +170,4 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:
 def test_text_input_is_recorded_too(tmp_path: Path) -> None:
     recording = recorded(tmp_path, _type)
 
-    assert "text_received" in words(state_log(replay(recording, EARS).entries))
+    assert "text_typed" in words(state_log(replay(recording, EARS).entries))

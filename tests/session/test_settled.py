@@ -109,7 +109,7 @@ async def test_what_was_being_said_over_a_reply_is_there_behind_what_was_heard(e
     async with conversation(sounds=[(1.0, 1.3)], turns=turns, language_model=storyteller(), settings=settings) as talk:
         talk.say(TextInput("hello"))
         await talk.until(1.15)
-        talk.engine._floor.watched.parts[0].text = "no wait"  # type: ignore[union-attr]
+        talk.engine._barge_in.watched.parts[0].text = "no wait"  # type: ignore[union-attr]
         await end(talk)
         assert talk.history == [("user", "hello"), ("assistant", "Once upon a time"), ("user", "no wait")]
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _UNFINISHED = {
     "interrupted": "The server ended the reply before the text was spoken; it may be stopping.",
     "failed": "The voice failed before the text was spoken; the server's log says why.",
-    "discarded": "The server gave the reply up before it was heard; try again.",
 }
 
 

@@ -15,10 +15,10 @@ from parley import clock
 from parley.audio.frame import AudioFrame
 from parley.errors import ParleyError, TimedOut
 from parley.messages import SessionEnded, SessionStarted, StartSession, StateChanged
-from parley.session.decide.floor_table import Action, Event
+from parley.session.decide.floor_table import Action, Agent, Event
 from parley.session.decide.history import History
 from parley.session.decide.sayings import Sayings
-from parley.session.floor import Floor
+from parley.session.floor import MovableFloor
 from parley.session.listening.barge_in import BargeIn
 from parley.session.listening.late import LateTranscripts
 from parley.session.listening.microphone import Microphone, MicrophoneFilter
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
         Transport,
         VoiceActivityDetector,
     )
-    from parley.session.decide.history import Words
     from parley.session.listening.turn import Turn
 
 _log = logging.getLogger(__name__)
@@ -93,39 +92,64 @@ class SessionEngine:
         self._transport = transport
         self._over: asyncio.Future[str | ParleyError] | None = None
         self._ending: str | ParleyError | None = None
-        on = self._on
+        on, count = self._on, self._count_turn
         # what is going on, and what runs
-        self._floor = floor = Floor(self.history, start.voice, start.language)
+        self._floor = floor = MovableFloor(start.voice, start.language)
         self._outbox = outbox = Outbox(transport)
         self._notices = notices = Notices(outbox, observer or Silent())
         self._faults = faults = Faults(self.end)
         self._tasks = tasks = Tasks(session_id, faults)
         self._timers = timers = Timers(faults)
+        self._microphone = mic = Microphone(microphone, vad, echo, settings, keep_turns=end_of_turn is not None)
         # the agent's side
-        mic = Microphone(microphone, vad, echo, settings, keep_turns=end_of_turn is not None)
         records, sayings = ReplyRecords(self.history, notices), Sayings()
         self._loudspeaker = loudspeaker = Loudspeaker(
-            transport, outbox, floor, notices, records, timers, settings.playout, reports=start.playout_reports
+            transport, outbox, notices, records, timers, settings.playout, reports=start.playout_reports
         )
-        self._late = late = LateTranscripts(floor, notices, settings, on=on)
-        parts = ReplyParts(session_id, transport, synthesizer, language_model, settings)
         self._replies = replies = Replies(
-            parts, floor, notices, mic, loudspeaker, records, sayings, tasks, on=on, answered=self._answered
+            ReplyParts(session_id, transport, synthesizer, language_model, settings, tasks.spawn),
+            floor,
+            self.history,
+            notices,
+            loudspeaker,
+            records,
+            sayings,
+            on=on,
+            played=mic.played,
+            speaking=lambda: mic.segmenter.speaking,
+            give_floor=self._give_floor,
+            speak_with=floor.change_voice,
         )
-        self._speculation = speculation = Speculation(floor, notices, mic, replies, settings.speculation)
+        self._speculation = speculation = Speculation(floor, notices, replies)
         # the participant's side
-        recognition = Recognition(recognizer, floor, notices, mic, tasks, understood=self._understood)
+        self._late = late = LateTranscripts(floor, self.history, notices, replies, settings)
+        recognition = Recognition(
+            recognizer, floor, mic, tasks, understood=self._understood, failed=self._recognition_failed
+        )
         self._endpointing = endpointing = Endpointing(
             floor, mic, speculation, timers, tasks, end_of_turn, settings, over=self._silence_over
         )
         self._turns = turns = Turns(
-            floor, notices, recognition, endpointing, late, speculation, replies, timers, settings, on=on
+            floor,
+            self.history,
+            notices,
+            recognition,
+            endpointing,
+            late,
+            speculation,
+            replies,
+            timers,
+            settings,
+            on=on,
+            count=count,
         )
-        self._barge_in = barge_in = BargeIn(floor, notices, mic, recognition, late, timers, settings, on=on)
+        self._barge_in = barge_in = BargeIn(
+            floor, self.history, notices, mic, recognition, late, replies, timers, settings, on=on, count=count
+        )
         # what comes in, and what is done about it
-        self._speech = SpeechDetection(floor, mic, barge_in, endpointing, timers, settings, on=on)
+        self._speech = SpeechDetection(floor, mic, barge_in, turns, timers, settings, on=on)
         self._requests = Requests(
-            floor, notices, turns, barge_in, replies, loudspeaker, sayings, settings.limits, on=on, end=self.end
+            floor, notices, turns, barge_in, replies, sayings, settings.limits, on=on, count=count, end=self.end
         )
         self._orders = self._who_does_what()
 
@@ -209,7 +233,7 @@ class SessionEngine:
         """Twice a second: does anything hang?"""
         now = clock.now()
         limit = self.settings.limits.stall_timeout
-        reply = self._floor.reply
+        reply = self._replies.current
         since = (self._outbox.busy_since, reply.sending_since if reply is not None else None)
         sending = [at for at in since if at is not None]
         if self._outbox.overflowing or (sending and now - min(sending) > limit):
@@ -224,53 +248,67 @@ class SessionEngine:
 
     def _on(self, event: Event) -> None:
         """Something happened: move, carry out the orders, say so."""
-        machine = self._floor.machine
-        for action in machine.handle(event):
+        floor = self._floor
+        for action in floor.handle(event):
             for carry_out in self._orders[action]:
                 carry_out()
-        participant, agent = machine.states
+        participant, agent = floor.states
         self._speech.be_alert()
         self._notices.log(Transition(self._notices.now(), event.value, participant.value, agent.value))
         self._notices.send(StateChanged(participant.value, agent.value, event.value))
 
+    def _give_floor(self) -> None:
+        """Somebody may have spoken all the while; or more text waits to be spoken."""
+        if self._microphone.segmenter.speaking and self._floor.knows(Event.SPEECH_STARTED):
+            self._on(Event.SPEECH_STARTED)
+        elif self._late.waiting and self._floor.agent is Agent.IDLE:
+            self._late.answer_now()
+        else:
+            self._replies.speak_next()
+
     def _who_does_what(self) -> dict[Action, tuple[Callable[[], None], ...]]:
         """Each of the table's orders, as what the rooms do for it, in turn."""
         turns, barge_in, endpointing = self._turns, self._barge_in, self._endpointing
-        replies, speculation, loudspeaker = self._replies, self._speculation, self._loudspeaker
+        replies, speculation = self._replies, self._speculation
         return {
             Action.OPEN_TURN: (turns.open,),
             Action.REOPEN_TURN: (turns.reopen,),
             Action.WATCH_SPEECH: (barge_in.watch,),
-            Action.ADOPT_SPEECH: (turns.adopt,),
+            Action.ADOPT_SPEECH: (lambda: turns.adopt(barge_in.hand_over()),),
             Action.DROP_SPEECH: (barge_in.drop,),
-            Action.AWAIT_END: (endpointing.begin,),
-            Action.CLOSE_TURN: (endpointing.stop, turns.close),
+            Action.AWAIT_END: (turns.await_end,),
+            Action.CLOSE_TURN: (turns.close,),
             Action.ABANDON_TURN: (endpointing.stop, speculation.drop, turns.set_aside),
-            Action.START_REPLY: (turns.set_aside, replies.start),
-            Action.PAUSE_REPLY: (loudspeaker.hold, barge_in.expect_verdict),
-            Action.RESUME_REPLY: (loudspeaker.let_go,),
+            Action.ANSWER_TEXT: (turns.set_aside, replies.answer_text),
+            Action.SPEAK_TEXT: (turns.set_aside, replies.speak_text),
+            Action.PAUSE_REPLY: (replies.hold, barge_in.expect_verdict),
+            Action.RESUME_REPLY: (replies.let_go,),
             Action.DISCARD_REPLY: (speculation.drop, replies.discard),
             Action.WITHHOLD_REPLY: (speculation.withhold,),
             Action.CANCEL_REPLY: (replies.cancel,),
-            Action.BEGIN_PLAYOUT: (replies.announce,),
-            Action.FINISH_REPLY: (replies.finish,),
+            Action.BEGIN_PLAYOUT: (lambda: turns.answered(replies.announce()),),
+            Action.FINISH_REPLY: (lambda: turns.answered(replies.finish()),),
             Action.HANG_UP: (self._timers.clear, turns.set_aside, speculation.drop, barge_in.forget, self._late.forget),
         }
 
     # --- what a room cannot know ---------------------------------------------------------
 
+    def _count_turn(self) -> int:
+        """One more turn begins; returns its number."""
+        return self._floor.count_turn()
+
     def _understood(self, turn: Turn) -> None:
         """The recogniser said something new; what was a sound over a reply may be the open turn by now."""
-        if turn is self._floor.watched:
+        if turn is self._barge_in.watched:
             self._barge_in.understood(turn)
-        elif turn is self._floor.turn:
+        elif turn is self._turns.open_turn:
             self._turns.understood(turn)
         else:
             self._late.understood(turn)
 
-    def _answered(self, words: Words) -> None:
-        """What the participant said is answered aloud."""
-        self._turns.answered(words)
+    def _recognition_failed(self, turn: Turn, error: ParleyError) -> None:
+        """Over a reply it was perhaps only a cough; and an overdue turn was told of before."""
+        self._notices.failed(error, quietly=turn is not self._turns.open_turn or turn.overdue)
 
     def _silence_over(self) -> None:
         """It was silent for so long that the turn is over."""

@@ -1,48 +1,69 @@
-"""Who is talking, and what is going on: the one record that all rooms of a session share."""
+"""Who is talking: read by every room of a session, moved by the engine alone."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from parley.session.decide.floor_table import Machine
-from parley.session.log import Stages
 
 if TYPE_CHECKING:
-    from parley.session.decide.history import History
-    from parley.session.listening.turn import Turn
-    from parley.session.speaking.reply import Reply
+    from parley.session.decide.floor_table import Action, Agent, Event, Participant, States
     from parley.values import Voice
 
 
-@dataclass(slots=True)
 class Floor:
-    """The states, and whatever is open now. Read by everybody; each field's docstring says who writes it."""
+    """Whose turn it is, with what voice the agent speaks, and which turn is the newest."""
 
-    history: History
-    """What was said and heard."""
-    voice: Voice
-    """Of the next utterance (``Replies``)."""
-    asked_language: str = ""
-    """BCP 47, as the client named it; empty for the voice's own."""
-    machine: Machine = field(default_factory=Machine)
-    """Moved by the engine alone."""
-    turns: int = 0
-    """The newest turn's number: whoever opens one counts it."""
-    turn: Turn | None = None
-    """The participant's, until its reply is heard (``Turns``; ``Replies`` takes it when it is answered)."""
-    watched: Turn | None = None
-    """What is being said over a reply (``BargeIn``; ``Turns`` takes it when it proves to be a turn)."""
-    typed: str = ""
-    """A turn that came as text, and waits for its reply to start."""
-    late: str = ""
-    """What was understood late, and waits for a free floor to be answered (``LateTranscripts``)."""
-    reply: Reply | None = None
-    """The one that is heard, or is to be next (``Replies`` and ``Speculation``)."""
-    stages: Stages = field(default_factory=lambda: Stages(0.0))
-    """How far the newest turn has come."""
+    def __init__(self, voice: Voice, language: str = "") -> None:
+        self._machine = Machine()
+        self._voice = voice
+        self._turns = 0
+        self._asked_language = language
+
+    @property
+    def states(self) -> States:
+        return self._machine.states
+
+    @property
+    def participant(self) -> Participant:
+        return self._machine.participant
+
+    @property
+    def agent(self) -> Agent:
+        return self._machine.agent
+
+    def knows(self, event: Event) -> bool:
+        """True when the event can happen now."""
+        return self._machine.knows(event)
+
+    @property
+    def turns(self) -> int:
+        """The newest turn's number; 0 before the first."""
+        return self._turns
+
+    @property
+    def voice(self) -> Voice:
+        """Of the next utterance."""
+        return self._voice
 
     @property
     def language(self) -> str:
-        """What the participant is taken to speak."""
-        return self.asked_language or self.voice.language
+        """What the participant is taken to speak, BCP 47: what the client named, or the voice's own."""
+        return self._asked_language or self._voice.language
+
+
+class MovableFloor(Floor):
+    """The engine's own: whoever else wants to move the floor tells the engine what happened."""
+
+    def handle(self, event: Event) -> tuple[Action, ...]:
+        """Move, and return the orders. Raises InvalidTransition, and stays, when the table has no entry."""
+        return self._machine.handle(event)
+
+    def count_turn(self) -> int:
+        """One more turn begins; returns its number."""
+        self._turns += 1
+        return self._turns
+
+    def change_voice(self, voice: Voice) -> None:
+        """Speak with this one from the next utterance on."""
+        self._voice = voice

@@ -66,7 +66,8 @@ class ReplyOver:
 
     at: float
     utterance_id: str
-    outcome: ReplyOutcome
+    outcome: ReplyOutcome | Literal["discarded"]
+    """"discarded": nobody had heard a sound of it."""
     heard: float
     """Seconds of it that were heard."""
 
@@ -139,6 +140,11 @@ class Stages:
     def mark(self, stage: str) -> None:
         """The stage is reached now, unless it was before."""
         self.reached.setdefault(stage, clock.now())
+
+    def take_early(self, early: Stages) -> None:
+        """What was reached early, on a guess that proved right, counts from this origin."""
+        for stage, at in early.reached.items():
+            self.reached.setdefault(stage, at)
 
     def milliseconds(self) -> dict[str, float]:
         """Since the origin."""

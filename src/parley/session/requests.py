@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from parley.session.listening.turns import Turns
     from parley.session.outbox import Notices
     from parley.session.settings import LimitSettings
-    from parley.session.speaking.loudspeaker import Loudspeaker
     from parley.session.speaking.replies import Replies
 
 
@@ -48,11 +47,11 @@ class Requests:
         turns: Turns,
         barge_in: BargeIn,
         replies: Replies,
-        loudspeaker: Loudspeaker,
         sayings: Sayings,
         limits: LimitSettings,
         *,
         on: Callable[[Event], None],
+        count: Callable[[], int],
         end: Callable[[str], None],
     ) -> None:
         self._floor = floor
@@ -60,7 +59,6 @@ class Requests:
         self._turns = turns
         self._barge_in = barge_in
         self._replies = replies
-        self._loudspeaker = loudspeaker
         self._sayings = sayings
         self._max_text = limits.max_text
         self._said = WholeDeltas()
@@ -68,6 +66,7 @@ class Requests:
         self._said_at = 0.0
         self._texts = Allowance(burst=limits.text_burst, per_second=limits.text_rate)
         self._on = on
+        self._count = count
         self._end = end
 
     def take(self, message: ClientMessage) -> None:
@@ -94,12 +93,9 @@ class Requests:
                 f"Typed turns came too quickly and this one was not taken; send it again in {wait:.1f} seconds.",
                 retry_after=wait,
             )
-        floor = self._floor
-        floor.turns += 1
         self._sayings.cut()
-        floor.typed = text
-        self._notices.log(TurnClosed(self._notices.now(), floor.turns, "message", 0.0))
-        self._on(Event.TEXT_RECEIVED)
+        self._notices.log(TurnClosed(self._notices.now(), self._count(), "message", 0.0))
+        self._replies.take_text(text, Event.TEXT_TYPED)
 
     def _checked(self, text: str, already: int = 0) -> str:
         length, limit = len(text) + already, self._max_text
@@ -116,17 +112,15 @@ class Requests:
             return
         saying = self._sayings.add(delta)
         if saying is not None and saying is self._sayings.current:
-            if self._floor.reply is not None:
-                self._floor.reply.say(delta)
-        elif self._floor.machine.agent is Agent.IDLE:
+            self._replies.say(delta)
+        else:
             self._replies.speak_next()
 
     def _take_say_end(self, _: SayEnd) -> None:
         self._say(self._said.finish())
         saying = self._sayings.end()
-        reply = self._floor.reply
-        if saying is not None and saying is self._sayings.current and reply is not None:
-            reply.say_end()
+        if saying is not None and saying is self._sayings.current:
+            self._replies.say_end()
 
     def check(self, now: float) -> None:
         """Does outside text wait for an end that never comes?"""
@@ -143,14 +137,14 @@ class Requests:
     def _take_interrupt(self, _: Interrupt) -> None:
         self._sayings.cut()
         self._on(Event.INTERRUPTED)
-        if self._floor.machine.agent is Agent.IDLE:
+        if self._floor.agent is Agent.IDLE:
             self._turns.set_aside()
 
     def _take_end_turn(self, _: EndTurn) -> None:
-        machine = self._floor.machine
-        if machine.agent is Agent.BARGED_IN:
+        floor = self._floor
+        if floor.agent is Agent.BARGED_IN:
             self._barge_in.take_floor("the turn was said to be over")
-        if machine.agent is Agent.LISTENING:
+        if floor.agent is Agent.LISTENING:
             self._turns.end("message")
 
     def _take_end(self, _: EndSession) -> None:
@@ -159,7 +153,7 @@ class Requests:
     # --- the rest ------------------------------------------------------------------------
 
     def _take_report(self, report: PlayoutReport) -> None:
-        self._loudspeaker.take_report(report)
+        self._replies.take_report(report)
 
     def _take_voice(self, message: SetVoice) -> None:
         self._replies.change_voice(message.voice)

@@ -37,7 +37,7 @@ def test_nothing_happens_after_the_end() -> None:
 
 def test_text_a_button_and_the_end_are_understood_in_every_living_state() -> None:
     for participant, agent in product(Participant, set(Agent) - {Agent.TERMINATED}):
-        for event in (Event.TEXT_RECEIVED, Event.INTERRUPTED, Event.SESSION_ENDED):
+        for event in (Event.TEXT_TYPED, Event.INTERRUPTED, Event.SESSION_ENDED):
             assert (event, participant, agent) in TABLE
 
 
@@ -62,7 +62,7 @@ def test_a_reply_is_paused_only_on_evidence_and_resumed_only_when_it_is_kept() -
 
 
 def test_only_a_taken_floor_text_a_button_or_the_end_may_discard_a_reply_that_was_begun() -> None:
-    may = {Event.FLOOR_TAKEN, Event.TEXT_RECEIVED, Event.INTERRUPTED, Event.SESSION_ENDED}
+    may = {Event.FLOOR_TAKEN, Event.TEXT_TYPED, Event.INTERRUPTED, Event.SESSION_ENDED}
     may |= {Event.TURN_EMPTY, Event.NOT_UNDERSTOOD}  # there only a guess can have been begun
     for (event, *_), step in TABLE.items():
         assert event in may or not {Action.DISCARD_REPLY, Action.CANCEL_REPLY} & set(step.actions)

@@ -58,8 +58,12 @@ class Event(Enum):
     """There was nothing to understand in the turn."""
     NOT_UNDERSTOOD = "not_understood"
     """There was speech in it, clearly, but no words were understood: the agent says so."""
-    TEXT_RECEIVED = "text_received"
-    """A turn was typed, or outside text is to be spoken."""
+    TEXT_TYPED = "text_typed"
+    """A turn was typed."""
+    TEXT_GIVEN = "text_given"
+    """Text from outside is to be spoken as it is."""
+    UNDERSTOOD_LATE = "understood_late"
+    """What was said over a reply is understood only after it, and wants an answer."""
     REPLY_READY = "reply_ready"
     """The first frame of the reply is there."""
     PLAYOUT_FINISHED = "playout_finished"
@@ -90,7 +94,10 @@ class Action(Enum):
     """No more audio for this turn: get its final transcript, then the reply."""
     ABANDON_TURN = auto()
     """Forget the open turn."""
-    START_REPLY = auto()
+    ANSWER_TEXT = auto()
+    """Begin the reply to a turn that came as text."""
+    SPEAK_TEXT = auto()
+    """Begin to speak text from outside."""
     PAUSE_REPLY = auto()
     """Silence at once; keep everything."""
     RESUME_REPLY = auto()
@@ -233,7 +240,7 @@ def _reply(on: _Entry) -> None:
 
 
 def _orders(on: _Entry) -> None:
-    text, stop = Event.TEXT_RECEIVED, Event.INTERRUPTED
+    typed, stop = Event.TEXT_TYPED, Event.INTERRUPTED
     stopping: dict[Agent, tuple[Action, ...]] = {
         IDLE: (),
         LISTENING: (Action.ABANDON_TURN,),
@@ -244,13 +251,16 @@ def _orders(on: _Entry) -> None:
     for participant, agent in product(_BOTH, _ALIVE):
         over_reply = participant is SPEAKING and agent in (THINKING, TALKING)
         speech = (Action.DROP_SPEECH,) if agent is BARGED_IN or over_reply else ()
-        on(text, participant, agent, States(participant, THINKING), *stopping[agent], *speech, Action.START_REPLY)
+        on(typed, participant, agent, States(participant, THINKING), *stopping[agent], *speech, Action.ANSWER_TEXT)
         if agent in (IDLE, LISTENING):
             on(stop, participant, agent, States(participant, agent))  # there is nothing to stop
         elif participant is SPEAKING:
             on(stop, participant, agent, States(SPEAKING, LISTENING), *stopping[agent], Action.ADOPT_SPEECH)
         else:
             on(stop, participant, agent, States(SILENT, IDLE), *stopping[agent], *speech)
+        if agent is IDLE:
+            on(Event.TEXT_GIVEN, participant, agent, States(participant, THINKING), Action.SPEAK_TEXT)
+            on(Event.UNDERSTOOD_LATE, participant, agent, States(participant, THINKING), Action.ANSWER_TEXT)
         orders = (*stopping[agent], *speech, Action.HANG_UP)
         on(Event.SESSION_ENDED, participant, agent, States(participant, TERMINATED), *orders)
 

@@ -17,12 +17,14 @@ from parley.session.log import Decided
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from parley.session.decide.history import History
     from parley.session.floor import Floor
     from parley.session.listening.late import LateTranscripts
     from parley.session.listening.microphone import Microphone
     from parley.session.listening.recognition import Recognition
     from parley.session.outbox import Notices
     from parley.session.settings import SessionSettings
+    from parley.session.speaking.replies import Replies
     from parley.session.speaking.reply import Reply
     from parley.session.tasks import Timers
 
@@ -36,24 +38,32 @@ class BargeIn:
     def __init__(
         self,
         floor: Floor,
+        history: History,
         notices: Notices,
         microphone: Microphone,
         recognition: Recognition,
         late: LateTranscripts,
+        replies: Replies,
         timers: Timers,
         settings: SessionSettings,
         *,
         on: Callable[[Event], None],
+        count: Callable[[], int],
     ) -> None:
+        self.watched: Turn | None = None
+        """What is being said over a reply."""
         self._floor = floor
+        self._history = history
         self._notices = notices
         self._microphone = microphone
         self._recognition = recognition
         self._late = late
+        self._replies = replies
         self._timers = timers
         self._settings = settings.barge_in
         self._asr_timeout = settings.limits.asr_timeout
         self._on = on
+        self._count = count
         self._held_at = 0.0
 
     # --- watched -------------------------------------------------------------------------
@@ -61,27 +71,32 @@ class BargeIn:
     def watch(self) -> None:
         """Recognise it, without calling it a turn yet."""
         self.forget()
-        self._floor.watched = watched = Turn(began_at=clock.now())
-        self._recognition.follow(watched)
+        self.watched = Turn(began_at=clock.now())
+        self._recognition.follow(self.watched)
 
     def drop(self) -> None:
         """It was no turn; but what was said is still of interest."""
-        floor = self._floor
-        if floor.watched is None:
+        watched = self.watched
+        if watched is None:
             return
-        if floor.watched.kept == "echo":
+        if watched.kept == "echo":
             self.forget()
-        elif floor.watched.kept and floor.reply is not None:
-            floor.watched.close(self._asr_timeout)
+        elif watched.kept and self._replies.current is not None:
+            watched.close(self._asr_timeout)
         else:
-            watched, floor.watched = floor.watched, None
-            self._late.leave(watched, floor.history.keep_place("user"))
+            self.watched = None
+            self._late.leave(watched, self._history.keep_place("user"))
 
     def forget(self) -> None:
         """Nobody wants to know what it was."""
-        watched, self._floor.watched = self._floor.watched, None
+        watched = self.hand_over()
         if watched is not None:
             watched.cancel()
+
+    def hand_over(self) -> Turn | None:
+        """It is somebody else's from now on."""
+        watched, self.watched = self.watched, None
+        return watched
 
     # --- judged --------------------------------------------------------------------------
 
@@ -92,10 +107,10 @@ class BargeIn:
 
     def judge(self) -> None:
         """Ask what the sound over the reply is; once it was let go on, only a change of mind counts."""
-        watched, reply = self._floor.watched, self._floor.reply
+        watched, reply = self.watched, self._replies.current
         if watched is None or reply is None:
             return
-        agent = self._floor.machine.agent
+        agent = self._floor.agent
         if agent is Agent.BARGED_IN:
             sound = self._sound(watched, reply)
             verdict = classify(sound, self._settings)
@@ -111,17 +126,16 @@ class BargeIn:
 
     def take_floor(self, reason: str) -> None:
         """It was an interruption: somebody said so."""
-        watched, reply = self._floor.watched, self._floor.reply
+        watched, reply = self.watched, self._replies.current
         assert reply is not None
         assert watched is not None
         self._decide(Verdict("take_floor", (reason,)), self._sound(watched, reply))
 
     def _judge_in_time(self) -> None:
         """Also without a microphone that would bring the question up."""
-        machine = self._floor.machine
-        if machine.agent is Agent.BARGED_IN:
+        if self._floor.agent is Agent.BARGED_IN:
             self.judge()
-        if machine.agent is Agent.BARGED_IN:
+        if self._floor.agent is Agent.BARGED_IN:
             self._timers.set("judge", clock.now() + _ASK_AGAIN, self._judge_in_time)
 
     def _sound(self, watched: Turn, reply: Reply) -> Sound:
@@ -143,16 +157,16 @@ class BargeIn:
         )
 
     def _decide(self, verdict: Verdict, sound: Sound) -> None:
-        reply, watched = self._floor.reply, self._floor.watched
+        reply, watched = self._replies.current, self.watched
         assert reply is not None
         assert watched is not None
         notices = self._notices
         self._timers.cancel("judge")
-        held = round(clock.now() - self._held_at, 6) if reply.held else 0.0
+        held = round(clock.now() - self._held_at, 6) if reply.life.held else 0.0
         notices.log(Decided(notices.now(), reply.utterance_id, verdict.outcome, verdict.reasons, held, sound.facts()))
-        watched.kept = verdict.outcome
-        watched.too_quiet = verdict.outcome == "noise" and not sound.ended and is_quiet(sound, self._settings)
-        kept = Event.REPLY_KEPT if reply.announced else Event.REPLY_AWAITED
+        quiet = verdict.outcome == "noise" and not sound.ended and is_quiet(sound, self._settings)
+        watched.judged(verdict.outcome, too_quiet=quiet)
+        kept = Event.REPLY_KEPT if reply.life.announced else Event.REPLY_AWAITED
         self._on(Event.FLOOR_TAKEN if verdict.outcome == "take_floor" else kept)
         notices.send(BargeInDecided(reply.utterance_id, verdict.outcome, verdict.reasons))
 
@@ -162,15 +176,13 @@ class BargeIn:
         """The recogniser said something new of it, perhaps only after the reply."""
         self.judge()
         floor = self._floor
-        agent = floor.machine.agent
-        if watched is not floor.watched or not watched.done or agent is Agent.BARGED_IN:
+        if watched is not self.watched or not watched.done or floor.agent is Agent.BARGED_IN:
             return
-        floor.watched = None
+        self.watched = None
         text = watched.text
         late = wants_answer(text, floor.language, watched.confidence, self._settings)
-        if late is not None and agent is Agent.IDLE:
-            floor.turns += 1
-            self._notices.send(TranscriptUpdate(floor.turns, text, True, len(text)))
+        if late is not None and floor.agent is Agent.IDLE:
+            self._notices.send(TranscriptUpdate(self._count(), text, True, len(text)))
             self._late.answer(text)
         elif text:
             nod = watched.kept == "backchannel"

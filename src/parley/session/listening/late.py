@@ -13,14 +13,13 @@ from parley.session.decide.lexicon import words
 from parley.session.log import TranscriptLate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from parley.session.decide.history import Words
+    from parley.session.decide.history import History, Words
     from parley.session.floor import Floor
     from parley.session.listening.turn import Turn
     from parley.session.log import LateOutcome
     from parley.session.outbox import Notices
     from parley.session.settings import SessionSettings
+    from parley.session.speaking.replies import Replies
 
 _MOST = 4
 """Turns that are waited for at once; of more, the oldest are given up."""
@@ -41,20 +40,23 @@ class LateTranscripts:
     """Listens on, within bounds, to what the recogniser still has to say of turns that were left."""
 
     def __init__(
-        self, floor: Floor, notices: Notices, settings: SessionSettings, *, on: Callable[[Event], None]
+        self, floor: Floor, history: History, notices: Notices, replies: Replies, settings: SessionSettings
     ) -> None:
+        self.waiting = ""
+        """What was understood late, and waits for a free floor to be answered."""
         self._floor = floor
+        self._history = history
         self._notices = notices
         self._barge_in = settings.barge_in
         self._limits = settings.limits
-        self._on = on
+        self._replies = replies
         self._left: list[_Left] = []
 
     def leave(self, turn: Turn, words: Words, *, unanswered: bool = False) -> None:
         """What is still understood of ``turn`` belongs at ``words``; ``unanswered``: and is to be answered."""
         text = self._worth_keeping(turn)
         if text or turn.done:
-            self._floor.history.amend(words, text)
+            self._history.amend(words, text)
         if turn.done:
             return
         turn.close(self._limits.asr_timeout + self._limits.asr_late)
@@ -70,12 +72,12 @@ class LateTranscripts:
         self._left.remove(left)
         text = self._worth_keeping(turn)
         if not text:
-            self._floor.history.amend(left.words, "")
+            self._history.amend(left.words, "")
             self._log(left, "lost" if turn.failed else "empty")
             return
         newest = turn.number == self._floor.turns
         answer = left.unanswered and newest and bool(words(text))
-        self._floor.history.amend(left.words, "" if answer else text)
+        self._history.amend(left.words, "" if answer else text)
         self._notices.send(TranscriptUpdate(turn.number or self._floor.turns, text, True, len(text)))
         self._log(left, "answered" if answer else "kept")
         if answer:
@@ -83,16 +85,18 @@ class LateTranscripts:
 
     def answer(self, text: str) -> None:
         """Answer what was understood late: now, or when the floor is free."""
-        floor = self._floor
-        floor.late = text
-        if floor.machine.agent is Agent.IDLE:
+        self.waiting = text
+        if self._floor.agent is Agent.IDLE:
             self.answer_now()
 
     def answer_now(self) -> None:
         """The floor is free."""
-        floor = self._floor
-        floor.typed, floor.late = floor.late, ""
-        self._on(Event.TEXT_RECEIVED)
+        text, self.waiting = self.waiting, ""
+        self._replies.take_text(text, Event.UNDERSTOOD_LATE)
+
+    def overtaken(self) -> None:
+        """Somebody says something new: what waits needs no answer of its own."""
+        self.waiting = ""
 
     def forget(self) -> None:
         """Nothing more is of interest."""

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from parley.session.floor import Floor
     from parley.session.listening.microphone import Microphone
     from parley.session.listening.turn import Turn
-    from parley.session.outbox import Notices
     from parley.session.tasks import Tasks
 
 
@@ -26,18 +25,18 @@ class Recognition:
         self,
         recognizer: Recognizer,
         floor: Floor,
-        notices: Notices,
         microphone: Microphone,
         tasks: Tasks,
         *,
         understood: Callable[[Turn], None],
+        failed: Callable[[Turn, ParleyError], None],
     ) -> None:
         self._recognizer = recognizer
         self._floor = floor
-        self._notices = notices
         self._microphone = microphone
         self._tasks = tasks
         self._understood = understood
+        self._failed = failed
 
     def voiced(self, turn: Turn) -> float:
         """Seconds of voice in it so far."""
@@ -51,11 +50,12 @@ class Recognition:
         turn.parts.append(part)
         part.hear(self._microphone.since_onset().tobytes())
 
-        def failed(error: ParleyError) -> None:
-            # Over a reply it was perhaps only a cough; and an overdue turn was told of before.
-            self._notices.failed(error, quietly=turn is not self._floor.turn or turn.overdue)
-
         def recognize() -> Coroutine[Any, Any, None]:
-            return part.recognize(self._recognizer, self._floor.language, lambda: self._understood(turn), failed)
+            return part.recognize(
+                self._recognizer,
+                self._floor.language,
+                lambda: self._understood(turn),
+                lambda error: self._failed(turn, error),
+            )
 
         part.task = self._tasks.spawn(recognize, "recognise")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from parley.session.floor import Floor
     from parley.session.listening.barge_in import BargeIn
     from parley.session.listening.microphone import Microphone
-    from parley.session.listening.turns import Endpointing
+    from parley.session.listening.turns import Turns
     from parley.session.settings import SessionSettings
     from parley.session.tasks import Timers
 
@@ -35,7 +35,7 @@ class SpeechDetection:
         floor: Floor,
         microphone: Microphone,
         barge_in: BargeIn,
-        endpointing: Endpointing,
+        turns: Turns,
         timers: Timers,
         settings: SessionSettings,
         *,
@@ -44,7 +44,7 @@ class SpeechDetection:
         self._floor = floor
         self._microphone = microphone
         self._barge_in = barge_in
-        self._endpointing = endpointing
+        self._turns = turns
         self._timers = timers
         self._settings = settings.barge_in
         self._silent_after = settings.segmenter.silent_after
@@ -72,8 +72,7 @@ class SpeechDetection:
     @property
     def _followed(self) -> bool:
         """True while it matters what the microphone brings next, or that it brings nothing."""
-        floor = self._floor
-        listening = floor.watched is not None or floor.machine.agent is Agent.LISTENING
+        listening = self._barge_in.watched is not None or self._floor.agent is Agent.LISTENING
         return listening or self._microphone.segmenter.speaking
 
     def _mind_wire(self, when: float) -> None:
@@ -96,7 +95,7 @@ class SpeechDetection:
 
     def _take(self, samples: NDArray[np.int16], events: list[SpeechStarted | SpeechEnded]) -> None:
         floor = self._floor
-        heard = floor.turn if floor.machine.agent is Agent.LISTENING else floor.watched
+        heard = self._turns.open_turn if floor.agent is Agent.LISTENING else self._barge_in.watched
         if heard is not None:
             heard.hear(samples.tobytes())
         for event in events:
@@ -104,25 +103,25 @@ class SpeechDetection:
                 self._speech_started()
             else:
                 self._speech_ended()
-        if floor.watched is not None:
+        if self._barge_in.watched is not None:
             self._barge_in.judge()
 
     def be_alert(self) -> None:
         """While a reply is to be heard, the first sign of speech counts."""
-        over_reply = self._floor.machine.agent in (Agent.SPEAKING, Agent.BARGED_IN)
+        over_reply = self._floor.agent in (Agent.SPEAKING, Agent.BARGED_IN)
         self._microphone.set_alert(self._settings.enabled and over_reply)
 
     def _speech_started(self) -> None:
-        machine = self._floor.machine
+        floor = self._floor
         if self._over_reply:
             if not self._settings.enabled:
                 return
             if self._microphone.echo_likelihood >= self._settings.echo_threshold:
                 self._microphone.segmenter.reject()
-            elif machine.knows(Event.EVIDENCE_FOUND):
+            elif floor.knows(Event.EVIDENCE_FOUND):
                 self._on(Event.EVIDENCE_FOUND)
-        elif machine.knows(Event.SPEECH_STARTED):
-            self._endpointing.interrupted()
+        elif floor.knows(Event.SPEECH_STARTED):
+            self._turns.interrupted()
             self._on(Event.SPEECH_STARTED)
 
     @property
@@ -132,12 +131,12 @@ class SpeechDetection:
         A spoken turn may go on for as long as its reply has made no sound.
         """
         floor = self._floor
-        unheard = floor.machine.agent is Agent.THINKING and floor.turn is None
-        return unheard or floor.machine.agent in (Agent.SPEAKING, Agent.BARGED_IN)
+        unheard = floor.agent is Agent.THINKING and self._turns.open_turn is None
+        return unheard or floor.agent in (Agent.SPEAKING, Agent.BARGED_IN)
 
     def _speech_ended(self) -> None:
-        machine = self._floor.machine
-        if machine.participant is Participant.SPEAKING:
-            if machine.agent is Agent.LISTENING:
+        floor = self._floor
+        if floor.participant is Participant.SPEAKING:
+            if floor.agent is Agent.LISTENING:
                 self._microphone.learn_level()
             self._on(Event.SPEECH_ENDED)

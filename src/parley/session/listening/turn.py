@@ -14,10 +14,10 @@ from parley.errors import ParleyError
 from parley.interfaces import Recognizer
 from parley.session.feeds import Feed
 from parley.session.guard import GuardedStream
+from parley.session.log import Stages
 from parley.values import Transcript
 
 if TYPE_CHECKING:
-    from parley.session.decide.endpointing import Wait
     from parley.session.decide.melody import Melody
 
 _FRAMES_WAITING = 1_500
@@ -109,13 +109,14 @@ class Turn:
     """A turn model's answer to "is it over?", for the latest pause."""
     melody: Melody | None = None
     """Of the speech before the latest pause; None where it says nothing."""
-    wait: Wait | None = None
     told: tuple[str, bool] = ("", False)
     """What the participant has been shown of it."""
     kept: str = ""
     """Set when this was heard over a reply that went on: what it was taken for."""
     too_quiet: bool = False
     """It was kept so because it was quiet: once it is not, it is evidence again."""
+    stages: Stages = field(default_factory=lambda: Stages(0.0))
+    """How far it has come, counted from its last voice."""
 
     @property
     def text(self) -> str:
@@ -149,6 +150,51 @@ class Turn:
         """The next samples."""
         if self.parts:
             self.parts[-1].hear(pcm)
+
+    # --- what happens to it --------------------------------------------------------------
+
+    def paused(self, last_voice_at: float, melody: Melody | None) -> None:
+        """Its speaker is silent, perhaps only for a moment."""
+        self.melody = melody
+        self.ended(last_voice_at)
+        self.stages.mark("vad")
+
+    def ended(self, at: float) -> None:
+        """Nothing more belongs to it, as far as is known, after this moment."""
+        self.ended_at, self.stages = at, Stages(at)
+
+    def goes_on(self) -> None:
+        """Its speaker speaks again: what a turn model thought of the pause counts no more."""
+        self.probability = None
+
+    def rated(self, probability: float) -> None:
+        """A turn model says how likely it is over."""
+        self.probability = probability
+
+    def guessed(self) -> None:
+        """A reply to what is known of it was begun."""
+        self.tries += 1
+
+    def closing(self, voiced: float) -> None:
+        """It is over, after so many seconds of voice; its last words are waited for."""
+        self.voiced, self.overdue = voiced, False
+
+    def waited_out(self) -> None:
+        """Its last words are no longer waited for."""
+        self.overdue = True
+
+    def judged(self, outcome: str, *, too_quiet: bool) -> None:
+        """It was heard over a reply, and taken for this; ``too_quiet``: while it went on, because it was quiet."""
+        self.kept, self.too_quiet = outcome, too_quiet
+
+    def adopted(self, number: int) -> None:
+        """It was no mere sound over a reply: it is a turn, and has a number."""
+        self.number, self.kept = number, ""
+
+    def shown(self, text: str, *, final: bool) -> bool:
+        """The participant is to see this of it; False when they have."""
+        known, self.told = self.told, (text, final)
+        return known != self.told
 
     def close(self, timeout: float) -> None:
         """No more audio."""

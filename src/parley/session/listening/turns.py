@@ -14,7 +14,7 @@ from parley.session.decide.lexicon import words
 from parley.session.decide.repair import Repair
 from parley.session.guard import guarded
 from parley.session.listening.turn import Turn
-from parley.session.log import Stages, TurnClosed
+from parley.session.log import TurnClosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from parley.interfaces import EndOfTurnModel
-    from parley.session.decide.history import Words
+    from parley.session.decide.history import History, Words
     from parley.session.floor import Floor
     from parley.session.listening.late import LateTranscripts
     from parley.session.listening.microphone import Microphone
@@ -65,15 +65,12 @@ class Endpointing:
         self._over = over
         self._habits = PauseHabits()
         self._asked = 0
+        self._turn: Turn | None = None
+        """The one whose silence is being measured."""
 
-    def begin(self) -> None:
+    def begin(self, turn: Turn) -> None:
         """They are silent: when is the turn over, if they stay so?"""
-        floor = self._floor
-        turn = floor.turn
-        assert turn is not None
-        turn.ended_at, turn.melody = self._microphone.last_voice_at, self._microphone.melody(turn.began_at)
-        floor.stages = Stages(turn.ended_at)
-        floor.stages.mark("vad")
+        turn.paused(self._microphone.last_voice_at, self._microphone.melody(turn.began_at))
         if self._model is not None:
             self._ask(self._model, turn, self._microphone.recent())
         self.weigh(turn)
@@ -81,25 +78,26 @@ class Endpointing:
     def weigh(self, turn: Turn) -> None:
         """The better the words are known, the better the moment."""
         settings = self._settings
+        self._turn = turn
         evidence = Evidence(turn.text, self._floor.language, turn.confidence, turn.melody, turn.probability)
-        turn.wait = wait = wait_for(evidence, self._habits, settings.endpointing)
+        wait = wait_for(evidence, self._habits, settings.endpointing)
         self._timers.set("end", turn.ended_at + wait.seconds, self._silence_ends_turn)
-        self._speculation.compare(turn)
+        self._speculation.compare(turn.text)
         if wait.likely and not self._speculation.guessing:
-            self._timers.set("speculate", turn.ended_at + settings.speculation.after, self._speculation.speculate)
+            self._timers.set("speculate", turn.ended_at + settings.speculation.after, self._speculate)
 
     def stop(self) -> None:
         """The turn is over, or goes on."""
+        self._turn = None
         self._timers.cancel("end", "speculate")
 
-    def interrupted(self) -> None:
+    def interrupted(self, turn: Turn | None) -> None:
         """They speak again. If it is a turn that goes on, its pause is one of their habits."""
-        turn = self._floor.turn
         if turn is not None and turn.ended_at:
             segmenter = self._microphone.segmenter
             onset_at = self._microphone.heard_at - (segmenter.now - segmenter.onset)
             self._habits.paused(max(0.0, onset_at - turn.ended_at))
-            turn.probability = None
+            turn.goes_on()
         self.stop()
 
     def _ask(self, model: EndOfTurnModel, turn: Turn, samples: NDArray[np.int16]) -> None:
@@ -116,15 +114,24 @@ class Endpointing:
                 return  # without it the words are judged
             finally:
                 self._asked -= 1
-            if turn is self._floor.turn and turn.ended_at == asked_at and self._silent:
-                turn.probability = probability
+            if turn is self._turn and turn.ended_at == asked_at and self._silent:
+                turn.rated(probability)
                 self.weigh(turn)
 
         self._tasks.spawn(ask, "turn model")
 
     @property
     def _silent(self) -> bool:
-        return self._floor.machine.states == (Participant.SILENT, Agent.LISTENING)
+        return self._floor.states == (Participant.SILENT, Agent.LISTENING)
+
+    def _speculate(self) -> None:
+        """Begin the reply, in case that nothing more is said."""
+        turn, settings = self._turn, self._settings.speculation
+        if turn is None or not self._silent or self._speculation.guessing or self._microphone.segmenter.rising:
+            return
+        if settings.enabled and turn.tries < settings.max_tries and words(turn.text):
+            turn.guessed()
+            self._speculation.begin(turn.text, turn.stages.origin)
 
     def _silence_ends_turn(self) -> None:
         if not self._silent:
@@ -136,11 +143,12 @@ class Endpointing:
 
 
 class Turns:
-    """Keeps the open turn, and shows the participant what is understood of it."""
+    """Keeps the open turn, and shows the participant what is understood of it. ``count`` numbers a new one."""
 
     def __init__(
         self,
         floor: Floor,
+        history: History,
         notices: Notices,
         recognition: Recognition,
         endpointing: Endpointing,
@@ -151,8 +159,12 @@ class Turns:
         settings: SessionSettings,
         *,
         on: Callable[[Event], None],
+        count: Callable[[], int],
     ) -> None:
+        self.open_turn: Turn | None = None
+        """The participant's, until its reply is heard."""
         self._floor = floor
+        self._history = history
         self._notices = notices
         self._recognition = recognition
         self._endpointing = endpointing
@@ -163,6 +175,7 @@ class Turns:
         self._limits = settings.limits
         self._repair = Repair(settings.reply.clear_speech)
         self._on = on
+        self._count = count
         self._closing = "silence"
 
     # --- open ----------------------------------------------------------------------------
@@ -170,126 +183,127 @@ class Turns:
     def open(self) -> None:
         """Begin to recognise a new one."""
         self.set_aside()
-        floor = self._floor
-        floor.turns += 1
-        floor.late = ""
-        floor.turn = Turn(floor.turns, began_at=clock.now())
-        self._recognition.follow(floor.turn)
+        self._late.overtaken()
+        self.open_turn = turn = Turn(self._count(), began_at=clock.now())
+        self._recognition.follow(turn)
 
     def reopen(self) -> None:
         """They went on: what they say belongs to the turn before."""
-        turn = self._floor.turn
+        turn = self.open_turn
         if turn is None:
             self.open()
             return
         self._close(turn)
         self._recognition.follow(turn)
 
-    def adopt(self) -> None:
+    def adopt(self, watched: Turn | None) -> None:
         """What is said over the reply is a turn."""
-        floor = self._floor
-        watched, floor.watched = floor.watched, None
         if watched is None:
             self.open()
             return
         self.set_aside()
-        floor.turns += 1
-        floor.late = ""
-        watched.number, watched.kept = floor.turns, ""
-        floor.turn = watched
+        self._late.overtaken()
+        watched.adopted(self._count())
+        self.open_turn = watched
         if watched.text:
             self._show(watched)
 
     def set_aside(self) -> None:
         """Whatever was said and never answered belongs to the history."""
-        turn, self._floor.turn = self._floor.turn, None
+        turn, self.open_turn = self.open_turn, None
         if turn is not None:
-            self._late.leave(turn, self._floor.history.keep_place("user"))
+            self._late.leave(turn, self._history.keep_place("user"))
+
+    def answered(self, words: Words | None) -> None:
+        """Its reply sounds; what it said stands at ``words`` (None: the reply answers nothing)."""
+        if words is None:
+            return
+        turn, self.open_turn = self.open_turn, None
+        if turn is not None:
+            self._late.leave(turn, words)
 
     # --- understood ----------------------------------------------------------------------
 
     def understood(self, turn: Turn) -> None:
         """The recogniser said something new of the open turn."""
         self._show(turn)
-        self._speculation.compare(turn)
+        self._speculation.compare(turn.text)
         floor = self._floor
-        agent = floor.machine.agent
-        if agent is Agent.THINKING and turn.done and (floor.reply is None or words(turn.text)):
+        if floor.agent is Agent.THINKING and turn.done and (words(turn.text) or not self._speculation.answering):
             self._answer(turn)
-        elif agent is Agent.LISTENING and floor.machine.participant is Participant.SILENT:
+        elif floor.agent is Agent.LISTENING and floor.participant is Participant.SILENT:
             self._endpointing.weigh(turn)
 
     def _show(self, turn: Turn) -> None:
-        text, final = turn.text, (turn.done or turn.overdue) and self._floor.machine.agent is Agent.THINKING
-        if (text or final) and turn.told != (text, final):
-            turn.told = (text, final)
+        text, final = turn.text, (turn.done or turn.overdue) and self._floor.agent is Agent.THINKING
+        if (text or final) and turn.shown(text, final=final):
             self._notices.send(TranscriptUpdate(turn.number, text, final, len(text) if final else turn.stable))
 
     # --- over ----------------------------------------------------------------------------
+
+    def await_end(self) -> None:
+        """Start to measure the silence that may end it."""
+        assert self.open_turn is not None
+        self._endpointing.begin(self.open_turn)
+
+    def interrupted(self) -> None:
+        """They speak again."""
+        self._endpointing.interrupted(self.open_turn)
 
     def end(self, reason: str) -> None:
         """The turn is over: ``reason`` is one of ``log.TurnClosed``."""
         self._closing = reason
         self._on(Event.TURN_ENDED)
-        turn = self._floor.turn
+        turn = self.open_turn
         if turn is not None and turn.done:
             self._answer(turn)
 
     def check_length(self, now: float) -> None:
         """End a turn that has become too long."""
-        turn = self._floor.turn
-        listening = self._floor.machine.agent is Agent.LISTENING
+        turn = self.open_turn
+        listening = self._floor.agent is Agent.LISTENING
         if turn is not None and listening and now - turn.began_at > self._limits.max_turn:
             self.end("limit")
 
     def close(self) -> None:
         """No more audio for it."""
-        floor = self._floor
-        turn = floor.turn
+        turn = self.open_turn
         assert turn is not None
+        self._endpointing.stop()
         now = clock.now()
-        if floor.machine.participant is Participant.SPEAKING or not turn.ended_at:  # they said so, in mid-speech
-            turn.ended_at = now
-            floor.stages = Stages(now)
-        floor.stages.mark("endpoint")
+        if self._floor.participant is Participant.SPEAKING or not turn.ended_at:  # they said so, in mid-speech
+            turn.ended(now)
+        turn.stages.mark("endpoint")
         delay = round(now - turn.ended_at, 6)
         self._notices.log(TurnClosed(self._notices.now(), turn.number, self._closing, delay))
-        turn.voiced, turn.overdue = self._recognition.voiced(turn), False
+        turn.closing(self._recognition.voiced(turn))
         self._close(turn)
         self._timers.set("final transcript", now + self._limits.asr_timeout, self._wait_no_longer)
-
-    def answered(self, words: Words) -> None:
-        """Its reply sounds; what it said stands at ``words``."""
-        turn, self._floor.turn = self._floor.turn, None
-        if turn is not None:
-            self._late.leave(turn, words)
 
     def _close(self, turn: Turn) -> None:
         turn.close(self._limits.asr_timeout + self._limits.asr_late)
 
     def _wait_no_longer(self) -> None:
         """Go on with what is understood by now; if the rest comes later, it is not lost."""
-        floor = self._floor
-        turn = floor.turn
-        if turn is None or turn.done or floor.machine.agent is not Agent.THINKING:
+        turn = self.open_turn
+        if turn is None or turn.done or self._floor.agent is not Agent.THINKING:
             return
-        turn.overdue = True
+        turn.waited_out()
         self._notices.failed(TimedOut("The recogniser took too long."))
         self._answer(turn)
 
     def _answer(self, turn: Turn) -> None:
-        self._floor.stages.mark("asr")
+        turn.stages.mark("asr")
         self._show(turn)
         if words(turn.text):
             self._repair.understood()
-            self._speculation.give(turn)
+            self._speculation.answer(turn.text, turn.stages)
         else:
             self._say_that_nothing_was_understood(turn)
 
     def _say_that_nothing_was_understood(self, turn: Turn) -> None:
-        floor = self._floor
-        floor.turn = None
+        self.open_turn = None
         remark = self._repair.not_understood(turn.voiced, failed=turn.failed)
         self._on(Event.NOT_UNDERSTOOD if remark else Event.TURN_EMPTY)
-        self._late.leave(turn, floor.history.keep_place("user"), unanswered=True)
+        self._late.leave(turn, self._history.keep_place("user"), unanswered=True)
         self._replies.remark(remark)

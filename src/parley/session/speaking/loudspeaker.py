@@ -14,9 +14,8 @@ from parley.session.log import Latency, ReplyOver
 
 if TYPE_CHECKING:
     from parley.interfaces import Transport
-    from parley.messages import PlayoutReport, ReplyOutcome
+    from parley.messages import PlayoutReport
     from parley.session.decide.history import History, Words
-    from parley.session.floor import Floor
     from parley.session.outbox import Notices, Outbox
     from parley.session.settings import PlayoutSettings
     from parley.session.speaking.reply import Reply
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ReplyRecords:
-    """Closes each reply once, with what was heard of it.
+    """Closes each reply once, with what was heard of it: history, log and the word to the client.
 
     A reply that was cut off stays open for as long as its listener may still say where it stopped.
     """
@@ -40,10 +39,9 @@ class ReplyRecords:
         reply, _ = self._open.get(utterance_id, (None, None))
         return reply
 
-    def note_turn(self, reply: Reply) -> Words:
-        """What the reply answers belongs to the past from its first sound on."""
-        reply.turn_noted = True
-        return self._history.add_participant(reply.turn_text)
+    def note_turn(self, reply: Reply) -> Words | None:
+        """What the reply answers belongs to the past from its first sound on, or from its end where it has none."""
+        return self._history.add_participant(reply.turn_text) if reply.turn_text else None
 
     def cut(self, reply: Reply) -> None:
         """The reply was cut off; how far it was heard may still become better known."""
@@ -55,30 +53,28 @@ class ReplyRecords:
         """No more is to be learnt of this one."""
         reply, words = self._open.pop(utterance_id, (None, None))
         if reply is not None and words is not None:
-            self._close(reply, words, "failed" if reply.outcome == "failed" else "interrupted")
+            self._close(reply, words)
 
     def settle_all(self) -> None:
         """No more is to be learnt of any, in the order in which they were cut off."""
         for utterance_id in list(self._open):
             self.settle(utterance_id)
 
-    def close(self, reply: Reply, outcome: ReplyOutcome) -> None:
+    def close(self, reply: Reply) -> None:
         """The reply is over, and this was heard of it."""
-        self._close(reply, self._history.keep_place("assistant"), outcome)
+        self._close(reply, self._history.keep_place("assistant"))
 
-    def _close(self, reply: Reply, words: Words, outcome: ReplyOutcome) -> None:
-        heard, text = reply.heard, reply.heard_text()
+    def _close(self, reply: Reply, words: Words) -> None:
+        heard, text, outcome = reply.heard, reply.heard_text(), reply.life.outcome
         self._history.amend(words, text)
-        self._log(reply, outcome, round(heard / SAMPLE_RATE, 6))
-        if reply.announced:
+        at = self._notices.now()
+        self._notices.log(ReplyOver(at, reply.utterance_id, outcome, round(heard / SAMPLE_RATE, 6)))
+        if reply.life.announced:
             self._notices.send(ReplyEnded(reply.utterance_id, outcome, reply.text, text, heard))
 
     def discard(self, reply: Reply) -> None:
         """Nobody has heard a sound of it."""
-        self._log(reply, "discarded", 0.0)
-
-    def _log(self, reply: Reply, outcome: ReplyOutcome, heard: float) -> None:
-        self._notices.log(ReplyOver(self._notices.now(), reply.utterance_id, outcome, heard))
+        self._notices.log(ReplyOver(self._notices.now(), reply.utterance_id, "discarded", 0.0))
 
 
 class Loudspeaker:
@@ -91,7 +87,6 @@ class Loudspeaker:
         self,
         transport: Transport,
         outbox: Outbox,
-        floor: Floor,
         notices: Notices,
         records: ReplyRecords,
         timers: Timers,
@@ -101,7 +96,6 @@ class Loudspeaker:
     ) -> None:
         self._transport = transport
         self._outbox = outbox
-        self._floor = floor
         self._notices = notices
         self._records = records
         self._timers = timers
@@ -110,44 +104,39 @@ class Loudspeaker:
 
     # --- orders --------------------------------------------------------------------------
 
-    def hold(self) -> None:
+    def hold(self, reply: Reply) -> None:
         """Silence at once; everything is kept."""
-        reply = self._floor.reply
-        assert reply is not None
         reply.hold()
-        if reply.announced:
-            self._outbox.call(self._pause)
 
-    def let_go(self) -> None:
+        async def pause() -> None:
+            self._reached(reply, await self._transport.pause_audio())
+
+        if reply.life.announced:
+            self._outbox.call(pause)
+
+    def let_go(self, reply: Reply) -> None:
         """Go on with the very next sample."""
-        reply = self._floor.reply
-        assert reply is not None
         reply.release()
-        if not reply.announced:
-            reply.play()
-            return
 
         async def resume() -> None:
             await self._transport.resume_audio()
             reply.play()
 
-        self._outbox.call(resume)
+        if reply.life.announced:
+            self._outbox.call(resume)
 
-    def silence(self) -> None:
+    def silence(self, reply: Reply) -> None:
         """Silence for good: what is queued is dropped."""
-        self._outbox.call(self._clear)
 
-    async def _pause(self) -> None:
-        self._reached(await self._transport.pause_audio())
+        async def clear() -> None:
+            position = await self._transport.clear_audio()
+            self._reached(reply, position)
+            if position.exact or not self._reports or self._records.find(position.utterance_id) is None:
+                self.settle()
+            else:
+                self._timers.set("settle", clock.now() + self._settings.report_timeout, self.settle)
 
-    async def _clear(self) -> None:
-        position = await self._transport.clear_audio()
-        self._reached(position)
-        reply = self._records.find(position.utterance_id)
-        if reply is None or position.exact or not self._reports:
-            self.settle()
-        else:
-            self._timers.set("settle", clock.now() + self._settings.report_timeout, self.settle)
+        self._outbox.call(clear)
 
     def settle(self) -> None:
         """No more is to be learnt of where replies were cut off."""
@@ -162,10 +151,13 @@ class Loudspeaker:
         if not self._reports:
             self._tell_latency(reply)
 
-    def take_report(self, report: PlayoutReport) -> None:
-        """The client says how far it has played."""
-        reply = self._find(report.utterance_id)
-        if reply is None:
+    def take_report(self, report: PlayoutReport, current: Reply | None) -> None:
+        """The client says how far it has played, of the ``current`` reply or of one that was cut off."""
+        if current is not None and current.utterance_id == report.utterance_id:
+            reply = current
+        elif (cut := self._records.find(report.utterance_id)) is not None:
+            reply = cut
+        else:
             return
         reply.ledger.report(report.sample, clock.now(), stopped=report.stopped)
         if report.sample and "heard" not in reply.stages.reached:
@@ -174,16 +166,9 @@ class Loudspeaker:
         if report.stopped:
             self._records.settle(report.utterance_id)
 
-    def _reached(self, position: PlayoutPosition) -> None:
-        reply = self._find(position.utterance_id)
-        if reply is not None and reply.ledger.paused:
+    def _reached(self, reply: Reply, position: PlayoutPosition) -> None:
+        if reply.utterance_id == position.utterance_id and reply.ledger.paused:
             reply.ledger.report(position.sample, clock.now(), stopped=True)
-
-    def _find(self, utterance_id: str) -> Reply | None:
-        reply = self._floor.reply
-        if reply is not None and reply.utterance_id == utterance_id:
-            return reply
-        return self._records.find(utterance_id)
 
     def _tell_latency(self, reply: Reply) -> None:
         stages = reply.stages.milliseconds()
