@@ -24,7 +24,7 @@ from parley.client.session import SessionClient
 from parley.messages import ReplyEnded, ReplyStarted, ServerMessage, StartSession, TextInput
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Generator, Sequence
 
 START_LIMIT = 60.0
 FRAME = RATE // 50
@@ -71,13 +71,16 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *arguments: str) -> Generator[Running, None, None]:
-    """Start it in a folder of its own, wait until it is ready, and stop it as Ctrl-C does."""
+def running(folder: Path, *arguments: str, program: Sequence[str] = ("-m", "parley")) -> Generator[Running, None, None]:
+    """Start it in a folder of its own, wait until it is ready, and stop it as Ctrl-C does.
+
+    ``program``: what Python is to run.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = folder / "parley.log"
-    command = [sys.executable, "-m", "parley", "up", "--no-browser", "--port", str(port), *arguments]
+    command = [sys.executable, *program, "up", "--no-browser", "--port", str(port), *arguments]
     with log.open("w") as out:
         process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=subprocess.STDOUT, text=True)
     it = Running(process, f"http://127.0.0.1:{port}", log)

@@ -29,6 +29,7 @@ from parley.messages import (
 )
 from parley.server.livekit import LiveKitEndpoint, LiveKitWorker, participant_token
 from parley.testing.livekit_server import LiveKitServer
+from parley.transports.bounds import ClientBounds
 from parley.transports.codec import decode_server, encode
 from parley.transports.livekit_settings import LiveKitSettings
 
@@ -47,6 +48,7 @@ class Host:
     """Answers typed text with a reply of two words, as the engine would tell it."""
 
     def __init__(self) -> None:
+        self.bounds = ClientBounds()
         self.starts: list[StartSession] = []
         self.active = 0
         self.origin_checked = ""

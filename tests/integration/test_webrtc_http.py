@@ -18,6 +18,7 @@ from parley.errors import CapacityError, Unauthorized
 from parley.interfaces import Transport
 from parley.messages import SessionEnded, SessionStarted, StartSession, TextInput, TranscriptUpdate
 from parley.server.webrtc import WebRtcEndpoint
+from parley.transports.bounds import ClientBounds
 from parley.transports.rtc_settings import WebRtcSettings
 
 pytestmark = pytest.mark.anyio
@@ -34,6 +35,7 @@ class Host:
     """Repeats typed text as a transcript; full when told so."""
 
     def __init__(self) -> None:
+        self.bounds = ClientBounds()
         self.full = False
         self.over = asyncio.Event()
 

@@ -32,7 +32,8 @@ from parley.messages import (
 )
 from parley.testing.echo_host import EchoHost, echo_app, ramp, serving
 from parley.transports.binary import AGENT_HEADER, MICROPHONE_HEADER, unpack_agent
-from parley.transports.websocket import WebSocketSettings
+from parley.transports.client_settings import ClientSettings
+from parley.transports.websocket_settings import WebSocketSettings
 
 pytestmark = pytest.mark.anyio
 START = '{"type": "start", "sample_rate": 16000}'
@@ -199,7 +200,7 @@ async def test_garbage_gets_its_error_and_the_session_goes_on(garbage: str | byt
 
 
 async def test_garbage_again_and_again_ends_the_session() -> None:
-    host = EchoHost(WebSocketSettings(max_mistakes=5))
+    host = EchoHost(clients=ClientSettings(max_mistakes=5))
     async with echo(host) as (url, _), connect(url + "/v1/session") as ws:
         await ws.send(START)
         for _ in range(6):
@@ -265,7 +266,7 @@ async def test_a_client_that_falls_silent_is_dropped() -> None:
 
 async def test_a_message_over_the_servers_limit_closes_that_connection_only() -> None:
     host = EchoHost()
-    async with serving(echo_app(host), max_message_bytes=200_000) as url, SessionClient(url) as other:
+    async with serving(echo_app(host), max_message_bytes=100_000) as url, SessionClient(url) as other:
         async with connect(url + "/v1/session") as ws:
             await ws.send(START)
             await raw_until(ws, "started")

@@ -60,9 +60,11 @@ class Host:
     """A ``SessionHost`` whose sessions speak without end."""
 
     def __init__(self, tally: Tally) -> None:
-        from parley.transports.websocket import WebSocketSettings
+        from parley.transports.bounds import ClientBounds
+        from parley.transports.websocket_settings import WebSocketSettings
 
         self.websocket = WebSocketSettings()
+        self.bounds = ClientBounds()
         self._tally = tally
         time_axis = np.arange(_LOOP_FRAMES * FRAME_SAMPLES) / 48_000
         swell = 0.5 + 0.5 * np.sin(2 * np.pi * 3 * time_axis)

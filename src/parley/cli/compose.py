@@ -61,7 +61,8 @@ async def run_orchestrator(
             app,
             settings.server,
             sock,
-            max_message_bytes=settings.websocket.max_message_bytes,
+            max_message_bytes=settings.clients.max_message_bytes,
+            tally=host.metrics,
             drain=host.drain,
         )
 
@@ -82,7 +83,14 @@ async def _open_host(settings: Settings, stack: AsyncExitStack) -> SessionHost:
     parts = await _open_parts(settings, stack)
     metrics = Metrics()
     metrics.read_from(partial(figures_of, parts.voices))
-    host = SessionHost(settings.server, parts, metrics, session=settings.session, websocket=settings.websocket)
+    host = SessionHost(
+        settings.server,
+        parts,
+        metrics,
+        session=settings.session,
+        clients=settings.clients,
+        websocket=settings.websocket,
+    )
     if settings.server.warm_up:
         host.waiting_for = [_VOICE, _EARS]
     return host

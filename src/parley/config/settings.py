@@ -14,9 +14,10 @@ from parley.routing.settings import RoutingSettings
 from parley.server.settings import ServerSettings
 from parley.session.settings import SessionSettings
 from parley.store.settings import StoreSettings
+from parley.transports.client_settings import ClientSettings
 from parley.transports.livekit_settings import LiveKitSettings
 from parley.transports.rtc_settings import WebRtcSettings
-from parley.transports.websocket import WebSocketSettings
+from parley.transports.websocket_settings import WebSocketSettings
 from parley.vad.settings import SmartTurnSettings, VadSettings
 from parley.worker.settings import WorkerSettings
 
@@ -34,6 +35,7 @@ class Settings:
     llm: LlmSettings = field(default_factory=LlmSettings)
     routing: RoutingSettings = field(default_factory=RoutingSettings)
     registry: RegistrySettings = field(default_factory=RegistrySettings)
+    clients: ClientSettings = field(default_factory=ClientSettings)
     websocket: WebSocketSettings = field(default_factory=WebSocketSettings)
     webrtc: WebRtcSettings = field(default_factory=WebRtcSettings)
     livekit: LiveKitSettings = field(default_factory=LiveKitSettings)

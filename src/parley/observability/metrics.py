@@ -62,6 +62,14 @@ METRICS: tuple[Metric, ...] = (
     Metric("parley_reply_heard_seconds_total", "counter", "Speech of the agent that was heard."),
     Metric("parley_speculations_total", "counter", "Replies begun before the turn was surely over.", ("used",)),
     Metric("parley_errors_total", "counter", "Errors that a participant was told of.", ("code",)),
+    Metric("parley_excess_total", "counter",
+           "What a client sent (message, audio, datagram, mistake) or was to be sent (agent_audio) beyond its bounds, "
+           "by what became of it: waited, dropped, or the client was closed.", ("kind", "fate")),
+    Metric("parley_microphone_lost_seconds_total", "counter",
+           "Participants' sound that was lost: on the network, in the inbox (nobody took it in time), or before the "
+           "recogniser.", ("where",)),
+    Metric("parley_connections_refused_total", "counter",
+           "Connections that were turned away, or whose request did not arrive in time.", ("code",)),
     Metric("parley_ready", "gauge", "1 while the server takes new conversations."),
     Metric("parley_registry_up", "gauge", "1 while the workers' registry answers."),
     Metric("parley_workers", "gauge", "Workers that are known."),
@@ -140,6 +148,18 @@ class Metrics:
     def session_refused(self, code: str) -> None:
         """Somebody was sent away."""
         self._of["parley_sessions_refused_total"].labels(code).inc()
+
+    def excess(self, kind: str, fate: str, amount: float = 1) -> None:
+        """A client sent, or was to be sent, more than it may (``transports.host.Tally``)."""
+        self._of["parley_excess_total"].labels(kind, fate).inc(amount)
+
+    def microphone_lost(self, where: str, seconds: float) -> None:
+        """So much of a participant's sound is gone (``transports.host.Tally``)."""
+        self._of["parley_microphone_lost_seconds_total"].labels(where).inc(seconds)
+
+    def refused_connection(self, code: str) -> None:
+        """A connection was turned away (``transports.host.Tally``)."""
+        self._of["parley_connections_refused_total"].labels(code).inc()
 
     def set_ready(self, ready: bool) -> None:
         """Whether new conversations are taken."""

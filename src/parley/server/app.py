@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket
 
 from parley import __version__
 from parley.errors import ParleyError, Unauthorized
@@ -21,9 +25,10 @@ from parley.transports.websocket_endpoint import serve_websocket
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
-    from starlette.websockets import WebSocket
 
     from parley.server.sessions import SessionHost
+
+log = structlog.get_logger(__name__)
 
 STATIC = Path(__file__).parent / "static"
 """Where the page lies once it is built."""
@@ -33,7 +38,13 @@ _HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
     b"permissions-policy": b"microphone=(self)",
+    b"content-security-policy": (
+        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+        b"media-src 'self' blob:; worker-src 'self'; connect-src 'self' ws: wss:; "
+        b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
 }
+"""Among them: the page runs nothing but its own scripts. A LiveKit server, which may be elsewhere, is a WebSocket."""
 _NO_PAGE = (
     "<!doctype html><meta charset=utf-8><title>Parley</title><p>Parley is running, but its page was not built: "
     "npm was missing when it was installed. Talk with <code>parley chat</code> instead."
@@ -53,7 +64,7 @@ def create_app(host: SessionHost, routes: Sequence[BaseRoute] = (), *, page: Pat
             *routes,
             *page_routes(page),
         ],
-        middleware=[Middleware(SafeHeaders)],
+        middleware=[Middleware(SafeHeaders), Middleware(KnownNames, host=host)],
         exception_handlers={ParleyError: _refused},
     )
 
@@ -145,4 +156,32 @@ class SafeHeaders:
                 message["headers"] = [*message["headers"], *_HEADERS.items()]
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            log.debug("a client left before its request was complete")
+
+
+class KnownNames:
+    """Answers only those who came by a name of ours; plain ASGI.
+
+    A page whose own name was bent to this machine's address (DNS rebinding) is no stranger to itself: its requests
+    name no other origin. They do name the host that the browser believes it talks to.
+    """
+
+    def __init__(self, app: ASGIApp, host: SessionHost) -> None:
+        self._app = app
+        self._host = host
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            if scope["type"] in ("http", "websocket"):
+                self._host.check_name(Headers(scope=scope).get("host", ""))
+        except ParleyError as error:
+            refusal = JSONResponse({"code": error.code, "message": error.message}, 421)
+            if scope["type"] == "websocket":
+                await WebSocket(scope, receive, send).send_denial_response(refusal)
+            else:
+                await refusal(scope, receive, send)
+            return
+        await self._app(scope, receive, send)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,18 +16,9 @@ from parley.errors import (
     TooManyRequests,
     Unauthorized,
 )
+from parley.transports.host import Gate as Gate
 
 Handler = Callable[[Request], Awaitable[Response]]
-
-
-class Gate(Protocol):
-    """Who may ask."""
-
-    def check_origin(self, origin: str, host: str) -> None:
-        """Raise Unauthorized when a page from ``origin`` (empty: not a browser) may not use ``host``."""
-
-    def check_key(self, key: str) -> None:
-        """Raise Unauthorized when the key is missing or wrong."""
 
 
 def guarded(gate: Gate, handler: Handler) -> Handler:

@@ -14,21 +14,20 @@ import logging
 import secrets
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from parley.errors import ConfigError, ParleyError, UnavailableError
-from parley.server.http import Gate, guarded
+from parley.server.http import guarded
 from parley.transports.livekit import CLIENT_ATTRIBUTE, LiveKitTransport
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from parley.interfaces import Transport
-    from parley.messages import StartSession
+    from parley.transports.host import Gate, Sessions
     from parley.transports.livekit_settings import LiveKitSettings
 
 try:
@@ -43,20 +42,13 @@ _STOP_TIMEOUT = 10.0
 log = structlog.get_logger(__name__)
 
 
-class SessionHost(Protocol):
-    """Who holds the conversations."""
-
-    async def run_session(self, transport: Transport, start: StartSession) -> None:
-        """Hold one conversation until it ends. CapacityError or UnavailableError before it has begun."""
-
-
 class LiveKitWorker:
     """This orchestrator as LiveKit's dispatch sees it: ``await worker.start()``, ``drain()``, ``aclose()``.
 
     ``load`` tells how busy it is, 0 to 1; at 1 it is given no more jobs.
     """
 
-    def __init__(self, host: SessionHost, settings: LiveKitSettings, *, load: Callable[[], float]) -> None:
+    def __init__(self, host: Sessions, settings: LiveKitSettings, *, load: Callable[[], float]) -> None:
         check_settings(settings)
         self._host = host
         self._settings = settings
@@ -141,7 +133,7 @@ class LiveKitWorker:
 
     async def _hold(self, room: str, identity: str) -> None:
         """One job, one session."""
-        transport = LiveKitTransport(self._settings)
+        transport = LiveKitTransport(self._settings, self._host.bounds)
         self._sessions.add(transport)
         try:
             await transport.join(self._settings.url, agent_token(self._settings, room, identity))

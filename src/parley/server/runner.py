@@ -8,24 +8,30 @@ import errno
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvicorn
 
 from parley.errors import ConfigError
+from parley.server.connections import Connections
+from parley.server.http_protocol import BoundedHttpProtocol
 from parley.server.websocket_protocol import BoundedWebSocketProtocol
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from parley.server.settings import ServerSettings
+    from parley.transports.bounds import Tally
 
 log = structlog.get_logger(__name__)
 
 _READ_LIMIT_FACTOR = 2
 """uvicorn reads messages of up to this many times the session's limit, so that the session can say what is wrong."""
 _LAST_SECONDS = 2
+_BACKLOG = 128
+"""Connections that the system keeps until they are accepted, which asyncio does for all of them in one turn."""
 
 
 def listen(settings: ServerSettings) -> socket.socket:
@@ -65,12 +71,41 @@ class _Server(uvicorn.Server):
         yield
 
 
+def uvicorn_config(app: ASGIApp, settings: ServerSettings, *, tally: Tally, max_message_bytes: int) -> uvicorn.Config:
+    """uvicorn with our bounds. ConfigError when a proxy of the settings is no address."""
+    try:
+        connections = Connections(settings)
+    except ValueError as error:
+        raise ConfigError(f"server.trusted_proxies must hold addresses or networks: {error}.") from None
+    http: Any = partial(BoundedHttpProtocol, connections, tally, settings.request_timeout)
+    return uvicorn.Config(
+        app,
+        http=http,
+        ws=BoundedWebSocketProtocol,
+        ws_max_size=_READ_LIMIT_FACTOR * max_message_bytes,
+        ws_per_message_deflate=False,
+        ws_ping_interval=20.0,
+        ws_ping_timeout=20.0,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        backlog=_BACKLOG,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        ssl_certfile=settings.tls_cert or None,
+        ssl_keyfile=settings.tls_key or None,
+        timeout_graceful_shutdown=_LAST_SECONDS,
+    )
+
+
 async def serve(
     app: ASGIApp,
     settings: ServerSettings,
     sock: socket.socket,
     *,
     max_message_bytes: int,
+    tally: Tally,
     drain: Callable[[float], Awaitable[object]],
     started: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
@@ -78,23 +113,7 @@ async def serve(
 
     A second signal cuts the drain short. ``started`` is awaited once connections are taken.
     """
-    server = _Server(
-        uvicorn.Config(
-            app,
-            ws=BoundedWebSocketProtocol,
-            ws_max_size=_READ_LIMIT_FACTOR * max_message_bytes,
-            ws_per_message_deflate=False,
-            ws_ping_interval=20.0,
-            ws_ping_timeout=20.0,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            ssl_certfile=settings.tls_cert or None,
-            ssl_keyfile=settings.tls_key or None,
-            timeout_graceful_shutdown=_LAST_SECONDS,
-        )
-    )
+    server = _Server(uvicorn_config(app, settings, tally=tally, max_message_bytes=max_message_bytes))
     stop, hurry = asyncio.Event(), asyncio.Event()
     with _signals(lambda: (hurry if stop.is_set() else stop).set()):
         async with asyncio.TaskGroup() as group:

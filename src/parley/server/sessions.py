@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import ipaddress
 import secrets
+import socket
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -23,7 +24,9 @@ from parley.session.decide.history import History
 from parley.session.engine import SessionEngine
 from parley.session.log import ReplyOver, Transition, TurnClosed
 from parley.session.settings import SessionSettings
-from parley.transports.websocket import WebSocketSettings
+from parley.transports.bounds import ClientBounds
+from parley.transports.client_settings import ClientSettings
+from parley.transports.websocket_settings import WebSocketSettings
 
 if TYPE_CHECKING:
     from parley.interfaces import EchoGuard, EndOfTurnModel, LanguageModel, Recognizer, Transport, VoiceActivityDetector
@@ -48,17 +51,22 @@ def _host_of(origin: str) -> str | None:
         return None
 
 
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+def _name_of(host: str) -> str:
+    """The name in ``name:port``, in lower case; empty for nonsense."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
 
 
-def _is_local(name: str) -> bool:
-    """True for addresses and for names that no stranger can own."""
-    if name == "localhost" or name.endswith(".localhost"):
+def _is_ours(name: str) -> bool:
+    """True for addresses and for names that no stranger can own: localhost, this machine's, those without a dot."""
+    if name.endswith((".localhost", ".local")) or "." not in name:
         return True
     try:
         ipaddress.ip_address(name)
     except ValueError:
-        return False
+        return name == socket.gethostname().lower()
     return True
 
 
@@ -98,12 +106,14 @@ class SessionHost:
         metrics: Metrics,
         *,
         session: SessionSettings = SessionSettings(),  # noqa: B008  (frozen)
+        clients: ClientSettings = ClientSettings(),  # noqa: B008  (frozen)
         websocket: WebSocketSettings = WebSocketSettings(),  # noqa: B008  (frozen)
     ) -> None:
         self.settings = settings
         self.websocket = websocket
         self.parts = parts
         self.metrics = metrics
+        self.bounds = ClientBounds(clients, metrics)
         self.draining = False
         self.waiting_for: list[str] = []
         """What is still being loaded, in words; no session is taken while there is anything."""
@@ -119,19 +129,25 @@ class SessionHost:
         """Raise Unauthorized when a page from ``origin`` (empty: not a browser) may not use ``host``."""
         if not origin or "*" in self.settings.allowed_origins or origin in self.settings.allowed_origins:
             return
-        if _host_of(origin) != host.lower() or self._is_rebound(origin, host):
+        if _host_of(origin) != host.lower():
             raise Unauthorized(
                 f"Pages from {origin} may not use this server; its setting server.allowed_origins says who may."
             )
 
-    def _is_rebound(self, origin: str, host: str) -> bool:
-        """True for a page whose own name was made to point at this machine: without a key only that would tell it.
+    def check_name(self, host: str) -> None:
+        """Raise Unauthorized for who came by the name of somebody else (``host``: name and port; empty for none).
 
-        It comes by plain HTTP, since nobody has a certificate for a stranger's name; a proxy's pages come by HTTPS.
+        Where a key is needed, a page that took over a name has none; and nobody has a certificate for a stranger's.
         """
-        if self.settings.api_key or origin.startswith("https:") or self.settings.host not in _LOOPBACK:
-            return False
-        return not _is_local(urlsplit(f"//{host}").hostname or "")
+        settings = self.settings
+        if settings.api_key or settings.tls_cert or not host or "*" in settings.allowed_hosts:
+            return
+        name = _name_of(host)
+        known = {*settings.allowed_hosts, *(_name_of(_host_of(origin) or "") for origin in settings.allowed_origins)}
+        if not name or not (_is_ours(name) or name in known):
+            raise Unauthorized(
+                f"This server does not know the name {name or 'that you used'}; server.allowed_hosts says which it has."
+            )
 
     def check_key(self, key: str) -> None:
         """Raise Unauthorized when the key is missing or wrong. Takes as long for a near miss as for a far one."""
@@ -182,6 +198,7 @@ class SessionHost:
     async def _open(self, transport: Transport, start: StartSession) -> _Session:
         session_id = secrets.token_urlsafe(16)
         history = await self._history(start)
+        await self.bounds.crowd.pass_through()  # what follows takes some milliseconds
         session = _Session(session_id, transport, self, start)
         stack = session.stack
         try:

@@ -24,6 +24,45 @@ class ServerSettings:
         tuple[str, ...],
         Setting("Origins (https://example.org) whose pages may connect besides this server's own; * allows all."),
     ] = ()
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Names (parley.example.org) under which this server may be reached by HTTP without a key, besides "
+            "localhost, addresses and this machine's own name; * allows all."
+        ),
+    ] = ()
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Addresses or networks (127.0.0.1, 10.0.0.0/8) of reverse proxies whose X-Forwarded-For is believed; "
+            "nobody's is believed without it."
+        ),
+    ] = ()
+    max_connections: Annotated[
+        int,
+        Setting(
+            "Most connections at a time, of whatever kind; another one is answered with 503. "
+            "0 for four for each of max_sessions and 256 more.",
+            ge=0,
+            le=1_000_000,
+        ),
+    ] = 0
+    max_connections_per_address: Annotated[
+        int, Setting("The same for one address, answered with 429; 0 for half of all.", ge=0, le=1_000_000)
+    ] = 0
+    connection_rate: Annotated[
+        float,
+        Setting(
+            "Connections that one address may open a second in the long run; more wait, for 5 seconds at most.",
+            ge=1,
+            le=100_000,
+        ),
+    ] = 50.0
+    connection_burst: Annotated[int, Setting("Connections that one address may open at once.", ge=1, le=100_000)] = 200
+    request_timeout: Annotated[
+        float,
+        Setting("How long an HTTP request may take to arrive, headers and body together.", unit="s", ge=1, le=600),
+    ] = 15.0
     session_idle: Annotated[
         float,
         Setting(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.responses import JSONResponse, Response
@@ -21,8 +21,7 @@ from parley.transports.webrtc import WebRtcTransport
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from parley.interfaces import Transport
-    from parley.messages import StartSession
+    from parley.transports.host import Host
     from parley.transports.rtc_settings import WebRtcSettings
 
 PATH = "/v1/webrtc"
@@ -34,23 +33,10 @@ _WATCH_INTERVAL = 1.0
 log = structlog.get_logger(__name__)
 
 
-class SessionHost(Protocol):
-    """Who may talk, and with whom: what signalling needs from the server."""
-
-    def check_origin(self, origin: str, host: str) -> None:
-        """Raise Unauthorized when a page from ``origin`` (empty: not a browser) may not use ``host``."""
-
-    def check_key(self, key: str) -> None:
-        """Raise Unauthorized when the key is missing or wrong."""
-
-    async def run_session(self, transport: Transport, start: StartSession) -> None:
-        """Hold one conversation until it ends. CapacityError or UnavailableError before it has begun."""
-
-
 class WebRtcEndpoint:
     """The routes, and the sessions that came in by them. Close it before the loop ends."""
 
-    def __init__(self, host: SessionHost, settings: WebRtcSettings) -> None:
+    def __init__(self, host: Host, settings: WebRtcSettings) -> None:
         check_pinned()
         self._host = host
         self._settings = settings
@@ -97,7 +83,7 @@ class WebRtcEndpoint:
         offer = await _body(request, SDP)
         with contextlib.ExitStack() as place:
             place.enter_context(self._pending.one(request.client.host if request.client else ""))
-            transport = WebRtcTransport(self._settings)
+            transport = WebRtcTransport(self._settings, self._host.bounds)
             try:
                 answer = await transport.answer(offer)
             except BaseException:

@@ -1,30 +1,98 @@
-"""uvicorn's WebSocket protocol with one promise more: a connection that is over lets go of its socket."""
+"""uvicorn's WebSocket protocol with two promises more: nobody keeps the loop, and what is over is gone."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from socket import SO_RCVBUF, SOL_SOCKET
+from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from parley.allowance import Allowance
+from parley.server.portions import Portions
+
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
+
+    from websockets.frames import Frame
 
 WRITE_BUFFER = 32 * 1024
 """Bytes that may wait for the socket before sending blocks: a third of a second of audio."""
+READ_BUFFER = 64 * 1024
+"""Bytes that the system keeps for us: what a client that is gone has left behind is soon read."""
 LINGER = 3.0
 """Seconds that an ended connection may take to get rid of what it still has to send."""
+FRAMES_AT_ONCE, FRAMES_A_SECOND = 1_000, 500.0
+"""Frames of whatever kind, pings and pieces of messages among them; the messages have bounds of their own."""
+_PIECES = 64
 
 
 class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     """For ``uvicorn.Config(ws=...)``.
 
+    Bytes are parsed in portions, and a client that sends more frames than it may is not read for a while.
     A client that stops reading is dropped by the session's watchdog, but a polite close would wait for
     that very client to read; so the socket is cut off when it has not gone by itself.
     """
 
+    lost: Callable[[], None] | None = None
+    """Called once, when the connection is gone."""
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast("asyncio.Transport", transport).set_write_buffer_limits(high=WRITE_BUFFER)
+        socket = cast("asyncio.Transport", transport)
+        socket.set_write_buffer_limits(high=WRITE_BUFFER)
+        socket.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_RCVBUF, READ_BUFFER)
+        self._frames = Allowance(burst=FRAMES_AT_ONCE, per_second=FRAMES_A_SECOND)
+        self._portions = Portions(self.loop, socket, super().data_received, lambda: self.read_paused)
         super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.lost is not None:
+            self.lost()
+
+    # --- in ------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        self._portions.add(data)
+
+    def handle_events(self) -> None:
+        wait = self._frames.owe(self.loop.time(), len(self.conn.events))
+        super().handle_events()
+        if wait:
+            self._portions.wait(wait)
+
+    async def receive(self) -> Any:
+        message = await self.queue.get()
+        if self.read_paused and self.queue.empty():
+            self.read_paused = False
+            self._portions.go_on()
+        return message
+
+    def handle_ping(self) -> None:
+        """Answer, unless the client does not take the answers."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def handle_cont(self, event: Frame) -> None:
+        """A message in pieces; nobody can make it of endless tiny ones."""
+        if event.data or event.fin:
+            super().handle_cont(event)
+        if len(self.frames) > _PIECES:
+            self.frames = [b"".join(self.frames)]
+
+    def send_receive_event_to_app(self) -> None:
+        """Close where a text message is none; uvicorn does so as well, with a traceback in the log."""
+        if self.curr_msg_data_type == "text" and not _is_text(self.frames):
+            self.frames = []
+            self.conn.send_close(1007)
+            self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
+
+    # --- the end -------------------------------------------------------------------------
 
     async def run_asgi(self) -> None:
         try:
@@ -36,3 +104,11 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     def _cut_off(self) -> None:
         if not self.disconnected:
             self.transport.abort()
+
+
+def _is_text(pieces: list[bytes]) -> bool:
+    try:
+        b"".join(pieces).decode()
+    except UnicodeDecodeError:
+        return False
+    return True

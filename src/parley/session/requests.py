@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from parley import clock
+from parley.allowance import Allowance
 from parley.errors import InvalidRequest, RequestError, TimedOut, TooManyRequests
 from parley.messages import (
     EndSession,
@@ -19,7 +20,6 @@ from parley.messages import (
     StartSession,
     TextInput,
 )
-from parley.session.decide.allowance import Allowance
 from parley.session.decide.floor_table import Agent, Event
 from parley.session.log import TurnClosed
 from parley.text.unicode import WholeDeltas, whole

@@ -32,13 +32,17 @@ from parley.messages import (
     TextInput,
     TranscriptUpdate,
 )
-from parley.transports.websocket import WebSocketSettings
+from parley.server.settings import ServerSettings
+from parley.transports.bounds import ClientBounds, Tally, Uncounted
+from parley.transports.client_settings import ClientSettings
 from parley.transports.websocket_endpoint import serve_websocket
+from parley.transports.websocket_settings import WebSocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from starlette.applications import Starlette
+    from starlette.types import ASGIApp
     from starlette.websockets import WebSocket
 
     from parley.interfaces import Transport
@@ -59,12 +63,15 @@ class EchoHost:
         self,
         settings: WebSocketSettings | None = None,
         *,
+        clients: ClientSettings | None = None,
+        tally: Tally | None = None,
         key: str = "",
         max_sessions: int = 100,
         origin: str = "",
         say_seconds: float = 600.0,
     ) -> None:
         self.websocket = settings or WebSocketSettings()
+        self.bounds = ClientBounds(clients or ClientSettings(), tally or Uncounted())
         self.sessions: list[EchoSession] = []
         self.ended: list[BaseException | None] = []
         """How each session ended: None, or the exception."""
@@ -188,32 +195,29 @@ def echo_app(host: EchoHost) -> Starlette:
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Starlette, *, max_message_bytes: int = 1_048_576) -> AsyncGenerator[str, None]:
-    """Run an application on a loopback port of its own; yields its ``ws://`` address."""
+async def serving(
+    app: ASGIApp,
+    *,
+    settings: ServerSettings | None = None,
+    tally: Tally | None = None,
+    max_message_bytes: int = 65_536,
+) -> AsyncGenerator[str, None]:
+    """Run an application on a loopback port of its own, as the orchestrator does; yields its ``ws://`` address."""
     import uvicorn
 
-    from parley.server.websocket_protocol import BoundedWebSocketProtocol
+    from parley.server.runner import listen, uvicorn_config
 
-    config = uvicorn.Config(
-        app,
-        host="127.0.0.1",
-        port=0,
-        ws=BoundedWebSocketProtocol,
-        ws_per_message_deflate=False,
-        ws_max_size=max_message_bytes,
-        log_config=None,
-        lifespan="off",
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve())
-    try:
-        while not server.started:
-            if task.done():
-                task.result()
-            await asyncio.sleep(0.005)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"ws://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        await task
+    settings = settings or ServerSettings(port=0)
+    config = uvicorn_config(app, settings, tally=tally or Uncounted(), max_message_bytes=max_message_bytes)
+    with listen(settings) as sock:
+        server = uvicorn.Server(config)
+        task = asyncio.create_task(server.serve([sock]))
+        try:
+            while not server.started:
+                if task.done():
+                    task.result()
+                await asyncio.sleep(0.005)
+            yield f"ws://127.0.0.1:{sock.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await task

@@ -36,7 +36,7 @@ from parley.transports.livekit_settings import LiveKitSettings
 from parley.transports.memory import MemoryTransport
 from parley.transports.rtc_settings import WebRtcSettings
 from parley.transports.webrtc import WebRtcTransport
-from parley.transports.websocket import WebSocketSettings
+from parley.transports.websocket_settings import WebSocketSettings
 
 _SLOW_MACHINE = 0.25
 """Seconds that a packet may be late: a test is about samples, not about the load of the machine."""

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 MICROPHONE_RATES = (16_000, 48_000)
 """Hz that a microphone may have."""
-MAX_TEXT = 8_000
-"""Characters of one typed turn."""
 
 Reader = Callable[[Any], Any]
 """Takes a JSON value, returns the field's value, or raises _Mismatch."""
@@ -184,8 +182,6 @@ def _check_voice(voice: Voice) -> None:
 def _check_text(message: TextInput) -> None:
     if not message.text.strip():
         raise InvalidRequest("The text is empty; say something.")
-    if len(message.text) > MAX_TEXT:
-        raise InvalidRequest(f"A typed turn may have at most {MAX_TEXT} characters, not {len(message.text)}.")
 
 
 def _check_report(message: PlayoutReport) -> None:

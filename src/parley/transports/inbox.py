@@ -10,9 +10,13 @@ from parley.audio.frame import AudioFrame
 from parley.errors import CapacityError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from parley.messages import ClientMessage
+
+
+AT_ONCE = 8
+"""Items that are handed out one right after the other; then everybody else has a turn."""
 
 
 class Inbox:
@@ -20,18 +24,21 @@ class Inbox:
 
     ``max_audio``: seconds of microphone that may wait; beyond them the oldest is dropped.
     ``max_messages``: messages that may wait; beyond them :meth:`put_message` raises CapacityError.
+    ``lost`` is told how many seconds of the microphone nobody read in time.
     """
 
-    def __init__(self, *, max_audio: float = 5.0, max_messages: int = 256) -> None:
+    def __init__(
+        self, *, max_audio: float = 5.0, max_messages: int = 256, lost: Callable[[float], None] = lambda _: None
+    ) -> None:
         self._items: deque[AudioFrame | ClientMessage] = deque()
         self._max_audio = max_audio
         self._max_messages = max_messages
         self._audio = 0.0
         self._messages = 0
         self._waiter: asyncio.Future[None] | None = None
+        self._lost = lost
+        self._given = 0
         self.closed = False
-        self.dropped = 0
-        """Microphone frames that nobody read in time."""
 
     def put_audio(self, frame: AudioFrame) -> None:
         """Add a frame; does nothing once closed."""
@@ -63,7 +70,7 @@ class Inbox:
             if isinstance(item, AudioFrame):
                 del self._items[index]
                 self._audio -= item.duration
-                self.dropped += 1
+                self._lost(item.duration)
                 return
 
     def _wake(self) -> None:
@@ -74,6 +81,12 @@ class Inbox:
         return self
 
     async def __anext__(self) -> AudioFrame | ClientMessage:
+        self._given += 1
+        if not self._items:
+            self._given = 0
+        elif self._given >= AT_ONCE:
+            self._given = 0
+            await asyncio.sleep(0)
         while not self._items:
             if self.closed:
                 raise StopAsyncIteration

@@ -16,13 +16,9 @@ import structlog
 
 from parley import clock
 from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame
-from parley.errors import ConfigError, InvalidRequest, ParleyError, TimedOut, UnavailableError
+from parley.errors import ConfigError, InvalidRequest, TimedOut, UnavailableError
 from parley.messages import (
     AudioOnset,
-    ErrorMessage,
-    Ping,
-    PlayoutReport,
-    Pong,
     ReplyEnded,
     ReplyStarted,
     ReplyText,
@@ -32,13 +28,14 @@ from parley.messages import (
     TextInput,
     TranscriptUpdate,
 )
-from parley.transports.codec import decode_client, encode
+from parley.transports.bounds import ClientBounds
+from parley.transports.codec import encode
 from parley.transports.livekit_captions import AGENT_STATE, TOPIC_CHAT, Captions
 from parley.transports.onset import SILENCE_SECONDS, OnsetFinder
 from parley.transports.stream import StreamTransport
 
 if TYPE_CHECKING:
-    from parley.messages import ClientMessage, ServerMessage
+    from parley.messages import ServerMessage
     from parley.transports.livekit_settings import LiveKitSettings
     from parley.values import PlayoutPosition
 
@@ -61,6 +58,7 @@ _SILENCE_SECONDS = 0.1
 _FRAME_SECONDS = FRAME_SAMPLES / SAMPLE_RATE
 _MAX_UNSENT = 1_000
 _MAX_EARLY = 16
+_MAX_CHATS = 8  # typed turns that are still being sent
 _CONNECT_TIMEOUT = 10.0
 
 
@@ -70,8 +68,8 @@ class LiveKitTransport(StreamTransport):
     Sending to a participant that has left does nothing.
     """
 
-    def __init__(self, settings: LiveKitSettings) -> None:
-        super().__init__(int(settings.client_delay * SAMPLE_RATE))
+    def __init__(self, settings: LiveKitSettings, client: ClientBounds | None = None) -> None:
+        super().__init__(int(settings.client_delay * SAMPLE_RATE), client or ClientBounds())
         self._settings = settings
         self._due_audio = asyncio.Event()
         self._room = rtc.Room()
@@ -90,6 +88,7 @@ class LiveKitTransport(StreamTransport):
         self._heard_samples = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._ours = False
+        self._chats = 0
         self._onset = OnsetFinder()
         self._captions = Captions(self._room)
         self._listen_to_room()
@@ -150,7 +149,7 @@ class LiveKitTransport(StreamTransport):
         self._identity = participant.identity
         self._found.set()
         while self._early:
-            self._read(self._early.pop(0))
+            self._take_data(self._early.pop(0))
         for publication in participant.track_publications.values():
             if publication.track is not None:
                 self._on_track(publication.track, publication, participant)
@@ -184,7 +183,7 @@ class LiveKitTransport(StreamTransport):
 
     def _heard(self, pcm: bytes) -> None:
         self._heard_at = clock.now()
-        self._inbox.put_audio(AudioFrame(pcm, SAMPLE_RATE, "", self._heard_frames, self._heard_samples))
+        self._take_audio(AudioFrame(pcm, SAMPLE_RATE, "", self._heard_frames, self._heard_samples))
         self._heard_frames += 1
         self._heard_samples += len(pcm) // 2
 
@@ -198,14 +197,26 @@ class LiveKitTransport(StreamTransport):
                 self._heard_at = silent_since
 
     def _on_chat(self, reader: Any, identity: str) -> None:
-        if identity == self._identity:
+        if identity != self._identity:
+            return
+        if self._chats < _MAX_CHATS:
+            self._chats += 1
             self._own(self._read_chat(reader))
+        else:
+            self._client.tally.excess("message", "dropped")
 
     async def _read_chat(self, reader: Any) -> None:
-        text = await reader.read_all()
+        """A typed turn of a stock client: the same bounds and the same checks as a message of ours."""
+        text, limit = "", self._client.settings.max_message_bytes
+        try:
+            async for piece in reader:
+                text += piece
+                if len(text) > limit:
+                    break
+        finally:
+            self._chats -= 1
         if text.strip():
-            with contextlib.suppress(ParleyError):
-                self._inbox.put_message(TextInput(text))
+            self._take_data(encode(TextInput(text)))
 
     def _on_data(self, packet: Any) -> None:
         if packet.topic != TOPIC:
@@ -214,30 +225,15 @@ class LiveKitTransport(StreamTransport):
             if not self._identity and len(self._early) < _MAX_EARLY:
                 self._early.append(bytes(packet.data))
         elif packet.participant.identity == self._identity:
-            self._read(bytes(packet.data))
+            self._take_data(bytes(packet.data))
 
-    def _read(self, data: bytes) -> None:
-        try:
-            self._take_message(decode_client(data.decode()))
-        except UnicodeDecodeError:
-            self._post(ErrorMessage("invalid_request", "A message must be UTF-8 text."))
-        except ParleyError as error:
-            self._post(ErrorMessage(error.code, error.message))
-
-    def _take_message(self, message: ClientMessage) -> None:
-        if isinstance(message, Ping):
-            self._post(Pong(message.id))
-        elif isinstance(message, StartSession):
-            if self._ours:
-                raise InvalidRequest("The session has already started; leave the room and join it again.")
-            self._ours = True
-            self._reports = message.playout_reports
-            if not self._start.done():  # else it came too late to choose a voice, not to be one of ours
-                self._start.set_result(message)
-        else:
-            if isinstance(message, PlayoutReport):
-                message = self._take_report(message)
-            self._inbox.put_message(message)
+    def _begin(self, start: StartSession) -> None:
+        if self._ours:
+            raise InvalidRequest("The session has already started; leave the room and join it again.")
+        self._ours = True
+        self._reports = start.playout_reports
+        if not self._start.done():  # else it came too late to choose a voice, not to be one of ours
+            self._start.set_result(start)
 
     # --- out ---------------------------------------------------------------------------
 

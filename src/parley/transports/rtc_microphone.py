@@ -10,7 +10,7 @@ from parley.transports.opus import OpusDecoder
 from parley.transports.rtp_order import ReceiveOrder
 
 if TYPE_CHECKING:
-    from parley.transports.inbox import Inbox
+    from collections.abc import Callable
 
 STOPPED_AFTER = 0.15
 """Seconds without a packet after which the microphone counts as off."""
@@ -18,10 +18,13 @@ _LONGEST_GAP = SAMPLE_RATE * 2 // 5  # longer ones have been filled as they pass
 
 
 class RtcMicrophone:
-    """RTP payloads to microphone frames in the inbox."""
+    """RTP payloads to microphone frames, which ``take_frame`` gets; ``lost`` is told what never came, in seconds."""
 
-    def __init__(self, inbox: Inbox, hold: int) -> None:
-        self._inbox = inbox
+    def __init__(
+        self, take_frame: Callable[[AudioFrame], None], hold: int, lost: Callable[[float], None] = lambda _: None
+    ) -> None:
+        self._take_frame = take_frame
+        self._lost = lost
         self._order = ReceiveOrder(hold=hold, max_gap=_LONGEST_GAP)
         self._decoder = OpusDecoder()
         self._sequence = 0
@@ -29,7 +32,11 @@ class RtcMicrophone:
 
     def take(self, source: int, sequence: int, timestamp: int, payload: bytes) -> None:
         self._last = clock.now()
-        for piece in self._order.add(source, sequence, timestamp, payload):
+        lost = self._order.lost
+        pieces = self._order.add(source, sequence, timestamp, payload)
+        if self._order.lost > lost:
+            self._lost(sum(piece.samples for piece in pieces if piece.payload is None) / SAMPLE_RATE)
+        for piece in pieces:
             if piece.payload is None:
                 pcm = bytes(2 * piece.samples)
             else:
@@ -43,5 +50,5 @@ class RtcMicrophone:
             self._put(bytes(2 * piece.samples), piece.position)
 
     def _put(self, pcm: bytes, position: int) -> None:
-        self._inbox.put_audio(AudioFrame(pcm, SAMPLE_RATE, "", self._sequence, position))
+        self._take_frame(AudioFrame(pcm, SAMPLE_RATE, "", self._sequence, position))
         self._sequence += 1

@@ -115,10 +115,14 @@ class IceAgent:
 
     Packets that are due while no connection is up are dropped, as a network would. ``grace`` is
     how long, in seconds, DTLS waits for a new connection once the old one is lost.
+    ``takes``: whether a datagram that came now is taken; a flood is dropped, as a network would.
     """
 
-    def __init__(self, transport: Any, settings: WebRtcSettings) -> None:
+    def __init__(
+        self, transport: Any, settings: WebRtcSettings, takes: Callable[[float], bool] = lambda _: True
+    ) -> None:
         self._transport = transport
+        self._takes = takes
         self._settings = settings
         self._changed = asyncio.Event()
         self._closed = False
@@ -150,8 +154,9 @@ class IceAgent:
                 if connection is self._connection and not await self._wait_for_change(changed):
                     raise
             else:
-                self.heard_from = clock.now()
-                return data
+                self.heard_from = now = clock.now()
+                if self._takes(now):
+                    return data
 
     async def _wait_for_change(self, changed: asyncio.Event) -> bool:
         if self._closed:
@@ -169,29 +174,31 @@ class IceAgent:
             if self._closed:
                 raise
 
-    async def exchange(self, connection: IceConnection) -> None:
-        """Connect ``connection`` and move over to it; ConnectionError leaves everything as it was."""
-        try:
-            await connection.connect()
-        except ConnectionError:
-            await connection.close()
-            raise
-        if self._closed:
-            await connection.close()
-            return
-        old = self._connection
-        await self._end_monitor()
-        self._use(connection)
-        self._transport._RTCIceTransport__setState("completed")
-        self._transport._RTCIceTransport__monitor_task = asyncio.ensure_future(self._transport._monitor())
-        await old.close()
+    async def exchange(self, connection: IceConnection, timeout: float | None = None) -> None:
+        """Connect ``connection`` and move over to it; ConnectionError and TimeoutError leave everything as it was.
 
-    async def _end_monitor(self) -> None:
+        Whichever of the two connections is not in use afterwards is closed, whatever happens.
+        """
+        unused = connection
+        try:
+            async with asyncio.timeout(timeout):
+                await connection.connect()
+            unused = self._adopt(connection)
+        finally:
+            await unused.close()
+
+    def _adopt(self, connection: IceConnection) -> IceConnection:
+        """Move over to ``connection``, which is up. Returns the one that is used no more."""
+        if self._closed:
+            return connection
+        old = self._connection
         monitor = self._transport._RTCIceTransport__monitor_task
         if monitor is not None:
             monitor.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await monitor
+        self._use(connection)
+        self._transport._RTCIceTransport__setState("completed")
+        self._transport._RTCIceTransport__monitor_task = asyncio.ensure_future(self._transport._monitor())
+        return old
 
     def mute(self) -> None:
         """Send nothing more over the present connection."""

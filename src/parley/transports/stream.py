@@ -10,12 +10,27 @@ import asyncio
 import contextlib
 import dataclasses
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING
 
+from parley import clock
 from parley.audio.frame import SAMPLE_RATE
-from parley.errors import UnavailableError
-from parley.messages import ClearAudio, ErrorMessage, PauseAudio, PlayoutReport, ReplyStarted, ReplyWords, ResumeAudio
+from parley.errors import CapacityError, InvalidRequest, ParleyError, TooManyRequests, UnavailableError
+from parley.messages import (
+    ClearAudio,
+    ErrorMessage,
+    PauseAudio,
+    Ping,
+    PlayoutReport,
+    Pong,
+    ReplyStarted,
+    ReplyWords,
+    ResumeAudio,
+    StartSession,
+)
+from parley.transports.codec import decode_client
 from parley.transports.inbox import Inbox
+from parley.transports.intake import Intake
 from parley.transports.rtp_playout import PlayoutQueue
 from parley.values import PlayoutPosition
 
@@ -23,8 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from parley.audio.frame import AudioFrame
-    from parley.errors import ParleyError
-    from parley.messages import ClientMessage, ServerMessage, StartSession
+    from parley.messages import ClientMessage, ServerMessage
+    from parley.transports.bounds import ClientBounds
 
 _ANSWER_TIMEOUT = 0.2
 
@@ -39,8 +54,10 @@ class StreamTransport(ABC):
 
     input_rate = SAMPLE_RATE
 
-    def __init__(self, delay: int) -> None:
-        self._inbox = Inbox()
+    def __init__(self, delay: int, client: ClientBounds) -> None:
+        self._client = client
+        self._intake = Intake(client.settings)
+        self._inbox = Inbox(lost=partial(client.tally.microphone_lost, "inbox"))
         self._queue = PlayoutQueue(head_start=True)
         self._space = asyncio.Event()
         self._start: asyncio.Future[StartSession] = asyncio.get_running_loop().create_future()
@@ -81,6 +98,84 @@ class StreamTransport(ABC):
 
     def __aiter__(self) -> AsyncIterator[AudioFrame | ClientMessage]:
         return self._inbox
+
+    def _take_data(self, data: str | bytes) -> None:
+        """A message came, from whoever this session is with; nobody can be made to wait, so the excess is dropped."""
+        now = clock.now()
+        if self._inbox.closed:
+            return
+        if not self._intake.takes_message(now):
+            self._drop(now)
+            return
+        try:
+            message = self._read(data)
+            if self._intake.takes_work(now, message):
+                self._take_message(message)
+            else:
+                self._drop(now)
+        except CapacityError:
+            self._drop(now)
+        except ParleyError as error:
+            self._answer_mistake(error, now)
+
+    def _read(self, data: str | bytes) -> ClientMessage:
+        limit = self._client.settings.max_message_bytes
+        if len(data) > limit:
+            raise InvalidRequest(f"A message may have at most {limit} bytes.")
+        try:
+            return decode_client(data if isinstance(data, str) else data.decode())
+        except UnicodeDecodeError:
+            raise InvalidRequest("A message must be UTF-8 text.") from None
+
+    def _take_message(self, message: ClientMessage) -> None:
+        """Answer what concerns the transport alone; the rest is the session's."""
+        if isinstance(message, Ping):
+            self._post(Pong(message.id))
+        elif isinstance(message, StartSession):
+            self._begin(message)
+        else:
+            self._check_begun(message)
+            self._inbox.put_message(self._take_report(message) if isinstance(message, PlayoutReport) else message)
+
+    @abstractmethod
+    def _begin(self, start: StartSession) -> None:
+        """The start message came. InvalidRequest when it had come before."""
+
+    def _check_begun(self, message: ClientMessage) -> None:  # noqa: B027  (a hook)
+        """Raise InvalidRequest when a message may not come before the start message, and did."""
+
+    def _drop(self, now: float) -> None:
+        """Too much: say so, once a second; send away who does not listen."""
+        tally, error = self._client.tally, TooManyRequests("Messages come too quickly, and some are not taken.")
+        tally.excess("message", "dropped")
+        if not self._intake.dropped(now):
+            tally.excess("message", "closed")
+            self._give_up(TooManyRequests("Messages went on coming too quickly; the session is over."))
+        elif self._intake.complain(now):
+            self._post(ErrorMessage(error.code, error.message))
+
+    def _answer_mistake(self, error: ParleyError, now: float) -> None:
+        if self._intake.mistake(now) and self._is_patient:
+            self._post(ErrorMessage(error.code, error.message))
+        else:
+            self._client.tally.excess("mistake", "closed")
+            self._give_up(error)
+
+    @property
+    def _is_patient(self) -> bool:
+        """Whether a faulty message is survived."""
+        return True
+
+    def _give_up(self, error: ParleyError) -> None:
+        self._post(ErrorMessage(error.code, error.message, fatal=True))
+        self._leave()
+
+    def _take_audio(self, frame: AudioFrame) -> None:
+        """The microphone; what comes faster than it can have been spoken is dropped."""
+        if self._intake.takes_audio(clock.now(), frame.duration):
+            self._inbox.put_audio(frame)
+        else:
+            self._client.tally.excess("audio", "dropped", frame.duration)
 
     def _take_report(self, report: PlayoutReport) -> PlayoutReport:
         """Learn from a report; returns it bounded by what has left."""

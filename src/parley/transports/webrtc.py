@@ -10,22 +10,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 
 from parley import clock
-from parley.errors import CapacityError, InvalidRequest, ParleyError, TimedOut
-from parley.messages import (
-    AudioAnchor,
-    ErrorMessage,
-    Ping,
-    PlayoutReport,
-    Pong,
-    StartSession,
-)
+from parley.allowance import Allowance
+from parley.errors import CapacityError, InvalidRequest, TimedOut, TooManyRequests, UnavailableError
+from parley.messages import AudioAnchor, StartSession
 from parley.transports import rtc_sdp
-from parley.transports.codec import decode_client, encode
+from parley.transports.bounds import ClientBounds
+from parley.transports.codec import encode
 from parley.transports.ice import IceConnection, check_ports
 from parley.transports.opus import LOOK_AHEAD_SAMPLES, OpusEncoder
 from parley.transports.rtc_microphone import RtcMicrophone
@@ -41,11 +37,11 @@ if TYPE_CHECKING:
 CHANNEL = "parley"
 """Label of the data channel, opened by the client."""
 
+RESTARTS_AT_ONCE, RESTARTS_A_SECOND = 10, 0.5
+"""Each binds sockets anew; somebody who walks from one network to the next needs one in a while."""
 _CLOSE_TIMEOUT = 2.0
 _MAX_UNSENT = 1 << 20
-_MAX_MESSAGE_BYTES = 65_536
 _FIRST_DELAY = 3_000  # samples from leaving to being heard, until reports tell
-_MAX_MISTAKES = 20
 
 
 class WebRtcTransport(StreamTransport):
@@ -54,9 +50,9 @@ class WebRtcTransport(StreamTransport):
     Sending to a client that has left does nothing.
     """
 
-    def __init__(self, settings: WebRtcSettings) -> None:
+    def __init__(self, settings: WebRtcSettings, client: ClientBounds | None = None) -> None:
         check_ports(settings)
-        super().__init__(_FIRST_DELAY)
+        super().__init__(_FIRST_DELAY, client or ClientBounds())
         self._settings = settings
         self._pc: Any = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self.track = VoiceTrack(OpusEncoder(bitrate=settings.bitrate, complexity=settings.complexity), self._next_frame)
@@ -65,17 +61,19 @@ class WebRtcTransport(StreamTransport):
             [codec for codec in RTCRtpSender.getCapabilities("audio").codecs if codec.name.lower() == "opus"]
         )
         self._sender: Any = transceiver.sender
-        self._agent = IceAgent(transceiver.receiver.transport.transport, settings)
-        self._microphone = RtcMicrophone(self._inbox, settings.reorder_packets)
+        self._agent = IceAgent(transceiver.receiver.transport.transport, settings, self._takes_datagram)
+        lost = partial(self._client.tally.microphone_lost, "network")
+        self._microphone = RtcMicrophone(self._take_audio, settings.reorder_packets, lost)
         take_packets(transceiver.receiver, self._on_packet)
         self._pc.on("datachannel", self._on_channel)
         self._pc.on("connectionstatechange", self._on_state)
         # messages
         self._channel: Any = None
         self._unsent: deque[str] = deque()
-        self._mistakes = 0
         # life
-        self._restarts: set[asyncio.Task[None]] = set()
+        self._restarts = Allowance(burst=RESTARTS_AT_ONCE, per_second=RESTARTS_A_SECOND)
+        self._restarting = asyncio.Lock()
+        self._exchanging: asyncio.Task[None] | None = None
         self._heard_from = clock.now()
         self.local_sdp = ""
         """The answer as it stands, with the ICE credentials in use."""
@@ -112,27 +110,48 @@ class WebRtcTransport(StreamTransport):
     async def restart(self, offer: str) -> str:
         """ICE restart: new credentials and candidates in (offer or fragment), the same kind out.
 
-        The old path goes on until the new one is up. InvalidRequest when the credentials are missing.
+        The old path goes on until the new one is up; of several restarts the last one counts.
+        InvalidRequest when the credentials are missing, TooManyRequests, UnavailableError once the session is over.
         """
         username, password, candidates = rtc_sdp.ice_part(offer)
+        wait = self._restarts.take(clock.now())
+        if wait:
+            raise TooManyRequests("The connection was restarted too often; wait a moment.", retry_after=wait)
+        async with self._restarting:
+            await self._forget_restart()
+            connection = await self._gathered(username, password, candidates)
+            self._remote_username = username
+            self._exchanging = asyncio.create_task(self._exchange(connection))
+            self.local_sdp = rtc_sdp.with_ice(
+                self.local_sdp, connection.local_username, connection.local_password, connection.local_candidates
+            )
+            return self.local_sdp
+
+    async def _gathered(self, username: str, password: str, candidates: list[Any]) -> IceConnection:
+        """A connection with sockets of its own; the caller closes it."""
         connection = IceConnection(self._settings)
-        await connection.gather_candidates()
-        connection.remote_username, connection.remote_password = username, password
-        for candidate in candidates:
-            await connection.add_remote_candidate(candidate)
-        self._remote_username = username
-        task = asyncio.create_task(self._exchange(connection))
-        self._restarts.add(task)
-        task.add_done_callback(self._restarts.discard)
-        self.local_sdp = rtc_sdp.with_ice(
-            self.local_sdp, connection.local_username, connection.local_password, connection.local_candidates
-        )
-        return self.local_sdp
+        try:
+            await connection.gather_candidates()
+            connection.remote_username, connection.remote_password = username, password
+            for candidate in candidates:
+                await connection.add_remote_candidate(candidate)
+            if self._inbox.closed:
+                raise UnavailableError("The session is over; POST a new offer.")
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
 
     async def _exchange(self, connection: IceConnection) -> None:
         with contextlib.suppress(ConnectionError, TimeoutError):
-            async with asyncio.timeout(self._settings.connect_timeout):
-                await self._agent.exchange(connection)
+            await self._agent.exchange(connection, self._settings.connect_timeout)
+
+    async def _forget_restart(self) -> None:
+        """End the restart that is under way, if there is one."""
+        if self._exchanging is not None:
+            self._exchanging.cancel()
+            await asyncio.gather(self._exchanging, return_exceptions=True)
+            self._exchanging = None
 
     def knows(self, username: str) -> bool:
         """Whether these ICE credentials of the client are the ones in use (else it wants a restart)."""
@@ -159,6 +178,12 @@ class WebRtcTransport(StreamTransport):
 
     # --- in ----------------------------------------------------------------------------
 
+    def _takes_datagram(self, now: float) -> bool:
+        taken = self._intake.takes_datagram(now)
+        if not taken:
+            self._client.tally.excess("datagram", "dropped")
+        return taken
+
     def _on_packet(self, source: int, sequence: int, timestamp: int, payload: bytes) -> None:
         self._heard_from = clock.now()
         if self._start.done():
@@ -176,35 +201,26 @@ class WebRtcTransport(StreamTransport):
 
     def _on_message(self, data: str | bytes) -> None:
         self._heard_from = clock.now()
-        try:
-            if isinstance(data, bytes):
-                raise InvalidRequest("The data channel carries text messages only; audio goes by RTP.")
-            if len(data) > _MAX_MESSAGE_BYTES:
-                raise InvalidRequest(f"A message may have at most {_MAX_MESSAGE_BYTES} bytes.")
-            self._take_message(decode_client(data))
-            self._mistakes = 0
-        except ParleyError as error:
-            self._mistakes += 1
-            fatal = self._mistakes > _MAX_MISTAKES or not self._start.done()
-            self._post(ErrorMessage(error.code, error.message, fatal=fatal))
-            if fatal:
-                self._leave()
+        self._take_data(data)
 
-    def _take_message(self, message: ClientMessage) -> None:
-        if isinstance(message, Ping):
-            self._post(Pong(message.id))
-            return
-        if not self._start.done():
-            if not isinstance(message, StartSession):
-                raise InvalidRequest(f'The first message must be of type "start", not "{message.type}".')
-            self._reports = message.playout_reports
-            self._start.set_result(message)
-            return
-        if isinstance(message, StartSession):
+    def _read(self, data: str | bytes) -> ClientMessage:
+        if isinstance(data, bytes):
+            raise InvalidRequest("The data channel carries text messages only; audio goes by RTP.")
+        return super()._read(data)
+
+    def _begin(self, start: StartSession) -> None:
+        if self._start.done():
             raise InvalidRequest("The session has already started; open a new connection for another one.")
-        if isinstance(message, PlayoutReport):
-            message = self._take_report(message)
-        self._inbox.put_message(message)
+        self._reports = start.playout_reports
+        self._start.set_result(start)
+
+    def _check_begun(self, message: ClientMessage) -> None:
+        if not self._start.done():
+            raise InvalidRequest(f'The first message must be of type "start", not "{message.type}".')
+
+    @property
+    def _is_patient(self) -> bool:
+        return self._start.done()
 
     # --- out ---------------------------------------------------------------------------
 
@@ -250,14 +266,15 @@ class WebRtcTransport(StreamTransport):
             self._leave()
 
     async def _hang_up(self) -> None:
-        for task in self._restarts:
-            task.cancel()
+        async with self._restarting:
+            await self._forget_restart()
         await self._drain_channel()
         self._agent.close()
         self.track.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self._pc.close()
+        await self._agent.connection.close()  # whatever held that up, the sockets go
 
     async def _drain_channel(self) -> None:
         """Give the last messages a moment to leave."""

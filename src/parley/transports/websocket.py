@@ -10,14 +10,21 @@ import asyncio
 import contextlib
 import dataclasses
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from starlette.websockets import WebSocketDisconnect
 
 from parley import clock
 from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame
-from parley.errors import CapacityError, InvalidRequest, ParleyError, RequestError, TimedOut, UnavailableError
+from parley.errors import (
+    CapacityError,
+    InvalidRequest,
+    ParleyError,
+    RequestError,
+    TimedOut,
+    TooManyRequests,
+    UnavailableError,
+)
 from parley.messages import (
     ClearAudio,
     ClientMessage,
@@ -32,9 +39,10 @@ from parley.messages import (
     ServerMessage,
     StartSession,
 )
-from parley.settings import Setting
 from parley.transports.binary import microphone_bounds, pack_agent, unpack_microphone
+from parley.transports.bounds import CROWDED
 from parley.transports.codec import decode_client, encode
+from parley.transports.intake import Intake
 from parley.values import PlayoutPosition
 
 if TYPE_CHECKING:
@@ -42,34 +50,12 @@ if TYPE_CHECKING:
 
     from starlette.websockets import WebSocket
 
+    from parley.transports.bounds import ClientBounds, Excess
+    from parley.transports.client_settings import ClientSettings
+    from parley.transports.websocket_settings import WebSocketSettings
+
 
 _NORMAL, _GOING_AWAY, _POLICY, _INTERNAL, _TRY_LATER = 1000, 1001, 1008, 1011, 1013
-
-
-@dataclass(frozen=True, slots=True)
-class WebSocketSettings:
-    """Bounds of the WebSocket endpoint."""
-
-    max_message_bytes: Annotated[
-        int, Setting("Longest message a client may send.", unit="bytes", ge=8_192, le=1_048_576)
-    ] = 65_536
-    max_queued_audio: Annotated[
-        float,
-        Setting("Audio kept for a client whose connection is slow; then the reply waits.", unit="s", ge=0.1, le=10),
-    ] = 1.0
-    stall_timeout: Annotated[
-        float, Setting("A client that takes no data for this long is dropped.", unit="s", ge=0.5, le=120)
-    ] = 5.0
-    idle_timeout: Annotated[
-        float, Setting("A client that sends nothing at all for this long is dropped.", unit="s", ge=1, le=86_400)
-    ] = 300.0
-    start_timeout: Annotated[
-        float, Setting("How long a new connection may take to send its start message.", unit="s", ge=0.1, le=120)
-    ] = 10.0
-    max_mistakes: Annotated[
-        int,
-        Setting("Faulty messages in a row (one is forgiven each second) before a client is dropped.", ge=1, le=1000),
-    ] = 20
 
 
 class WebSocketTransport:
@@ -78,15 +64,18 @@ class WebSocketTransport:
     Sending to a client that has left does nothing; iteration ends when they leave.
     """
 
-    def __init__(self, websocket: WebSocket, start: StartSession, settings: WebSocketSettings) -> None:
+    def __init__(
+        self, websocket: WebSocket, start: StartSession, settings: WebSocketSettings, client: ClientBounds
+    ) -> None:
         self.input_rate = start.sample_rate
         self._websocket = websocket
         self._settings = settings
+        self._client = client
+        self._intake = Intake(client.settings)
         self._bounds = microphone_bounds(start.sample_rate)
         self._closed = False
         self._heard_from = clock.now()
-        self._mistakes = 0.0
-        self._mistake_at = 0.0
+        self._frames = self._samples = 0
         # what is being said
         self._utterance_id = ""
         self._number = 0
@@ -106,36 +95,49 @@ class WebSocketTransport:
         return self._receive()
 
     async def _receive(self) -> AsyncGenerator[AudioFrame | ClientMessage, None]:
-        sequence = position = 0
-        rate = self.input_rate
-        low, high = self._bounds
         receive = self._websocket.receive
-        now = asyncio.get_running_loop().time
         while not self._closed:
             event = await receive()
             if event["type"] != "websocket.receive":
                 break
-            self._heard_from = now()
+            await self._note_arrival()
             data = event.get("bytes")
             try:
-                if data is None:
-                    message = await self._read_text(event["text"])
-                    if message is not None:
-                        yield message
-                    continue
-                pcm = unpack_microphone(data, low, high)
+                item = await self._read_text(event["text"]) if data is None else await self._read_audio(data)
             except InvalidRequest as error:
                 if await self._answer_mistake(error):
                     continue
                 break
-            yield AudioFrame(pcm, rate, "", sequence, position)
-            sequence += 1
-            position += len(pcm) // 2
+            except TooManyRequests as error:
+                self._client.tally.excess("message", "closed")
+                await self.end_with(error)
+                break
+            if item is not None:
+                yield item
         self._leave()
+
+    async def _note_arrival(self) -> None:
+        """Messages that come one upon the other leave room for everybody else's between them."""
+        now = clock.now()
+        if now - self._heard_from < CROWDED:
+            await self._client.crowd.pass_through()
+        self._heard_from = now
+
+    async def _read_audio(self, data: bytes) -> AudioFrame:
+        """Take a frame of the microphone; audio that comes faster than it can have been spoken waits."""
+        pcm = unpack_microphone(data, *self._bounds)
+        samples, rate = len(pcm) // 2, self.input_rate
+        await self._wait("audio", self._intake.audio_wait(self._heard_from, samples / rate))
+        frame = AudioFrame(pcm, rate, "", self._frames, self._samples)
+        self._frames += 1
+        self._samples += samples
+        return frame
 
     async def _read_text(self, text: str) -> ClientMessage | None:
         """Decode a message; answer those that concern the transport alone."""
-        message = read_message(text, self._settings)
+        await self._wait("message", self._intake.message_wait(self._heard_from))
+        message = read_message(text, self._client.settings)
+        await self._wait("message", self._intake.work_wait(self._heard_from, message))
         if isinstance(message, Ping):
             await self.send_message(Pong(message.id))
             return None
@@ -145,14 +147,19 @@ class WebSocketTransport:
             self._playout.report(message.sample, self._heard_from)
         return message
 
+    async def _wait(self, kind: Excess, seconds: float) -> None:
+        """Nothing is read meanwhile, so the sender has to wait as well."""
+        if seconds:
+            self._client.tally.excess(kind, "waited")
+            await asyncio.sleep(seconds)
+            self._heard_from = clock.now()
+
     async def _answer_mistake(self, error: InvalidRequest) -> bool:
         """Say what was wrong; False when it was one mistake too many."""
-        elapsed = self._heard_from - self._mistake_at
-        self._mistake_at = self._heard_from
-        self._mistakes = max(0.0, self._mistakes - elapsed) + 1
-        patient = self._mistakes <= self._settings.max_mistakes
+        patient = self._intake.mistake(self._heard_from)
         await self.send_message(ErrorMessage(error.code, error.message, fatal=not patient))
         if not patient:
+            self._client.tally.excess("mistake", "closed")
             await self._hang_up(_POLICY, "too many faulty messages")
         return patient
 
@@ -321,7 +328,7 @@ class _SendClock:
         return min(self._end, self._anchor_sample + int((now - self._anchor_at) * SAMPLE_RATE))
 
 
-def read_message(text: str, settings: WebSocketSettings) -> ClientMessage:
+def read_message(text: str, settings: ClientSettings) -> ClientMessage:
     if len(text) > settings.max_message_bytes:
         raise InvalidRequest(
             f"A message may have at most {settings.max_message_bytes} bytes; this one has {len(text)} characters."
@@ -330,7 +337,7 @@ def read_message(text: str, settings: WebSocketSettings) -> ClientMessage:
 
 
 def close_code(error: ParleyError) -> int:
-    if isinstance(error, (RequestError, TimedOut)):
+    if isinstance(error, (RequestError, TimedOut, TooManyRequests)):
         return _POLICY
     return _TRY_LATER if isinstance(error, (CapacityError, UnavailableError)) else _INTERNAL
 

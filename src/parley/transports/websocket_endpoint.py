@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocketDisconnect
@@ -12,12 +12,12 @@ from starlette.websockets import WebSocketDisconnect
 from parley.errors import InvalidRequest, ParleyError, TimedOut
 from parley.messages import ErrorMessage, StartSession
 from parley.transports.codec import encode
-from parley.transports.websocket import WebSocketSettings, WebSocketTransport, close, close_code, read_message
+from parley.transports.websocket import WebSocketTransport, close, close_code, read_message
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
-    from parley.interfaces import Transport
+    from parley.transports.host import WebSocketHost
 
 SUBPROTOCOL = "parley.v1"
 KEY_SUBPROTOCOL = "parley.key."
@@ -26,22 +26,7 @@ KEY_SUBPROTOCOL = "parley.key."
 _WATCH_INTERVAL = 1.0
 
 
-class SessionHost(Protocol):
-    """Who may talk, and with whom: what a transport's endpoint needs from the server."""
-
-    websocket: WebSocketSettings
-
-    def check_origin(self, origin: str, host: str) -> None:
-        """Raise Unauthorized when a page from ``origin`` (empty: not a browser) may not use ``host``."""
-
-    def check_key(self, key: str) -> None:
-        """Raise Unauthorized when the key is missing or wrong."""
-
-    async def run_session(self, transport: Transport, start: StartSession) -> None:
-        """Hold one conversation until it ends. CapacityError or UnavailableError before it has begun."""
-
-
-async def serve_websocket(websocket: WebSocket, host: SessionHost) -> None:
+async def serve_websocket(websocket: WebSocket, host: WebSocketHost) -> None:
     """Hold one session over ``websocket``; returns when it is over, whatever happened."""
     try:
         host.check_origin(websocket.headers.get("origin", ""), websocket.headers.get("host", ""))
@@ -51,7 +36,7 @@ async def serve_websocket(websocket: WebSocket, host: SessionHost) -> None:
     await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in websocket.scope.get("subprotocols", ()) else None)
     try:
         host.check_key(_api_key(websocket))
-        start = await _read_start(websocket, host.websocket)
+        start = await _read_start(websocket, host)
         if start is not None:
             await _run(websocket, start, host)
     except ParleyError as error:
@@ -60,9 +45,9 @@ async def serve_websocket(websocket: WebSocket, host: SessionHost) -> None:
         return
 
 
-async def _run(websocket: WebSocket, start: StartSession, host: SessionHost) -> None:
+async def _run(websocket: WebSocket, start: StartSession, host: WebSocketHost) -> None:
     """Run the session under a watchdog, and end it with the sentence that it deserves."""
-    transport = WebSocketTransport(websocket, start, host.websocket)
+    transport = WebSocketTransport(websocket, start, host.websocket, host.bounds)
     watchdog = _Watchdog(transport)
     try:
         async with asyncio.timeout(None) as scope:
@@ -109,19 +94,19 @@ class _Watchdog:
             self._scope.reschedule(self._loop.time())
 
 
-async def _read_start(websocket: WebSocket, settings: WebSocketSettings) -> StartSession | None:
+async def _read_start(websocket: WebSocket, host: WebSocketHost) -> StartSession | None:
     """The first message; None when the client left instead."""
     try:
-        async with asyncio.timeout(settings.start_timeout):
+        async with asyncio.timeout(host.websocket.start_timeout):
             event = await websocket.receive()
     except TimeoutError:
-        raise TimedOut(f"No start message came within {settings.start_timeout:g} seconds.") from None
+        raise TimedOut(f"No start message came within {host.websocket.start_timeout:g} seconds.") from None
     if event["type"] != "websocket.receive":
         return None
     text = event.get("text")
     if text is None:
         raise InvalidRequest('The first message must be a text message of type "start", not audio.')
-    message = read_message(text, settings)
+    message = read_message(text, host.bounds.settings)
     if not isinstance(message, StartSession):
         raise InvalidRequest(f'The first message must be of type "start", not "{message.type}".')
     return message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -170,21 +171,51 @@ async def test_the_page_is_served_with_safe_headers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("origin", "name", "key", "welcome"),
+    ("name", "settings", "welcome"),
     [
-        ("http://evil.example:8080", "evil.example:8080", "", False),
-        ("http://evil.example:8080", "evil.example:8080", "secret", True),
-        ("http://localhost:8080", "localhost:8080", "", True),
-        ("http://[::1]:8080", "[::1]:8080", "", True),
-        ("https://parley.example", "parley.example", "", True),
+        ("evil.example:8080", {}, False),
+        ("evil.example:8080", {"host": "0.0.0.0"}, False),
+        ("evil.example.:8080", {"host": "0.0.0.0"}, False),
+        ("127.0.0.1.evil.example", {"host": "0.0.0.0"}, False),
+        ("[", {"host": "0.0.0.0"}, False),
+        ("evil.example:8080", {"api_key": "secret"}, True),
+        ("evil.example:8080", {"tls_cert": "cert.pem"}, True),
+        ("evil.example:8080", {"allowed_hosts": ("*",)}, True),
+        ("LOCALHOST:8080", {}, True),
+        ("127.0.0.1:8080", {}, True),
+        ("192.168.1.20:8080", {"host": "0.0.0.0"}, True),
+        ("[::1]:8080", {}, True),
+        (f"{socket.gethostname()}:8080", {"host": "0.0.0.0"}, True),
+        ("orchestrator:8080", {"host": "0.0.0.0"}, True),
+        ("parley.example", {"allowed_hosts": ("parley.example",)}, True),
+        ("Parley.Example:443", {"allowed_origins": ("https://parley.example",)}, True),
+        ("", {}, True),
     ],
 )
-async def test_a_name_that_was_bent_to_this_machine_does_not_get_in_without_a_key(
-    origin: str, name: str, key: str, welcome: bool
+async def test_only_names_of_this_server_are_answered_without_a_key(
+    name: str, settings: dict[str, Any], welcome: bool
 ) -> None:
-    async with host_with(api_key=key) as host:
+    async with host_with(**settings) as host:
         if welcome:
-            host.check_origin(origin, name)
+            host.check_name(name)
         else:
-            with pytest.raises(Unauthorized):
-                host.check_origin(origin, name)
+            with pytest.raises(Unauthorized, match=r"server\.allowed_hosts"):
+                host.check_name(name)
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/metrics"])
+async def test_a_name_that_was_bent_to_this_machine_reads_nothing(path: str) -> None:
+    async with host_with(host="0.0.0.0") as host, client_of(host) as client:
+        answer = await client.get(path, headers={"Host": "evil.example:8080"})
+    assert answer.status_code == 421
+    assert "evil.example" in answer.json()["message"]
+
+
+async def test_the_page_may_run_its_own_scripts_only(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<p>Hello")
+    async with host_with() as host, client_of(host, tmp_path) as client:
+        policy = (await client.get("/")).headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy

@@ -109,3 +109,13 @@ def test_a_finished_reply_was_heard_whole() -> None:
 
 def test_without_marks_the_pace_of_speech_is_guessed() -> None:
     assert heard_text(TEXT, [], 48_000) == "Hello there,"
+
+
+def test_a_frame_that_comes_after_the_listener_ran_dry_is_late_by_all_of_it() -> None:
+    ledger = Ledger(lead=0.06)
+    assert ledger.late_by(960, 10.0) == 0
+    for end in (960, 1_920, 2_880):
+        assert ledger.late_by(end, 10.0) == 0
+        ledger.sent(end - 960, end, 10.0)
+    assert ledger.late_by(3_840, 10.02) == pytest.approx(0)
+    assert ledger.late_by(3_840, 15.02) == pytest.approx(5)

@@ -9,7 +9,7 @@ import pytest
 from parley.audio.frame import AudioFrame
 from parley.errors import CapacityError
 from parley.messages import TextInput
-from parley.transports.inbox import Inbox
+from parley.transports.inbox import AT_ONCE, Inbox
 
 pytestmark = pytest.mark.anyio
 
@@ -49,13 +49,14 @@ async def test_a_reader_that_waits_sees_the_end() -> None:
 
 
 async def test_old_audio_gives_way_and_messages_stay() -> None:
-    inbox = Inbox(max_audio=0.05)
+    lost: list[float] = []
+    inbox = Inbox(max_audio=0.05, lost=lost.append)
     inbox.put_message(TextInput("a"))
     for sequence in range(5):
         inbox.put_audio(frame(sequence))
     inbox.close()
     assert [item async for item in inbox] == [TextInput("a"), frame(3), frame(4)]
-    assert inbox.dropped == 3
+    assert lost == [frame(0).duration] * 3
 
 
 async def test_too_many_messages_are_refused() -> None:
@@ -71,3 +72,20 @@ async def test_what_comes_after_the_end_is_ignored() -> None:
     inbox.put_audio(frame(0))
     inbox.put_message(TextInput("a"))
     assert [item async for item in inbox] == []
+
+
+async def test_a_reader_who_finds_much_leaves_room_for_others() -> None:
+    inbox, turns = Inbox(), 0
+    for sequence in range(4 * AT_ONCE):
+        inbox.put_audio(frame(sequence))
+    inbox.close()
+
+    async def read() -> None:
+        async for _ in inbox:
+            pass
+
+    reading = asyncio.create_task(read())
+    while not reading.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns >= 4

@@ -52,6 +52,16 @@ class Ledger:
             return 0.0
         return (end_sample - self._lead - self._anchor_sample) / SAMPLE_RATE - (now - self._anchor_at)
 
+    def late_by(self, end_sample: int, now: float) -> float:
+        """Seconds by which a frame that leaves now has missed its moment, also when the listener has run dry.
+
+        Nothing is due before the first frame, nor before the moment from which the listener's clock runs.
+        """
+        if not self.sent_samples:
+            return 0.0
+        ahead = max(0.0, (end_sample - self._lead - self._anchor_sample) / SAMPLE_RATE)
+        return max(0.0, now - self._anchor_at - ahead)
+
     def sent(self, start_sample: int, end_sample: int, now: float) -> None:
         """A frame has left. If the listener had run dry, their clock starts again with it."""
         if self.sent_samples <= self.reached(now):

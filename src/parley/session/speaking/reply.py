@@ -366,9 +366,10 @@ class Reply:
         """Wait until a frame may leave; returns by how much that moment was missed."""
         while True:
             await self._until_playing()
-            delay = self.ledger.due_in(end_sample, clock.now())
+            now = clock.now()
+            delay = self.ledger.due_in(end_sample, now)
             if delay < _TICK:
-                return max(0.0, -delay)
+                return self.ledger.late_by(end_sample, now)
             await asyncio.sleep(delay)
 
     async def _until_heard(self) -> None:

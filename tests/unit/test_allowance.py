@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.session.decide.allowance import Allowance
+from parley.allowance import Allowance
 
 
 def test_a_burst_is_taken_at_once_and_no_more() -> None:

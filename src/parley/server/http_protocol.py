@@ -1,0 +1,162 @@
+"""uvicorn's HTTP protocol with bounds: connections are counted, requests have to arrive, answers have to be taken."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import h11
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from parley.errors import CapacityError, ParleyError, TimedOut, TooManyRequests
+from parley.server.portions import Portions
+from parley.server.websocket_protocol import BoundedWebSocketProtocol
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from parley.server.connections import Connections
+    from parley.transports.bounds import Tally
+
+ANSWER_TIMEOUT = 60.0
+"""Seconds for an answer, from the request's last byte until the client has taken it."""
+
+
+class BoundedHttpProtocol(H11Protocol):
+    """For ``uvicorn.Config(http=...)``, with the first three arguments given by ``functools.partial``.
+
+    ``request_timeout``: seconds that a request may take to arrive, headers and body together.
+    """
+
+    def __init__(
+        self, connections: Connections, tally: Tally, request_timeout: float, *args: Any, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._connections = connections
+        self._tally = tally
+        self._request_timeout = request_timeout
+        self._deadline: asyncio.TimerHandle | None = None
+        self._entered: str | None = None
+        self._successor: BoundedWebSocketProtocol | None = None
+
+    # --- life ----------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        super().connection_made(transport)
+        self._portions = Portions(self.loop, transport, self._take, lambda: self.flow.read_paused)
+        self.flow = _Flow(transport, self._portions)
+        address = self.client[0] if self.client else ""
+        try:
+            wait = self._connections.enter(address, self.loop.time())
+        except CapacityError as error:
+            self._tally.refused_connection(error.code)
+            self._turn_away(error)
+            return
+        self._entered = address
+        if wait > 0:
+            self._portions.wait(wait)
+        self._expect(self._request_timeout + wait)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_clock()
+        super().connection_lost(exc)
+        if self._successor is None:
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._entered is not None:
+            self._connections.leave(self._entered)
+            self._entered = None
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """From here on it is a session's, with other deadlines."""
+        self._stop_clock()
+        super().handle_websocket_upgrade(event)
+        successor = self.transport.get_protocol()
+        if isinstance(successor, BoundedWebSocketProtocol):
+            self._successor = successor
+            successor.lost = self._leave
+
+    # --- in --------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        self._portions.add(data)
+
+    def _take(self, data: bytes) -> None:
+        if self._successor is not None:
+            self._successor.data_received(data)
+            return
+        if self._entered is None or self.transport.is_closing():
+            return
+        super().data_received(data)
+        self._look()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._look()
+
+    def _look(self) -> None:
+        """Set the clock for what is due next."""
+        if self._successor is not None or self.transport.is_closing():
+            return
+        if self.conn.their_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED):
+            self._stop_clock()
+            self._expect(ANSWER_TIMEOUT)
+        elif self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
+            self._stop_clock()  # between two requests uvicorn's keep-alive timer runs
+        elif self._deadline is None:
+            self._expect(self._request_timeout)
+
+    # --- deadlines ---------------------------------------------------------------------------
+
+    def _expect(self, seconds: float) -> None:
+        self._deadline = self.loop.call_later(seconds, self._overdue)
+
+    def _stop_clock(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _overdue(self) -> None:
+        self._deadline = None
+        if self.transport.is_closing():
+            return
+        self._tally.refused_connection("timed_out")
+        answering = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
+        if answering:
+            self.transport.abort()
+        else:
+            self._turn_away(TimedOut(f"The request did not arrive within {self._request_timeout:g} seconds."))
+
+    def _turn_away(self, error: ParleyError) -> None:
+        """Say why in one sentence, past the machinery, and close."""
+        self.transport.write(_answer(error))
+        self.transport.close()
+
+
+class _Flow(FlowControl):
+    """Reading goes on through the portions that are left."""
+
+    def __init__(self, transport: asyncio.Transport, portions: Portions) -> None:
+        super().__init__(transport)
+        self._portions = portions
+
+    def resume_reading(self) -> None:
+        if self.read_paused:
+            self.read_paused = False
+            self._portions.go_on()
+
+
+def _answer(error: ParleyError) -> bytes:
+    status = HTTPStatus.REQUEST_TIMEOUT if isinstance(error, TimedOut) else HTTPStatus.SERVICE_UNAVAILABLE
+    if isinstance(error, TooManyRequests):
+        status = HTTPStatus.TOO_MANY_REQUESTS
+    body = json.dumps({"code": error.code, "message": error.message}).encode()
+    later = f"Retry-After: {max(1, round(error.retry_after))}\r\n" if isinstance(error, CapacityError) else ""
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n{later}Connection: close\r\n\r\n"
+    )
+    return head.encode() + body

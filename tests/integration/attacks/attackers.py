@@ -1,0 +1,134 @@
+"""Clients that do what they like, as a program: ``python attackers.py ADDRESS KIND SECONDS CONNECTIONS``.
+
+Written by hand over sockets, so that an attacker costs less than what it attacks. It prints what it did, and
+always ends by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import struct
+import sys
+import time
+
+START = '{"type": "start", "sample_rate": 16000, "echo_cancelled": true}'
+FLOODS = {
+    "playout": '{"type": "playout", "utterance_id": "nobody", "sample": 5}',
+    "interrupt": '{"type": "interrupt"}',
+    "set_voice": '{"type": "set_voice", "voice": {}}',
+    "ping": '{"type": "ping", "id": 1}',
+    "end_turn": '{"type": "end_turn"}',
+    "faulty": '{"type": "sing"}',
+    "audio": b"\x01\0\0\0" + bytes(320),
+}
+_TEXT, _BINARY, _PING, _CONTINUED = 0x81, 0x82, 0x89, 0x00
+_AT_ONCE = 200
+
+
+def frame(kind: int, payload: bytes) -> bytes:
+    """A masked WebSocket frame; the mask is zero."""
+    length = len(payload)
+    head = bytes([kind, 0x80 | length]) if length < 126 else bytes([kind, 0xFE]) + struct.pack("!H", length)
+    return head + bytes(4) + payload
+
+
+def flood_of(kind: str) -> bytes:
+    """What is sent again and again."""
+    if kind == "wire_ping":
+        return frame(_PING, b"x") * _AT_ONCE
+    if kind == "empty_pieces":
+        return frame(_CONTINUED, b"") * _AT_ONCE
+    message = FLOODS[kind]
+    one = frame(_BINARY, message) if isinstance(message, bytes) else frame(_TEXT, message.encode())
+    return one * _AT_ONCE
+
+
+def connect(address: tuple[str, int]) -> socket.socket:
+    """A session: handshake and start message."""
+    sock = socket.create_connection(address, timeout=20)
+    sock.sendall(
+        f"GET /v1/session HTTP/1.1\r\nHost: {address[0]}:{address[1]}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+        "Sec-WebSocket-Version: 13\r\n\r\n".encode()
+    )
+    sock.recv(4096)
+    sock.sendall(frame(_TEXT, START.encode()))
+    return sock
+
+
+def flood(address: tuple[str, int], kind: str, seconds: float, connections: int) -> int:
+    """As fast as the sockets take it, on all connections; what comes back is read and forgotten."""
+    data, sent = flood_of(kind), 0
+    selector = selectors.DefaultSelector()
+    for _ in range(connections):
+        sock = connect(address)
+        if kind == "empty_pieces":
+            sock.sendall(frame(0x01, b"{"))
+        sock.setblocking(False)
+        selector.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE, [data])
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and selector.get_map():
+        for key, events in selector.select(0.1):
+            sock = key.fileobj
+            assert isinstance(sock, socket.socket)
+            try:
+                if events & selectors.EVENT_READ and not sock.recv(65_536):
+                    raise ConnectionResetError
+                if events & selectors.EVENT_WRITE:
+                    count = sock.send(key.data[0])
+                    sent += count
+                    key.data[0] = key.data[0][count:] or data
+            except BlockingIOError:
+                continue
+            except OSError:
+                selector.unregister(sock)
+                sock.close()
+    return sent * _AT_ONCE // len(data)
+
+
+def reconnect(address: tuple[str, int], seconds: float) -> int:
+    """A connection for each message."""
+    done = 0
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            with connect(address) as sock:
+                sock.sendall(frame(_TEXT, FLOODS["ping"].encode()))
+            done += 1
+        except OSError:
+            continue
+    return done
+
+
+def half_requests(address: tuple[str, int], seconds: float, connections: int) -> int:
+    """Requests whose headers or bodies never end."""
+    head = f"POST /v1/webrtc HTTP/1.1\r\nHost: {address[0]}:{address[1]}\r\nContent-Type: application/sdp\r\n"
+    socks = []
+    for index in range(connections):
+        sock = socket.create_connection(address, timeout=20)
+        sock.sendall((head if index % 2 else head + "Content-Length: 1000\r\n\r\nv=0").encode())
+        socks.append(sock)
+    time.sleep(seconds)
+    for sock in socks:
+        sock.close()
+    return len(socks)
+
+
+def main() -> None:
+    os.nice(10)  # a flood over the network would not take the server's processor time either
+    place, kind, seconds, connections = sys.argv[1:5]
+    host, _, port = place.rpartition(":")
+    address = (host, int(port))
+    if kind == "reconnect":
+        done = reconnect(address, float(seconds))
+    elif kind == "half_requests":
+        done = half_requests(address, float(seconds), int(connections))
+    else:
+        done = flood(address, kind, float(seconds), int(connections))
+    print(done)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Requests that never end: they are answered in time, forgotten, and not worth a traceback."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from tests.integration.attacks.victim import MARGIN, TRIES, Server, Undisturbed, attacked, withstands
+
+from parley.server.app import SafeHeaders
+from parley.server.settings import ServerSettings
+from parley.testing.echo_host import serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.integration.people import Running
+
+pytestmark = pytest.mark.anyio
+HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
+
+
+async def read_all(request: Request) -> Response:
+    return PlainTextResponse(str(len(await request.body())))
+
+
+@pytest.fixture
+async def place() -> AsyncIterator[tuple[str, int]]:
+    app = Starlette(routes=[Route("/", read_all, methods=["POST"])])
+    settings = ServerSettings(port=0, request_timeout=1.0, max_connections=20, max_connections_per_address=15)
+    async with serving(SafeHeaders(app), settings=settings) as url:
+        host, _, port = url.removeprefix("ws://").partition(":")
+        yield host, int(port)
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        b"",
+        b"POST / HT",
+        HEAD,
+        HEAD + b"Content-Length: 100\r\n\r\nabc",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+    ],
+    ids=["nothing", "line", "headers", "body", "chunks"],
+)
+async def test_half_a_request_is_told_that_it_took_too_long(place: tuple[str, int], half: bytes) -> None:
+    reader, writer = await asyncio.open_connection(*place)
+    writer.write(half)
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"did not arrive within 1 seconds" in answer
+    writer.close()
+
+
+async def test_a_request_that_drips_is_told_so_as_well(place: tuple[str, int]) -> None:
+    reader, writer = await asyncio.open_connection(*place)
+    answer = asyncio.create_task(reader.read())
+    async with asyncio.timeout(10):
+        for byte in HEAD * 100:
+            if answer.done():
+                break
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0.02)
+    assert (await answer).startswith(b"HTTP/1.1 408 ")
+    writer.close()
+
+
+async def test_who_leaves_in_mid_request_leaves_no_traceback(
+    place: tuple[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, writer = await asyncio.open_connection(*place)
+    writer.write(HEAD + b"Content-Length: 100\r\n\r\nabc")
+    await writer.drain()
+    writer.transport.abort()
+    async with httpx.AsyncClient() as client:  # a whole request after it has its answer
+        answer = await client.post(f"http://{place[0]}:{place[1]}/", content=b"abcde")
+    assert answer.text == "5"
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_a_request_after_a_pause_on_the_same_connection_has_its_own_time(place: tuple[str, int]) -> None:
+    reader, writer = await asyncio.open_connection(*place)
+    for _ in range(3):
+        writer.write(HEAD + b"Content-Length: 3\r\n\r\nabc")
+        async with asyncio.timeout(5):
+            answer = await reader.readuntil(b"\r\n\r\n3")
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        await asyncio.sleep(0.6)  # together longer than one request may take
+    writer.close()
+
+
+async def test_one_connection_too_many_from_an_address_is_turned_away_and_a_place_that_is_free_again_is_taken(
+    place: tuple[str, int],
+) -> None:
+    open_now = [await asyncio.open_connection(*place) for _ in range(15)]
+    reader, writer = await asyncio.open_connection(*place)
+    async with asyncio.timeout(5):
+        assert (await reader.read()).startswith(b"HTTP/1.1 429 ")
+    writer.close()
+    for _, other in open_now:
+        other.close()
+    async with asyncio.timeout(10), httpx.AsyncClient() as client:
+        while True:
+            answer = await client.post(f"http://{place[0]}:{place[1]}/", content=b"abc")
+            if answer.status_code == 200:
+                break
+            await asyncio.sleep(0.05)
+    assert answer.text == "3"
+
+
+@pytest.mark.slow
+async def test_two_hundred_half_requests_make_nobody_wait_and_are_gone_afterwards(
+    parley: Running, quiet: Undisturbed
+) -> None:
+    server = Server(parley)
+    before = server.descriptors()
+    kept = []
+    for _ in range(TRIES):
+        kept.append(await withstands(server, quiet, attacked(server, "half_requests", "3", "200")))
+        if kept[-1] <= quiet.longest + MARGIN:
+            break
+    assert kept[-1] <= quiet.longest + MARGIN
+    async with asyncio.timeout(20):
+        while server.descriptors() > before:
+            await asyncio.sleep(0.1)
+    assert "Traceback" not in parley.log.read_text()
