@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from parley import clock
 from parley.allowance import Allowance
-from parley.errors import InvalidRequest, RequestError, TimedOut, TooManyRequests
+from parley.errors import InvalidRequest, ParleyError, RequestError, TimedOut, TooManyRequests
 from parley.messages import (
     EndSession,
     EndTurn,
@@ -61,6 +61,7 @@ class Requests:
         self._replies = replies
         self._sayings = sayings
         self._max_text = limits.max_text
+        self._max_waiting_text = limits.max_waiting_text
         self._said = WholeDeltas()
         self._say_timeout = limits.say_timeout
         self._said_at = 0.0
@@ -105,7 +106,28 @@ class Requests:
 
     def _take_say(self, message: SayDelta) -> None:
         self._said_at = clock.now()
-        self._say(self._said.add(self._checked(message.text, self._sayings.length)))
+        if self._sayings.refused:
+            return
+        try:
+            self._check_say(message.text)
+        except ParleyError:
+            self._refuse_say()
+            raise
+        self._say(self._said.add(message.text))
+
+    def _check_say(self, text: str) -> None:
+        sayings = self._sayings
+        self._checked(text, sayings.length)
+        if sayings.waiting + len(text) > self._max_waiting_text:
+            raise TooManyRequests(
+                f"More than {self._max_waiting_text} characters wait to be spoken; this text was not taken, "
+                "send it again when a reply has ended."
+            )
+
+    def _refuse_say(self) -> None:
+        self._said.finish()
+        if self._sayings.refuse() is not None:
+            self._replies.say_end()
 
     def _say(self, delta: str) -> None:
         if not delta:

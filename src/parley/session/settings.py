@@ -231,6 +231,15 @@ class LimitSettings:
     max_text: Annotated[
         int, Setting("Longest text of one turn or utterance.", unit="characters", ge=1, le=1_000_000)
     ] = 20_000
+    max_waiting_text: Annotated[
+        int,
+        Setting(
+            "Text of `say` that may wait behind the one that is being spoken; more is refused.",
+            unit="characters",
+            ge=1,
+            le=10_000_000,
+        ),
+    ] = 40_000
     text_burst: Annotated[
         int, Setting("Typed turns that are taken at once; text_rate bounds those after them.", ge=1, le=10_000)
     ] = 20

@@ -31,6 +31,16 @@ class Sayings:
         return self._muted or self._newest() is not None
 
     @property
+    def refused(self) -> bool:
+        """Whether what comes is dropped until its end has come."""
+        return self._muted
+
+    @property
+    def waiting(self) -> int:
+        """Characters that wait behind the saying that is being spoken."""
+        return sum(len(saying.text) for saying in self._waiting)
+
+    @property
     def length(self) -> int:
         """Characters of the saying that the next delta would belong to."""
         newest = self._newest()
@@ -58,6 +68,20 @@ class Sayings:
     def interject(self, text: str) -> None:
         """Let this be spoken next, before whatever waits: a remark of the agent's own."""
         self._waiting.appendleft(Saying(text, ended=True, remark=True))
+
+    def refuse(self) -> Saying | None:
+        """The newest saying is too much: nobody speaks it with a hole, so the rest of it is dropped.
+
+        One that waits is dropped whole. One that is being spoken ends with what there is, and is returned.
+        """
+        newest, self._muted = self._newest(), True
+        if newest is None:
+            return None
+        newest.ended = True
+        if newest is self.current:
+            return newest
+        self._waiting.remove(newest)
+        return None
 
     def next(self) -> Saying | None:
         """Let the next one be spoken; None when none waits."""
