@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from parley.errors import CapacityError, SessionFailed
-from parley.messages import EndSession, ReplyEnded, SessionEnded, StartSession, TextInput, VoiceChanged
+from parley.messages import EndSession, ReplyEnded, SessionEnded, SessionStarted, StartSession, TextInput, VoiceChanged
 from parley.observability.metrics import Metrics
 from parley.registry import AnnouncedModel, Announcement
 from parley.registry.memory import MemoryRegistry
@@ -198,3 +198,26 @@ async def test_a_session_that_fails_by_its_own_fault_is_counted_under_a_code_of_
             await task
         assert 'parley_sessions_failed_total{code="session_failed"} 1.0' in home.metrics()
         assert home.link.open == set()
+
+
+async def test_who_comes_back_while_the_old_connection_hangs_goes_on_with_every_word() -> None:
+    async with house(max_sessions=1) as home:
+        old = MemoryTransport(reports=True)
+        hanging = asyncio.create_task(home.host.run_session(old, StartSession(playout_reports=True)))
+        await old.participant.arrived.wait()
+        await old.participant.send(TextInput("hello"))
+        await asyncio.sleep(0.7)  # in the middle of the answer, in virtual time
+        session_id = old.participant.messages[0].session_id  # type: ignore[union-attr]
+        async with home.talking(resume_session=session_id) as new:
+            assert of(new, SessionStarted)[0].resumed
+            await new.participant.send(TextInput("go on"))
+            await until_heard(new)
+        await hanging
+        model = home.host.parts.language_model
+        assert isinstance(model, FakeLanguageModel)
+        (question, answer, more) = [message.text for message in model.asked[-1]]
+        assert (question, more) == ("hello", "go on")
+        assert answer
+        assert "You said: hello.".startswith(answer)
+        assert answer != "You said: hello."
+        assert home.host.sessions == 0

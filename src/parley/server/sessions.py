@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from parley.routing.pool import PooledSynthesizer
     from parley.server.settings import ServerSettings
     from parley.session.log import LogEntry
-    from parley.values import Voice
+    from parley.values import ChatMessage, Voice
 
 log = structlog.get_logger(__name__)
 
@@ -119,6 +119,8 @@ class SessionHost:
         """What is still being loaded, in words; no session is taken while there is anything."""
         self._session_settings = session
         self._running: dict[str, SessionEngine] = {}
+        self._replaced: set[str] = set()
+        """Those of them that somebody goes on with elsewhere."""
         self._opening = 0
         self._empty = asyncio.Event()
         self._empty.set()
@@ -159,7 +161,7 @@ class SessionHost:
     @property
     def sessions(self) -> int:
         """Conversations that are held or being opened."""
-        return len(self._running) + self._opening
+        return len(self._running) - len(self._replaced) + self._opening
 
     def troubles(self) -> list[str]:
         """Why no conversation can be held just now; empty when one can."""
@@ -176,11 +178,13 @@ class SessionHost:
         """Hold one conversation until it ends. CapacityError or UnavailableError before it has begun."""
         kind = type(transport).__name__.removesuffix("Transport").lower()
         try:
-            self._admit()
+            self._check_open()
+            history = await self._history(start)
+            self._check_places()
             self._opening += 1
             self._empty.clear()
             try:
-                session = await self._open(transport, start)
+                session = await self._open(transport, start, history)
             finally:
                 self._opening -= 1
                 self._check_empty()
@@ -189,15 +193,16 @@ class SessionHost:
             raise
         await self._hold(session, kind)
 
-    def _admit(self) -> None:
+    def _check_open(self) -> None:
         if troubles := self.troubles():
             raise UnavailableError(" ".join(troubles))
+
+    def _check_places(self) -> None:
         if self.sessions >= self.settings.max_sessions:
             raise CapacityError(f"All {self.settings.max_sessions} conversations are taken; try again later.")
 
-    async def _open(self, transport: Transport, start: StartSession) -> _Session:
+    async def _open(self, transport: Transport, start: StartSession, history: History) -> _Session:
         session_id = secrets.token_urlsafe(16)
-        history = await self._history(start)
         await self.bounds.crowd.pass_through()  # what follows takes some milliseconds
         session = _Session(session_id, transport, self, start)
         stack = session.stack
@@ -225,11 +230,29 @@ class SessionHost:
         return session
 
     async def _history(self, start: StartSession) -> History:
-        """What was said before, when the client names a session that is still remembered."""
+        """What was said before, when the client names a session that still runs here or is still remembered."""
         limit = self._session_settings.limits.max_history
         store = self.parts.snapshots
-        snapshot = await store.load(start.resume_session) if store is not None and start.resume_session else None
-        return History(list(snapshot.history) if snapshot else [], limit=limit)
+        if store is None or not start.resume_session:
+            return History(limit=limit)
+        messages = await self._taken_over(start.resume_session)
+        if messages is None:
+            snapshot = await store.load(start.resume_session)
+            messages = list(snapshot.history) if snapshot else []
+        return History(messages, limit=limit)
+
+    async def _taken_over(self, session_id: str) -> list[ChatMessage] | None:
+        """End a session that somebody goes on with, whose connection may hang; its history, None when there is none.
+
+        It gives up its place at once. Telling its client may take a moment, which nobody waits for.
+        """
+        old = self._running.get(session_id)
+        if old is None:
+            return None
+        self._replaced.add(session_id)
+        old.end("The conversation goes on over another connection.")
+        await old.settled.wait()
+        return old.history.messages()
 
     async def _hold(self, session: _Session, kind: str) -> None:
         began, code = clock.now(), ""
@@ -251,6 +274,7 @@ class SessionHost:
             raise
         finally:
             del self._running[session.session_id]
+            self._replaced.discard(session.session_id)
             self._check_empty()
             length = clock.now() - began
             self.metrics.session_ended(length, code)

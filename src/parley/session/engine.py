@@ -90,6 +90,8 @@ class SessionEngine:
         """What was said and heard; give it to another engine to go on with the conversation."""
         self._resumed = bool(history and history.messages())
         self._transport = transport
+        self.settled = asyncio.Event()
+        """The session is ending, and its history is complete; the participant may still have to be told."""
         self._over: asyncio.Future[str | ParleyError] | None = None
         self._ending: str | ParleyError | None = None
         on, count = self._on, self._count_turn
@@ -179,6 +181,7 @@ class SessionEngine:
                     ending = await self._over
                 finally:
                     self._settle()
+                    self.settled.set()
                 with self._faults.heard():
                     await self._say_goodbye(ending)
                 self._tasks.cancel()
