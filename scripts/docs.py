@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import spoken_text_docs
 import voice_pack_docs
 
 from parley.config import pages
@@ -24,6 +25,7 @@ def documents() -> dict[Path, str]:
         ROOT / "docs/reference/settings.md": pages.reference(),
         ROOT / "docs/reference/metrics.md": metrics.reference() + figures.reference(),
         voice_pack_docs.PAGE: voice_pack_docs.page(),
+        spoken_text_docs.PAGE: spoken_text_docs.page(),
         **{ROOT / f"configs/{name}.yaml": pages.sample(name) for name in pages.SAMPLES},
     }
 

@@ -87,6 +87,16 @@ class Voice:
 
 
 @dataclass(frozen=True, slots=True)
+class Wording:
+    """How written text becomes words that a voice says."""
+
+    normalize: bool | None = None
+    """Whether numbers, marks, addresses and the like are put into words; None leaves it to the worker."""
+    lexicon: str = ""
+    """Words and how they are said, ``word = respelling`` or ``word = /IPA/``, on lines or between semicolons."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeVoice:
     """An order inside a reply: from the next utterance on, speak with this voice."""
 

@@ -71,11 +71,6 @@ def next_word(text: str, position: int) -> int:
     return position
 
 
-def has_words(text: str) -> bool:
-    """Whether there is anything in it to speak."""
-    return any(character.isalnum() for character in text)
-
-
 def _unmarked(text: str, held: int, from_char: int, from_sample: int) -> Cut:
     """No marks to go by: the nearest start of a word at an average rate of speech."""
     position = from_char + int((held - from_sample) / SAMPLE_RATE * CHARACTERS_PER_SECOND)

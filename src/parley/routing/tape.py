@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from parley.routing.continuation import has_words
+from parley.text.speech.normaliser import has_words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from parley.audio.frame import FRAME_BYTES, FRAME_SAMPLES, AudioFrame, WordMark
-from parley.routing.continuation import Cut, Shift, cut, has_words, skipped_frames, trim
+from parley.routing.continuation import Cut, Shift, cut, skipped_frames, trim
+from parley.text.speech.normaliser import has_words
 
 SILENCE = bytes(FRAME_BYTES)
 LEAD_IN = 50

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from parley.audio.frame import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, AudioFrame, WordMark
 from parley.rpc.gen import tts_pb2 as pb
 from parley.rpc.values import Capabilities, ModelState, ModelStatus
-from parley.values import ModelInfo, Voice
+from parley.values import ModelInfo, Voice, Wording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +33,16 @@ def voice_from_proto(message: Any) -> Voice:
         speed=round(message.speed, 4) or 1.0,
         lora=message.lora,
     )
+
+
+def wording_to_proto(wording: Wording) -> pb.Wording:
+    """Return the message; what is None is not set."""
+    return pb.Wording(normalize=wording.normalize, lexicon=wording.lexicon)
+
+
+def wording_from_proto(message: Any) -> Wording:
+    """Return the wording; a field that is not set is None."""
+    return Wording(message.normalize if message.HasField("normalize") else None, message.lexicon)
 
 
 def frames_to_proto(session_id: str, frames: Sequence[AudioFrame], finish_reason: int) -> pb.AudioFrame:

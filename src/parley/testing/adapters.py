@@ -26,6 +26,7 @@ import numpy as np
 from parley.audio.frame import FRAME_BYTES, FRAME_SAMPLES, AudioFrame
 from parley.errors import EngineError, InvalidRequest, NotFound, ParleyError, RequestError
 from parley.interfaces import TtsAdapter
+from parley.text.speech.normaliser import Normaliser
 from parley.values import ModelInfo, SynthesizedAudio, Voice
 from parley.worker.engine_pool import EnginePool
 from parley.worker.framing import FramingOptions
@@ -353,12 +354,17 @@ def _begin(pool: EnginePool, text: str, voice: Voice = Voice()) -> Utterance:
     return utterance
 
 
-def make_utterance(pool: EnginePool, *, voice: Voice = Voice(), utterance_id: str = "u1") -> Utterance:
-    """An utterance on a loaded pool, with no change of loudness."""
+def make_utterance(
+    pool: EnginePool, *, voice: Voice = Voice(), utterance_id: str = "u1", normaliser: Normaliser | None = None
+) -> Utterance:
+    """An utterance on a loaded pool, with no change of loudness, and of words only by ``normaliser``."""
     from parley.worker.utterance import UtteranceHooks
 
     framing = FramingOptions(loudness=False, trim=False)
-    return Utterance(utterance_id, voice, pool.submit, pool.wake, framing, UtteranceLimits(), UtteranceHooks())
+    return Utterance(
+        utterance_id, voice, pool.submit, pool.wake, framing, UtteranceLimits(), UtteranceHooks(),
+        language=pool.language(voice), normaliser=normaliser,
+    )  # fmt: skip
 
 
 async def _rest(utterance: Utterance) -> list[AudioFrame]:

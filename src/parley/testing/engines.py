@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import numpy as np
@@ -149,6 +149,9 @@ class EngineCatalog:
         adapter: TtsAdapter = KINDS[kind](VoicePack(self._info(model_id)))
         self.created.append(adapter)
         return adapter
+
+    def lexicon(self, model_id: str) -> Mapping[str, str]:
+        return {}
 
     def isolated(self, model_id: str) -> bool:
         return self._isolated or model_id.startswith("crash")

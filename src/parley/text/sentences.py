@@ -35,6 +35,7 @@ _END = re.compile(
     r"|(?P<soft>[,;:—–،؛](?=\s)|[、，；：၊]|(?<=\s)[-—–](?=\s))"
 )
 _BEFORE = re.compile(r"(?:[^\W\d_]+[.'’-])*[^\W_]+$")
+_ROMAN = re.compile(r"x{0,3}(?:ix|iv|v?i{0,3})")
 _QUOTES = re.compile(r"[\"'”’)»›」』）]")
 _LIST_NUMBER = re.compile(r"\s*[(*_#>\s]*(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,4})$")
 _NEXT_WORD = re.compile(r"[^\w¿¡]*([¿¡]|[\w'’-]+)(\W?)")
@@ -109,12 +110,12 @@ class Sentences:
         held, start = self._held, match.start()
         if not self._first_clause or len(held[:start].strip()) < self._first_clause or _inside_link(held, start):
             return False
-        if not held[start - 1].isdecimal():
+        if not held[:start].rstrip()[-1].isdecimal():
             return True
         following = held[match.end() :].lstrip()
         if not following:
             return False if ended else None
-        return not following[0].isdecimal()  # "on Sept. 3, 2026", "1, 2, 3"
+        return not following[0].isdecimal()  # "on Sept. 3, 2026", "1, 2, 3", "7 - 2"
 
     def _ends_sentence(self, match: re.Match[str], ended: bool) -> bool | None:
         held, after = self._held, match.end()
@@ -129,7 +130,7 @@ class Sentences:
             return False
         if before in self._stops.may or _is_initials(before):
             return _starts_a_sentence(held, after, self._stops, ended)
-        if before.isdecimal() and self._stops.ordinals and len(before) <= 2:
+        if self._stops.ordinals and ((before.isdecimal() and len(before) <= 2) or _ROMAN.fullmatch(before)):
             return _starts_a_sentence(held, after, self._stops, ended)
         if _QUOTES.search(marks):
             return _starts_a_sentence(held, after, None, ended)

@@ -11,7 +11,9 @@ import numpy as np
 from parley.audio.loudness import SPEECH_LUFS, gain_to
 from parley.errors import EngineError, ParleyError
 from parley.interfaces import TtsAdapter
-from parley.values import ModelInfo, SynthesizedAudio, Voice
+from parley.text.speech.lexicon import EMPTY, parse_lexicon
+from parley.text.speech.normaliser import Normaliser
+from parley.values import ModelInfo, SynthesizedAudio, Voice, Wording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,6 +39,12 @@ class EnginePool:
         """What brings its voice to the common loudness, as measured on the warm-up."""
         self.sentence_pause = self.lead_out = 0.0
         """Seconds of silence that belong to the voice: between sentences; behind clauses and the last sentence."""
+        self.verbatim = False
+        """It speaks text as it stands unless told otherwise: an instrument of tests."""
+        self.phonemes = ""
+        """The bracket in which it takes sounds (IPA) inside a text; empty where it takes none."""
+        self.lexicon = EMPTY
+        """How this voice is to say some words."""
         self.spoken_language: Callable[[Voice], str] | None = None
         """What a voice speaks that names no language, where its family knows better than the pack's first one."""
         self._engines = tuple(engines)
@@ -47,8 +55,16 @@ class EnginePool:
         own = self.spoken_language(voice) if self.spoken_language is not None and not voice.language else ""
         return voice.language or own or (self.info.languages[0] if self.info.languages else "")
 
+    def normaliser(self, voice: Voice, wording: Wording) -> Normaliser | None:
+        """What stands between an utterance's text and this voice; None where it speaks text as it stands."""
+        if wording.normalize is False or (self.verbatim and wording.normalize is None):
+            return None
+        lexicon = parse_lexicon(wording.lexicon).over(self.lexicon)
+        return Normaliser(self.language(voice), lexicon, phonemes=self.phonemes)
+
     async def load(self, *, measure: bool = True, target_lufs: float = SPEECH_LUFS) -> None:
         """Load all engines, or none. Raises what the first one that failed raised."""
+        await asyncio.get_running_loop().run_in_executor(None, Normaliser, self.language(Voice()))  # reads its rules
         results = await asyncio.gather(*(engine.load() for engine in self._engines), return_exceptions=True)
         failures = [result for result in results if isinstance(result, BaseException)]
         try:
@@ -127,6 +143,8 @@ def build_pool(
     calibrated = bool(getattr(adapters[0], "calibrated", False))
     pool = EnginePool(info, [make(adapter) for adapter in adapters], calibrated=calibrated, gate=gate)
     pool.sentence_pause = float(getattr(adapters[0], "sentence_pause", 0.0))
+    pool.verbatim = bool(getattr(adapters[0], "verbatim", False))
+    pool.phonemes = str(getattr(adapters[0], "phonemes", ""))
     pool.spoken_language = getattr(adapters[0], "spoken_language", None)
     pool.lead_out = float(getattr(adapters[0], "lead_out", 0.0))
     return pool

@@ -7,8 +7,7 @@ so that a held utterance is byte-identical to one that was not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from parley.worker.words import proportional_marks, words
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from parley.text.speech.spoken import Spoken
     from parley.values import SynthesizedAudio
 
 KEPT_SILENCE = 480
@@ -53,7 +53,7 @@ class FramingOptions:
 class _Piece:
     """The text being spoken and where its audio begins."""
 
-    text: str
+    spoken: Spoken
     text_start: int
     start_sample: int
     trimmed: int = 0
@@ -61,6 +61,8 @@ class _Piece:
     rate: int = SAMPLE_RATE
     marks: list[WordMark] = field(default_factory=list)
     marked: bool = False
+    word: WordMark | None = None
+    """A written word that is spoken as several, and not yet to its end."""
 
 
 class Framer:
@@ -90,12 +92,12 @@ class Framer:
         """Number of the next frame."""
         return self._sequence
 
-    def begin_piece(self, text: str, text_start: int) -> None:
-        """The next audio speaks ``text``, which stands at ``text_start`` in the utterance's text."""
+    def begin_piece(self, spoken: Spoken, text_start: int) -> None:
+        """The next audio speaks this piece, whose written text stands at ``text_start`` in the utterance's text."""
         if self._samples:
             self._rest(self._options.sentence_pause if ends_sentence(self._spoken) else self._options.lead_out)
-        self._spoken = text
-        self._piece = _Piece(text, text_start, self._samples)
+        self._spoken = spoken.text
+        self._piece = _Piece(spoken, text_start, self._samples)
 
     def push(self, audio: SynthesizedAudio) -> list[AudioFrame]:
         """Take engine output; return the frames that became whole."""
@@ -122,9 +124,11 @@ class Framer:
             self._release(self._held)
         self._rebase(piece)
         if not piece.marked:
-            length = self._samples - piece.start_sample
-            spread = proportional_marks(piece.text, words(piece.text), piece.start_sample, length)
-            self._marks.extend(_shifted(spread, piece.text_start))
+            length, text = self._samples - piece.start_sample, piece.spoken.text
+            for mark in proportional_marks(text, words(text), piece.start_sample, length):
+                self._mark(piece, mark)
+        if piece.word is not None:
+            self._marks.append(piece.word)
         self._piece = None
         return self._frames()
 
@@ -188,9 +192,21 @@ class Framer:
         for mark in piece.marks:
             start = max(base, base + round(mark.start_sample * scale) - piece.trimmed)
             end = max(start, base + round(mark.end_sample * scale) - piece.trimmed)
-            at = piece.text_start
-            self._marks.append(WordMark(at + mark.text_start, at + mark.text_end, start, end))
+            self._mark(piece, WordMark(mark.text_start, mark.text_end, start, end))
         piece.marks.clear()
+
+    def _mark(self, piece: _Piece, mark: WordMark) -> None:
+        """Note a spoken word by the written one that it stands for; all the words of "2026" make one mark."""
+        first, last = piece.spoken.written(mark.text_start, mark.text_end)
+        word = WordMark(piece.text_start + first, piece.text_start + last, mark.start_sample, mark.end_sample)
+        held = piece.word
+        if held is not None and held.text_start == word.text_start:
+            word = replace(held, text_end=max(held.text_end, word.text_end), end_sample=mark.end_sample)
+        elif held is not None:
+            self._marks.append(held)
+        piece.word = word if piece.spoken.goes_on(mark.text_end) else None
+        if piece.word is None:
+            self._marks.append(word)
 
     def _frames(self, *, final: bool = False) -> list[AudioFrame]:
         count = len(self._pcm) // FRAME_BYTES
@@ -213,8 +229,3 @@ class Framer:
         frame = AudioFrame(pcm, SAMPLE_RATE, self._utterance_id, self._sequence, start, due, final)
         self._sequence += 1
         return frame
-
-
-def _shifted(marks: Sequence[WordMark], by: int) -> list[WordMark]:
-    """Marks of a piece of text as marks of the utterance's text."""
-    return [WordMark(mark.text_start + by, mark.text_end + by, mark.start_sample, mark.end_sample) for mark in marks]

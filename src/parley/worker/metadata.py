@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
-from parley.errors import ConfigError
+from parley.errors import ConfigError, InvalidRequest
 from parley.settings import Setting
 from parley.store.schema import check_keys, check_value, meant, read_mapping
+from parley.text.speech.lexicon import lexicon_of
 from parley.values import ModelInfo
 from parley.worker import adapters
 from parley.worker.pack import PackFile, PackOption, VoicePack
@@ -56,6 +57,9 @@ class PackMetadata:
         Setting("Speakers by name; a mapping gives the engine's own number or name for each, a list the names alone."),
     ] = field(default_factory=dict)
     default_speaker: Annotated[str, Setting("The speaker when nobody asks for one.")] = ""
+    lexicon: Annotated[
+        dict[str, str], Setting("Words and how this voice says them: a respelling, sounds as /IPA/, or both.")
+    ] = field(default_factory=dict)
     reference: Annotated[Reference, Setting("The recording that a cloning family imitates.")] = Reference("")
     files: Annotated[
         dict[str, str],
@@ -111,6 +115,7 @@ def read_pack(folder: Path) -> VoicePack:
         default_speaker=default_speaker,
         reference_audio=reference.get("audio", ""),
         reference_text=reference.get("text", ""),
+        lexicon=_lexicon(path, data.get("lexicon") or {}),
     )
     describe = getattr(adapter, "describe", None)
     return replace(pack, info=describe(pack)) if describe is not None else pack
@@ -126,6 +131,14 @@ def _languages(path: Path, tags: list[str]) -> tuple[str, ...]:
                 f"{path}: key 'languages' holds {tag!r}{hint}; it must be BCP 47 tags, such as en-US or de."
             )
     return tuple(tags)
+
+
+def _lexicon(path: Path, words: dict[str, str]) -> dict[str, str]:
+    try:
+        lexicon_of(words)
+    except InvalidRequest as error:
+        raise ConfigError(f"{path}: key 'lexicon': {error.message}") from None
+    return words
 
 
 def _files(path: Path, files: Mapping[str, str], declared: Mapping[str, PackFile]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from typing import Any
 from parley import clock
 from parley.errors import EngineError, NotFound, ParleyError
 from parley.rpc.values import ModelState, ModelStatus
+from parley.text.speech.lexicon import lexicon_of
 from parley.values import ModelInfo
 from parley.worker import adapters
 from parley.worker.engine_pool import EnginePool, build_pool
@@ -331,6 +332,7 @@ class ModelManager:
             isolated=self._settings.isolate or self._catalog.isolated(model_id),
             gate=self._gate if info.needs_gpu else None,
         )
+        pool.lexicon = lexicon_of(self._catalog.lexicon(model_id))
         try:
             await pool.load(measure=self._synthesis.loudness, target_lufs=self._synthesis.target_lufs)
         except ParleyError:

@@ -62,6 +62,8 @@ class VoicePack:
     """Path of a recording of the voice to clone, relative to the folder."""
     reference_text: str = ""
     """What is said in it."""
+    lexicon: Mapping[str, str] = field(default_factory=dict)
+    """Words and how this voice is to say them."""
 
     def filled(self, declared: Mapping[str, PackOption]) -> dict[str, Any]:
         """Every option of the family: what the pack says, else the family's default."""
@@ -148,8 +150,10 @@ class AdapterFactory(Protocol):
 
     # Optional class attributes: ``concurrency`` (texts that one loaded model speaks in turns), ``slots`` (engines that
     # a worker runs at least), ``isolated`` (run it in a process of its own), ``calibrated`` (its loudness is right as
-    # it comes), ``word_marks``, and the class method ``describe(pack) -> ModelInfo``, which may add what the pack's
-    # files say (speakers, rate). It must be quick, must not raise for broken files, and must import nothing heavy.
+    # it comes), ``word_marks``, ``phonemes`` (the bracket in which it takes IPA inside a text, such as ``[[{}]]``),
+    # ``verbatim`` (it speaks text as it stands), and the class method ``describe(pack) -> ModelInfo``, which may add
+    # what the pack's files say (speakers, rate). It must be quick, must not raise for broken files, and must import
+    # nothing heavy.
     # Optional attributes of an adapter: ``sentence_pause`` and ``lead_out`` (seconds of silence that the worker puts
     # between sentences, and behind clauses and the last sentence), and ``spoken_language(voice)``, the language of a
     # voice that names none, where it is not the pack's first one.

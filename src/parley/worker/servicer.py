@@ -29,10 +29,12 @@ from parley.rpc.convert import (
     model_to_proto,
     voice_from_proto,
     voice_to_proto,
+    wording_from_proto,
 )  # fmt: skip
 from parley.rpc.gen import tts_pb2 as pb
 from parley.rpc.values import Capabilities
-from parley.values import Voice
+from parley.text.speech.lexicon import parse_lexicon
+from parley.values import Voice, Wording
 from parley.worker.framing import FramingOptions
 from parley.worker.refusals import queue_full
 from parley.worker.requests import check_voice, identifier
@@ -59,6 +61,7 @@ class _Session:
     voice: Voice
     lease: Lease
     used: float
+    wording: Wording
     utterances: dict[str, Utterance] = field(default_factory=dict)
     ended: OrderedDict[str, int] = field(default_factory=OrderedDict)
     early: dict[str, int] = field(default_factory=dict)
@@ -89,6 +92,8 @@ class TtsServicer:
         info = self._manager.info(model_id)
         voice = replace(voice, model=model_id)
         check_voice(info, voice)
+        wording = wording_from_proto(request.wording)
+        parse_lexicon(wording.lexicon)
         known = self._sessions.get(session_id)
         if known is not None:
             if known.voice.model != model_id or known.voice.lora != voice.lora:
@@ -96,7 +101,7 @@ class TtsServicer:
                     f"The session {session_id} speaks with {known.voice.model}; "
                     f"a session keeps its model, so open another one for {model_id}."
                 )
-            known.voice, known.used = voice, clock.now()
+            known.voice, known.used, known.wording = voice, clock.now(), wording
             return self._started(known)
         if session_id in self._starting:
             raise PreconditionFailed(f"The session {session_id} is being opened already.")
@@ -112,7 +117,7 @@ class TtsServicer:
             lease.release()
             self._refuse_when_draining()
             raise PreconditionFailed(f"The session {session_id} was ended before its model was there.")
-        session = self._sessions[session_id] = _Session(session_id, voice, lease, clock.now())
+        session = self._sessions[session_id] = _Session(session_id, voice, lease, clock.now(), wording)
         return self._started(session)
 
     def _started(self, session: _Session) -> Any:
@@ -189,7 +194,8 @@ class TtsServicer:
         if self.stats.queue_depth >= self.settings.max_queue:
             self.stats.refused += 1
             raise queue_full(self.stats.queue_depth, self._retry_after())
-        utterance = self._new_utterance(session, utterance_id, self._voice_of(session, first))
+        wording = self._wording_of(session, first)
+        utterance = self._new_utterance(session, utterance_id, self._voice_of(session, first), wording)
         self._quiet.clear()
         session.utterances[utterance_id] = utterance
         self.stats.utterances += 1
@@ -220,7 +226,17 @@ class TtsServicer:
         check_voice(session.lease.pool.info, voice)
         return voice
 
-    def _new_utterance(self, session: _Session, utterance_id: str, voice: Voice) -> Utterance:
+    def _wording_of(self, session: _Session, first: Any) -> Wording:
+        """What the utterance says of its words, over what the session does, over this worker's settings."""
+        own = self.settings.text
+        wording = Wording(None if own.normalize else False, own.lexicon)
+        for said in (session.wording, wording_from_proto(first.wording)):
+            parse_lexicon(said.lexicon)  # a mistake in it is the caller's, and told by its own words
+            normalize = wording.normalize if said.normalize is None else said.normalize
+            wording = Wording(normalize, "\n".join(filter(None, (wording.lexicon, said.lexicon))))
+        return wording
+
+    def _new_utterance(self, session: _Session, utterance_id: str, voice: Voice, wording: Wording) -> Utterance:
         pool, synthesis = session.lease.pool, self.settings.synthesis
         framing = FramingOptions(
             loudness=synthesis.loudness and not pool.calibrated,
@@ -235,8 +251,10 @@ class TtsServicer:
             synthesis.max_text,
         )  # fmt: skip
         hooks = UtteranceHooks(self._count_waiting, self._count_first_frame)
-        language = pool.language(voice)
-        return Utterance(utterance_id, voice, pool.submit, pool.wake, framing, limits, hooks, language=language)
+        return Utterance(
+            utterance_id, voice, pool.submit, pool.wake, framing, limits, hooks,
+            language=pool.language(voice), normaliser=pool.normaliser(voice, wording),
+        )  # fmt: skip
 
     async def _read_text(self, utterance: Utterance, text: str, requests: AsyncIterator[Any]) -> None:
         """Feed the pieces to the utterance as they come; bad text fails it."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from parley.settings import Setting
+from parley.text.settings import TextSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,4 +133,5 @@ class WorkerSettings:
         ),
     ] = 0
     models: ModelSettings = ModelSettings()
+    text: TextSettings = field(default_factory=TextSettings)
     synthesis: SynthesisSettings = SynthesisSettings()

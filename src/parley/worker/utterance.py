@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame
 from parley.errors import InvalidRequest, ParleyError
 from parley.text.sentences import sentences
+from parley.text.speech.normaliser import Normaliser
+from parley.text.speech.spoken import Spoken, as_written
 from parley.values import SynthesizedAudio, Voice
 from parley.worker.framing import Framer, FramingOptions
 from parley.worker.job import Job
@@ -52,16 +54,19 @@ class Utterance:
     def __init__(
         self, utterance_id: str, voice: Voice, submit: Callable[[Job], None], wake: Callable[[], None],
         framing: FramingOptions, limits: UtteranceLimits, hooks: UtteranceHooks, *, language: str = "",
+        normaliser: Normaliser | None = None,
     ) -> None:  # fmt: skip
         self.utterance_id = utterance_id
         self._voice, self._submit, self._wake_engine = voice, submit, wake
-        self._limits, self._hooks, self._language = limits, hooks, language
+        self._limits, self._hooks, self._language, self._normaliser = limits, hooks, language, normaliser
         self._loop = asyncio.get_running_loop()
         self._stage = _Stage(Framer(utterance_id, framing), self._deliver)
         self._pieces: deque[_PieceJob] = deque()
         self._flying: set[_PieceJob] = set()
         self._count = 0
         self._text_length = 0
+        self._blank = True
+        """Only white space has come."""
         self._text_ended = False
         self._frames: deque[AudioFrame] = deque()
         self._inbox: deque[list[AudioFrame]] = deque()
@@ -87,18 +92,26 @@ class Utterance:
             raise InvalidRequest(
                 f"The utterance is longer than {self._limits.max_text} characters; send it as several utterances."
             )
+        self._blank = self._blank and not text.strip()
         for first, end in sentences(text, self._language):
-            if not self._count:
-                self._first_text = time.perf_counter()
-                self._set_waiting(True)
-            self._pieces.append(_PieceJob(self, self._count, text[first:end], start + first, self._voice))
-            self._count += 1
+            self._add_piece(text[first:end], start + first)
         self._submit_next()
 
-    def end_text(self) -> None:
-        """No more text comes. Raises InvalidRequest when there was nothing to speak."""
-        self._text_ended = True
+    def _add_piece(self, text: str, start: int) -> None:
+        """Queue a sentence for the voice; dots, emoji and the like are nothing that any could speak."""
+        spoken = self._normaliser.piece(text) if self._normaliser is not None else as_written(text)
+        if not spoken.says_something:
+            return
         if not self._count:
+            self._first_text = time.perf_counter()
+            self._set_waiting(True)
+        self._pieces.append(_PieceJob(self, self._count, spoken, start, self._voice))
+        self._count += 1
+
+    def end_text(self) -> None:
+        """No more text comes. Raises InvalidRequest when there was none; text that says nothing is a silent frame."""
+        self._text_ended = True
+        if self._blank:
             raise InvalidRequest("The utterance has no text; send at least one word.")
         self._submit_next()
 
@@ -264,7 +277,7 @@ class Utterance:
         while self._pieces and len(self._flying) < most and not self.cancelled:
             job = self._pieces.popleft()
             self._flying.add(job)
-            self._stage.expect(job.index, job.text, job.text_start)
+            self._stage.expect(job.index, job.spoken, job.text_start)
             self._submit(job)
         if self._text_ended and not self._pieces and not self._flying and not self._finished and self._error is None:
             self._finished = True
@@ -282,10 +295,14 @@ class _PieceJob:
 
     utterance: Utterance
     index: int
-    text: str
+    spoken: Spoken
     text_start: int
     voice: Voice
     throttled: bool = False
+
+    @property
+    def text(self) -> str:
+        return self.spoken.text
 
     @property
     def cancelled(self) -> bool:
@@ -309,7 +326,7 @@ class _PieceJob:
 
 @dataclass(slots=True)
 class _Text:
-    text: str
+    spoken: Spoken
     start: int
     early: list[SynthesizedAudio] = field(default_factory=list)
     ended: bool = False
@@ -328,9 +345,9 @@ class _Stage:
         self.held_seconds = 0.0
         """Audio of later pieces that waits for its turn."""
 
-    def expect(self, index: int, text: str, start: int) -> None:
+    def expect(self, index: int, spoken: Spoken, start: int) -> None:
         with self._lock:
-            self._texts[index] = _Text(text, start)
+            self._texts[index] = _Text(spoken, start)
 
     def push(self, index: int, audio: SynthesizedAudio) -> None:
         with self._lock:
@@ -364,7 +381,7 @@ class _Stage:
         if not self._begun:
             self._begun = True
             piece = self._texts[self.current]
-            self._framer.begin_piece(piece.text, piece.start)
+            self._framer.begin_piece(piece.spoken, piece.start)
 
     def _end_current(self) -> list[AudioFrame]:
         """Close the current piece and frame what the next one has already said."""

@@ -51,6 +51,9 @@ class Catalog(Protocol):
     def isolated(self, model_id: str) -> bool:
         """True when the model's engine must run in a process of its own."""
 
+    def lexicon(self, model_id: str) -> Mapping[str, str]:
+        """Words and how the model's pack wants them said."""
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:
@@ -182,6 +185,10 @@ class VoicePackCatalog:
     def isolated(self, model_id: str) -> bool:
         """True when the model's engine must run in a process of its own."""
         return adapters.family(self.pack(model_id).info.family).isolated
+
+    def lexicon(self, model_id: str) -> Mapping[str, str]:
+        """Words and how the model's pack wants them said."""
+        return self.pack(model_id).lexicon
 
     @property
     def pins(self) -> frozenset[str]:

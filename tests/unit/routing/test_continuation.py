@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parley.audio.frame import FRAME_BYTES, FRAME_SAMPLES, AudioFrame, WordMark
-from parley.routing.continuation import Cut, Shift, cut, has_words, next_word, skipped_frames, trim
+from parley.routing.continuation import Cut, Shift, cut, next_word, skipped_frames, trim
+from parley.text.speech.normaliser import has_words
 
 WORDS = st.lists(
     st.tuples(

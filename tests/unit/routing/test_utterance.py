@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parley.audio.frame import FRAME_SAMPLES, AudioFrame, WordMark
-from parley.routing.continuation import has_words
 from parley.routing.utterance import Continuation, Utterance
 from parley.testing.workers import WORD, WORD_FRAMES, code_of
+from parley.text.speech.normaliser import has_words
 
 from .conftest import COUNTING, check
 

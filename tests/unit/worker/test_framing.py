@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from parley.audio.frame import FRAME_BYTES, FRAME_SAMPLES, AudioFrame, WordMark
 from parley.audio.levels import samples_of
+from parley.text.speech.spoken import as_written
 from parley.values import SynthesizedAudio
 from parley.worker.framing import KEPT_SILENCE, Framer, FramingOptions
 
@@ -27,7 +28,7 @@ def frames_of(
     audio: list[SynthesizedAudio], options: FramingOptions = PLAIN, text: str = "Hello you.", start: int = 0
 ) -> list[AudioFrame]:
     framer = Framer("u", options)
-    framer.begin_piece(text, start)
+    framer.begin_piece(as_written(text), start)
     frames = [frame for stretch in audio for frame in framer.push(stretch)]
     return [*frames, *framer.end_piece(), *framer.finish()]
 
@@ -106,9 +107,9 @@ def test_a_long_silence_is_meant() -> None:
 
 def test_silence_inside_an_utterance_stays() -> None:
     framer = Framer("u", FramingOptions(loudness=False))
-    framer.begin_piece("One.", 0)
+    framer.begin_piece(as_written("One."), 0)
     count = len(framer.push(SynthesizedAudio(noise(9_600), 48_000)) + framer.end_piece())
-    framer.begin_piece("Two.", 5)
+    framer.begin_piece(as_written("Two."), 5)
     count += len(framer.push(SynthesizedAudio(np.zeros(9_600, np.float32), 48_000)) + framer.end_piece())
     assert count == 20
 
@@ -116,9 +117,9 @@ def test_silence_inside_an_utterance_stays() -> None:
 @pytest.mark.parametrize(("first", "pause"), [("One. ", 0.25), ("One, ", 0.1)])
 def test_a_voice_rests_longer_behind_a_sentence_than_behind_a_clause(first: str, pause: float) -> None:
     framer = Framer("u", FramingOptions(loudness=False, trim=False, sentence_pause=0.25, lead_out=0.1))
-    framer.begin_piece(first, 0)
+    framer.begin_piece(as_written(first), 0)
     frames = framer.push(SynthesizedAudio(noise(9_600), 48_000)) + framer.end_piece()
-    framer.begin_piece("Two.", 5)
+    framer.begin_piece(as_written("Two."), 5)
     frames += framer.push(SynthesizedAudio(noise(9_600), 48_000, (WordMark(0, 3, 0, 9_600),))) + framer.end_piece()
     frames += framer.finish()
     rest = round(pause * 48_000)
@@ -130,18 +131,18 @@ def test_a_voice_rests_longer_behind_a_sentence_than_behind_a_clause(first: str,
 
 def test_an_utterance_does_not_begin_with_a_rest() -> None:
     framer = Framer("u", FramingOptions(loudness=False, trim=False, sentence_pause=0.25))
-    framer.begin_piece("One.", 0)
+    framer.begin_piece(as_written("One."), 0)
     framer.end_piece()
-    framer.begin_piece("Two.", 5)
+    framer.begin_piece(as_written("Two."), 5)
     assert pcm(framer.push(SynthesizedAudio(noise(9_600), 48_000)))[:10].any()
 
 
 def test_native_marks_of_later_pieces_are_moved_to_the_utterance() -> None:
     framer = Framer("u", PLAIN)
-    framer.begin_piece("One.", 0)
+    framer.begin_piece(as_written("One."), 0)
     framer.push(SynthesizedAudio(noise(1_500), 24_000, (WordMark(0, 3, 0, 1_500),)))
     framer.end_piece()
-    framer.begin_piece("Two.", 5)
+    framer.begin_piece(as_written("Two."), 5)
     frames = framer.push(SynthesizedAudio(noise(1_500), 24_000, (WordMark(0, 3, 100, 1_500),)))
     marks = [mark for frame in [*frames, *framer.end_piece(), *framer.finish()] for mark in frame.marks]
     assert marks[-1] == WordMark(5, 8, 3_200, 6_000)

@@ -58,13 +58,23 @@ class Voice(_message.Message):
     lora: str
     def __init__(self, model_id: _Optional[str] = ..., speaker: _Optional[str] = ..., language: _Optional[str] = ..., speed: _Optional[float] = ..., lora: _Optional[str] = ...) -> None: ...
 
+class Wording(_message.Message):
+    __slots__ = ("normalize", "lexicon")
+    NORMALIZE_FIELD_NUMBER: _ClassVar[int]
+    LEXICON_FIELD_NUMBER: _ClassVar[int]
+    normalize: bool
+    lexicon: str
+    def __init__(self, normalize: _Optional[bool] = ..., lexicon: _Optional[str] = ...) -> None: ...
+
 class StartSessionRequest(_message.Message):
-    __slots__ = ("session_id", "voice")
+    __slots__ = ("session_id", "voice", "wording")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     VOICE_FIELD_NUMBER: _ClassVar[int]
+    WORDING_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     voice: Voice
-    def __init__(self, session_id: _Optional[str] = ..., voice: _Optional[_Union[Voice, _Mapping]] = ...) -> None: ...
+    wording: Wording
+    def __init__(self, session_id: _Optional[str] = ..., voice: _Optional[_Union[Voice, _Mapping]] = ..., wording: _Optional[_Union[Wording, _Mapping]] = ...) -> None: ...
 
 class StartSessionResponse(_message.Message):
     __slots__ = ("voice", "model")
@@ -75,16 +85,18 @@ class StartSessionResponse(_message.Message):
     def __init__(self, voice: _Optional[_Union[Voice, _Mapping]] = ..., model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
 
 class SynthesizeRequest(_message.Message):
-    __slots__ = ("session_id", "utterance_id", "text", "voice")
+    __slots__ = ("session_id", "utterance_id", "text", "voice", "wording")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     UTTERANCE_ID_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     VOICE_FIELD_NUMBER: _ClassVar[int]
+    WORDING_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     utterance_id: str
     text: str
     voice: Voice
-    def __init__(self, session_id: _Optional[str] = ..., utterance_id: _Optional[str] = ..., text: _Optional[str] = ..., voice: _Optional[_Union[Voice, _Mapping]] = ...) -> None: ...
+    wording: Wording
+    def __init__(self, session_id: _Optional[str] = ..., utterance_id: _Optional[str] = ..., text: _Optional[str] = ..., voice: _Optional[_Union[Voice, _Mapping]] = ..., wording: _Optional[_Union[Wording, _Mapping]] = ...) -> None: ...
 
 class WordMark(_message.Message):
     __slots__ = ("text_start", "text_end", "start_sample", "end_sample")

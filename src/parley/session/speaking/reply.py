@@ -17,6 +17,7 @@ from parley.session.feeds import Feed
 from parley.session.speaking.deltas import Deltas
 from parley.session.speaking.voice import ReplyVoice, Spawn
 from parley.text.sentences import Sentences
+from parley.text.speech.normaliser import has_words
 from parley.values import ChangeVoice, Voice
 
 if TYPE_CHECKING:
@@ -287,9 +288,9 @@ class Reply:
     # --- sound ---------------------------------------------------------------------------
 
     async def _speak(self) -> None:
-        await self._until(lambda: bool(self.text) or self._feed.closed)
+        await self._until(lambda: has_words(self.text) or self._feed.closed)
         error: ParleyError | None = None
-        if self.text:
+        if has_words(self.text):
             error = await self._make_sound()
             if error is None:
                 self._finish()

@@ -34,6 +34,7 @@ _SPOKEN = ("en-us", "en-gb", "es", "fr-fr", "hi", "it", "pt-br", "cmn", "ja", "d
 """espeak-ng voices that the published weights were made for, and German, which they pronounce too."""
 _FLAG = re.compile(r"\([^()]*\)")
 """espeak-ng says where it changes the language for a foreign word: "(en)wˈɜːld(fr)"."""
+_SOUNDS = re.compile(r"\[\[([^\[\]]*)\]\]")
 _BRACKETS = str.maketrans("()", "“”")
 # The first letter of a published speaker's name says which language it was made for.
 _BY_PREFIX = {"a": "en-us", "b": "en-gb", "e": "es", "f": "fr-fr", "h": "hi", "i": "it", "p": "pt-br", "z": "cmn"}
@@ -61,6 +62,8 @@ class KokoroAdapter:
         "lead_out": PackOption("Silence behind a clause and the last sentence, in seconds.", 0.08, ge=0, le=2),
     }
     concurrency: ClassVar[int] = 16
+    phonemes: ClassVar[str] = "[[{}]]"
+    """The bracket in which sounds may stand in a text."""
 
     def __init__(self, pack: VoicePack) -> None:
         self.info: ModelInfo = pack.info
@@ -167,8 +170,17 @@ def _language(voice: Voice, speaker: str, pronounced: Sequence[str] = ()) -> str
 
 def _phonemes(engine: Any, sentence: str, language: str) -> str:
     """What the model is to speak. Brackets of the text become quotation marks: those that are left are flags."""
+    parts = _SOUNDS.split(sentence)  # text and sounds take turns
+    return "".join(
+        f" {part} " if number % 2 else _phonemes_of(engine, part, language) for number, part in enumerate(parts)
+    ).strip()
+
+
+def _phonemes_of(engine: Any, text: str, language: str) -> str:
+    if not text.strip():
+        return ""
     try:
-        return _FLAG.sub("", str(engine.tokenizer.phonemize(sentence.translate(_BRACKETS), language)))
+        return _FLAG.sub("", str(engine.tokenizer.phonemize(text.translate(_BRACKETS), language)))
     except RuntimeError as error:
         raise InvalidRequest(f"Kokoro has no pronunciation for the language {language!r} ({error}).") from error
 

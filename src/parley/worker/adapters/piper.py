@@ -45,6 +45,8 @@ class PiperAdapter:
         ),
     }
     concurrency: ClassVar[int] = 16
+    phonemes: ClassVar[str] = "[[{}]]"
+    """The bracket in which the engine takes sounds."""
 
     def __init__(self, pack: VoicePack) -> None:
         self.info: ModelInfo = pack.info

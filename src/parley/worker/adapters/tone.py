@@ -110,6 +110,8 @@ class ToneAdapter:
     }
     calibrated: ClassVar[bool] = True
     """Its loudness is right as it comes."""
+    verbatim: ClassVar[bool] = True
+    """A word of the text is a tone, and a number stays one word."""
 
     def __init__(self, pack: VoicePack) -> None:
         self.info = pack.info
