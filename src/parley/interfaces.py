@@ -82,11 +82,18 @@ class Recognizer(Protocol):
 
     The turn ends when the audio ends. Closing the generator early abandons it.
     Raises CapacityError when too many turns are waiting, EngineError when the engine dies.
+    A turn is heard the same whatever others said before it, or say meanwhile.
     """
 
     def transcribe(
-        self, audio: AsyncIterable[AudioFrame], *, language: str = "", hot_words: Sequence[str] = ()
+        self, audio: AsyncIterable[AudioFrame], *, language: str = ""
     ) -> AsyncGenerator[Transcript, None]: ...
+
+    def for_session(self) -> Recognizer:
+        """The same recogniser for one session: what it learns of that microphone helps this session alone.
+
+        Closing it is left to whoever made the first one.
+        """
 
     async def aclose(self) -> None: ...
 

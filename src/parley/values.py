@@ -60,6 +60,8 @@ class Transcript:
     """BCP 47, where known."""
     confidence: float = 1.0
     """How far the words can be believed, 0 to 1; what a recogniser that often mishears says of itself."""
+    covered: float = 0.0
+    """Seconds of the turn's audio that had been listened to for this; 0 where the recogniser does not say."""
 
 
 @dataclass(frozen=True, slots=True)

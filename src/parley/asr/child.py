@@ -1,133 +1,88 @@
 """A decoder in a process of its own: ``python -m parley.asr.child`` with the decoder's spec as JSON.
 
 For engines that hold the interpreter's lock, are not re-entrant, or exit when a file is bad.
-Lives until its standard input ends. One thread reads the pipe, so that a turn that nobody wants
-any more is left at once, however much of its audio is still waiting.
+Answers one question after the other, each of them short, and ends when its parent does.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
-import threading
-from collections import deque
 from importlib import import_module
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, cast
 
-from parley.asr import wire
+from parley.asr import wire as ask
 from parley.asr.decoder import to_json
-from parley.children.inside import claim_pipes
-from parley.errors import ParleyError
+from parley.children import wire
+from parley.children.inside import Orders, claim_pipes
 
 if TYPE_CHECKING:
-    from parley.asr.decoder import TurnDecoder
-    from parley.values import Transcript
+    from collections.abc import Callable
+
+    from parley.asr.decoder import SingleDecoder, TurnDecoder
 
 
-class _Inbox:
-    """Messages in the order of their arrival, without the audio of abandoned turns."""
+class _Answers:
+    """One decoder, question by question."""
 
-    def __init__(self, source: BinaryIO) -> None:
-        self._source = source
-        self._messages: deque[tuple[bytes, bytes]] = deque()
-        self._changed = threading.Condition()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        while True:
-            header = self._source.read(wire.HEADER.size)
-            if len(header) < wire.HEADER.size:
-                message = (b"", b"")
-            else:
-                kind, size = wire.HEADER.unpack(header)
-                message = (kind, self._source.read(size))
-            with self._changed:
-                if message[0] == wire.ABANDON:
-                    self._messages.clear()
-                self._messages.append(message)
-                self._changed.notify()
-            if not message[0]:
-                return
-
-    def next(self) -> tuple[bytes, bytes]:
-        """Wait for the next message; an empty kind at the end. Audio that waits comes in one piece."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._messages)
-            kind, body = self._messages.popleft()
-            if kind != wire.AUDIO:
-                return kind, body
-            pieces = [body]
-            while self._messages and self._messages[0][0] == wire.AUDIO and len(pieces) < 10:
-                pieces.append(self._messages.popleft()[1])
-            return kind, b"".join(pieces)
-
-
-class _Child:
-    def __init__(self, decoder: TurnDecoder, source: BinaryIO, sink: BinaryIO) -> None:
+    def __init__(self, decoder: TurnDecoder) -> None:
         self._decoder = decoder
-        self._inbox = _Inbox(source)
-        self._sink = sink
-        self._turn = -1
+        self._copies = False
+        self._turns: dict[int, TurnDecoder] = {}
+        self._table: dict[bytes, Callable[[bytes], dict[str, object] | None]] = {
+            ask.LOAD: self._load,
+            ask.START: self._start,
+            ask.FEED: self._feed,
+            ask.FINISH: self._finish,
+            ask.CUT: self._cut,
+        }
 
-    def run(self) -> None:
-        if not self._attempt(self._decoder.load):
-            return
-        self._send(wire.READY)
-        while True:
-            kind, body = self._inbox.next()
-            if not kind:
-                return
-            self._attempt(lambda kind=kind, body=body: self._handle(kind, body))
+    def to(self, kind: bytes, body: bytes) -> tuple[bytes, bytes]:
+        """The answer to one question."""
+        said: list[dict[str, object] | None] = []
+        error = wire.attempt(lambda: said.append(self._table[kind](body)), "It raised")
+        if error is not None:
+            return ask.FAILED, wire.pack_error(error)
+        return (ask.SAID, json.dumps(said[0]).encode()) if said[0] is not None else (ask.DONE, b"")
 
-    def _handle(self, kind: bytes, body: bytes) -> None:
-        if kind == wire.START:
-            request = json.loads(body)
-            self._turn = request["turn"]
-            self._decoder.start(request["language"], request["hot_words"])
-        elif kind == wire.ABANDON:
-            self._turn = -1
-        elif self._turn < 0:
-            return
-        elif kind == wire.AUDIO:
-            partial = self._decoder.feed(body)
-            if partial is not None:
-                self._tell(partial)
-        elif kind == wire.FINISH:
-            self._tell(self._decoder.finish())
-            self._turn = -1
+    def _load(self, body: bytes) -> None:
+        self._copies = json.loads(body)["copies"]
+        self._decoder.load()
 
-    def _attempt(self, work: object) -> bool:
-        """Run ``work``; an engine's failure ends its turn, not the process."""
-        assert callable(work)
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 - an engine may raise anything, and the turn has to be told
-            code = error.code if isinstance(error, ParleyError) else "engine_failed"
-            text = error.message if isinstance(error, ParleyError) else f"{type(error).__name__}: {error}"
-            body = {"turn": self._turn, "code": code, "message": text}
-            self._send(wire.FAILED, json.dumps(body).encode())
-            self._turn = -1
-            return False
-        return True
+    def _start(self, body: bytes) -> None:
+        asked = json.loads(body)
+        self._turns = {turn: decoder for turn, decoder in self._turns.items() if turn in asked["open"]}
+        decoder = copy.copy(self._decoder) if self._copies else self._decoder
+        decoder.start(asked["language"], asked["memory"])
+        self._turns[asked["turn"]] = decoder
 
-    def _tell(self, transcript: Transcript) -> None:
-        body = {"turn": self._turn, "transcript": to_json(transcript)}
-        self._send(wire.TRANSCRIPT, json.dumps(body).encode())
+    def _feed(self, body: bytes) -> dict[str, object]:
+        turn, pcm = ask.unpack_audio(body)
+        partial = self._turns[turn].feed(pcm)
+        return {"transcript": to_json(partial) if partial is not None else None}
 
-    def _send(self, kind: bytes, body: bytes = b"") -> None:
-        self._sink.write(wire.pack(kind, body))
-        self._sink.flush()
+    def _finish(self, body: bytes) -> dict[str, object]:
+        decoder = self._turns.pop(json.loads(body)["turn"])
+        return {"transcript": to_json(decoder.finish()), "memory": decoder.memory}
+
+    def _cut(self, body: bytes) -> dict[str, object]:
+        decoder = cast("SingleDecoder", self._turns.pop(json.loads(body)["turn"]))
+        cut = decoder.cut()
+        return {"transcript": to_json(cut.transcript), "samples": cut.samples, "memory": decoder.memory}
 
 
 def main() -> None:
     spec = json.loads(sys.argv[1])
-    module, _, attribute = spec["target"].partition(":")
     source, sink = claim_pipes()
-    decoder = cast("TurnDecoder", getattr(import_module(module), attribute)(**spec["arguments"]))
-    try:
-        _Child(decoder, source, sink).run()
-    except (BrokenPipeError, KeyboardInterrupt):
-        return
+    orders = Orders(source)
+    module, _, attribute = spec["target"].partition(":")
+    answers = _Answers(cast("TurnDecoder", getattr(import_module(module), attribute)(**spec["arguments"])))
+    while True:
+        try:
+            wire.write(sink, *answers.to(*orders.next()))
+        except BrokenPipeError:
+            return
 
 
 if __name__ == "__main__":

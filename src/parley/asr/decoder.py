@@ -8,26 +8,49 @@ from typing import TYPE_CHECKING, Protocol
 from parley.values import Transcript, TranscriptWord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 RATE = 16_000
 """Hz of all audio that a decoder hears."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What is certain of a turn that is left before its end."""
+
+    transcript: Transcript
+    """Its words up to ``samples``; word times count from where the decoder began."""
+    samples: int
+    """What it has heard for good; whatever came after is to be heard again, by whoever goes on with the turn."""
+
+
 class TurnDecoder(Protocol):
     """One engine that hears one turn at a time. Called from one thread, or alone in a process."""
+
+    memory: str
+    """What it has learnt of this turn's microphone, for the same session's next turn and nobody else's."""
 
     def load(self) -> None:
         """Read the model. Raises ConfigError with what is missing."""
 
-    def start(self, language: str, hot_words: Sequence[str]) -> None:
-        """A new turn begins; one that was not finished is abandoned."""
+    def start(self, language: str, memory: str) -> None:
+        """A new turn, or its next stretch, begins as if no other had been heard; one that was not finished is left.
+
+        ``memory`` is what was learnt of this microphone before; empty for a stranger's.
+        """
 
     def feed(self, pcm: bytes) -> Transcript | None:
         """Hear more s16le at 16 kHz; return a partial transcript when there is news."""
 
     def finish(self) -> Transcript:
         """The turn is over: return its final transcript."""
+
+
+class SingleDecoder(TurnDecoder, Protocol):
+    """One that keeps a turn in the engine itself, so that another can only be heard when this one is left."""
+
+    def cut(self) -> Cut:
+        """Leave the turn: return what is certain, up to the end of a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +62,8 @@ class DecoderSpec:
     arguments: Mapping[str, object]
     python: str = ""
     """Interpreter of another environment; empty for this one."""
+    copies: bool = False
+    """Copies of a loaded decoder share its model and hear a turn each; else it is a :class:`SingleDecoder`."""
 
 
 def to_json(transcript: Transcript) -> dict[str, object]:

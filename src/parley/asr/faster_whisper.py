@@ -75,7 +75,7 @@ class WhisperEngine:
             request.audio,
             language=whisper_code(request.language) or None,
             prompt=request.prompt,
-            hot_words=request.hot_words,
+            hot_words=self._settings.hot_words,
             beam=self._settings.beam_size,
         )
         segments = tuple(Segment(stretch.text, stretch.end) for stretch in window.stretches)
@@ -96,7 +96,7 @@ class WhisperEngine:
             temperature=0.0,
             condition_on_previous_text=False,
             initial_prompt=request.prompt or None,
-            hotwords=" ".join(request.hot_words) or None,
+            hotwords=" ".join(self._settings.hot_words) or None,
             word_timestamps=word_times,
             max_new_tokens=_LIBRARY_TOKENS,
         )

@@ -46,7 +46,6 @@ class Request:
     """Empty: detect it."""
     prompt: str
     """What was said just before."""
-    hot_words: tuple[str, ...]
     final: bool
     """The last time: take care, and give word times."""
 
@@ -64,9 +63,8 @@ class Decoded:
 class IncrementalTurn:
     """One turn's audio and what is understood of it so far."""
 
-    def __init__(self, decode: Callable[[Request], Decoded], language: str, hot_words: Sequence[str]) -> None:
-        self._decode = decode
-        self._language, self._hot_words = language, tuple(hot_words)
+    def __init__(self, decode: Callable[[Request], Decoded], language: str) -> None:
+        self._decode, self._language = decode, language
         self._pieces: list[NDArray[np.int16]] = []
         self._start = 0
         self._agreement = LocalAgreement()
@@ -105,7 +103,7 @@ class IncrementalTurn:
         if audio.size < _SHORTEST * RATE:
             return Decoded((), self._language)
         prompt = " ".join(self._done)[-_PROMPT_LETTERS:]
-        decoded = self._decode(Request(to_float(audio), self._language, prompt, self._hot_words, final))
+        decoded = self._decode(Request(to_float(audio), self._language, prompt, final))
         self._language = self._language or decoded.language
         self._confidence = decoded.confidence
         return decoded

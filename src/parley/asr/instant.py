@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from parley.values import Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable
 
     from parley.asr.settings import AsrSettings
     from parley.audio.frame import AudioFrame
@@ -28,7 +28,7 @@ class InstantRecognizer:
         self._words = words
 
     async def transcribe(
-        self, audio: AsyncIterable[AudioFrame], *, language: str = "", hot_words: Sequence[str] = ()
+        self, audio: AsyncIterable[AudioFrame], *, language: str = ""
     ) -> AsyncGenerator[Transcript, None]:
         heard = 0.0
         async for frame in audio:
@@ -36,6 +36,10 @@ class InstantRecognizer:
             if before < _ENOUGH <= heard:
                 yield Transcript(self._words, stable=len(self._words), language=language)
         yield Transcript(self._words, final=True, stable=len(self._words), language=language)
+
+    def for_session(self) -> InstantRecognizer:
+        """It learns nothing."""
+        return self
 
     async def aclose(self) -> None:
         """Nothing to free."""

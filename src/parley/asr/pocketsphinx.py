@@ -12,9 +12,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from parley.asr.decoder import DecoderSpec
+from parley.asr.decoder import RATE, Cut, DecoderSpec
 from parley.asr.phrase_model import arpa, words_of
 from parley.asr.processes import ProcessRecognizer
+from parley.asr.stretches import certain
 from parley.values import Transcript, TranscriptWord
 
 if TYPE_CHECKING:
@@ -31,8 +32,12 @@ EVERYDAY = (
 )  # fmt: skip
 """What anybody may say to anything: always part of the small model."""
 _FRAMES_PER_SECOND = 100
+_BLOCK = 3_200
+"""Bytes decoded at once, whatever pieces the audio comes in: so the same audio is always heard the same."""
 _REJECT = 0.00015
 """The small model must win by this much per frame: measured in between known and unknown phrases."""
+_MOST_STATES = 5_000
+"""Kept per frame: measured, a third faster than the library's 30,000, and the words are the same."""
 _KNOWN, _AGREED, _ALONE = 0.9, 0.5, 0.3
 """Confidence when both models hear a phrase that is known, when they hear the same other words, and with only one
 to go by: it is wrong more often than right."""
@@ -46,7 +51,7 @@ def _as_heard(phrases: Iterable[str]) -> frozenset[str]:
 
 def create(settings: AsrSettings) -> ProcessRecognizer:
     """The recogniser for these settings; nothing is loaded yet."""
-    arguments = {"phrases": list(settings.phrases), "interval": settings.partial_interval}
+    arguments = {"phrases": [*settings.phrases, *settings.hot_words], "interval": settings.partial_interval}
     return ProcessRecognizer(DecoderSpec("pocketsphinx", "parley.asr.pocketsphinx:SphinxDecoder", arguments), settings)
 
 
@@ -57,10 +62,27 @@ class _Search:
         import pocketsphinx
 
         # The passes that these two switch off take 100 to 230 ms after the turn's end, without them 10.
-        self.decoder = pocketsphinx.Decoder(fwdflat=False, bestpath=False, loglevel="FATAL", **options)
+        self.decoder = pocketsphinx.Decoder(
+            fwdflat=False, bestpath=False, maxhmmpf=_MOST_STATES, loglevel="FATAL", **options
+        )
+        self._unknown = self.microphone
+        # Something in the search differs until it has been through a turn: from now on all are heard alike.
+        self.start("")
+        self.feed(bytes(RATE))
+        self.decoder.end_utt()
 
-    def start(self) -> None:
-        # The estimate of the microphone's sound is kept from turn to turn: that saves a third of the errors.
+    @property
+    def microphone(self) -> str:
+        """The estimate of how the microphone sounds (the cepstral mean)."""
+        return str(self.decoder.get_cmn(False))
+
+    def start(self, microphone: str) -> None:
+        """Begin a turn with this estimate (empty: the model's own); of the turn before nothing is left.
+
+        To go on with the estimate from turn to turn saves a third of the errors, for the same microphone.
+        """
+        self.decoder.reinit_feat()  # forgets the estimate of the noise, too
+        self.decoder.set_cmn(microphone or self._unknown)
         self.decoder.start_utt()
 
     def feed(self, pcm: bytes) -> None:
@@ -93,8 +115,10 @@ class SphinxDecoder:
         self._interval_bytes = int(interval * 32_000)
         self._open: _Search | None = None
         self._small: _Search | None = None
-        self._hot_words: tuple[str, ...] = ()
         self._running = False
+        self._waiting = bytearray()
+        self._heard = 0
+        self.memory = ""
         self._since = 0
         self._told = ""
 
@@ -103,24 +127,23 @@ class SphinxDecoder:
         self._open = _Search()
         self._small = self._small_search(self._phrases)
 
-    def start(self, language: str, hot_words: Sequence[str]) -> None:
-        """Begin a turn; hot words that are new rebuild the small model (10 ms)."""
+    def start(self, language: str, memory: str) -> None:
+        """Begin a turn, or its next stretch."""
         if self._open is None:
             self.load()
         self._stop()
-        if tuple(hot_words) != self._hot_words:
-            self._hot_words = tuple(hot_words)
-            self._small = self._small_search((*self._phrases, *self._hot_words))
-            self._known = _as_heard((*self._phrases, *self._hot_words))
         for search in self._searches():
-            search.start()
+            search.start(memory)
         self._running = True
-        self._since, self._told = 0, ""
+        self._heard = self._since = 0
+        self._told = ""
+        self._waiting.clear()
 
     def feed(self, pcm: bytes) -> Transcript | None:
         """Hear more; tell the words when they have changed, at most once per interval."""
-        for search in self._searches():
-            search.feed(pcm)
+        self._waiting += pcm
+        whole = len(self._waiting) // _BLOCK * _BLOCK
+        self._hear(whole)
         self._since += len(pcm)
         if self._since < self._interval_bytes:
             return None
@@ -145,11 +168,31 @@ class SphinxDecoder:
             confidence=self._confidence(),
         )
 
+    def cut(self) -> Cut:
+        """Leave the turn after its last whole word."""
+        self._stop()
+        words, end = certain(self._better().words(), self._heard / RATE)
+        text = " ".join(word.text for word in words)
+        said = Transcript(text, stable=len(text), words=words, language="en-US", confidence=self._confidence())
+        return Cut(said, int(end * RATE))
+
+    def _hear(self, size: int) -> None:
+        """Decode the first ``size`` waiting bytes, block by block: the engine adapts to the microphone after each."""
+        for start in range(0, size, _BLOCK):
+            block = bytes(self._waiting[start : min(start + _BLOCK, size)])
+            for search in self._searches():
+                search.feed(block)
+        del self._waiting[:size]
+        self._heard += size // 2
+
     def _stop(self) -> None:
         if self._running:
+            assert self._open is not None
             self._running = False
+            self._hear(len(self._waiting))
             for search in self._searches():
                 search.decoder.end_utt()
+            self.memory = self._open.microphone
 
     def _searches(self) -> Iterable[_Search]:
         assert self._open is not None

@@ -1,358 +1,382 @@
-"""A recogniser over decoder processes: each hears one turn at a time, turns wait in order.
+"""A recogniser over decoder processes that all open turns share: ``sharing`` says who is heard next.
 
-Processes are started when they are needed, up to a bound. While a turn waits its audio is kept,
-and a decoder catches up several times faster than real time. A process that dies fails its own
-turn; the next turn gets a new one.
+Processes are started when they are needed, up to a bound. One that dies or hangs is replaced, and what it had
+heard of its turn is given to the next.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
-import sys
-from collections import deque
-from pathlib import Path
-from typing import TYPE_CHECKING
+import logging
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from parley.asr import wire
-from parley.asr.decoder import RATE, from_json
-from parley.errors import CapacityError, ConfigError, EngineError, InvalidRequest, TimedOut
+from parley import clock
+from parley.asr import wire as ask
+from parley.asr.decoder import RATE, Cut, from_json
+from parley.asr.sharing import Leave, Listen, Pace, Sharing
+from parley.asr.stretches import Stretches
+from parley.children import wire
+from parley.children.process import ChildGone, ChildProcess
+from parley.errors import CapacityError, ConfigError, EngineError, InvalidRequest, ParleyError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Sequence
-
     from parley.asr.decoder import DecoderSpec
     from parley.asr.settings import AsrSettings
     from parley.audio.frame import AudioFrame
     from parley.values import Transcript
 
+_log = logging.getLogger(__name__)
 _LOAD_LIMIT = 300.0
-_QUIT_LIMIT = 2.0
-_LOST = "The recogniser's process ended while it was listening; say it again, another one is being started."
+_MOST_DEATHS = 3
+"""Processes that may die over one turn; then it is what is said, or how, that kills them."""
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What decoders have learnt of one session's microphone."""
+
+    state: str = ""
 
 
 class DecoderProcess:
-    """One child and the turn that it hears."""
+    """One child and its decoder. Every method raises ChildGone when it has died, or taken too long."""
 
-    def __init__(self, spec: DecoderSpec) -> None:
-        self._spec = spec
-        self._process: asyncio.subprocess.Process | None = None
-        self._turn = 0
-        self._messages: asyncio.Queue[tuple[bytes, bytes]] = asyncio.Queue()
-        self._reading: asyncio.Task[None] | None = None
-        self.alive = False
-
-    async def open(self) -> None:
-        """Start the child and wait until its engine is loaded. ConfigError says what is missing."""
-        arguments = {"target": self._spec.target, "arguments": self._spec.arguments}
-        self._process = await asyncio.create_subprocess_exec(
-            self._spec.python or sys.executable, "-m", "parley.asr.child", json.dumps(arguments),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=_environment(self._spec.python),
-        )  # fmt: skip
-        self._reading = asyncio.create_task(self._read())
-        try:
-            async with asyncio.timeout(_LOAD_LIMIT):
-                kind, body = await self._messages.get()
-        except TimeoutError:
-            raise TimedOut(f"The recogniser {self._spec.name} did not load within {_LOAD_LIMIT:.0f} s.") from None
-        if not kind:
-            raise EngineError(f"The recogniser {self._spec.name} ended while it was loading; see its messages above.")
-        if kind != wire.READY:
-            raise ConfigError(json.loads(body)["message"])
-        self.alive = True
+    def __init__(self, spec: DecoderSpec, limit: float, threads: ThreadPoolExecutor) -> None:
+        self._spec, self._limit, self._threads = spec, limit, threads
+        self._child: ChildProcess | None = None
 
     @property
     def pid(self) -> int:
-        """0 before it is started."""
-        return self._process.pid if self._process else 0
+        """0 while there is none."""
+        return self._child.pid if self._child else 0
 
-    def start(self, language: str, hot_words: Sequence[str]) -> None:
-        """Begin a turn."""
-        self._turn += 1
-        body = {"turn": self._turn, "language": language, "hot_words": list(hot_words)}
-        self._write(wire.START, json.dumps(body).encode())
-
-    async def feed(self, pcm: bytes) -> None:
-        """Hand over audio; waits while the pipe is full."""
-        self._write(wire.AUDIO, pcm)
-        assert self._process
-        assert self._process.stdin
-        with contextlib.suppress(ConnectionError):
-            await self._process.stdin.drain()
-
-    def finish(self) -> None:
-        """Ask for the final transcript."""
-        self._write(wire.FINISH)
-
-    def abandon(self) -> None:
-        """Leave the turn as it is."""
-        self._write(wire.ABANDON)
-
-    async def transcript(self) -> Transcript:
-        """The turn's next transcript. EngineError when the engine fails or the process ends."""
-        while True:
-            kind, body = await self._messages.get()
-            if not kind:
-                raise EngineError(_LOST)
-            message = json.loads(body)
-            if message["turn"] != self._turn:
-                continue
-            if kind == wire.TRANSCRIPT:
-                return from_json(message["transcript"])
-            raise EngineError(f"The recogniser {self._spec.name} failed: {message['message']}")
-
-    async def close(self, *, kill: bool = False) -> None:
-        """End the child, and wait until it is gone."""
-        self.alive = False
-        process = self._process
-        if process is None:
+    async def open(self) -> None:
+        """Have a child whose engine is loaded. ConfigError says what is missing."""
+        if self._child is not None:
             return
-        if process.stdin:
-            process.stdin.close()
-        if kill and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+        self._child = child = await self._spawn()
         try:
-            async with asyncio.timeout(_QUIT_LIMIT):
-                await process.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-        if self._reading:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
-        process._transport.close()  # type: ignore[attr-defined]  # nothing public closes its pipes at once
+            await self._ask(ask.LOAD, json.dumps({"copies": self._spec.copies}).encode(), limit=_LOAD_LIMIT)
+        except ChildGone as gone:
+            raise EngineError(f"The recogniser {self._spec.name} ended while it was loading ({gone}).") from None
+        except ParleyError as error:
+            self._child = None
+            await asyncio.to_thread(child.close)
+            raise ConfigError(error.message) from None
 
-    def _write(self, kind: bytes, body: bytes = b"") -> None:
-        assert self._process
-        assert self._process.stdin
-        if not self._process.stdin.is_closing():
-            self._process.stdin.write(wire.pack(kind, body))
-
-    async def _read(self) -> None:
-        """Read messages until the process ends, so that nobody who waits for one can cut it in half."""
-        assert self._process
-        assert self._process.stdout
-        source = self._process.stdout
+    async def _spawn(self) -> ChildProcess:
+        arguments = json.dumps({"target": self._spec.target, "arguments": self._spec.arguments})
+        starting = asyncio.get_running_loop().run_in_executor(
+            self._threads, lambda: ChildProcess("parley.asr.child", (arguments,), python=self._spec.python)
+        )
         try:
-            while True:
-                kind, size = wire.HEADER.unpack(await source.readexactly(wire.HEADER.size))
-                self._messages.put_nowait((kind, await source.readexactly(size)))
-        except asyncio.IncompleteReadError:
-            self.alive = False
-            self._messages.put_nowait((b"", b""))
-
-
-def _environment(python: str) -> dict[str, str] | None:
-    """Another environment's interpreter finds Parley's own modules, which need no more than numpy there."""
-    if not python:
-        return None
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-
-
-class ProcessPool:
-    """Lends decoder processes to turns, first come, first served."""
-
-    def __init__(self, spec: DecoderSpec, size: int, max_waiting: int) -> None:
-        self._spec, self._size, self._max_waiting = spec, size, max_waiting
-        self._idle: list[DecoderProcess] = []
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._lent: set[DecoderProcess] = set()
-        self._places = size
-        self._closed = False
-
-    @property
-    def processes(self) -> list[DecoderProcess]:
-        """Those that are loaded."""
-        return [*self._idle, *self._lent]
-
-    async def take(self) -> DecoderProcess:
-        """Wait for a decoder. CapacityError at once when too many turns wait already."""
-        if self._closed:
-            raise EngineError("The recogniser is shut down.")
-        if self._places == 0 or self._waiting:
-            await self._wait()
-        else:
-            self._places -= 1
-        process: DecoderProcess | None = None
-        try:
-            while self._idle:
-                process = self._idle.pop()
-                if process.alive:
-                    break
-                await process.close()
-                process = None
-            if process is None:
-                process = DecoderProcess(self._spec)
-                await process.open()
-        except BaseException:
-            self._vacate()
-            if process is not None:
-                await process.close(kill=True)
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            child = await starting
+            child.kill()
+            child.close()
             raise
-        self._lent.add(process)
-        return process
 
-    async def give(self, process: DecoderProcess, *, usable: bool) -> None:
-        """Take a decoder back; one that is not usable any more is ended."""
-        self._lent.discard(process)
-        if usable and process.alive and not self._closed:
-            self._idle.append(process)
-            self._vacate()
-            return
-        self._vacate()
-        await process.close(kill=True)
+    def has(self, turn: _Turn) -> bool:
+        """Whether it has heard what there was of this turn."""
+        return self._child is not None and turn.child is self._child
+
+    async def start(self, turn: _Turn, still_open: Iterable[int]) -> None:
+        """Begin a turn, or its next stretch."""
+        body = ask.pack_start(turn.number, turn.language, turn.memory.state, still_open)
+        await self._ask(ask.START, body)
+        turn.child = self._child
+
+    async def feed(self, turn: _Turn, pcm: bytes) -> Transcript | None:
+        said = (await self._ask(ask.FEED, ask.pack_audio(turn.number, pcm)))["transcript"]
+        return from_json(said) if said is not None else None
+
+    async def finish(self, turn: _Turn) -> tuple[Transcript, str]:
+        """The final transcript, and what has been learnt of the microphone."""
+        said = await self._ask(ask.FINISH, json.dumps({"turn": turn.number}).encode())
+        return from_json(said["transcript"]), said["memory"]
+
+    async def cut(self, turn: _Turn) -> tuple[Cut, str]:
+        """What is certain, and what has been learnt."""
+        said = await self._ask(ask.CUT, json.dumps({"turn": turn.number}).encode())
+        turn.child = None
+        return Cut(from_json(said["transcript"]), said["samples"]), said["memory"]
+
+    def kill(self) -> None:
+        """End the child; whoever waits for it hears of it."""
+        if self._child is not None:
+            self._child.kill()
 
     async def aclose(self) -> None:
-        """End every process."""
-        self._closed = True
-        processes, self._idle, self._lent = self.processes, [], set()
-        await asyncio.gather(*(process.close(kill=True) for process in processes))
+        """End the child, and wait until it is gone."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            await asyncio.to_thread(child.close)
 
-    async def _wait(self) -> None:
-        if len(self._waiting) >= self._max_waiting:
-            raise CapacityError(
-                f"{len(self._waiting)} turns are waiting for the recogniser {self._spec.name}; try again in a moment, "
-                "or raise asr.decoders."
-            )
-        place = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+    async def _ask(self, kind: bytes, body: bytes = b"", *, limit: float = 0.0) -> Any:
+        child = self._child
+        assert child is not None
         try:
-            await place
-        except asyncio.CancelledError:
-            if place.done() and not place.cancelled():
-                self._vacate()
-            else:
-                with contextlib.suppress(ValueError):
-                    self._waiting.remove(place)
+            said, answer = await asyncio.get_running_loop().run_in_executor(
+                self._threads, lambda: child.ask(kind, body, limit=limit or self._limit)
+            )
+        except ChildGone:
+            child.close()  # it has ended: nothing to wait for
+            self._child = None
             raise
+        if said == ask.FAILED:
+            error = wire.unpack_error(answer)
+            assert error is not None
+            raise error
+        return json.loads(answer) if answer else None
 
-    def _vacate(self) -> None:
-        while self._waiting:
-            place = self._waiting.popleft()
-            if not place.done():
-                place.set_result(None)
-                return
-        self._places += 1
+
+class _Turn:
+    """One open turn, between the audio that comes and whoever reads its transcripts."""
+
+    def __init__(self, number: int, language: str, memory: _Memory, longest: int) -> None:
+        self.number, self.language, self.memory = number, language, memory
+        self.audio = Stretches()
+        self.child: ChildProcess | None = None
+        """Which has heard what there was of it."""
+        self.deaths = 0
+        self.room = longest
+        """Samples that may still come."""
+        self._partial: Transcript | None = None
+        self._end: asyncio.Future[Transcript] = asyncio.get_running_loop().create_future()
+        self._news = asyncio.Event()
+
+    def tell(self, said: Transcript) -> None:
+        """A partial transcript that is not read before the next one comes is not read at all."""
+        self._partial = self.audio.whole(said)
+        self._news.set()
+
+    def end(self, said: Transcript) -> None:
+        if not self._end.done():
+            self._end.set_result(self.audio.whole(said))
+        self._news.set()
+
+    def fail(self, error: Exception) -> None:
+        if not self._end.done():
+            self._end.set_exception(error)
+            self._end.exception()  # nobody may be reading any more
+        self._news.set()
+
+    async def transcripts(self) -> AsyncGenerator[Transcript, None]:
+        while not self._end.done():
+            self._news.clear()
+            partial, self._partial = self._partial, None
+            if partial is not None:
+                yield partial
+            else:
+                await self._news.wait()
+        yield self._end.result()
 
 
 class ProcessRecognizer:
     """A Recognizer whose engine lives in decoder processes."""
 
     def __init__(self, spec: DecoderSpec, settings: AsrSettings) -> None:
-        self._settings = settings
-        self.pool = ProcessPool(spec, settings.decoders, settings.max_waiting)
+        self._spec, self._settings = spec, settings
+        self._threads = ThreadPoolExecutor(settings.decoders, thread_name_prefix=f"asr-{spec.name}")
+        self._sharing = Sharing(settings.decoders, Pace(longest=0) if spec.copies else Pace())
+        self._turns: dict[int, _Turn] = {}
+        self._number = 0
+        self._decoders: list[DecoderProcess] = []
+        self._serving: list[asyncio.Task[None]] = []
+        self._work = asyncio.Event()
+        self._closed = False
+        self.deaths = 0
+        """Processes that died or hung over a turn."""
 
-    async def transcribe(
-        self, audio: AsyncIterable[AudioFrame], *, language: str = "", hot_words: Sequence[str] = ()
-    ) -> AsyncGenerator[Transcript, None]:
-        """Hear one turn. See :class:`parley.interfaces.Recognizer`."""
-        results: asyncio.Queue[Transcript | BaseException] = asyncio.Queue()
-        words = (*self._settings.hot_words, *hot_words)
-        task = asyncio.create_task(self._hear(audio, language or self._settings.language, words, results))
-        try:
-            while True:
-                result = await results.get()
-                if isinstance(result, BaseException):
-                    raise result
-                yield result
-                if result.final:
-                    return
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    def transcribe(self, audio: AsyncIterable[AudioFrame], *, language: str = "") -> AsyncGenerator[Transcript, None]:
+        """Hear one turn of somebody unknown. See :class:`parley.interfaces.Recognizer`."""
+        return self.for_session().transcribe(audio, language=language)
+
+    def for_session(self) -> _SessionEars:
+        """With a memory of its own."""
+        return _SessionEars(self)
+
+    @property
+    def pids(self) -> list[int]:
+        """Of the processes that run."""
+        return [decoder.pid for decoder in self._decoders if decoder.pid]
 
     async def aclose(self) -> None:
         """End the processes; turns that are being heard fail."""
-        await self.pool.aclose()
+        self._closed = True
+        for turn in self._turns.values():
+            turn.fail(UnavailableError("The recogniser is shut down."))
+        for decoder in self._decoders:
+            decoder.kill()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+        await asyncio.gather(*(decoder.aclose() for decoder in self._decoders))
+        self._threads.shutdown(wait=False)
 
-    async def _hear(
-        self,
-        audio: AsyncIterable[AudioFrame],
-        language: str,
-        hot_words: Sequence[str],
-        results: asyncio.Queue[Transcript | BaseException],
-    ) -> None:
-        frames: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
-        collecting = asyncio.create_task(self._collect(audio, frames))
+    async def hear(
+        self, audio: AsyncIterable[AudioFrame], language: str, memory: _Memory
+    ) -> AsyncGenerator[Transcript, None]:
+        """Transcripts of one turn; what is learnt of its microphone goes into ``memory``."""
+        self._admit()
+        self._number += 1
+        number, settings = self._number, self._settings
+        longest = int(settings.max_turn * RATE)
+        turn = self._turns[number] = _Turn(number, language or settings.language, memory, longest)
+        self._sharing.open(number)
+        collecting = asyncio.create_task(self._collect(audio, number, turn))
         try:
-            process = await self.pool.take()
-            usable = False
-            try:
-                await self._follow(process, language, hot_words, frames, results)
-                usable = True
-            except asyncio.CancelledError:
-                process.abandon()
-                usable = True
-                raise
-            finally:
-                await self.pool.give(process, usable=usable)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the reader of the results has to know
-            results.put_nowait(error)
+            async for transcript in turn.transcripts():
+                yield transcript
         finally:
+            self._close(number)
             collecting.cancel()
             await asyncio.gather(collecting, return_exceptions=True)
 
-    async def _collect(self, audio: AsyncIterable[AudioFrame], frames: asyncio.Queue[bytes | Exception | None]) -> None:
+    def _admit(self) -> None:
+        if self._closed:
+            raise UnavailableError("The recogniser is shut down.")
+        limit = self._settings.decoders + self._settings.max_waiting
+        if len(self._turns) >= limit:
+            raise CapacityError(
+                f"The recogniser {self._spec.name} hears {limit} turns already; try again in a moment, "
+                "or raise asr.decoders."
+            )
+
+    def _close(self, number: int) -> None:
+        self._turns.pop(number, None)
+        self._sharing.close(number)
+        self._wake()
+
+    async def _collect(self, audio: AsyncIterable[AudioFrame], number: int, turn: _Turn) -> None:
         """Keep the turn's audio, within its bound, until a decoder wants it."""
-        room = int(self._settings.max_turn * RATE)
         try:
             async for frame in audio:
                 if frame.sample_rate != RATE:
                     raise InvalidRequest(f"The recogniser hears audio at {RATE} Hz, not at {frame.sample_rate} Hz.")
-                room -= frame.samples
-                if room < 0:
+                turn.room -= frame.samples
+                if turn.room < 0:
                     break
-                frames.put_nowait(frame.pcm)
+                turn.audio.add(frame.pcm)
+                self._sharing.heard(number, frame.samples)
+                self._wake()
         except Exception as error:  # noqa: BLE001 - the source's failure is the turn's
-            frames.put_nowait(error)
-        frames.put_nowait(None)
+            self._fail(number, error)
+            return
+        self._sharing.ended(number, clock.now())
+        self._wake()
 
-    async def _follow(
-        self,
-        process: DecoderProcess,
-        language: str,
-        hot_words: Sequence[str],
-        frames: asyncio.Queue[bytes | Exception | None],
-        results: asyncio.Queue[Transcript | BaseException],
-    ) -> None:
-        process.start(language, hot_words)
-        feeding = asyncio.create_task(self._feed(process, frames))
+    # --- decoders ------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        """There may be something to do. One more process is started where all have their hands full."""
+        self._work.set()
+        if self._closed or len(self._decoders) >= min(self._settings.decoders, self._sharing.wanting):
+            return
+        decoder = DecoderProcess(self._spec, self._settings.stuck_after, self._threads)
+        self._decoders.append(decoder)
+        task = asyncio.create_task(self._serve(len(self._serving), decoder))
+        task.add_done_callback(self._served)
+        self._serving.append(task)
+
+    async def _serve(self, place: int, decoder: DecoderProcess) -> None:
+        """Hear turns with one decoder, for ever."""
+        while True:
+            order = self._sharing.next(place)
+            if order is None:
+                self._work.clear()
+                await self._work.wait()
+                continue
+            turn = self._turns[order.turn]
+            try:
+                if isinstance(order, Leave):
+                    await self._leave(place, decoder, turn)
+                else:
+                    await self._listen(decoder, turn, order)
+            except ChildGone as gone:
+                self._died(turn, str(gone))
+            except ParleyError as error:
+                self._fail(order.turn, error)
+
+    async def _listen(self, decoder: DecoderProcess, turn: _Turn, order: Listen) -> None:
+        if not decoder.has(turn):
+            await decoder.open()
+            await self._guarded(decoder.start(turn, self._turns))
+        partial: Transcript | None = None
+        if order.samples:
+            partial = await self._guarded(decoder.feed(turn, turn.audio.take(order.samples)))
+        if order.turn not in self._turns:  # nobody wants it any more
+            return
+        if order.last:
+            final, turn.memory.state = await self._guarded(decoder.finish(turn))
+            turn.end(final)
+            self._close(order.turn)
+        elif partial is not None:
+            turn.tell(partial)
+
+    async def _leave(self, place: int, decoder: DecoderProcess, turn: _Turn) -> None:
+        if self._spec.copies:
+            self._sharing.left(turn.number, 0, home=place)
+            return
+        cut, turn.memory.state = await self._guarded(decoder.cut(turn))
+        self._sharing.left(turn.number, turn.audio.cut(cut))
+
+    async def _guarded(self, work: Any) -> Any:
+        """What the engine says; what it raises is told as its failure."""
         try:
-            while True:
-                transcript = await self._next(process, feeding)
-                results.put_nowait(transcript)
-                if transcript.final:
-                    return
-        finally:
-            feeding.cancel()
-            await asyncio.gather(feeding, return_exceptions=True)
+            return await work
+        except ParleyError as error:
+            raise EngineError(f"The recogniser {self._spec.name} failed: {error.message}") from error
 
-    async def _feed(self, process: DecoderProcess, frames: asyncio.Queue[bytes | Exception | None]) -> None:
-        while (pcm := await frames.get()) is not None:
-            if isinstance(pcm, Exception):
-                raise pcm
-            await process.feed(pcm)
-        process.finish()
+    def _died(self, turn: _Turn, how: str) -> None:
+        """Whatever the child had heard, of this turn and of others, is heard again by another one."""
+        self.deaths += 1
+        turn.deaths += 1
+        _log.warning("a recogniser's process ended while it was listening (%s); another one goes on", how)
+        for other in self._turns.values():
+            if other is turn or (other.child is not None and not other.child.alive):
+                other.child = None
+                self._sharing.left(other.number, other.audio.lost())
+        if turn.deaths >= _MOST_DEATHS:
+            self._fail(
+                turn.number,
+                EngineError(
+                    f"The recogniser's process ended {turn.deaths} times while it was listening; say it again."
+                ),
+            )
 
-    async def _next(self, process: DecoderProcess, feeding: asyncio.Task[None]) -> Transcript:
-        """The next transcript; bounded in time once all audio has been handed over."""
-        reading = asyncio.create_task(process.transcript())
-        try:
-            if not feeding.done():
-                await asyncio.wait((reading, feeding), return_when=asyncio.FIRST_COMPLETED)
-            if feeding.done():
-                feeding.result()
-            async with asyncio.timeout(self._settings.final_timeout):
-                return await reading
-        except TimeoutError:
-            raise TimedOut(
-                f"The final transcript did not come within {self._settings.final_timeout:g} s of the turn's end."
-            ) from None
-        finally:
-            if not reading.done():
-                reading.cancel()
-                await asyncio.gather(reading, return_exceptions=True)
+    def _fail(self, number: int, error: Exception) -> None:
+        if (turn := self._turns.get(number)) is not None:
+            turn.fail(error)
+            self._close(number)
+
+    def _served(self, task: asyncio.Task[None]) -> None:
+        """A fault of our own ends every turn loudly: nobody would be heard any more."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            assert isinstance(error, Exception)
+            for number in list(self._turns):
+                self._fail(number, error)
+            raise error
+
+
+class _SessionEars:
+    """The recogniser as one session has it: what is learnt of its microphone stays here."""
+
+    def __init__(self, shared: ProcessRecognizer) -> None:
+        self._shared = shared
+        self._memory = _Memory()
+
+    def transcribe(self, audio: AsyncIterable[AudioFrame], *, language: str = "") -> AsyncGenerator[Transcript, None]:
+        return self._shared.hear(audio, language, self._memory)
+
+    def for_session(self) -> _SessionEars:
+        return self._shared.for_session()
+
+    async def aclose(self) -> None:
+        """Left to whoever made the recogniser."""

@@ -55,15 +55,25 @@ class AsrSettings:
     decoders: Annotated[
         int,
         Setting(
-            "Turns heard at the same time; each further one costs a process (110 MB for pocketsphinx).", ge=1, le=64
+            "Processes or threads that listen, shared by everybody who speaks; each costs a core while it is busy "
+            "and, for pocketsphinx, 110 MB.",
+            ge=1,
+            le=64,
         ),
     ] = 2
     max_waiting: Annotated[
-        int, Setting("Turns that may wait for a decoder; one more is refused with an error.", ge=0, le=1_000)
+        int, Setting("Open turns beyond the decoders; one more is refused with an error.", ge=0, le=1_000)
     ] = 16
     max_turn: Annotated[float, Setting("Longest turn; what is said after it is not heard.", unit="s", ge=5, le=600)] = (
         120.0
     )
-    final_timeout: Annotated[
-        float, Setting("Longest wait for the final transcript after a turn's end.", unit="s", ge=0.5, le=120)
-    ] = 10.0
+    stuck_after: Annotated[
+        float,
+        Setting(
+            "Longest time that a decoder process may be at one stretch of sound (0.3 s) before it is replaced; "
+            "less than session.limits.asr_timeout.",
+            unit="s",
+            ge=0.5,
+            le=120,
+        ),
+    ] = 5.0

@@ -35,8 +35,14 @@ def create(settings: AsrSettings) -> ProcessRecognizer:
     if not settings.model:
         raise ConfigError("The recogniser sherpa needs asr.model: the folder of a streaming transducer.")
     model_files(settings.model)
-    arguments = {"folder": settings.model, "threads": settings.threads or 1, "language": settings.language}
-    return ProcessRecognizer(DecoderSpec("sherpa", "parley.asr.sherpa:TransducerDecoder", arguments), settings)
+    arguments = {
+        "folder": settings.model,
+        "threads": settings.threads or 1,
+        "hot_words": list(settings.hot_words),
+    }
+    return ProcessRecognizer(
+        DecoderSpec("sherpa", "parley.asr.sherpa:TransducerDecoder", arguments, copies=True), settings
+    )
 
 
 def model_files(folder: str) -> dict[str, str]:
@@ -53,10 +59,14 @@ def model_files(folder: str) -> dict[str, str]:
 
 
 class TransducerDecoder:
-    """One model, one turn at a time."""
+    """One model; a stream of its own for each turn."""
 
-    def __init__(self, folder: str, threads: int = 1, language: str = "") -> None:
-        self._folder, self._threads, self._language = folder, threads, language
+    memory = ""
+    """Nothing of one turn is left for the next."""
+
+    def __init__(self, folder: str, threads: int = 1, hot_words: Sequence[str] = ()) -> None:
+        self._folder, self._threads, self._hot_words = folder, threads, tuple(hot_words)
+        self._language = ""
         self._recognizer: Any = None
         self._stream: Any = None
         self._told = ""
@@ -80,10 +90,10 @@ class TransducerDecoder:
             **spelling,
         )
 
-    def start(self, language: str, hot_words: Sequence[str]) -> None:
+    def start(self, language: str, memory: str) -> None:
         """Begin a turn; hot words raise the score of their pieces, where the model's folder has its bpe.vocab."""
-        self._language = language or self._language
-        spelled = [word.upper() if self._capitals else word for word in hot_words if word]
+        self._language = language
+        spelled = [word.upper() if self._capitals else word for word in self._hot_words if word]
         if spelled and self._spells_hot_words:
             self._stream = self._recognizer.create_stream(hotwords="/".join(spelled))
         else:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from parley.asr.decoder import RATE
 from parley.asr.incremental import IncrementalTurn
-from parley.errors import CapacityError, EngineError, InvalidRequest, ParleyError, TimedOut
+from parley.errors import CapacityError, EngineError, InvalidRequest, ParleyError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 
     from parley.asr.incremental import Decoded, Request
     from parley.asr.settings import AsrSettings
@@ -44,6 +44,7 @@ class _Places:
 
     def __init__(self, count: int) -> None:
         self._free = count
+        self._urgent: deque[asyncio.Future[None]] = deque()
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @contextlib.asynccontextmanager
@@ -52,7 +53,7 @@ class _Places:
             self._free -= 1
         else:
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.insert(0 if urgent else len(self._waiting), turn)
+            (self._urgent if urgent else self._waiting).append(turn)
             try:
                 await turn
             except asyncio.CancelledError:
@@ -65,11 +66,12 @@ class _Places:
             self._leave()
 
     def _leave(self) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
+        for line in (self._urgent, self._waiting):
+            while line:
+                turn = line.popleft()
+                if not turn.done():
+                    turn.set_result(None)
+                    return
         self._free += 1
 
 
@@ -124,13 +126,12 @@ class ThreadRecognizer:
         self._loading: asyncio.Task[None] | None = None
 
     async def transcribe(
-        self, audio: AsyncIterable[AudioFrame], *, language: str = "", hot_words: Sequence[str] = ()
+        self, audio: AsyncIterable[AudioFrame], *, language: str = ""
     ) -> AsyncGenerator[Transcript, None]:
         """Hear one turn. See :class:`parley.interfaces.Recognizer`."""
         self._admit()
         settings = self._settings
-        words = (*settings.hot_words, *hot_words)
-        turn = IncrementalTurn(self._engine.decode, language or settings.language, words)
+        turn = IncrementalTurn(self._engine.decode, language or settings.language)
         collected = _Collected(audio, int(settings.max_turn * RATE))
         collecting = asyncio.create_task(collected.run())
         told = ("", 0)
@@ -150,6 +151,10 @@ class ThreadRecognizer:
             self._turns -= 1
             collecting.cancel()
             await asyncio.gather(collecting, return_exceptions=True)
+
+    def for_session(self) -> ThreadRecognizer:
+        """Its engines hear each recording afresh: there is nothing to learn."""
+        return self
 
     async def aclose(self) -> None:
         """Let the threads end after what they are doing."""
@@ -173,13 +178,9 @@ class ThreadRecognizer:
         await asyncio.shield(self._loading)
 
     async def _finish(self, turn: IncrementalTurn, collected: _Collected) -> Transcript:
-        limit = self._settings.final_timeout
-        try:
-            async with asyncio.timeout(limit), self._places.place(urgent=True):
-                turn.add(collected.take())
-                return await self._run(turn.final)
-        except TimeoutError:
-            raise TimedOut(f"The final transcript did not come within {limit:g} s of the turn's end.") from None
+        async with self._places.place(urgent=True):
+            turn.add(collected.take())
+            return await self._run(turn.final)
 
     async def _run(self, work: Callable[[], _T]) -> _T:
         try:

@@ -6,7 +6,6 @@ Its dependencies exclude those of other engines, so it lives in an environment o
 
 from __future__ import annotations
 
-import gc
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,14 +41,20 @@ def create(settings: AsrSettings) -> ProcessRecognizer:
         "compute_type": settings.compute_type,
         "threads": settings.threads,
         "download": settings.download,
+        "hot_words": list(settings.hot_words),
         "interval": settings.partial_interval,
     }
-    spec = DecoderSpec("whisperx", "parley.asr.whisperx:WhisperxDecoder", arguments, python=settings.python)
+    spec = DecoderSpec(
+        "whisperx", "parley.asr.whisperx:WhisperxDecoder", arguments, python=settings.python, copies=True
+    )
     return ProcessRecognizer(spec, settings)
 
 
 class WhisperxDecoder:
     """One model, one turn at a time, decoded again as it grows; word times with the final transcript."""
+
+    memory = ""
+    """Each recording is heard afresh."""
 
     def __init__(
         self,
@@ -59,11 +64,13 @@ class WhisperxDecoder:
         threads: int = 1,
         download: bool = True,
         interval: float = 0.3,
+        hot_words: Sequence[str] = (),
     ) -> None:
         self._name, self._device, self._compute_type = model, device, compute_type
         self._threads, self._download = threads, download
         self._interval = int(interval * RATE)
-        self._models: dict[str, Any] = {}
+        self._hot_words = " ".join(hot_words)
+        self._model: Any = None
         self._aligners: dict[str, tuple[Any, Any] | None] = {}
         self._turn: IncrementalTurn | None = None
         self._decoded_at = 0
@@ -80,11 +87,11 @@ class WhisperxDecoder:
         if self._device == "auto":
             self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._library = whisperx
-        self._model("")
+        self._model = self._read()
 
-    def start(self, language: str, hot_words: Sequence[str]) -> None:
+    def start(self, language: str, memory: str) -> None:
         """Begin a turn."""
-        self._turn = IncrementalTurn(self._decode, whisper_code(language), hot_words)
+        self._turn = IncrementalTurn(self._decode, whisper_code(language))
         self._decoded_at = 0
 
     def feed(self, pcm: bytes) -> Transcript | None:
@@ -102,29 +109,22 @@ class WhisperxDecoder:
         assert self._turn is not None
         return self._turn.final()
 
-    def _model(self, hot_words: str) -> Any:
-        """The model; hot words are an option of its pipeline, so a change of them makes another pipeline."""
-        if hot_words not in self._models:
-            options = {"hotwords": hot_words or None}
-            self._models.clear()
-            gc.collect()
-            try:
-                self._models[hot_words] = self._library.load_model(
-                    self._name,
-                    self._device,
-                    compute_type=self._compute_type or ("float16" if self._device == "cuda" else "int8"),
-                    asr_options=options,
-                    vad_method="silero",
-                    threads=self._threads or 4,
-                    local_files_only=not self._download,
-                )
-            except (OSError, RuntimeError, ValueError) as error:
-                raise ConfigError(f"The whisperx model {self._name} cannot be loaded: {error}.") from error
-        return self._models[hot_words]
+    def _read(self) -> Any:
+        try:
+            return self._library.load_model(
+                self._name,
+                self._device,
+                compute_type=self._compute_type or ("float16" if self._device == "cuda" else "int8"),
+                asr_options={"hotwords": self._hot_words or None},
+                vad_method="silero",
+                threads=self._threads or 4,
+                local_files_only=not self._download,
+            )
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ConfigError(f"The whisperx model {self._name} cannot be loaded: {error}.") from error
 
     def _decode(self, request: Request) -> Decoded:
-        model = self._model(" ".join(request.hot_words))
-        result = model.transcribe(request.audio, batch_size=_BATCH, language=request.language or None)
+        result = self._model.transcribe(request.audio, batch_size=_BATCH, language=request.language or None)
         language = str(result.get("language", request.language))
         segments = result["segments"]
         if request.final and segments:

@@ -1,21 +1,38 @@
-"""The few messages between a recogniser and its decoder processes: JSON, or PCM, in those of ``children.wire``."""
+"""What a recogniser asks a decoder's process, in the messages of ``children.wire``: one answer for each question."""
 
-from parley.children.wire import HEADER, pack
+import json
+import struct
+from collections.abc import Iterable
 
-__all__ = ["ABANDON", "AUDIO", "FAILED", "FINISH", "HEADER", "READY", "START", "TRANSCRIPT", "pack"]
-
+LOAD = b"L"
+"""Read the model: {"copies"}; DONE."""
 START = b"S"
-"""A turn begins: {"turn", "language", "hot_words"}."""
-AUDIO = b"A"
-"""More of it: s16le, 16 kHz."""
-FINISH = b"F"
-"""The turn is over; answer with its final transcript."""
-ABANDON = b"X"
-"""Nobody wants the turn any more."""
+"""A turn, or a stretch of one, begins: {"turn", "language", "memory", "open": turns that are still wanted}; DONE."""
+FEED = b"F"
+"""More of it (its number, then s16le at 16 kHz): SAID {"transcript": null where there is no news}."""
+FINISH = b"E"
+"""It is over: {"turn"}; SAID {"transcript", "memory"}."""
+CUT = b"C"
+"""Another turn's go: {"turn"}; SAID {"transcript", "samples", "memory"}."""
 
-READY = b"R"
-"""The child has loaded its engine."""
-TRANSCRIPT = b"T"
-"""A partial or final transcript: {"turn", "transcript"}."""
-FAILED = b"E"
-"""The engine cannot go on: {"turn", "code", "message"}; turn -1 while loading."""
+DONE = b"D"
+SAID = b"T"
+FAILED = b"X"
+"""The engine raised: an error of ``children.wire``; the turn is over."""
+
+_TURN = struct.Struct("<I")
+
+
+def pack_start(turn: int, language: str, memory: str, still_open: Iterable[int]) -> bytes:
+    """The body of START."""
+    return json.dumps({"turn": turn, "language": language, "memory": memory, "open": list(still_open)}).encode()
+
+
+def pack_audio(turn: int, pcm: bytes) -> bytes:
+    """The body of FEED."""
+    return _TURN.pack(turn) + pcm
+
+
+def unpack_audio(body: bytes) -> tuple[int, bytes]:
+    """The turn's number, and its audio."""
+    return _TURN.unpack_from(body)[0], body[_TURN.size :]

@@ -29,6 +29,7 @@ BENCHES: dict[str, Bench] = {
     "turns": Bench("parley.bench.turns", "conversation quality over a corpus with a known truth"),
     "vad": Bench("parley.bench.vad", "onset delay, false alarms and cost of each voice activity detector"),
     "asr": Bench("parley.bench.asr", "word's end -> partial transcript, turn's end -> final, per recogniser"),
+    "ears-fair": Bench("parley.bench.ears_fair", "a short question is answered while others talk without a pause"),
     "echo": Bench("parley.bench.echo", "the agent's own voice in the microphone: taken out, recognised, at what cost"),
     "tts": Bench("parley.bench.tts", "first frame, real-time factor and CPU of each voice adapter"),
     "routing": Bench("parley.bench.routing", "1,000 sessions over 50 workers, simulated"),

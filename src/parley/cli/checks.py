@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes.util
+import os
 import platform
 import shutil
 import socket
@@ -115,6 +116,24 @@ def _ears(settings: Settings) -> Iterable[Finding]:
     engine = settings.asr.engine
     yield _package("ears", "pocketsphinx", "recogniser pocketsphinx", "", needed=engine == "pocketsphinx")
     yield _package("ears", "faster_whisper", "recogniser faster-whisper", "whisper", needed=engine == "faster-whisper")
+    yield _listeners(settings)
+
+
+_TALKERS_PER_CORE = 2.0
+"""Seconds of speech that pocketsphinx decodes in one (measured, 2 to 3); a larger model does less."""
+
+
+def _listeners(settings: Settings) -> Finding:
+    """How many can speak at once."""
+    decoders, cores = settings.asr.decoders, os.cpu_count() or 1
+    name = f"{decoders} decoder{'s' if decoders > 1 else ''}"
+    if settings.asr.engine != "pocketsphinx":
+        return Finding("ears", name, "ok", "shared by everybody who speaks; `parley bench asr` says how soon they hear")
+    talkers = int(_TALKERS_PER_CORE * min(decoders, cores))
+    return Finding(
+        "ears", name, "ok",
+        f"about {talkers} people can talk at once without a pause; of more, short turns are understood first",
+    )  # fmt: skip
 
 
 # --- voices ----------------------------------------------------------------------------

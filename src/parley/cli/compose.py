@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from parley.errors import ParleyError
+from parley.errors import ConfigError, ParleyError
 from parley.values import Voice
 
 if TYPE_CHECKING:
@@ -162,6 +162,12 @@ def _open_recognizer(settings: Settings) -> Recognizer:
     from parley.llm.script import phrases
     from parley.session.decide.lexicon import lexicon
 
+    patience = settings.session.limits.asr_timeout
+    if settings.asr.stuck_after >= patience:
+        raise ConfigError(
+            f"asr.stuck_after ({settings.asr.stuck_after:g} s) must be less than session.limits.asr_timeout "
+            f"({patience:g} s): a process that hangs is replaced while its turn is still waited for."
+        )
     # Nods and calls to stop are said over replies, whoever answers; the script's phrases only to the script.
     known = lexicon(settings.asr.language or "en")
     short = (*sorted(known.backchannels), *sorted(known.stops))

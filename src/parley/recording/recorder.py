@@ -239,18 +239,21 @@ class _RecordedRecognizer:
         self._inner, self._recorder = inner, recorder
 
     async def transcribe(
-        self, audio: AsyncIterable[AudioFrame], *, language: str = "", hot_words: Sequence[str] = ()
+        self, audio: AsyncIterable[AudioFrame], *, language: str = ""
     ) -> AsyncGenerator[Transcript, None]:
         call = self._recorder.call("asr")
         self._recorder.note("call", {"name": "transcribe", "call": call})
         try:
-            async with aclosing(self._inner.transcribe(audio, language=language, hot_words=hot_words)) as transcripts:
+            async with aclosing(self._inner.transcribe(audio, language=language)) as transcripts:
                 async for transcript in transcripts:
                     self._recorder.note("heard", {"call": call, **asdict(transcript)})
                     yield transcript
         except ParleyError as error:
             self._recorder.note("asr_error", {"call": call, "code": error.code, "message": error.message})
             raise
+
+    def for_session(self) -> _RecordedRecognizer:
+        return _RecordedRecognizer(self._inner.for_session(), self._recorder)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -128,7 +128,7 @@ class ReplayRecognizer:
         self._calls = _calls(recording, "transcribe", "heard", "asr_error")
 
     async def transcribe(
-        self, audio: AsyncIterable[AudioFrame], *, language: str = "", hot_words: Sequence[str] = ()
+        self, audio: AsyncIterable[AudioFrame], *, language: str = ""
     ) -> AsyncGenerator[Transcript, None]:
         call = self._nearest()
         async with _drained(audio) as ended:
@@ -151,6 +151,10 @@ class ReplayRecognizer:
         now = round(self._timeline.now() * 1e6)
         near = [call for call in self._calls if call.answers and call.at - 500_000 <= now <= call.answers[-1].at]
         return min(near, key=lambda call: abs(call.at - now), default=None)
+
+    def for_session(self) -> ReplayRecognizer:
+        """A recording has one session."""
+        return self
 
     async def aclose(self) -> None:
         pass

@@ -213,7 +213,7 @@ class SessionHost:
                 "session_id": session_id,
                 "microphone": self.parts.make_microphone(transport.input_rate),
                 "vad": self.parts.make_vad(),
-                "recognizer": self.parts.recognizer,
+                "recognizer": self.parts.recognizer.for_session(),
                 "language_model": self.parts.language_model,
                 "synthesizer": self.parts.voices,
                 "settings": self._session_settings,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
@@ -12,13 +13,15 @@ _T = TypeVar("_T")
 class Feed(Generic[_T]):
     """An async iterator over what :meth:`put` was given. One reader."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, size: Callable[[_T], int] = lambda _: 1) -> None:
+        """``limit`` bounds the sum of the waiting items' sizes."""
         self._items: deque[_T] = deque()
-        self._limit = limit
+        self._limit, self._size = limit, size
+        self._waiting = 0
         self._waiter: asyncio.Future[None] | None = None
         self.closed = False
         self.lost = 0
-        """Items that found the feed full, and were dropped."""
+        """The sizes of items that found the feed full, and were dropped."""
 
     def __len__(self) -> int:
         return len(self._items)
@@ -27,9 +30,11 @@ class Feed(Generic[_T]):
         """Add an item; nothing happens once closed, and a full feed counts it as lost."""
         if self.closed:
             return
-        if len(self._items) >= self._limit:
-            self.lost += 1
+        size = self._size(item)
+        if self._waiting + size > self._limit:
+            self.lost += size
             return
+        self._waiting += size
         self._items.append(item)
         self._wake()
 
@@ -54,4 +59,6 @@ class Feed(Generic[_T]):
                 await self._waiter
             finally:
                 self._waiter = None
-        return self._items.popleft()
+        item = self._items.popleft()
+        self._waiting -= self._size(item)
+        return item

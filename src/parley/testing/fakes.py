@@ -218,7 +218,7 @@ class FakeRecognizer:
     """The audio of each turn: s16le at 16 kHz."""
 
     async def transcribe(
-        self, audio: AsyncIterable[AudioFrame], *, language: str = "", hot_words: Sequence[str] = ()
+        self, audio: AsyncIterable[AudioFrame], *, language: str = ""
     ) -> AsyncGenerator[Transcript, None]:
         index = len(self.heard)
         heard = bytearray()
@@ -236,6 +236,10 @@ class FakeRecognizer:
         if self.error is not None:
             raise self.error
         yield Transcript(script[-1][1] if script else text, final=True)
+
+    def for_session(self) -> FakeRecognizer:
+        """One script for all."""
+        return self
 
     async def aclose(self) -> None:
         pass

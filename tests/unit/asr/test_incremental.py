@@ -27,7 +27,7 @@ class Engine:
 
 
 def turn(engine: Engine, seconds: int) -> tuple[IncrementalTurn, list[str]]:
-    spoken = IncrementalTurn(engine.decode, "", ())
+    spoken = IncrementalTurn(engine.decode, "")
     partials = []
     for _ in range(seconds):
         spoken.add(SECOND)
@@ -73,7 +73,7 @@ def test_a_detected_language_is_kept_for_the_turn() -> None:
 
 def test_too_little_audio_is_not_decoded() -> None:
     engine = Engine()
-    spoken = IncrementalTurn(engine.decode, "en", ())
+    spoken = IncrementalTurn(engine.decode, "en")
     spoken.add(np.zeros(100, np.int16).tobytes())
     assert spoken.final().text == ""
     assert engine.requests == []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable
 
 from parley import clock
 from parley.asr.pocketsphinx import SphinxDecoder
@@ -34,13 +34,16 @@ def decoder() -> SphinxDecoder:
 
 
 class EmbeddedEars:
-    """A Recognizer that hears one turn at a time, as a session gives them."""
+    """A Recognizer that hears one turn at a time, as a session gives them; it knows this case's microphone alone."""
+
+    def __init__(self) -> None:
+        self._memory = ""
 
     async def transcribe(
-        self, audio: AsyncIterable[AudioFrame], *, language: str = "", hot_words: Sequence[str] = ()
+        self, audio: AsyncIterable[AudioFrame], *, language: str = ""
     ) -> AsyncGenerator[Transcript, None]:
         engine = decoder()
-        engine.start(language, hot_words)
+        engine.start(language, self._memory)
         ready_at = clock.now()
         async for frame in audio:
             # The decoder works through its backlog; what it finds is known once it is done with this frame.
@@ -50,7 +53,13 @@ class EmbeddedEars:
                 await asyncio.sleep(max(0.0, ready_at - clock.now()))
                 yield partial
         await asyncio.sleep(max(0.0, ready_at - clock.now()) + FINAL_DELAY)
-        yield engine.finish()
+        final = engine.finish()
+        self._memory = engine.memory
+        yield final
+
+    def for_session(self) -> EmbeddedEars:
+        """One with a memory of its own."""
+        return EmbeddedEars()
 
     async def aclose(self) -> None:
         pass
@@ -70,7 +79,7 @@ class TrueWords:
         self._words = [word for sound in case.sounds if sound.text for word in _timed(sound.text, sound.at, sound.end)]
 
     async def transcribe(
-        self, audio: AsyncIterable[AudioFrame], *, language: str = "", hot_words: Sequence[str] = ()
+        self, audio: AsyncIterable[AudioFrame], *, language: str = ""
     ) -> AsyncGenerator[Transcript, None]:
         began, told = clock.now() - _PRE_ROLL, ""
         async for _ in audio:
@@ -88,6 +97,10 @@ class TrueWords:
         if zero is None:
             return ""
         return " ".join(word for start, end, word in self._words if zero + start >= began and zero + end <= ended)
+
+    def for_session(self) -> TrueWords:
+        """It learns nothing."""
+        return self
 
     async def aclose(self) -> None:
         pass

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from parley import clock
 from parley.audio.frame import AudioFrame
-from parley.errors import ParleyError
+from parley.errors import CapacityError, ParleyError
 from parley.interfaces import Recognizer
 from parley.session.feeds import Feed
 from parley.session.guard import GuardedStream
@@ -20,15 +20,15 @@ from parley.values import Transcript
 if TYPE_CHECKING:
     from parley.session.decide.melody import Melody
 
-_FRAMES_WAITING = 1_500
-"""Audio that may wait for the recogniser: half a minute of 20 ms frames."""
+_WAITING = 30
+"""Seconds of audio that may wait for the recogniser, whatever frames they come in."""
 
 
 class Part:
     """A stretch of a turn that the recogniser hears as one."""
 
     def __init__(self, rate: int) -> None:
-        self.audio: Feed[AudioFrame] = Feed(_FRAMES_WAITING)
+        self.audio: Feed[AudioFrame] = Feed(_WAITING * rate, size=lambda frame: frame.samples)
         self.text = ""
         self.stable = 0
         self.confidence = 1.0
@@ -75,12 +75,20 @@ class Part:
                 self._understood(transcript)
                 if not self.done:
                     changed()
-        if stream.error is not None:
+        error = stream.error or self._unheard()
+        if error is not None:
             self.failed = True
-            failed(stream.error)
+            failed(error)
         self.done = True
         self.audio.close()
         changed()
+
+    def _unheard(self) -> CapacityError | None:
+        """What is told where the recogniser was so far behind that sound had to be dropped."""
+        if not self.audio.lost:
+            return None
+        seconds = self.audio.lost / self._rate
+        return CapacityError(f"The recogniser is behind: {seconds:.1f} s of what you said were not heard.")
 
     def _understood(self, transcript: Transcript) -> None:
         self.text, self.stable, self.confidence = transcript.text, transcript.stable, transcript.confidence
