@@ -32,6 +32,7 @@ from parley.messages import (
 )
 from parley.testing.echo_host import EchoHost, echo_app, ramp, serving
 from parley.transports.binary import AGENT_HEADER, MICROPHONE_HEADER, unpack_agent
+from parley.transports.bounds import Uncounted
 from parley.transports.client_settings import ClientSettings
 from parley.transports.websocket_settings import WebSocketSettings
 
@@ -308,6 +309,37 @@ async def test_a_client_that_stops_reading_is_dropped_and_others_hear_every_samp
         finally:
             deaf.close()
         await _empty(host)
+
+
+class Dropped(Uncounted):
+    """Seconds of the agent's audio that a slow client did not get."""
+
+    seconds = 0.0
+
+    def excess(self, kind: str, fate: str, amount: float = 1) -> None:
+        if (kind, fate) == ("agent_audio", "dropped"):
+            self.seconds += amount
+
+
+async def test_a_slow_client_gets_the_newest_audio_where_the_oldest_is_dropped_and_that_is_counted() -> None:
+    tally = Dropped()
+    settings = WebSocketSettings(stall_timeout=60, max_queued_audio=0.2, when_slow="drop_oldest")
+    async with echo(EchoHost(settings, tally=tally)) as (url, _), connect(url + "/v1/session", max_queue=1) as ws:
+        await ws.send(START)
+        await ws.send('{"type": "text", "text": "flood 120"}')
+        samples, ended = [], False
+        async with asyncio.timeout(60):
+            while tally.seconds == 0:  # what the sockets take is full
+                await asyncio.sleep(0.01)
+            while not ended:
+                data = await ws.recv()
+                if isinstance(data, bytes):
+                    samples.append(unpack_agent(data).start_sample)
+                else:
+                    ended = json.loads(data)["type"] == "reply_end"
+    assert samples == sorted(set(samples))
+    assert samples[-1] == 120 * 48_000 - 960
+    assert len(samples) * 0.02 + tally.seconds == pytest.approx(120)
 
 
 def _cut_off(sock: socket.socket) -> bool:

@@ -61,9 +61,12 @@ class IceConnection(aioice.Connection):
 
     async def get_component_candidates(self, component: int, addresses: list[str], timeout: int = 5) -> list[Any]:
         """Bind one socket per address inside the port range, then ask STUN and TURN."""
-        hosts = [await self._bind(component, address) for address in self._addresses(addresses)]
-        bound = [protocol for protocol in hosts if protocol is not None]
-        self._protocols += bound
+        bound = []
+        for address in self._addresses(addresses):
+            protocol = await self._bind(component, address)
+            if protocol is not None:
+                self._protocols.append(protocol)  # at once: whoever closes the connection closes what is here
+                bound.append(protocol)
         candidates = [protocol.local_candidate for protocol in bound]
         candidates += self._announced(candidates)
         candidates += await self._reflexive(bound)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 CHANNEL = "parley"
 """Label of the data channel, opened by the client."""
 
+MAX_CANDIDATES = 64
+"""A browser names a handful; packets go out to each."""
 RESTARTS_AT_ONCE, RESTARTS_A_SECOND = 10, 0.5
 """Each binds sockets anew; somebody who walks from one network to the next needs one in a while."""
 _CLOSE_TIMEOUT = 2.0
@@ -74,6 +76,7 @@ class WebRtcTransport(StreamTransport):
         self._restarts = Allowance(burst=RESTARTS_AT_ONCE, per_second=RESTARTS_A_SECOND)
         self._restarting = asyncio.Lock()
         self._exchanging: asyncio.Task[None] | None = None
+        self._restart: IceConnection | None = None
         self._heard_from = clock.now()
         self.local_sdp = ""
         """The answer as it stands, with the ICE credentials in use."""
@@ -86,6 +89,8 @@ class WebRtcTransport(StreamTransport):
     async def answer(self, offer: str) -> str:
         """SDP offer in, SDP answer with all candidates out. InvalidRequest when it cannot be used."""
         rtc_sdp.check_offer(offer)
+        if len(rtc_sdp.candidates_of(offer)) > MAX_CANDIDATES:
+            raise InvalidRequest(f"At most {MAX_CANDIDATES} candidates are taken; each is tried from here.")
         try:
             await self._pc.setRemoteDescription(
                 RTCSessionDescription(sdp=rtc_sdp.without_hidden_candidates(offer), type="offer")
@@ -114,6 +119,8 @@ class WebRtcTransport(StreamTransport):
         InvalidRequest when the credentials are missing, TooManyRequests, UnavailableError once the session is over.
         """
         username, password, candidates = rtc_sdp.ice_part(offer)
+        if len(candidates) > MAX_CANDIDATES:
+            raise InvalidRequest(f"At most {MAX_CANDIDATES} candidates are taken; each is tried from here.")
         wait = self._restarts.take(clock.now())
         if wait:
             raise TooManyRequests("The connection was restarted too often; wait a moment.", retry_after=wait)
@@ -121,6 +128,7 @@ class WebRtcTransport(StreamTransport):
             await self._forget_restart()
             connection = await self._gathered(username, password, candidates)
             self._remote_username = username
+            self._restart = connection
             self._exchanging = asyncio.create_task(self._exchange(connection))
             self.local_sdp = rtc_sdp.with_ice(
                 self.local_sdp, connection.local_username, connection.local_password, connection.local_candidates
@@ -152,6 +160,9 @@ class WebRtcTransport(StreamTransport):
             self._exchanging.cancel()
             await asyncio.gather(self._exchanging, return_exceptions=True)
             self._exchanging = None
+        if self._restart is not None and self._restart is not self._agent.connection:
+            await self._restart.close()  # a task that is cancelled before its first step closes nothing
+        self._restart = None
 
     def knows(self, username: str) -> bool:
         """Whether these ICE credentials of the client are the ones in use (else it wants a restart)."""
@@ -159,9 +170,13 @@ class WebRtcTransport(StreamTransport):
 
     async def add_candidates(self, fragment: str) -> None:
         """Trickled candidates of the client, as an SDP fragment."""
-        for candidate in rtc_sdp.candidates_of(fragment):
+        candidates = rtc_sdp.candidates_of(fragment)
+        connection = self._agent.connection
+        if len(connection.remote_candidates) + len(candidates) > MAX_CANDIDATES:
+            raise InvalidRequest(f"At most {MAX_CANDIDATES} candidates are taken; each is tried from here.")
+        for candidate in candidates:
             try:
-                await self._agent.connection.add_remote_candidate(candidate)
+                await connection.add_remote_candidate(candidate)
             except ValueError as error:
                 raise InvalidRequest("The client has said already that there are no more candidates.") from error
 

@@ -175,6 +175,11 @@ class WebSocketTransport:
             await self.send_message(ReplyWords(frame.utterance_id, frame.marks))
         self._playout.sent(frame.start_sample, frame.end_sample, clock.now())
         data = pack_agent(number, frame.start_sample, frame.final, frame.pcm)
+        if self._settings.when_slow == "drop_oldest":
+            self._backlog.append(data)  # whoever writes may have to wait; the reply does not
+            self._drop_oldest_audio()
+            self._keep_writing()
+            return
         if self._writing_since is None and not self._backlog:
             await self._write(data)
             return
@@ -183,6 +188,20 @@ class WebSocketTransport:
         while len(self._backlog) > self._max_backlog and not self._closed:
             self._room.clear()
             await self._room.wait()
+
+    def _drop_oldest_audio(self) -> None:
+        """Keep as much audio as may wait, and every message."""
+        excess = sum(isinstance(item, bytes) for item in self._backlog) - self._max_backlog
+        if excess <= 0:
+            return
+        self._client.tally.excess("agent_audio", "dropped", excess * FRAME_SAMPLES / SAMPLE_RATE)
+        kept: deque[bytes | str] = deque()
+        for item in self._backlog:
+            if isinstance(item, bytes) and excess > 0:
+                excess -= 1
+            else:
+                kept.append(item)
+        self._backlog = kept
 
     async def pause_audio(self) -> PlayoutPosition:
         if not self._utterance_id:

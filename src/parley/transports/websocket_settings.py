@@ -14,8 +14,17 @@ class WebSocketSettings:
 
     max_queued_audio: Annotated[
         float,
-        Setting("Audio kept for a client whose connection is slow; then the reply waits.", unit="s", ge=0.1, le=10),
+        Setting(
+            "Audio kept for a client whose connection is slow; when_slow says what comes then.", unit="s", ge=0.1, le=10
+        ),
     ] = 1.0
+    when_slow: Annotated[
+        str,
+        Setting(
+            "Beyond that: stall makes the reply wait, drop_oldest drops the oldest audio and goes on in time.",
+            choices=("stall", "drop_oldest"),
+        ),
+    ] = "stall"
     stall_timeout: Annotated[
         float, Setting("A client that takes no data for this long is dropped.", unit="s", ge=0.5, le=120)
     ] = 5.0
