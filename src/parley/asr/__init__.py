@@ -23,7 +23,11 @@ RECOGNIZERS: dict[str, str] = {
 }
 """Name in the settings -> "module:function"; each function takes AsrSettings and returns a Recognizer."""
 
-__all__ = ["RECOGNIZERS", "AsrSettings", "create_recognizer"]
+AUTO = "auto"
+"""In the settings: whoever knows what was fetched chooses; here it is the embedded one."""
+EMBEDDED = "pocketsphinx"
+
+__all__ = ["AUTO", "EMBEDDED", "RECOGNIZERS", "AsrSettings", "create_recognizer"]
 
 
 def create_recognizer(settings: AsrSettings | None = None, *, phrases: Sequence[str] = ()) -> Recognizer:
@@ -33,6 +37,8 @@ def create_recognizer(settings: AsrSettings | None = None, *, phrases: Sequence[
     known to be missing.
     """
     settings = settings or AsrSettings()
+    if settings.engine == AUTO:
+        settings = replace(settings, engine=EMBEDDED)
     if phrases:
         settings = replace(settings, phrases=tuple(dict.fromkeys((*settings.phrases, *phrases))))
     if settings.engine not in RECOGNIZERS:

@@ -140,8 +140,9 @@ def model_folder(model: str, *, download: bool) -> Path:
     except LocalEntryNotFoundError:
         if not download:
             raise ConfigError(
-                f"The whisper model {model} is not on this machine and asr.download is off; "
-                "set asr.model to a folder that holds one."
+                f"The whisper model {model} is not on this machine and asr.download is off; fetch one with "
+                "'parley pull whisper-tiny.en' or 'parley pull whisper-base' and leave asr.engine at auto, or set "
+                "asr.model to a folder that holds one."
             ) from None
     try:
         return Path(snapshot_download(repository, allow_patterns=list(_FILES)))

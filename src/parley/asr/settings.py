@@ -15,11 +15,12 @@ class AsrSettings:
     engine: Annotated[
         str,
         Setting(
-            "Recogniser: pocketsphinx (embedded, works offline, plain US English), faster-whisper, sherpa, whisperx; "
+            "Recogniser: auto (the best fetched one for the session's language, else the embedded one), pocketsphinx "
+            "(embedded, works offline, plain US English), faster-whisper, sherpa, whisperx; "
             "instant always understands the same words (asr.model), for measurements.",
-            choices=("pocketsphinx", "faster-whisper", "sherpa", "whisperx", "instant"),
+            choices=("auto", "pocketsphinx", "faster-whisper", "sherpa", "whisperx", "instant"),
         ),
-    ] = "pocketsphinx"
+    ] = "auto"
     model: Annotated[
         str,
         Setting(
@@ -48,7 +49,9 @@ class AsrSettings:
         str, Setting("Interpreter of the environment that has whisperx, which tolerates no other engine beside it.")
     ] = ""
     threads: Annotated[int, Setting("CPU threads per decoder; 0: the engine's own choice.", ge=0, le=64)] = 1
-    download: Annotated[bool, Setting("Fetch a model that is not on this machine when it is first needed.")] = True
+    download: Annotated[
+        bool, Setting("Fetch a whisper model that is not on this machine when it is first needed; off, nothing is.")
+    ] = False
     partial_interval: Annotated[
         float, Setting("Shortest time between two partial transcripts of a turn.", unit="s", ge=0.05, le=5)
     ] = 0.3

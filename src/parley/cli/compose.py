@@ -158,7 +158,9 @@ def _open_language_model(settings: Settings, voices: PooledSynthesizer) -> Langu
 
 
 def _open_recognizer(settings: Settings) -> Recognizer:
-    from parley.asr import create_recognizer
+    from parley.asr import AUTO, AsrSettings, create_recognizer
+    from parley.asr.by_language import ByLanguage
+    from parley.cli.chosen import ears_for
     from parley.llm.script import phrases
     from parley.session.decide.lexicon import lexicon
 
@@ -171,7 +173,12 @@ def _open_recognizer(settings: Settings) -> Recognizer:
     # Nods and calls to stop are said over replies, whoever answers; the script's phrases only to the script.
     known = lexicon(settings.asr.language or "en")
     short = (*sorted(known.backchannels), *sorted(known.stops))
-    return create_recognizer(settings.asr, phrases=(*(phrases() if settings.llm.engine == "script" else ()), *short))
+    likely = (*(phrases() if settings.llm.engine == "script" else ()), *short)
+
+    def make(asr: AsrSettings) -> Recognizer:
+        return create_recognizer(asr, phrases=likely)
+
+    return ByLanguage(partial(ears_for, settings), make) if settings.asr.engine == AUTO else make(settings.asr)
 
 
 def _open_end_of_turn(settings: Settings) -> EndOfTurnModel | None:

@@ -154,6 +154,7 @@ async def _up(settings: Settings, sock: socket.socket, children: list[WorkerChil
 
 
 def _say_ready(url: str, settings: Settings, *, browser: bool) -> None:
+    from parley.cli.chosen import ears_named, voice_named, what_would_be_better
     from parley.server.app import STATIC
 
     page = settings.server.page and (STATIC / "index.html").is_file()
@@ -164,6 +165,10 @@ def _say_ready(url: str, settings: Settings, *, browser: bool) -> None:
         typer.echo(f"Open that page and talk, or run `parley chat{option}` in a second terminal. Ctrl-C stops.")
     else:
         typer.echo(f"Talk with `parley chat{option}` in a second terminal; the page was not built. Ctrl-C stops.")
+    typer.echo(f"It hears with {ears_named(settings)} and speaks with {voice_named(settings)}.")
+    better = what_would_be_better(settings)
+    if better:
+        typer.echo(better)
     if browser and page:
         _open_browser(url)
 

@@ -1,0 +1,82 @@
+"""One recogniser in front of several: each language is heard by ears that know it.
+
+Which they are is decided outside; each engine is loaded with the first turn that wants it.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable
+
+    from parley.asr.settings import AsrSettings
+    from parley.audio.frame import AudioFrame
+    from parley.interfaces import Recognizer
+    from parley.values import Transcript
+
+
+_LANGUAGES = 256
+"""Choices that are kept."""
+
+
+class ByLanguage:
+    """Opens what ``choose`` says for a language (BCP 47, empty: unknown) with ``make``, once."""
+
+    def __init__(self, choose: Callable[[str], AsrSettings], make: Callable[[AsrSettings], Recognizer]) -> None:
+        self._choose = choose
+        self._make = make
+        self._chosen: dict[str, AsrSettings] = {}
+        self._opened: dict[AsrSettings, Recognizer] = {}
+
+    def ears(self, language: str) -> Recognizer:
+        """The recogniser for a language."""
+        if language not in self._chosen:
+            if len(self._chosen) >= _LANGUAGES:
+                self._chosen.clear()  # only strangers name so many
+            self._chosen[language] = self._choose(language)
+        settings = self._chosen[language]
+        if settings not in self._opened:
+            self._opened[settings] = self._make(settings)
+        return self._opened[settings]
+
+    async def transcribe(
+        self, audio: AsyncIterable[AudioFrame], *, language: str = ""
+    ) -> AsyncGenerator[Transcript, None]:
+        """Hear one turn. See :class:`parley.interfaces.Recognizer`."""
+        async with aclosing(self.ears(language).transcribe(audio, language=language)) as transcripts:
+            async for transcript in transcripts:
+                yield transcript
+
+    def for_session(self) -> Recognizer:
+        """The same for one session."""
+        return _OneSession(self)
+
+    async def aclose(self) -> None:
+        """Close every recogniser that was opened."""
+        for recognizer in self._opened.values():
+            await recognizer.aclose()
+
+
+class _OneSession:
+    """What one session's ears have learnt, per recogniser."""
+
+    def __init__(self, shared: ByLanguage) -> None:
+        self._shared = shared
+        self._own: dict[int, Recognizer] = {}
+
+    async def transcribe(
+        self, audio: AsyncIterable[AudioFrame], *, language: str = ""
+    ) -> AsyncGenerator[Transcript, None]:
+        ears = self._shared.ears(language)
+        own = self._own.setdefault(id(ears), ears.for_session())
+        async with aclosing(own.transcribe(audio, language=language)) as transcripts:
+            async for transcript in transcripts:
+                yield transcript
+
+    def for_session(self) -> Recognizer:
+        return _OneSession(self._shared)
+
+    async def aclose(self) -> None:
+        """Whoever made the shared one closes it."""

@@ -1,0 +1,85 @@
+"""Each language is heard by ears that know it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from parley.asr import AsrSettings
+from parley.asr.by_language import ByLanguage
+from parley.audio.frame import AudioFrame
+from parley.values import Transcript
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+
+    from parley.interfaces import Recognizer
+
+pytestmark = pytest.mark.anyio
+
+
+class Ears:
+    """Hears its own name, and how many turns this session has had."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.turns, self.closed = name, 0, False
+
+    async def transcribe(
+        self, audio: AsyncIterable[AudioFrame], *, language: str = ""
+    ) -> AsyncGenerator[Transcript, None]:
+        async for _ in audio:
+            pass
+        self.turns += 1
+        yield Transcript(f"{self.name} {language} {self.turns}", final=True)
+
+    def for_session(self) -> Recognizer:
+        return Ears(self.name)
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def made() -> list[Ears]:
+    return []
+
+
+@pytest.fixture
+def ears(made: list[Ears]) -> ByLanguage:
+    def make(settings: AsrSettings) -> Recognizer:
+        made.append(Ears(settings.model))
+        return made[-1]
+
+    return ByLanguage(lambda language: AsrSettings(model="tiny.en" if language.startswith("en") else "base"), make)
+
+
+async def heard(ears: Recognizer, language: str) -> str:
+    async def audio() -> AsyncIterator[AudioFrame]:
+        yield AudioFrame(bytes(640), 16_000, "", 0, 0)
+
+    return [transcript.text async for transcript in ears.transcribe(audio(), language=language)][-1]
+
+
+async def test_a_language_goes_to_the_ears_that_were_chosen_for_it(ears: ByLanguage) -> None:
+    assert (await heard(ears, "en-GB"), await heard(ears, "de")) == ("tiny.en en-GB 1", "base de 1")
+
+
+async def test_ears_are_opened_once_and_only_when_somebody_needs_them(ears: ByLanguage, made: list[Ears]) -> None:
+    for language in ("en", "en-GB", "en-US"):
+        await heard(ears, language)
+    assert [one.name for one in made] == ["tiny.en"]
+
+
+async def test_what_one_session_teaches_its_ears_is_its_own(ears: ByLanguage) -> None:
+    one, other = ears.for_session(), ears.for_session()
+    assert [await heard(one, "de"), await heard(one, "de"), await heard(other, "de")] == [
+        "base de 1", "base de 2", "base de 1",
+    ]  # fmt: skip
+
+
+async def test_all_that_were_opened_are_closed(ears: ByLanguage, made: list[Ears]) -> None:
+    await heard(ears, "en")
+    await heard(ears, "fr")
+    await ears.aclose()
+    assert [one.closed for one in made] == [True, True]
