@@ -33,6 +33,10 @@ typecheck:
 test:
     pytest -q -n auto tests/unit tests/session
 
+# Many random histories of a whole session, and which cells of the floor's table they reached.
+histories number="1000":
+    PARLEY_HISTORIES={{ number }} pytest -q -p no:xdist --timeout 3600 tests/session/test_histories.py
+
 # Contracts, real processes on loopback, a real browser.
 test-integration:
     pytest -q -rs tests/contracts tests/integration tests/e2e

@@ -8,28 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
-import numpy as np
 import pytest
 
 from parley.errors import EngineError, UnavailableError
-from parley.messages import (
-    EndTurn,
-    ErrorMessage,
-    Interrupt,
-    ReplyEnded,
-    SayDelta,
-    SayEnd,
-    SetVoice,
-    StateChanged,
-    TextInput,
-    TranscriptUpdate,
-)
+from parley.messages import EndTurn, Interrupt, SayEnd, SetVoice
 from parley.session.decide.floor_table import Agent, Participant
 from parley.session.settings import LimitSettings, SessionSettings
-from parley.testing.conversation import Conversation, conversation
-from parley.testing.fakes import ALOUD, FakeLanguageModel, FakeRecognizer, FakeSynthesizer
+from parley.testing.conversation import conversation
+from parley.testing.fakes import FakeLanguageModel, FakeRecognizer, FakeSynthesizer
+from parley.testing.person import Person, person_in
 from parley.values import Voice
 
 pytestmark = pytest.mark.anyio
@@ -39,50 +27,6 @@ LIMITS = LimitSettings(
     asr_timeout=1.5, asr_late=2.0, llm_timeout=3.0, tts_timeout=3.0, tts_between=1.5, say_timeout=2.0, max_turn=6.0
 )
 AFTER = 20.0
-STEP, LONG_STEP = 0.02, 0.1
-
-
-@dataclass
-class Person:
-    """Speaks into the microphone whenever told to; what is said was written into the recogniser's script before."""
-
-    talk: Conversation
-    loud: bool = False
-    muted: bool = False
-    typed: list[str] = field(default_factory=list)
-    given: list[str] = field(default_factory=list)
-
-    async def live(self) -> None:
-        """Twenty milliseconds of microphone at a time; longer pieces when nothing has been said for a while."""
-        quiet = 0.0
-        while True:
-            step = STEP if quiet < 3 else LONG_STEP
-            await asyncio.sleep(step)
-            quiet = 0.0 if self.loud else quiet + step
-            if not self.muted:
-                samples = np.full(int(16_000 * step), ALOUD if self.loud else 0, "<i2")
-                await self.talk.participant.speak(samples.tobytes())
-
-    async def speak(self, seconds: float) -> None:
-        self.loud = True
-        await asyncio.sleep(seconds)
-        self.loud = False
-
-    def type(self, text: str) -> None:
-        self.typed.append(text)
-        self.talk.say(TextInput(text))
-
-    def give(self, text: str, *, ended: bool = True) -> None:
-        self.given.append(text)
-        self.talk.say(SayDelta(text))
-        if ended:
-            self.talk.say(SayEnd())
-
-    async def until(self, participant: Participant, agent: Agent) -> None:
-        """Wait for a state."""
-        async with asyncio.timeout(10):
-            while self.talk.engine._floor.states != (participant, agent):
-                await asyncio.sleep(STEP / 4)
 
 
 SILENT, SPEAKING = Participant.SILENT, Participant.SPEAKING
@@ -273,8 +217,6 @@ async def another_voice(person: Person) -> None:
 
 
 async def a_microphone_that_dies(person: Person) -> None:
-    person.loud = False
-    await asyncio.sleep(0.1)
     person.muted = True
 
 
@@ -347,38 +289,17 @@ BLOWS: tuple[Deed, ...] = (
 @pytest.mark.parametrize("scene", SCENES, ids=lambda deed: deed.__name__)
 async def test_nothing_hangs_and_nothing_is_lost(scene: Deed, blow: Deed) -> None:
     recognizer = FakeRecognizer(turns=[[(0.5, f"tell me {n}"), (0.9, f"tell me story {n}")] for n in range(20)])
-    async with conversation(
-        recognizer=recognizer,
-        language_model=FakeLanguageModel(answer=lambda _: STORY),
-        synthesizer=FakeSynthesizer(),
-        settings=SessionSettings(limits=LIMITS),
-    ) as talk:
-        person = Person(talk)
-        life = asyncio.create_task(person.live())
-        try:
-            await scene(person)
-            await blow(person)
-            await asyncio.sleep(AFTER)
-        finally:
-            life.cancel()
-            await asyncio.gather(life, return_exceptions=True)
-        examine(person)
-
-
-def examine(person: Person) -> None:
-    talk = person.talk
-    last = talk.of(StateChanged)[-1:]
-    assert not last or last[0].agent == "idle", "somebody waits for ever"
-    said = " ".join(text for role, text in talk.history if role == "user")
-    for text in person.typed:
-        assert text in said, "what was typed is not in the history"
-    for update in talk.of(TranscriptUpdate):
-        if update.final and not update.backchannel:
-            assert update.text in said, "what was understood is not in the history"
-    discarded = {"floor_taken", "interrupted"} & {event for event, _ in talk.states()}
-    troubled = talk.of(ErrorMessage)
-    heard = " ".join(ended.heard_text for ended in talk.of(ReplyEnded))
-    for text in person.given:
-        assert text in heard or discarded or troubled or person.typed, "outside text was lost"
-    if talk.history and talk.history[-1][0] == "user":
-        assert discarded or troubled, "a question was never answered"
+    async with (
+        conversation(
+            recognizer=recognizer,
+            language_model=FakeLanguageModel(answer=lambda _: STORY),
+            synthesizer=FakeSynthesizer(),
+            settings=SessionSettings(limits=LIMITS),
+        ) as talk,
+        person_in(talk) as person,
+    ):
+        await scene(person)
+        await blow(person)
+        await asyncio.sleep(AFTER)
+        person.check_that_nothing_hangs()
+        person.check_that_nothing_is_lost()

@@ -248,3 +248,12 @@ async def test_what_was_typed_while_a_sound_is_judged_is_answered_with_what_was_
         await talk.heard_out()
         assert talk.history[0] == ("user", "hello are you there")
         assert "".join(text.text for text in talk.of(ReplyText)) == "You said: hello are you there."
+
+
+async def test_what_is_understood_when_the_next_sound_over_the_reply_has_begun_is_in_the_history() -> None:
+    model = FakeLanguageModel(answer=lambda _: "Yes of course I can, and with pleasure.")
+    recognizer = FakeRecognizer(turns=[[(9.0, "stop")], [(0.8, "what time is it")]], latencies=[1.5])
+    async with conversation(sounds=[(0.4, 0.7), (1.5, 2.6)], recognizer=recognizer, language_model=model) as talk:
+        talk.say(TextInput("hello"))
+        await talk.heard_out(2)
+        assert " ".join(text for role, text in talk.history if role == "user") == "hello stop what time is it"

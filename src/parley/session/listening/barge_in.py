@@ -70,7 +70,7 @@ class BargeIn:
 
     def watch(self) -> None:
         """Recognise it, without calling it a turn yet."""
-        self.forget()
+        self._leave()  # an earlier sound that is not understood yet
         self.watched = Turn(began_at=clock.now())
         self._recognition.follow(self.watched)
 
@@ -79,12 +79,19 @@ class BargeIn:
         watched = self.watched
         if watched is None:
             return
-        if watched.kept == "echo":
-            self.forget()
-        elif watched.kept and self._replies.current is not None:
+        if watched.kept not in ("", "echo") and self._replies.current is not None:
             watched.close(self._asr_timeout)
         else:
-            self.watched = None
+            self._leave()
+
+    def _leave(self) -> None:
+        """Judged it is not any more; more than a nod belongs to the history all the same."""
+        watched = self.hand_over()
+        if watched is None:
+            return
+        if watched.kept == "echo":
+            watched.cancel()
+        else:
             self._late.leave(watched, self._history.keep_place("user"))
 
     def forget(self) -> None:
@@ -184,6 +191,9 @@ class BargeIn:
         if late is not None and floor.agent is Agent.IDLE:
             self._notices.send(TranscriptUpdate(self._count(), text, True, len(text)))
             self._late.answer(text)
+        elif late is not None:  # somebody has the floor by now, who is told of it with the rest
+            self._history.add_participant(text)
+            self._notices.send(TranscriptUpdate(floor.turns, text, True, len(text)))
         elif text:
             nod = watched.kept == "backchannel"
             self._notices.send(TranscriptUpdate(floor.turns, text, True, len(text), backchannel=nod))
