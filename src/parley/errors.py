@@ -12,7 +12,8 @@
     │   └── TooManyRequests      this caller's share is used up; others may still be served
     ├── UnavailableError         the peer's fault: gone, draining, unreachable; another may do it
     │   ├── Draining             it finishes what it has and takes nothing new
-    │   └── EngineError          an engine failed while it was working on this request
+    │   ├── EngineError          an engine failed while it was working on this request
+    │   └── NoReply              a language model answered without a word, or was stopped from answering
     ├── TimedOut                 nobody answered in time
     ├── ConfigError              a setting, a file or a package on this machine has to change
     └── SessionFailed            our fault: a session met a fault of its own code and ended
@@ -100,6 +101,12 @@ class EngineError(UnavailableError):
     """An engine failed while it was working on this request."""
 
     code = "engine_failed"
+
+
+class NoReply(UnavailableError):
+    """A language model ended its reply without a word for the participant, or was stopped in the middle."""
+
+    code = "no_reply"
 
 
 class TimedOut(ParleyError):

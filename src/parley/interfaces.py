@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from parley.audio.frame import AudioFrame
 from parley.values import (
-    ChangeVoice,
     ChatMessage,
+    Deadlines,
     ModelInfo,
     PlayoutPosition,
+    ReplyPart,
     SpeechScore,
     SynthesizedAudio,
     Transcript,
@@ -128,9 +129,14 @@ class EndOfTurnModel(Protocol):
 
 
 class LanguageModel(Protocol):
-    """Conversation in, reply text out, delta by delta."""
+    """Conversation in, reply text out, delta by delta.
 
-    def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[str | ChangeVoice, None]: ...
+    ``Thinking`` between the deltas is a sign of life. The session gives a reply up that misses ``deadlines``.
+    """
+
+    deadlines: Deadlines
+
+    def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart, None]: ...
 
     async def aclose(self) -> None: ...
 

@@ -106,6 +106,27 @@ class ChangeVoice:
 
 
 @dataclass(frozen=True, slots=True)
+class Thinking:
+    """A sign of life inside a reply: the model is at work on something that is never said."""
+
+
+ReplyPart = str | ChangeVoice | Thinking
+"""What a language model's reply is made of; text comes delta by delta."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long a language model may take before its reply is given up, in seconds."""
+
+    first: float = 15.0
+    """Until its first sign of life."""
+    between: float = 15.0
+    """From one sign of life to the next."""
+    thinking: float = 120.0
+    """Until its first word, however lively it thinks."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """What a model is and needs, known without loading it."""
 

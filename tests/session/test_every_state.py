@@ -18,14 +18,12 @@ from parley.session.settings import LimitSettings, SessionSettings
 from parley.testing.conversation import conversation
 from parley.testing.fakes import FakeLanguageModel, FakeRecognizer, FakeSynthesizer
 from parley.testing.person import Person, person_in
-from parley.values import Voice
+from parley.values import Deadlines, Voice
 
 pytestmark = pytest.mark.anyio
 
 STORY = "Once upon a time there was a king who had three daughters and no patience."
-LIMITS = LimitSettings(
-    asr_timeout=1.5, asr_late=2.0, llm_timeout=3.0, tts_timeout=3.0, tts_between=1.5, say_timeout=2.0, max_turn=6.0
-)
+LIMITS = LimitSettings(asr_timeout=1.5, asr_late=2.0, tts_timeout=3.0, tts_between=1.5, say_timeout=2.0, max_turn=6.0)
 AFTER = 20.0
 
 
@@ -292,7 +290,7 @@ async def test_nothing_hangs_and_nothing_is_lost(scene: Deed, blow: Deed) -> Non
     async with (
         conversation(
             recognizer=recognizer,
-            language_model=FakeLanguageModel(answer=lambda _: STORY),
+            language_model=FakeLanguageModel(answer=lambda _: STORY, deadlines=Deadlines(3.0, 3.0, 6.0)),
             synthesizer=FakeSynthesizer(),
             settings=SessionSettings(limits=LIMITS),
         ) as talk,

@@ -8,13 +8,15 @@ import pytest
 
 from parley.messages import ErrorMessage, ReplyEnded, SayDelta, SayEnd, TextInput
 from parley.testing.conversation import conversation
-from parley.values import ChangeVoice, ChatMessage
+from parley.values import ChangeVoice, ChatMessage, Deadlines
 
 pytestmark = pytest.mark.anyio
 
 
 class Cutting:
     """A language model whose deltas end where UTF-16 units do."""
+
+    deadlines = Deadlines()
 
     def __init__(self, *deltas: str) -> None:
         self.deltas = deltas

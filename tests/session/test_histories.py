@@ -22,14 +22,13 @@ from parley.testing.conversation import Conversation, conversation
 from parley.testing.fakes import FakeLanguageModel, FakeSynthesizer
 from parley.testing.person import AttentiveRecognizer, Person, person_in
 from parley.testing.virtual_time import run_virtual
-from parley.values import Voice
+from parley.values import Deadlines, Voice
 
 HISTORIES = int(os.environ.get("PARLEY_HISTORIES", "30"))
 STORY = "Once upon a time there was a king who had three daughters and no patience."
 LIMITS = LimitSettings(
     asr_timeout=1.5,
     asr_late=2.0,
-    llm_timeout=2.0,
     tts_timeout=2.0,
     tts_between=1.0,
     say_timeout=2.0,
@@ -140,7 +139,7 @@ def test_at_any_interleaving_nothing_hangs_and_nothing_is_lost(
         async with (
             conversation(
                 recognizer=AttentiveRecognizer(),
-                language_model=FakeLanguageModel(answer=lambda _: STORY),
+                language_model=FakeLanguageModel(answer=lambda _: STORY, deadlines=Deadlines(2.0, 2.0, 4.0)),
                 synthesizer=FakeSynthesizer(),
                 settings=SessionSettings(limits=LIMITS),
                 reports=reports,

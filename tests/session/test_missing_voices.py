@@ -10,7 +10,7 @@ from parley.errors import NotFound
 from parley.messages import ErrorMessage, ReplyEnded, SayDelta, SayEnd, SetVoice, StartSession, TextInput, VoiceChanged
 from parley.testing.conversation import conversation
 from parley.testing.fakes import FakeSynthesizer
-from parley.values import ChangeVoice, ChatMessage, Voice
+from parley.values import ChangeVoice, ChatMessage, Deadlines, Voice
 
 pytestmark = pytest.mark.anyio
 
@@ -45,6 +45,8 @@ async def test_a_session_that_starts_with_a_voice_that_nobody_has_is_refused() -
 
 class Switching:
     """A language model that orders a voice in the middle of its reply."""
+
+    deadlines = Deadlines()
 
     async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[str | ChangeVoice, None]:
         yield "Before. "

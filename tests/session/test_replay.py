@@ -31,6 +31,7 @@ from parley.testing.fakes import (
 from parley.testing.virtual_time import run_virtual
 from parley.transports.memory import MemoryTransport
 from parley.vad import VadSettings
+from parley.values import Deadlines, Thinking
 
 Script = Callable[[MemoryTransport], Awaitable[None]]
 
@@ -124,6 +125,31 @@ def test_a_failure_of_the_language_model_is_played_again(tmp_path: Path) -> None
     recording = recorded(tmp_path, language_model=FakeLanguageModel(error=EngineError("The model fell over.")))
 
     assert "failed with engine_failed" in words(state_log(replay(recording, EARS).entries))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        FakeLanguageModel(hang=True, deadlines=Deadlines(first=2.0)),
+        FakeLanguageModel(answer=lambda _: [Thinking()] * 9, delta=0.5, deadlines=Deadlines(first=1.0, thinking=2.0)),
+        FakeLanguageModel(answer=lambda _: []),
+    ],
+)
+def test_a_language_model_that_was_given_up_is_given_up_again(tmp_path: Path, model: FakeLanguageModel) -> None:
+    recording = recorded(tmp_path, language_model=model)
+
+    again = replay(recording, EARS)
+
+    assert "failed with" in words(state_log(again.entries))
+    assert differences(recorded_state_log(recording), state_log(again.entries)) == []
+
+
+def test_settings_that_only_another_version_had_do_not_count(tmp_path: Path) -> None:
+    recording = recorded(tmp_path)
+    recording.header["settings"]["limits"]["forgotten"] = 1.0
+    recording.header["settings"]["of_old"] = {"forgotten": 1.0}
+
+    assert replay(recording, EARS).entries
 
 
 def test_the_participant_is_told_that_the_session_is_recorded(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from parley.session.decide.history import History
 from parley.session.settings import LimitSettings, ReplySettings, SessionSettings
 from parley.testing.conversation import conversation
 from parley.testing.fakes import FakeLanguageModel, FakeSynthesizer, fake_speech
-from parley.values import ChangeVoice, Voice
+from parley.values import ChangeVoice, Deadlines, Thinking, Voice
 
 pytestmark = pytest.mark.anyio
 
@@ -160,19 +160,20 @@ async def test_a_voice_that_does_not_exist_is_told_and_given_back() -> None:
     "model",
     [
         FakeLanguageModel(hang=True),
+        FakeLanguageModel(answer=lambda _: " \n "),
         FakeLanguageModel(error=UnavailableError("The model is gone.")),
         FakeLanguageModel(error=ZeroDivisionError("a bug")),  # type: ignore[arg-type]
     ],
 )
 async def test_when_the_language_model_fails_an_apology_is_written_and_spoken(model: FakeLanguageModel) -> None:
-    settings = SessionSettings(limits=LimitSettings(llm_timeout=2.0))
+    settings = SessionSettings()
     async with conversation(language_model=model, settings=settings) as talk:
         talk.say(TextInput("hello"))
         await talk.heard_out()
         assert len(talk.of(ErrorMessage)) == 1
         assert talk.synthesizer.spoken[0].text == settings.reply.apology
         assert talk.of(ReplyEnded)[0].outcome == "failed"
-        model.hang, model.error = False, None
+        model.hang, model.error, model.answer = False, None, FakeLanguageModel().answer
         talk.say(TextInput("again"))
         await talk.heard_out(2)
         assert talk.of(ReplyEnded)[1].heard_text == "You said: again."
@@ -223,12 +224,54 @@ async def test_a_slow_language_model_is_not_held_against_the_voice() -> None:
         assert talk.of(ReplyEnded)[0].outcome == "finished"
 
 
-async def test_an_empty_reply_ends_in_silence() -> None:
-    async with conversation(language_model=FakeLanguageModel(answer=lambda _: "")) as talk:
+async def test_an_empty_reply_is_told_and_apologised_for() -> None:
+    async with conversation(language_model=FakeLanguageModel(answer=lambda _: [])) as talk:
+        talk.say(TextInput("hello"))
+        await talk.heard_out()
+        assert [error.code for error in talk.of(ErrorMessage)] == ["no_reply"]
+        assert talk.synthesizer.spoken[0].text == SessionSettings().reply.apology
+
+
+async def test_a_reply_of_nothing_but_another_voice_needs_no_apology() -> None:
+    model = FakeLanguageModel(answer=lambda _: [ChangeVoice(Voice("other"))])
+    async with conversation(language_model=model) as talk:
         talk.say(TextInput("hello"))
         await talk.until(1.0)
+        assert not talk.of(ErrorMessage)
+        assert talk.of(VoiceChanged)
         assert [agent for _, agent in talk.states()] == ["thinking", "idle"]
-        assert talk.history == [("user", "hello")]
+
+
+async def test_a_cold_model_may_take_the_time_that_its_setting_allows() -> None:
+    model = FakeLanguageModel(first_delta=55.0, deadlines=Deadlines(first=60.0, between=10.0))
+    async with conversation(language_model=model) as talk:
+        talk.say(TextInput("hello"))
+        await talk.heard_out()
+        assert talk.of(ReplyEnded)[0].heard_text == "You said: hello."
+        assert not talk.of(ErrorMessage)
+
+
+async def test_reasoning_that_flows_is_life_and_not_a_word_of_it_is_said() -> None:
+    model = FakeLanguageModel(answer=lambda _: [*[Thinking()] * 10, "Four."], delta=5.0)
+    async with conversation(language_model=model) as talk:
+        talk.say(TextInput("two and two"))
+        await talk.heard_out()
+        assert talk.of(ReplyEnded)[0].text == "Four."
+        assert not talk.of(ErrorMessage)
+        (latency,) = talk.of(TurnLatency)
+        assert latency.stages_ms["llm"] == pytest.approx(50_000)
+
+
+async def test_reasoning_without_end_is_given_up() -> None:
+    model = FakeLanguageModel(
+        answer=lambda _: [Thinking()] * 100, delta=1.0, deadlines=Deadlines(first=5.0, between=5.0, thinking=30.0)
+    )
+    async with conversation(language_model=model) as talk:
+        talk.say(TextInput("hello"))
+        await talk.heard_out()
+        (error,) = talk.of(ErrorMessage)
+        assert error.code == "timed_out"
+        assert talk.time_of(error) == pytest.approx(30.0, abs=0.01)
 
 
 @pytest.mark.parametrize("text", ["", "   ", "x" * 100_000])

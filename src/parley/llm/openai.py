@@ -1,139 +1,217 @@
 """Any chat endpoint that speaks OpenAI's protocol, streamed delta by delta.
 
-The SDK takes most of a second to import: this module is imported only where the settings ask for it.
+What an endpoint says of itself (its address, its own words, which may repeat the prompt or the key) is for the
+operator's log; a participant is told what happened in words of ours.
 """
 
 from __future__ import annotations
 
-import asyncio
+import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx2
-import openai
+import structlog
 
-from parley.errors import CapacityError, InvalidRequest, NotFound, ParleyError, TimedOut, Unauthorized, UnavailableError
-from parley.values import ChangeVoice, ChatMessage
+from parley.errors import (
+    CapacityError,
+    ConfigError,
+    InvalidRequest,
+    NotFound,
+    ParleyError,
+    TimedOut,
+    Unauthorized,
+    UnavailableError,
+)
+from parley.llm.answer import Answer, EndpointFailed
+from parley.llm.events import MAX_EVENT, Events
+from parley.llm.prompt import arrange
+from parley.values import ChatMessage, Deadlines, Thinking
 
 if TYPE_CHECKING:
     from parley.llm.settings import LlmSettings, OpenAiSettings
+
+log = structlog.get_logger(__name__)
+
+_LOG = "the server's log says why"
+_SHOWN = 500
+"""Characters of what an endpoint said that are kept for the log."""
 
 
 class OpenAiModel:
     """A ``LanguageModel`` over HTTP; one client with its connections serves all sessions.
 
-    ``reply`` raises UnavailableError (nobody there, connection lost, no stream), TimedOut, Unauthorized,
-    NotFound (the model), CapacityError (rate limit) and InvalidRequest, each with the endpoint's address.
+    ``reply`` raises UnavailableError (nobody there, connection lost, no chat endpoint), TimedOut (no connection in
+    time), Unauthorized, NotFound (the model), CapacityError (rate limit), InvalidRequest, and NoReply for one that
+    has no word for the participant. How long a reply may take is its listener's business: see ``deadlines``.
     """
 
     def __init__(self, settings: LlmSettings) -> None:
-        """Nobody is called before the first reply."""
-        self._settings: OpenAiSettings = settings.openai
-        self._client = openai.AsyncOpenAI(
-            base_url=self._settings.base_url,
-            api_key=self._settings.api_key or "none",
-            timeout=openai.Timeout(self._settings.first_timeout, connect=self._settings.connect_timeout),
-            max_retries=0,  # a participant is waiting: say so at once rather than try in silence
+        """Nobody is called before the first reply. Raises ConfigError for an address that is none."""
+        own: OpenAiSettings = settings.openai
+        self._settings = own
+        self._url = _endpoint(own.base_url)
+        self.deadlines = Deadlines(own.first_timeout, own.delta_timeout, own.thinking_timeout)
+        self._warned = False
+        self._client = httpx2.AsyncClient(
+            headers={"Content-Type": "application/json", **_key(own.api_key)},
+            timeout=httpx2.Timeout(None, connect=own.connect_timeout),
         )
 
-    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[str | ChangeVoice, None]:
+    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[str | Thinking, None]:
         """Deltas as they come; closing the generator closes the connection, and the endpoint stops working."""
-        settings = self._settings
-        async with aclosing(self._deltas(history)) as deltas:
-            limit = settings.first_timeout
-            while True:
-                try:
-                    async with asyncio.timeout(limit):
-                        delta = await anext(deltas, None)
-                except TimeoutError:
-                    raise TimedOut(
-                        f"The language model at {settings.base_url} has sent nothing for {limit:g} seconds."
-                    ) from None
-                if delta is None:
-                    return
-                limit = settings.delta_timeout
-                yield delta
+        answer = Answer(inside_reasoning=self._settings.reasoning_first)
+        try:
+            async with aclosing(self._objects(history)) as objects:
+                async for item in objects:
+                    for part in answer.add(item):
+                        yield part
+            rest = answer.finish()
+        except EndpointFailed as failure:
+            self._note("the language model failed", kind=failure.kind, reply=self._short(failure.said))
+            raise UnavailableError(f"The language model failed; {_LOG}.") from None
+        except ValueError as error:
+            self._note("what the endpoint sent is no chat completion", reason=str(error))
+            raise UnavailableError(f"What answers in the language model's place is no chat endpoint; {_LOG}.") from None
+        self._warn_of_unopened(answer)
+        for part in rest:
+            yield part
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        await self._client.aclose()
 
-    async def _deltas(self, history: Sequence[ChatMessage]) -> AsyncGenerator[str, None]:
+    # --- the request -------------------------------------------------------------------
+
+    def _body(self, history: Sequence[ChatMessage]) -> dict[str, Any]:
+        settings = self._settings
+        body: dict[str, Any] = {
+            "model": settings.model,
+            "messages": arrange(
+                history,
+                instructions=settings.system_prompt,
+                newest=settings.history_messages,
+                system_role=settings.system_role,
+            ),
+            "stream": True,
+        }
+        if settings.temperature >= 0:
+            body["temperature"] = settings.temperature
+        if settings.max_tokens:
+            body["max_tokens"] = settings.max_tokens
+        return body
+
+    async def _objects(self, history: Sequence[ChatMessage]) -> AsyncGenerator[object, None]:
+        """The answer's objects as they come."""
         began = False
         try:
-            async with await self._open(history) as stream:
+            body = json.dumps(self._body(history))
+            async with self._client.stream("POST", self._url, content=body) as response:
+                if response.status_code != httpx2.codes.OK:
+                    raise self._refused(response.status_code, await _beginning(response))
                 began = True
-                async for event in stream:
-                    if delta := _text_of(event):
-                        yield delta
-        except (openai.OpenAIError, httpx2.HTTPError) as error:
-            if began and isinstance(error, openai.APIConnectionError | httpx2.HTTPError):
-                raise UnavailableError(
-                    f"The language model at {self._settings.base_url} broke off in the middle of a reply."
-                ) from error
-            raise self._translated(error) from error
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
-            raise UnavailableError(
-                f"What {self._settings.base_url} sent is not a stream of chat deltas; is it an OpenAI-compatible "
-                "endpoint?"
-            ) from error
+                events = Events()
+                async for data in response.aiter_bytes():
+                    for item in events.add(data):
+                        yield item
+                    if events.done:
+                        return
+                for item in events.finish():
+                    yield item
+        except httpx2.HTTPError as error:
+            raise self._lost(error, began=began) from error
 
-    async def _open(self, history: Sequence[ChatMessage]) -> Any:
-        settings = self._settings
-        extra: dict[str, Any] = {}
-        if settings.temperature >= 0:
-            extra["temperature"] = settings.temperature
-        if settings.max_tokens:
-            extra["max_tokens"] = settings.max_tokens
-        return await self._client.chat.completions.create(
-            model=settings.model,
-            messages=self._messages(history),  # type: ignore[arg-type]
-            stream=True,
-            **extra,
-        )
+    # --- troubles ----------------------------------------------------------------------
 
-    def _messages(self, history: Sequence[ChatMessage]) -> list[dict[str, str]]:
-        """The session's own instructions, else ours, and the newest of what was said."""
-        system = [message for message in history if message.role == "system"]
-        said = [message for message in history if message.role != "system" and message.text]
-        if not system and self._settings.system_prompt:
-            system = [ChatMessage("system", self._settings.system_prompt)]
-        newest = said[-self._settings.history_messages :] if self._settings.history_messages else said
-        return [{"role": message.role, "content": message.text} for message in (*system, *newest)]
+    def _lost(self, error: httpx2.HTTPError, *, began: bool) -> ParleyError:
+        self._note("the language model was not reached" if not began else "the language model broke off",
+                   error=f"{type(error).__name__}: {error}", see="llm.openai.base_url")  # fmt: skip
+        if isinstance(error, httpx2.TimeoutException):
+            return TimedOut("The language model did not answer in time.")
+        if began:
+            return UnavailableError("The language model broke off in the middle of its reply.")
+        return UnavailableError(f"The language model cannot be reached; {_LOG}.")
 
-    def _translated(self, error: Exception) -> ParleyError:
-        where = f"The language model at {self._settings.base_url}"
-        said = _said(error)
-        match error:
-            case openai.APITimeoutError():
-                return TimedOut(f"{where} did not answer in time.")
-            case openai.APIConnectionError():
-                return UnavailableError(f"{where} cannot be reached; is it running, and is llm.openai.base_url right?")
-            case openai.AuthenticationError() | openai.PermissionDeniedError():
-                return Unauthorized(f"{where} refuses the key; set llm.openai.api_key.")
-            case openai.NotFoundError():
-                return NotFound(f"{where} has no model {self._settings.model}{said}.")
-            case openai.RateLimitError():
-                return CapacityError(f"{where} has had too many requests{said}.")
-            case openai.BadRequestError() | openai.UnprocessableEntityError():
-                return InvalidRequest(f"{where} refuses the request{said}.")
-            case openai.APIStatusError():
-                return UnavailableError(f"{where} failed with status {error.status_code}{said}.")
+    def _refused(self, status: int, body: bytes) -> ParleyError:
+        """The error for a status, with the endpoint's own account in the log."""
+        said, kind = _account(body)
+        if status in (401, 403):
+            self._note("the language model refuses the key", status=status, see="llm.openai.api_key")
+            return Unauthorized("The language model does not know this server's key; set llm.openai.api_key.")
+        self._note("the language model refuses the request", status=status, kind=kind, reply=self._short(said))
+        match status:
+            case 404:
+                return NotFound(f"The language model that this server is set to is not there; {_LOG}.")
+            case 429:
+                return CapacityError("The language model has had too many requests; try again in a moment.")
+            case 400 | 413 | 422:
+                return InvalidRequest(f"The language model refuses what it is asked; {_LOG}.")
             case _:
-                return UnavailableError(f"{where} failed{said or ': ' + type(error).__name__}.")
+                return UnavailableError(f"The language model failed with status {status}; {_LOG}.")
+
+    def _note(self, event: str, **fields: object) -> None:
+        """One line for the operator; the field ``reply`` may hold what somebody said and is dropped by default."""
+        known = {name: value for name, value in fields.items() if value not in ("", None)}
+        log.warning(event, endpoint=_shown(self._url), model=self._settings.model, **known)
+
+    def _short(self, said: str) -> str:
+        key = self._settings.api_key
+        clean = said.replace(key, "(key)") if key else said
+        return " ".join(clean.split())[:_SHOWN]
+
+    def _warn_of_unopened(self, answer: Answer) -> None:
+        if answer.spoken.unopened and not self._warned:
+            self._warned = True
+            self._note("a reply closes reasoning that it has not opened; if it is spoken, set reasoning_first",
+                       see="llm.openai.reasoning_first")  # fmt: skip
 
 
-def _text_of(event: Any) -> str:
-    """The delta's text; "" for role announcements, usage and tool calls."""
-    choices = event.choices
-    if not choices:
-        return ""
-    return choices[0].delta.content or ""
+def _endpoint(base_url: str) -> str:
+    try:
+        parts = urlsplit(base_url)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, a bracket too many
+        fits = False
+    if not fits:
+        raise ConfigError(
+            f'llm.openai.base_url is "{base_url}", but it must be the address of a chat endpoint, such as '
+            "http://127.0.0.1:11434/v1."
+        )
+    return f"{base_url.rstrip('/')}/chat/completions"
 
 
-def _said(error: Exception) -> str:
-    """What the endpoint gave as its reason, shortened."""
-    body = getattr(error, "body", None)
-    text = body.get("message") if isinstance(body, dict) else None
-    return f": {' '.join(str(text).split())[:200].rstrip('.')}" if text else ""
+def _key(key: str) -> dict[str, str]:
+    if not key:
+        return {}
+    if not key.isascii() or not key.isprintable():
+        raise ConfigError("llm.openai.api_key holds characters that no key has; was more copied than the key?")
+    return {"Authorization": f"Bearer {key}"}
+
+
+def _shown(url: str) -> str:
+    """The address without a name and password that may stand in it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+
+
+async def _beginning(response: httpx2.Response) -> bytes:
+    body = b""
+    async for data in response.aiter_bytes():
+        body += data
+        if len(body) > MAX_EVENT:
+            break
+    return body
+
+
+def _account(body: bytes) -> tuple[str, str]:
+    """What an endpoint gave as its reason, and its name for it."""
+    events = Events()
+    try:
+        Answer().add((events.add(body) + events.finish() or [{}])[0])
+    except EndpointFailed as failure:
+        return failure.said, failure.kind
+    except ValueError:
+        pass
+    return body[:_SHOWN].decode("utf-8", "replace"), ""

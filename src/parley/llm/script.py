@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from parley.llm.hearing import understand, words_of
 from parley.llm.settings import LlmSettings
-from parley.values import ChangeVoice, ChatMessage, Voice
+from parley.values import ChangeVoice, ChatMessage, Deadlines, Voice
 
 if TYPE_CHECKING:
     from parley.llm.settings import ScriptSettings
@@ -125,6 +125,8 @@ def _local_time() -> datetime:
 
 class ScriptModel:
     """A ``LanguageModel`` that needs nothing."""
+
+    deadlines = Deadlines()
 
     def __init__(
         self,

@@ -40,11 +40,28 @@ class OpenAiSettings:
     connect_timeout: Annotated[float, Setting("Longest wait for a connection.", unit="s", ge=0.1, le=60)] = 3.0
     first_timeout: Annotated[
         float,
-        Setting("Longest wait for a reply's first delta; local models may have to load.", unit="s", ge=0.1, le=600),
+        Setting(
+            "Longest wait for a reply's first sign of life; local models may have to load.", unit="s", ge=0.1, le=3600
+        ),
     ] = 20.0
     delta_timeout: Annotated[
-        float, Setting("Longest silence between two deltas before the reply is given up.", unit="s", ge=0.1, le=600)
+        float,
+        Setting("Longest silence between two signs of life; reasoning is one, too.", unit="s", ge=0.1, le=600),
     ] = 10.0
+    thinking_timeout: Annotated[
+        float, Setting("Longest wait for a reply's first word, however lively it reasons.", unit="s", ge=0.1, le=3600)
+    ] = 120.0
+    reasoning_first: Annotated[
+        bool,
+        Setting("The model's template opens the reasoning itself: nothing is spoken until the reply closes it."),
+    ] = False
+    system_role: Annotated[
+        str,
+        Setting(
+            "Who gives the instructions; user joins them with the first turn, for templates that know no system.",
+            choices=("system", "developer", "user"),
+        ),
+    ] = "system"
     history_messages: Annotated[
         int, Setting("Newest messages of the conversation that the model gets to see; 0 for all.", ge=0, le=10_000)
     ] = 40

@@ -30,7 +30,7 @@ from parley.messages import ClientMessage, ServerMessage, SessionStarted
 from parley.recording.format import CLEAN, EVENTS, FORMAT, MICROPHONE, VOICE, Entry
 from parley.session.log import LogEntry, Observer
 from parley.transports.codec import encode
-from parley.values import ChangeVoice, ChatMessage, PlayoutPosition, Transcript, Voice
+from parley.values import ChangeVoice, ChatMessage, PlayoutPosition, ReplyPart, Thinking, Transcript, Voice
 
 log = structlog.get_logger(__name__)
 
@@ -262,21 +262,23 @@ class _RecordedRecognizer:
 class _RecordedLanguageModel:
     def __init__(self, inner: LanguageModel, recorder: SessionRecorder) -> None:
         self._inner, self._recorder = inner, recorder
+        self.deadlines = inner.deadlines
 
-    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[str | ChangeVoice, None]:
+    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart, None]:
         call = self._recorder.call("llm")
         self._recorder.note("call", {"name": "reply", "call": call})
-        error: ParleyError | None = None
+        end: Mapping[str, Any] = {"closed": True}
         try:
-            async with aclosing(self._inner.reply(history)) as deltas:
-                async for delta in deltas:
-                    self._recorder.note("delta", {"call": call, **_delta(delta)})
-                    yield delta
+            async with aclosing(self._inner.reply(history)) as parts:
+                async for part in parts:
+                    self._recorder.note("delta", {"call": call, **_part(part)})
+                    yield part
+            end = {}
         except ParleyError as caught:
-            error = caught
+            end = _failure(caught)
             raise
         finally:
-            self._recorder.note("llm_end", {"call": call, **_failure(error)})
+            self._recorder.note("llm_end", {"call": call, **end})
 
     async def aclose(self) -> None:
         await self._inner.aclose()
@@ -381,8 +383,13 @@ def _frame(frame: AudioFrame) -> dict[str, Any]:
     return data
 
 
-def _delta(delta: str | ChangeVoice) -> dict[str, Any]:
-    return {"text": delta} if isinstance(delta, str) else {"voice": asdict(delta.voice)}
+def _part(part: ReplyPart) -> dict[str, Any]:
+    match part:
+        case ChangeVoice():
+            return {"voice": asdict(part.voice)}
+        case Thinking():
+            return {"thinking": True}
+    return {"text": part}
 
 
 def _failure(error: ParleyError | None) -> dict[str, str]:

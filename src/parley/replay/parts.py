@@ -23,7 +23,17 @@ from parley.messages import ClientMessage, ServerMessage
 from parley.recording.format import Entry, Recording
 from parley.testing.frames_synthesis import FramesSynthesis
 from parley.transports.codec import decode_client
-from parley.values import ChangeVoice, ChatMessage, PlayoutPosition, Transcript, TranscriptWord, Voice
+from parley.values import (
+    ChangeVoice,
+    ChatMessage,
+    Deadlines,
+    PlayoutPosition,
+    ReplyPart,
+    Thinking,
+    Transcript,
+    TranscriptWord,
+    Voice,
+)
 
 MOVED = 0.05
 """Seconds by which a question may come off its recorded time before its answer moves with it."""
@@ -167,23 +177,33 @@ class ReplayLanguageModel:
         self._timeline = timeline
         self._calls = _calls(recording, "reply", "delta", "llm_end")
         self._next = 0
+        self.deadlines = Deadlines(**recording.header.get("deadlines", {}))
 
-    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[str | ChangeVoice, None]:
+    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart, None]:
         if self._next >= len(self._calls):
             return
         call = self._calls[self._next]
         self._next += 1
         shift = self._timeline.shift(call.at)
+        said = False
         for entry in call.answers:
             await self._timeline.until(entry.at, shift)
+            said = said or "text" in entry.data
+            if entry.data.get("closed") and not said:
+                await asyncio.get_running_loop().create_future()  # it was given up: nobody knows what would have come
             if entry.kind == "delta":
-                voice = entry.data.get("voice")
-                yield ChangeVoice(Voice(**voice)) if voice else entry.data["text"]
+                yield _reply_part(entry.data)
             elif "code" in entry.data:
                 raise _error(entry.data)
 
     async def aclose(self) -> None:
         pass
+
+
+def _reply_part(data: Mapping[str, Any]) -> ReplyPart:
+    if "voice" in data:
+        return ChangeVoice(Voice(**data["voice"]))
+    return Thinking() if "thinking" in data else str(data["text"])
 
 
 class ReplaySynthesizer:

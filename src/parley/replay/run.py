@@ -86,6 +86,11 @@ async def _replay(recording: Recording, ears: Ears, overrides: Mapping[str, Any]
 
 
 def settings_from(data: Mapping[str, Mapping[str, Any]]) -> SessionSettings:
-    """Session settings as a recording's header has them; those it does not know stay as they are."""
+    """Session settings as a recording's header has them; what only one of the versions knows stays as it is."""
     base = SessionSettings()
-    return replace(base, **{name: replace(getattr(base, name), **group) for name, group in data.items()})
+    groups = {name: (getattr(base, name), group) for name, group in data.items() if hasattr(base, name)}
+    return replace(base, **{name: _with_known(old, group) for name, (old, group) in groups.items()})
+
+
+def _with_known(group: Any, values: Mapping[str, Any]) -> Any:
+    return replace(group, **{name: value for name, value in values.items() if hasattr(group, name)})

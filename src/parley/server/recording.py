@@ -71,6 +71,7 @@ class RecordingKeeper:
         return {
             "start": encode(arguments["start"]),
             "settings": asdict(settings),
+            "deadlines": asdict(arguments["language_model"].deadlines),
             "vad": {"name": self._vad.engine, "settings": asdict(self._vad)},
         }
 

@@ -166,7 +166,7 @@ class ReplySettings:
     """What is said, besides what the language model says."""
 
     greeting: Annotated[str, Setting("Spoken when a session begins; empty for silence.")] = ""
-    apology: Annotated[str, Setting("Spoken when the language model fails or takes too long.")] = (
+    apology: Annotated[str, Setting("Spoken when the language model fails, takes too long or says nothing.")] = (
         "I am sorry, I cannot think clearly right now. Please try again."
     )
     not_understood: Annotated[
@@ -195,9 +195,6 @@ class ReplySettings:
 class LimitSettings:
     """Bounds, so that nothing waits or grows for ever."""
 
-    llm_timeout: Annotated[
-        float, Setting("Longest wait for the language model's next words.", unit="s", ge=0.1, le=600)
-    ] = 15.0
     tts_timeout: Annotated[
         float, Setting("Longest wait for the synthesizer's first frame.", unit="s", ge=0.1, le=600)
     ] = 15.0

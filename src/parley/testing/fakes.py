@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from parley import clock
 from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame, WordMark
 from parley.errors import NotFound, ParleyError
-from parley.values import ChangeVoice, ChatMessage, SpeechScore, Transcript, Voice
+from parley.values import ChatMessage, Deadlines, ReplyPart, SpeechScore, Transcript, Voice
 
 CHARACTER_SAMPLES = 2_880
 """How long a fake voice speaks a character: 60 ms."""
@@ -160,7 +160,7 @@ class FakeLanguageModel:
     after ``fail_after`` deltas; with ``hang`` nothing comes after them.
     """
 
-    answer: Callable[[str], str | Sequence[str | ChangeVoice]] = lambda text: f"You said: {text}."
+    answer: Callable[[str], str | Sequence[ReplyPart]] = lambda text: f"You said: {text}."
     first_delta: float = 0.0
     delta: float = 0.0
     error: ParleyError | None = None
@@ -171,8 +171,9 @@ class FakeLanguageModel:
     """Deltas that somebody has asked for, of all replies."""
     closed: int = 0
     """Replies that ended or were given up."""
+    deadlines: Deadlines = field(default_factory=Deadlines)
 
-    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[str | ChangeVoice, None]:
+    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart, None]:
         self.asked.append(list(history))
         answer = self.answer(history[-1].text if history else "")
         deltas = answer.split(" ") if isinstance(answer, str) else answer

@@ -6,21 +6,26 @@ import asyncio
 import contextlib
 import json
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from parley.errors import (
     CapacityError,
+    ConfigError,
     InvalidRequest,
     NotFound,
     ParleyError,
-    TimedOut,
     Unauthorized,
     UnavailableError,
 )
 from parley.llm import LlmSettings, OpenAiSettings, create_language_model
-from parley.values import ChatMessage
+from parley.messages import ErrorMessage, ReplyEnded, TextInput
+from parley.observability.logging import SPOKEN_FIELDS
+from parley.session.settings import ReplySettings, SessionSettings
+from parley.testing.conversation import conversation
+from parley.values import ChatMessage, Deadlines, Thinking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_tasks_left")]
 
 HELLO = (ChatMessage("user", "Hello"),)
+SORRY = SessionSettings(reply=ReplySettings(apology="Sorry."))
 
 
 class Endpoint:
@@ -91,7 +97,7 @@ def failing(status: str, message: str) -> Callable[[Endpoint, asyncio.StreamWrit
 
 
 async def reply(base_url: str, history: tuple[ChatMessage, ...] = HELLO, **settings: Any) -> list[str]:
-    options = OpenAiSettings(base_url=base_url, **{"first_timeout": 5.0, "delta_timeout": 5.0, **settings})
+    options = OpenAiSettings(base_url=base_url, **settings)
     model = create_language_model(LlmSettings(engine="openai", openai=options))
     try:
         async with aclosing(model.reply(history)) as deltas:
@@ -124,16 +130,17 @@ async def test_deltas_arrive_as_they_are_sent() -> None:
 async def test_the_endpoint_is_sent_prompt_history_key_and_bounds() -> None:
     async def behave(_: Endpoint, writer: asyncio.StreamWriter) -> None:
         await send_head(writer)
-        writer.write(b"data: [DONE]\n\n")
+        await send_delta(writer, "Yes.")
         writer.close()
 
-    history = tuple(ChatMessage("user", str(number)) for number in range(5))
+    sides = ("user", "assistant") * 3 + ("user",)
+    history = tuple(ChatMessage(side, str(number)) for number, side in enumerate(sides))
     async with endpoint(behave) as it:
         await reply(
-            it.base_url, history, system_prompt="Be kind.", history_messages=2, api_key="k1", max_tokens=9, model="tiny"
+            it.base_url, history, system_prompt="Be kind.", history_messages=3, api_key="k1", max_tokens=9, model="tiny"
         )
         body = it.bodies[0]
-    assert [message["content"] for message in body["messages"]] == ["Be kind.", "3", "4"]
+    assert [message["content"] for message in body["messages"]] == ["Be kind.", "4", "5", "6"]
     assert (body["model"], body["max_tokens"], body["stream"], "temperature" in body) == ("tiny", 9, True, False)
     assert "Bearer k1" in it.headers[0]
 
@@ -141,7 +148,7 @@ async def test_the_endpoint_is_sent_prompt_history_key_and_bounds() -> None:
 async def test_a_prompt_of_the_session_replaces_ours() -> None:
     async def behave(_: Endpoint, writer: asyncio.StreamWriter) -> None:
         await send_head(writer)
-        writer.write(b"data: [DONE]\n\n")
+        await send_delta(writer, "Yes.")
         writer.close()
 
     async with endpoint(behave) as it:
@@ -164,40 +171,68 @@ async def test_closing_the_reply_hangs_up_on_the_endpoint() -> None:
         await model.aclose()
 
 
-async def test_a_hanging_endpoint_is_given_up() -> None:
-    async def behave(_: Endpoint, __: asyncio.StreamWriter) -> None:
-        await asyncio.Event().wait()
-
-    async with endpoint(behave) as it:
-        with pytest.raises(TimedOut, match="sent nothing for"):
-            await reply(it.base_url, first_timeout=0.1)
+async def test_the_settings_say_how_long_a_reply_may_take() -> None:
+    options = OpenAiSettings(first_timeout=60.0, delta_timeout=7.0, thinking_timeout=90.0)
+    model = create_language_model(LlmSettings(engine="openai", openai=options))
+    assert model.deadlines == Deadlines(first=60.0, between=7.0, thinking=90.0)
+    await model.aclose()
 
 
-async def test_an_endpoint_that_falls_silent_in_mid_reply_is_given_up() -> None:
+@pytest.mark.parametrize("silent_after", [0, 1])
+async def test_an_endpoint_that_hangs_is_given_up_and_apologised_for(silent_after: int) -> None:
     async def behave(_: Endpoint, writer: asyncio.StreamWriter) -> None:
         await send_head(writer)
-        await send_delta(writer, "One")
+        for _ in range(silent_after):
+            await send_delta(writer, "One. Two. ")
         await asyncio.Event().wait()
 
     async with endpoint(behave) as it:
-        with pytest.raises(TimedOut, match=r"0\.1 seconds"):
-            await reply(it.base_url, delta_timeout=0.1)
+        options = OpenAiSettings(base_url=it.base_url, first_timeout=0.2, delta_timeout=0.2)
+        model = create_language_model(LlmSettings(engine="openai", openai=options))
+        async with conversation(language_model=cast("Any", model), settings=SORRY) as talk:
+            talk.say(TextInput("hello"))
+            await talk.heard_out()
+            assert [error.code for error in talk.of(ErrorMessage)] == ["timed_out"]
+            assert talk.of(ReplyEnded)[0].text.endswith("Sorry.")
+        async with asyncio.timeout(5):
+            await it.gone.wait()
+        await model.aclose()
+
+
+SECRETS = ("hush-key", "127.0.0.1", "it says why", "my words")
 
 
 @pytest.mark.parametrize(
     ("status", "kind", "words"),
     [
         ("401 Unauthorized", Unauthorized, r"llm\.openai\.api_key"),
-        ("404 Not Found", NotFound, "has no model"),
+        ("404 Not Found", NotFound, "is not there"),
         ("429 Too Many Requests", CapacityError, "too many requests"),
-        ("400 Bad Request", InvalidRequest, "it says why"),
-        ("500 Internal Server Error", UnavailableError, "status 500: it says why"),
+        ("400 Bad Request", InvalidRequest, "refuses what it is asked"),
+        ("500 Internal Server Error", UnavailableError, "status 500"),
     ],
 )
-async def test_a_refusal_is_told_in_a_sentence(status: str, kind: type[ParleyError], words: str) -> None:
-    async with endpoint(failing(status, "it says why.")) as it:
-        with pytest.raises(kind, match=words):
-            await reply(it.base_url)
+async def test_a_refusal_is_told_in_a_sentence_and_its_own_words_go_to_the_log(
+    status: str, kind: type[ParleyError], words: str
+) -> None:
+    with capture_logs() as logged:
+        async with endpoint(failing(status, 'it says why: "my words" with hush-key')) as it:
+            with pytest.raises(kind, match=words) as caught:
+                await reply(it.base_url, api_key="hush-key")
+    assert [secret for secret in SECRETS if secret in caught.value.message] == []
+    (line,) = logged
+    assert line["endpoint"].startswith(it.base_url)
+    assert line["status"] == int(status[:3])
+    assert "hush-key" not in str(line)
+    assert {name for name, value in line.items() if "my words" in str(value)} <= SPOKEN_FIELDS
+    assert ("my words" in str(line)) == (kind is not Unauthorized), "who refuses a key may repeat it"
+
+
+async def test_a_name_and_password_in_the_address_stay_out_of_the_log() -> None:
+    with capture_logs() as logged, pytest.raises(UnavailableError):
+        await reply("http://ada:hush-key@127.0.0.1:9/v1?token=hush-key")
+    assert "hush-key" not in str(logged)
+    assert "127.0.0.1:9" in str(logged)
 
 
 async def test_nobody_there_is_told_at_once() -> None:
@@ -216,14 +251,117 @@ async def test_a_connection_that_breaks_in_mid_reply_is_unavailable() -> None:
             await reply(it.base_url)
 
 
-@pytest.mark.parametrize("garbage", [b"data: {]\n\n", b"data: 5\n\n", b'data: {"choices": 7}\n\n', b"\xff\xfe\n\n"])
-async def test_garbage_is_an_error_or_nothing_but_never_a_crash(garbage: bytes) -> None:
-    async def behave(_: Endpoint, writer: asyncio.StreamWriter) -> None:
-        await send_head(writer)
-        writer.write(garbage)
-        await writer.drain()
+def sending(
+    *pieces: bytes, kind: str = "text/event-stream"
+) -> Callable[[Endpoint, asyncio.StreamWriter], Awaitable[None]]:
+    async def send(_: Endpoint, writer: asyncio.StreamWriter) -> None:
+        await send_head(writer, kind=kind)
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
         writer.close()
 
-    async with endpoint(behave) as it:
-        with contextlib.suppress(ParleyError):
-            assert await reply(it.base_url) == []
+    return send
+
+
+LAST = (
+    b'data: {"choices": [{"index": 0, "delta": null, "finish_reason": "stop"}]}\n\n',
+    b'data: {"choices": [{"index": 0, "finish_reason": "stop"}]}\n\n',
+    b'data: {"choices": []}\n\n',
+    b'data: {"usage": {"total_tokens": 3}}\n\n',
+    b": keep-alive\n\n",
+    b"",
+)
+
+
+@pytest.mark.parametrize("last", LAST)
+async def test_a_last_chunk_without_a_delta_is_no_error(last: bytes) -> None:
+    hello = b': cold\n\ndata: {"choices": [{"delta": {"content": "Hello."}}]}\n\n'
+    async with endpoint(sending(hello, last, b"data: [DONE]\n\n")) as it:
+        assert await reply(it.base_url) == ["Hello."]
+
+
+async def test_reasoning_is_not_said_and_is_a_sign_of_life() -> None:
+    pieces = [
+        b'data: {"choices": [{"delta": {"reasoning_content": "SECRET"}}]}\n\n',
+        b'data: {"choices": [{"delta": {"content": "<thi"}}]}\n\n',
+        b'data: {"choices": [{"delta": {"content": "nk>SECRET</think>\\n\\nHello."}}]}\n\n',
+    ]
+    async with endpoint(sending(*pieces)) as it:
+        assert await reply(it.base_url) == [str(Thinking()), str(Thinking()), "Hello."]
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream", "text/plain"])
+async def test_a_whole_completion_in_place_of_a_stream_is_said(kind: str) -> None:
+    body = json.dumps({"object": "chat.completion", "choices": [{"message": {"content": "Hello."}}]}, indent=1)
+    async with endpoint(sending(body.encode(), kind=kind)) as it:
+        assert await reply(it.base_url) == ["Hello."]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error": {"message": "my words", "type": "server_error"}}',
+        b'data: {"choices": [{"delta": {"content": ""}}]}\n\ndata: {"error": {"message": "my words"}}\n\n',
+        b'{"object": "error", "message": "my words", "code": 500}',
+    ],
+)
+async def test_an_error_in_place_of_a_stream_is_told(body: bytes) -> None:
+    async with endpoint(sending(body)) as it:
+        with pytest.raises(UnavailableError, match="failed") as caught:
+            await reply(it.base_url)
+    assert "my words" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<!DOCTYPE html><html><body>It works: my words</body></html>",
+        b'{"detail": "Not Found"}',
+        b"data: {]\n\n",
+        b"data: 5\n\n",
+        b'data: {"choices": 7}\n\n',
+        b"\xff\xfe\n\n",
+    ],
+)
+async def test_what_is_no_chat_endpoint_is_told_in_a_sentence(body: bytes) -> None:
+    async with endpoint(sending(body, kind="text/html")) as it:
+        with pytest.raises(UnavailableError, match="no chat endpoint"):
+            await reply(it.base_url)
+
+
+@pytest.mark.parametrize("reason", ["stop", "content_filter", "tool_calls", "length"])
+async def test_a_completion_without_a_word_is_told_and_apologised_for(reason: str) -> None:
+    body = b'data: {"choices": [{"delta": {"content": ""}, "finish_reason": "%s"}]}\n\n' % reason.encode()
+    async with endpoint(sending(body, b"data: [DONE]\n\n")) as it:
+        model = create_language_model(LlmSettings(engine="openai", openai=OpenAiSettings(base_url=it.base_url)))
+        async with conversation(language_model=cast("Any", model), settings=SORRY) as talk:
+            talk.say(TextInput("hello"))
+            await talk.heard_out()
+            assert [error.code for error in talk.of(ErrorMessage)] == ["no_reply"]
+            assert talk.synthesizer.spoken[0].text == "Sorry."
+        await model.aclose()
+
+
+async def test_a_greeting_and_two_turns_in_a_row_reach_a_strict_template_in_turn() -> None:
+    history = (ChatMessage("assistant", "Good day."), *HELLO, ChatMessage("user", "Are you there?"))
+    async with endpoint(sending(b'data: {"choices": [{"delta": {"content": "Yes."}}]}\n\n')) as it:
+        await reply(it.base_url, history, system_prompt="Be kind.")
+        messages = it.bodies[0]["messages"]
+    assert [message["role"] for message in messages] == ["system", "user"]
+    assert "Good day." in messages[0]["content"]
+    assert messages[1]["content"] == "Hello\nAre you there?"
+
+
+@pytest.mark.parametrize(
+    "address", ["", "localhost:11434/v1", "http://", "http://[::1", "ftp://host/v1", "http://host:no/v1"]
+)
+async def test_an_address_that_is_none_is_told_at_the_start(address: str) -> None:
+    with pytest.raises(ConfigError, match=r"llm\.openai\.base_url"):
+        create_language_model(LlmSettings(engine="openai", openai=OpenAiSettings(base_url=address)))
+
+
+async def test_a_key_that_can_be_none_is_told_at_the_start_and_not_shown() -> None:
+    with pytest.raises(ConfigError, match=r"llm\.openai\.api_key") as caught:
+        create_language_model(LlmSettings(engine="openai", openai=OpenAiSettings(api_key="hush\nkey")))
+    assert "hush" not in caught.value.message

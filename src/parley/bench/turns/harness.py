@@ -25,7 +25,7 @@ from parley.session.engine import SessionEngine
 from parley.session.settings import SessionSettings, with_overrides
 from parley.testing.frames_synthesis import FramesSynthesis
 from parley.testing.virtual_time import run_virtual
-from parley.values import ChangeVoice, ChatMessage, Voice
+from parley.values import ChatMessage, Deadlines, Voice
 
 STORY = (
     "Once there was a keeper who lived in a lighthouse at the edge of the world.",
@@ -101,7 +101,9 @@ def _outcome(case: Case, room: Room, told: Sequence[ServerMessage], origin: floa
 class _Teller:
     """A language model that tells a story when asked for one, and else answers in one sentence; at once."""
 
-    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[str | ChangeVoice, None]:
+    deadlines = Deadlines()
+
+    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[str, None]:
         asked = history[-1].text if history else ""
         for sentence in STORY if "story" in asked else ANSWER:
             yield f"{sentence} "

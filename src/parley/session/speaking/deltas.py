@@ -1,13 +1,15 @@
-"""What a language model sends for one reply: bounded in time and length, and valid text."""
+"""What a language model sends for one reply: bounded in time and length, valid text, and an error where it is none."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from parley import clock
+from parley.errors import NoReply
+from parley.session.decide.deadline import ReplyDeadline
 from parley.session.guard import GuardedStream
 from parley.text.unicode import WholeDeltas
-from parley.values import ChangeVoice
+from parley.values import ChangeVoice, Thinking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from parley.errors import ParleyError
     from parley.interfaces import LanguageModel
     from parley.session.settings import LimitSettings
-    from parley.values import ChatMessage
+    from parley.values import ChatMessage, ReplyPart
 
 
 class Deltas:
@@ -23,24 +25,31 @@ class Deltas:
 
     def __init__(self, model: LanguageModel, history: Sequence[ChatMessage], limits: LimitSettings) -> None:
         self._stream = GuardedStream("language model", lambda: model.reply(history))
+        self._deadline = ReplyDeadline(model.deadlines, clock.now())
         self._limits = limits
         self._whole = WholeDeltas()
         self._length = 0
+        self._answered = False
 
     @property
     def error(self) -> ParleyError | None:
-        """What ended it, where that was a failure."""
-        return self._stream.error
+        """What ended it, where that was a failure; a reply without a word is one, unless it was meant to be."""
+        return self._stream.error or (None if self._answered else NoReply("The language model's reply is empty."))
 
     async def next(self) -> str | ChangeVoice | None:
         """The next one; None at the end, and ``error`` says of what kind it was."""
-        if self._length >= self._limits.max_text:
-            return None
-        delta = await self._stream.next(clock.now() + self._limits.llm_timeout)
-        if delta is None or isinstance(delta, ChangeVoice):
-            return delta
-        self._length += len(delta)
-        return self._whole.add(delta)
+        while self._length < self._limits.max_text:
+            part = await self._stream.next(self._deadline.at(clock.now()))
+            if part is None:
+                return None
+            self._deadline.sign_of_life(word=not isinstance(part, Thinking))
+            self._answered = self._answered or _is_answer(part)
+            if isinstance(part, ChangeVoice):
+                return part
+            if isinstance(part, str):
+                self._length += len(part)
+                return self._whole.add(part)
+        return None
 
     def finish(self) -> str:
         """What a delta left behind that never became whole."""
@@ -49,3 +58,8 @@ class Deltas:
     async def aclose(self) -> None:
         """Nobody wants more of it."""
         await self._stream.aclose()
+
+
+def _is_answer(part: ReplyPart) -> bool:
+    """Whether nobody has to apologise for a reply that consists of this alone."""
+    return bool(part.strip()) if isinstance(part, str) else isinstance(part, ChangeVoice)
