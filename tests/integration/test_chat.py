@@ -102,6 +102,29 @@ async def test_say_takes_text_that_is_still_arriving() -> None:
     assert out.endswith(ramp(0, 4_800))
 
 
+@pytest.mark.parametrize("text", [b"", b"\n", b"  \n\t "])
+async def test_say_without_a_word_on_standard_input_says_so_and_ends(text: bytes, tmp_path: Path) -> None:
+    async with serving(echo_app(EchoHost())) as url:
+        code, printed, errors = await parley("say", "-", "-o", str(tmp_path / "x.wav"), "--url", url, stdin=text)
+    assert (code, printed) == (1, "")
+    assert "There was nothing to say" in errors
+
+
+async def test_a_reply_is_printed_while_it_is_spoken() -> None:
+    async with serving(echo_app(EchoHost())) as url:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "parley", "chat", "--text", "--url", url,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"play 600\n")
+        printed = await asyncio.wait_for(process.stdout.readuntil(b"counting"), 30)
+        process.kill()
+        await process.communicate()
+    assert printed == b"parley: 600 seconds of counting"
+
+
 @pytest.mark.parametrize(
     ("arguments", "stdin", "code", "says"),
     [

@@ -146,9 +146,6 @@ function replyId(model: Model, utterance: string): string {
 
 function replyEnded(model: Model, event: Extract<ServerMessage, { type: "reply_end" }>): Model {
   const id = replyId(model, event.utterance_id);
-  if (event.outcome === "discarded") {
-    return { ...model, entries: model.entries.filter((entry) => entry.id !== id) };
-  }
   return update(model, id, (entry) => ({
     ...entry,
     text: event.text || entry.text,

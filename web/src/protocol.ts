@@ -6,7 +6,7 @@ export const SAMPLE_RATE = 48_000;
 
 export type ParticipantState = "silent" | "speaking";
 export type AgentState = "idle" | "listening" | "thinking" | "speaking" | "barged_in" | "terminated";
-export type ReplyOutcome = "finished" | "interrupted" | "failed" | "discarded";
+export type ReplyOutcome = "finished" | "interrupted" | "failed";
 export type DecisionOutcome = "take_floor" | "backchannel" | "noise" | "echo";
 
 export interface Voice {

@@ -61,11 +61,6 @@ describe("the transcript", () => {
     expect(model.entries.map((entry) => entry.text)).toEqual(["Hello.", "Hello."]);
   });
 
-  it("shows nothing of a reply that was thrown away unheard", () => {
-    const ended: ServerMessage = { type: "reply_end", utterance_id: "u1", outcome: "discarded", text: "x", heard_text: "", heard_sample: 0 };
-    expect(after(started, reply, ended).entries).toEqual([]);
-  });
-
   it("never grows without bound", () => {
     const many = Array.from({ length: 500 }, (_, turn): ServerMessage => ({ ...reply, utterance_id: `u${turn}` }) as ServerMessage);
     expect(after(started, ...many).entries.length).toBe(200);

@@ -67,36 +67,88 @@ class _Screen:
 
 
 class _Printer:
-    """Each line once, when it is complete."""
+    """Replies as they are spoken, piece by piece; what was understood of the participant once that is final."""
 
     def __init__(self, console: Console, conversation: Conversation) -> None:
         self._console = console
         self._conversation = conversation
-        self._printed: set[int] = set()
+        self._printed: dict[int, str] = {}
+        """Line -> what stands of it in the output."""
+        self._ended: set[int] = set()
+        self._open: int | None = None
+        """The line that the output's last line belongs to, while it may still grow."""
         self._failed = ""
         self._latencies: dict[str, float] = {}
 
     def changed(self) -> None:
         conversation = self._conversation
-        for index, line in enumerate(conversation.lines):
-            if line.done and index not in self._printed:
-                self._print(index, line)
         if conversation.failed != self._failed:
             self._failed = conversation.failed
-            self._console.print(Text(self._failed, style="red"))
-        if conversation.latencies != self._latencies:
-            self._latencies = conversation.latencies
-            self._console.print(Text(_latencies(conversation), style="dim"), soft_wrap=True)
+            self._alone(Text(self._failed, style="red"))
+        for index, line in enumerate(conversation.lines):
+            if index not in self._ended and (line.done or line.who == "parley"):
+                self._go_on(index, line)
+        if not conversation.speaking_replies:
+            self._measured()
 
     def finish(self) -> None:
         for index, line in enumerate(self._conversation.lines):
-            if index not in self._printed:
-                self._print(index, line)
+            if index not in self._ended:
+                self._go_on(index, line)
+        self._measured()
+        self._break()
 
-    def _print(self, index: int, line: Line) -> None:
-        self._printed.add(index)
-        if line.text:
-            self._console.print(_line(line), soft_wrap=True)
+    def _measured(self) -> None:
+        if self._conversation.latencies != self._latencies:
+            self._latencies = self._conversation.latencies
+            self._alone(Text(_latencies(self._conversation), style="dim"))
+
+    def _go_on(self, index: int, line: Line) -> None:
+        """Print what is new of a line, and its end."""
+        text, printed = line.text.strip(), self._printed.get(index, "")
+        if text.startswith(printed) and len(text) > len(printed):
+            new = text[len(printed) :]
+            if index != self._open:
+                self._break()
+                self._open = index
+                self._write(Text(f"{line.who}: ", _STYLES[line.who]))
+                new = new.lstrip()
+            self._write(Text(new))
+            self._printed[index] = text
+        if line.done:
+            self._end(index, line)
+
+    def _end(self, index: int, line: Line) -> None:
+        self._ended.add(index)
+        note = _end_note(line, self._printed.get(index, ""))
+        if self._open == index:
+            self._write(Text(note, "dim"))
+            self._break()
+        elif note and index in self._printed:
+            self._alone(Text(f"{line.who}: {note.strip()}", "dim"))
+
+    def _alone(self, text: Text) -> None:
+        self._break()
+        self._console.print(text, soft_wrap=True)
+
+    def _break(self) -> None:
+        if self._open is not None:
+            self._open = None
+            self._console.print()
+
+    def _write(self, text: Text) -> None:
+        self._console.print(text, end="", soft_wrap=True)
+
+
+def _end_note(line: Line, printed: str) -> str:
+    """How a line ended; of a reply that was cut off also where, since more of it may be printed."""
+    if not line.note:
+        return ""
+    heard = line.text.strip()
+    if printed == heard or line.note != "interrupted":
+        return f"  ({line.note})"
+    last = " ".join(heard.split()[-3:])
+    return f'  (interrupted after "{last}")' if last else "  (interrupted before a word was heard)"
 
 
 def _line(line: Line) -> Text:

@@ -78,36 +78,42 @@ async def _say(text: str, out: Path | None, url: str, voice: object, api_key: st
 
 async def _speak(client: SessionClient, pieces: AsyncGenerator[str, None]) -> str:
     """Send the text as it comes, wait until all of it has been heard; returns how long it took, in words."""
-    from parley import clock
-    from parley.client.conversation import Conversation
-    from parley.client.session import error_of
-    from parley.errors import EngineError, InvalidRequest, UnavailableError
-    from parley.messages import ErrorMessage, ReplyEnded
+    from parley.errors import InvalidRequest
 
     sending = asyncio.create_task(_send(client, pieces))
-    conversation = Conversation()
+    hearing = asyncio.create_task(_hear(client, sending))
     try:
-        async for event in client:
-            conversation.follow(event.message)
-            if isinstance(event.message, ErrorMessage):
-                raise error_of(event.message)
-            if isinstance(event.message, ReplyEnded):
-                if event.message.outcome != "finished":
-                    raise EngineError(_UNFINISHED[event.message.outcome])
-                if sending.done():
-                    break
-            if sending.done() and (failure := sending.exception()) is not None:
-                raise failure
-        else:
-            raise UnavailableError("The server hung up before everything was said.")
-        while not client.listener.silent(clock.now()):  # noqa: ASYNC110  (playout is reckoned, nothing signals it)
-            await asyncio.sleep(0.02)
-        if not sending.result()[0].strip():
+        await asyncio.wait([sending, hearing], return_when=asyncio.FIRST_COMPLETED)
+        if sending.done() and not sending.result()[0].strip():
+            # Nobody answers a text without a word, so there is nothing to wait for.
             raise InvalidRequest("There was nothing to say: the text is empty.")
+        await hearing
         return _summary(client, *sending.result())
     finally:
-        sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
+        for task in (sending, hearing):
+            task.cancel()
+        await asyncio.gather(sending, hearing, return_exceptions=True)
+
+
+async def _hear(client: SessionClient, sending: asyncio.Task[tuple[str, float]]) -> None:
+    """Follow the session until the whole text has been heard; raises what prevents that."""
+    from parley import clock
+    from parley.client.session import error_of
+    from parley.errors import EngineError, UnavailableError
+    from parley.messages import ErrorMessage, ReplyEnded
+
+    async for event in client:
+        if isinstance(event.message, ErrorMessage):
+            raise error_of(event.message)
+        if isinstance(event.message, ReplyEnded):
+            if event.message.outcome != "finished":
+                raise EngineError(_UNFINISHED[event.message.outcome])
+            if sending.done():
+                break
+    else:
+        raise UnavailableError("The server hung up before everything was said.")
+    while not client.listener.silent(clock.now()):  # noqa: ASYNC110  (playout is reckoned, nothing signals it)
+        await asyncio.sleep(0.02)
 
 
 async def _send(client: SessionClient, pieces: AsyncGenerator[str, None]) -> tuple[str, float]:

@@ -40,7 +40,16 @@ PHRASES: dict[str, tuple[str, ...]] = {
         "speak with another voice",
         "a different voice",
     ),
-    "repeat": ("say that again", "repeat that", "what did you say", "pardon", "can you repeat that", "again"),
+    "repeat": (
+        "say that again",
+        "repeat that",
+        "what did you say",
+        "pardon",
+        "can you repeat that",
+        "again",
+        "try again",
+        "once more",
+    ),
     "stop": (
         "stop",
         "stop it",
@@ -60,6 +69,9 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "weather": ("what is the weather", "what is the weather like", "how is the weather today", "will it rain"),
 }
 """Meaning -> what people say for it; lower case, no punctuation."""
+
+_OLD_ANSWERS = frozenset({"repeat", "continue"})
+"""Meanings that ask for an answer that was given before."""
 
 STORY = (
     "Once upon a time there was a lighthouse at the end of a long, stony beach. "
@@ -171,7 +183,6 @@ class ScriptModel:
 
     def _speech(self, meaning: str, said: str, history: Sequence[ChatMessage]) -> str:
         now = self._time()
-        last = next((message.text for message in reversed(history) if message.role == "assistant"), "")
         asked = sum(message.role == "user" for message in history)
         answers: dict[str, Callable[[], str]] = {
             "greeting": self._greeting,
@@ -180,10 +191,10 @@ class ScriptModel:
             "help": self._help,
             "story": lambda: STORY,
             "joke": lambda: _JOKES[asked % len(_JOKES)],
-            "continue": lambda: _rest_of_story(history) or "There is nothing to go on with. Ask me for a story.",
+            "continue": lambda: self._go_on(history) or "There is nothing to go on with. Ask me for a story.",
             "time": lambda: f"It is {_clock_words(now)}.",
             "date": lambda: f"It is {now:%A}, the {_ordinal(now.day)} of {now:%B}.",
-            "repeat": lambda: last or "I have not said anything yet.",
+            "repeat": lambda: self._repeat(history) or "I have not said anything yet.",
             "stop": lambda: "All right.",
             "thanks": lambda: "You are welcome.",
             "goodbye": lambda: "Goodbye, and thank you for talking to me.",
@@ -194,6 +205,27 @@ class ScriptModel:
         }
         answer = answers.get(meaning)
         return answer() if answer else self._did_not_understand(said)
+
+    def _repeat(self, history: Sequence[ChatMessage]) -> str:
+        """The last answer, whole: what the history holds of it may end where it was interrupted."""
+        return self._last_answer(history) or _last_heard(history)
+
+    def _go_on(self, history: Sequence[ChatMessage]) -> str:
+        """What has not been heard of the story, or of the last answer; "" when nothing is left."""
+        if rest := _rest_of_story(history):
+            return rest
+        heard, whole = _last_heard(history).split(), self._last_answer(history).split()
+        return " ".join(whole[len(heard) :]) if heard and whole[: len(heard)] == heard else ""
+
+    def _last_answer(self, history: Sequence[ChatMessage]) -> str:
+        """The answer to the last thing that was asked and does not itself ask for an old answer; "" without one."""
+        for place in range(len(history) - 1, 0, -1):
+            asked, answered = history[place - 1], history[place]
+            if (asked.role, answered.role) != ("user", "assistant") or understand(asked.text, PHRASES) in _OLD_ANSWERS:
+                continue
+            parts = list(self._answer(asked.text, history[:place]))
+            return "" if any(isinstance(part, ChangeVoice) for part in parts) else "".join(map(str, parts))
+        return ""
 
     def _greeting(self) -> str:
         return f"Hello, I am {self._settings.name}. Ask me what I can do, or just interrupt me."
@@ -278,6 +310,10 @@ def _calculate(text: str) -> str | None:
         name = {"+": "plus", "-": "minus", "*": "times"}[sign]
         return f"{spelled(left).capitalize()} {name} {spelled(right)} is {result}."
     return None
+
+
+def _last_heard(history: Sequence[ChatMessage]) -> str:
+    return next((message.text for message in reversed(history) if message.role == "assistant"), "")
 
 
 def _rest_of_story(history: Sequence[ChatMessage]) -> str:

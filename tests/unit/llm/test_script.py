@@ -116,6 +116,39 @@ async def test_without_other_voices_it_says_so() -> None:
     assert not any(isinstance(part, ChangeVoice) for part in parts)
 
 
+@pytest.mark.parametrize("again", ["Please try again.", "say that again", "What did you say?", "once more"])
+@pytest.mark.parametrize(
+    ("asked", "heard", "whole"),
+    [
+        ("the capital of france", "You said:", "You said: the capital of france. I have no answer to that."),
+        ("count to five", "one, two,", "one, two, three, four, five."),
+        ("what time is it", "It is", "It is ten thirty in the morning."),
+    ],
+)
+async def test_after_an_interruption_it_says_the_whole_answer_again(
+    again: str, asked: str, heard: str, whole: str
+) -> None:
+    before = (ChatMessage("user", asked), ChatMessage("assistant", heard))
+    assert (await answer(again, *before)).startswith(whole)
+    twice = (*before, ChatMessage("user", again), ChatMessage("assistant", heard))
+    assert (await answer(again, *twice)).startswith(whole)
+
+
+async def test_it_goes_on_with_any_answer_that_was_interrupted() -> None:
+    before = (ChatMessage("user", "count to five"), ChatMessage("assistant", "one, two,"))
+    assert await answer("go on", *before) == "three, four, five."
+
+
+async def test_it_does_not_go_on_with_an_answer_that_was_heard_whole() -> None:
+    before = (ChatMessage("user", "count to two"), ChatMessage("assistant", "one, two."))
+    assert "nothing to go on with" in await answer("go on", *before)
+
+
+async def test_to_say_it_again_does_not_change_the_voice_again() -> None:
+    before = (ChatMessage("user", "change your voice"), ChatMessage("assistant", "All right."))
+    assert await answer("say that again", *before) == "All right."
+
+
 async def test_it_repeats_what_it_said_last() -> None:
     assert await answer("say that again", ChatMessage("assistant", "Forty two.")) == "Forty two."
 

@@ -1,0 +1,75 @@
+"""What ``parley chat`` prints where there is no screen to draw on."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from parley.cli.chat_view import _Printer
+from parley.client.conversation import Conversation
+from parley.messages import ErrorMessage, ReplyEnded, ReplyStarted, ReplyText, TranscriptUpdate, TurnLatency
+
+if TYPE_CHECKING:
+    from parley.messages import ServerMessage
+
+BEGIN = ReplyStarted("u1", 1)
+ONE, TWO = ReplyText("u1", "One two three. "), ReplyText("u1", "Four five six.")
+WHOLE = "One two three. Four five six."
+
+
+def printed(*messages: ServerMessage, finished: bool = False) -> str:
+    out, conversation = io.StringIO(), Conversation()
+    printer = _Printer(Console(file=out, width=20), conversation)
+    for message in messages:
+        conversation.follow(message)
+        printer.changed()
+    if finished:
+        printer.finish()
+    return out.getvalue()
+
+
+def ended(outcome: str, heard: str) -> ReplyEnded:
+    return ReplyEnded("u1", outcome, WHOLE, heard)  # type: ignore[arg-type]
+
+
+def test_each_piece_is_there_as_soon_as_it_is_spoken() -> None:
+    assert printed(BEGIN, ONE) == "parley: One two three."
+    assert printed(BEGIN, ONE, TWO) == f"parley: {WHOLE}"
+    assert printed(BEGIN, ONE, TWO, ended("finished", WHOLE)) == f"parley: {WHOLE}\n"
+
+
+@pytest.mark.parametrize(
+    ("heard", "line"),
+    [
+        ("One two three. Four", f'parley: {WHOLE}  (interrupted after "two three. Four")'),
+        ("", f"parley: {WHOLE}  (interrupted before a word was heard)"),
+        (WHOLE, f"parley: {WHOLE}  (interrupted)"),
+    ],
+)
+def test_a_reply_that_was_cut_off_says_where(heard: str, line: str) -> None:
+    assert printed(BEGIN, ONE, TWO, ended("interrupted", heard)) == f"{line}\n"
+
+
+def test_what_is_said_over_a_reply_stands_on_a_line_of_its_own_and_the_reply_goes_on_below() -> None:
+    nod = TranscriptUpdate(1, "mhm", final=True, backchannel=True)
+    lines = printed(BEGIN, ONE, nod, TWO, ended("finished", WHOLE)).splitlines()
+    assert lines == ["parley: One two three.", "you: mhm  (mhm)", "parley: Four five six."]
+
+
+def test_latencies_wait_for_the_end_of_the_line_and_errors_do_not() -> None:
+    latency, error = TurnLatency(1, {"heard": 100.0}), ErrorMessage("timed_out", "Too slow.")
+    lines = printed(BEGIN, ONE, latency, error, TWO, ended("failed", WHOLE)).splitlines()
+    assert lines == [
+        "parley: One two three.",
+        "Too slow.",
+        "parley: Four five six.  (failed)",
+        "ms after your last sound: heard 100",
+    ]
+
+
+def test_a_line_that_is_open_at_the_end_is_closed() -> None:
+    assert printed(BEGIN, ONE, finished=True) == "parley: One two three.\n"
+    assert printed(TranscriptUpdate(1, "hel"), finished=True) == "you: hel\n"
