@@ -113,9 +113,7 @@ def _family(name: str) -> str:
     family, cls = adapters.FAMILIES[name], adapters.adapter_class(name)
     story = (sys.modules[cls.__module__].__doc__ or "").strip().replace("``", "`")
     lines = [f"### {name}\n", re.sub(r":\w+:`", "`", story) + "\n"]
-    install = (
-        f"Install it with `pip install 'parley-voice[{family.extra}]'`." if family.extra else "Nothing to install."
-    )
+    install = f"Install it with `uv sync --extra {family.extra} --inexact`." if family.extra else "Nothing to install."
     lines.append(f"{install}\nLicence of the engine: {family.code_licence}.\n")
     if cls.files:
         lines += ["| file | name or pattern | holds |", "| --- | --- | --- |"]

@@ -12,6 +12,7 @@ from parley.asr.threads import ThreadRecognizer
 from parley.asr.whisper_languages import whisper_code
 from parley.asr.whisper_window import LONGEST, confidence, decode
 from parley.errors import ConfigError
+from parley.hints import install
 from parley.values import TranscriptWord
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def create(settings: AsrSettings) -> ThreadRecognizer:
         import faster_whisper  # noqa: F401
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f'The recogniser faster-whisper needs the package {error.name}: install "parley[whisper]".'
+            f"The recogniser faster-whisper needs the package {error.name}; install it with: {install('whisper')}."
         ) from error
     return ThreadRecognizer(WhisperEngine(settings), settings)
 

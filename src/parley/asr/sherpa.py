@@ -15,6 +15,7 @@ from parley.asr.decoder import RATE, DecoderSpec
 from parley.asr.processes import ProcessRecognizer
 from parley.audio.levels import samples_of, to_float
 from parley.errors import ConfigError
+from parley.hints import install
 from parley.values import Transcript, TranscriptWord
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _WORD_START = "\u2581"
 def create(settings: AsrSettings) -> ProcessRecognizer:
     """The recogniser for these settings; nothing is loaded yet. ConfigError says what is missing."""
     if find_spec("sherpa_onnx") is None:
-        raise ConfigError('The recogniser sherpa needs the package sherpa-onnx: install "parley[sherpa]".')
+        raise ConfigError(f"The recogniser sherpa needs the package sherpa-onnx; install it with: {install('sherpa')}.")
     if not settings.model:
         raise ConfigError("The recogniser sherpa needs asr.model: the folder of a streaming transducer.")
     model_files(settings.model)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from parley.errors import ConfigError
+from parley.hints import install
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +28,9 @@ class AudioProcessing:
 
     def __init__(self, *, echo: bool = False, noise: bool = False) -> None:
         if not available():
-            raise ConfigError('Echo cancelling and noise suppression need the livekit package: install "parley[echo]".')
+            raise ConfigError(
+                f"Echo cancelling and noise suppression need the livekit package; install it with: {install('echo')}."
+            )
         from livekit import rtc
 
         self._frame = rtc.AudioFrame

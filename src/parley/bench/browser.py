@@ -27,6 +27,7 @@ from parley.bench.report import BenchOptions, Goal, LoadMeter, Row, row
 from parley.bench.speech import RATE, mix, noise, say, speakers
 from parley.bench.stack import Process, free_port, wait_for_health
 from parley.errors import ConfigError
+from parley.hints import install
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -274,7 +275,9 @@ def _tab(url: str, folder: Path, wav: Path) -> Iterator[Page]:
     try:
         from playwright.sync_api import sync_playwright
     except ModuleNotFoundError:
-        raise ConfigError("This benchmark drives Chromium with Playwright: pip install playwright.") from None
+        raise ConfigError(
+            f"This benchmark drives Chromium with Playwright; install it with: {install('bench')}."
+        ) from None
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         raise ConfigError("There is no Chromium on the PATH: apt install chromium.")

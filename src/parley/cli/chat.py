@@ -38,9 +38,9 @@ def chat(
 ) -> None:
     """Talk to Parley: by microphone, by a WAV file, or in writing.
 
-    The microphone needs PortAudio and `pip install 'parley-voice[mic]'`. With --wav the file is spoken in real time,
-    also over the reply; then Parley is listened to until it has answered. Exit codes: 0 answered, 1 something is
-    wrong (one sentence says what), 2 wrong usage, 3 no answer came.
+    The microphone needs PortAudio and the extra `mic`; `parley doctor` says how to get them. With --wav the file is
+    spoken in real time, also over the reply; then Parley is listened to until it has answered. Exit codes: 0 answered,
+    1 something is wrong (one sentence says what), 2 wrong usage, 3 no answer came.
     """
     from parley.errors import ParleyError
 

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from parley import hints
 from parley.errors import ParleyError
 
 if TYPE_CHECKING:
@@ -64,11 +65,8 @@ def _package(part: str, module: str, what: str, extra: str, *, needed: bool = Fa
     """Whether a package of an extra is installed."""
     if _present(module):
         return Finding(part, what, "ok", _version_of(module))
-    return Finding(part, what, "wrong" if needed else "optional", "not installed", _install(extra))
-
-
-def _install(extra: str) -> str:
-    return f"pip install 'parley-voice[{extra}]'" if extra else "pip install parley-voice"
+    mend = hints.install(extra) if extra else hints.install_packages(module)
+    return Finding(part, what, "wrong" if needed else "optional", "not installed", mend)
 
 
 def _version_of(module: str) -> str:
@@ -92,7 +90,7 @@ def _machine(trouble: str) -> Iterable[Finding]:
         yield _package("machine", "uvloop", "uvloop, a faster event loop", "")
     if trouble:
         for line in trouble.splitlines():
-            yield Finding("machine", "settings", "wrong", line, "parley config reference")
+            yield Finding("machine", "settings", "wrong", line, hints.command("config reference"))
     else:
         yield Finding("machine", "settings", "ok")
     gpu = shutil.which("nvidia-smi")
@@ -151,14 +149,16 @@ def _voices(settings: Settings) -> Iterable[Finding]:
             yield _package("voices", family.module, f"family {name}", family.extra, needed=name in used)
     packs = [info.model_id for info in catalog.models() if not {"embedded", "test"} & set(info.tags)]
     yield Finding("voices", "voice packs", "ok" if packs else "optional", ", ".join(packs) or "none yet",
-                  "" if packs else "parley models pull")  # fmt: skip
+                  "" if packs else hints.command("models pull"))  # fmt: skip
     for model_id, problem in catalog.problems().items():
         yield Finding("voices", f"voice pack {model_id}", "wrong", problem.message)
     wanted = settings.worker.models.default_model
     try:
         catalog.pack(wanted)
     except ParleyError as error:
-        yield Finding("voices", f"default model {wanted}", "wrong", error.message, f"parley models pull {wanted}")
+        yield Finding(
+            "voices", f"default model {wanted}", "wrong", error.message, hints.command(f"models pull {wanted}")
+        )
     else:
         yield Finding("voices", f"default model {wanted}", "ok")
 
@@ -222,7 +222,7 @@ async def _port(settings: Settings) -> Finding:
             answer = (await client.get(f"{scheme}://{host}:{port}/health")).json()
         return Finding("neighbours", name, "ok", f"a Parley runs there: {answer['status']}")
     except (httpx2.HTTPError, ValueError, TypeError, KeyError):
-        return Finding("neighbours", name, "wrong", reason, f"parley up --port {port + 1 if port else 8080}")
+        return Finding("neighbours", name, "wrong", reason, hints.command(f"up --port {port + 1 if port else 8080}"))
 
 
 async def _language_model(settings: Settings) -> Finding:
@@ -244,7 +244,7 @@ async def _livekit(settings: Settings) -> Finding:
     if not settings.livekit.url:
         return Finding("neighbours", "LiveKit", "ok", "not used: browsers connect directly")
     if not _present("livekit.agents"):
-        return Finding("neighbours", "LiveKit", "wrong", "its packages are not installed", _install("livekit"))
+        return Finding("neighbours", "LiveKit", "wrong", "its packages are not installed", hints.install("livekit"))
     url = urlsplit(settings.livekit.url)
     port = url.port or (443 if url.scheme == "wss" else 80)
     return await _reachable("LiveKit", url.hostname or "", port, "start livekit-server, or clear livekit.url")
@@ -259,7 +259,9 @@ async def _worker(settings: Settings, address: str) -> Finding:
         said = await client.capabilities(timeout=_PATIENCE)
     except ParleyError as error:
         port = address.rpartition(":")[2]
-        return Finding("neighbours", f"worker {address}", "wrong", error.message, f"parley worker --port {port}")
+        return Finding(
+            "neighbours", f"worker {address}", "wrong", error.message, hints.command(f"worker --port {port}")
+        )
     finally:
         await client.aclose()
     return Finding("neighbours", f"worker {address}", "ok", f"speaks with {', '.join(said.resident_models)}")

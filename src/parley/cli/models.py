@@ -13,6 +13,7 @@ import typer
 
 from parley.cli.options import Config, Overrides, settings_from
 from parley.cli.pull import pull, remove
+from parley.hints import command
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -68,7 +69,7 @@ def show(
     with _asked(workers, config, set_, lambda client: client.models()) as answers:
         found = [(where, status) for where, models in answers for status in models if status.info.model_id == model]
         if not found:
-            raise NotFound(f"No worker asked has a model {model!r}; 'parley models list' shows what there is.")
+            raise NotFound(f"No worker asked has a model {model!r}; `{command('models list')}` shows what there is.")
         if as_json:
             typer.echo(json.dumps({address: _as_dict(status) for address, status in found}, indent=1))
             return
@@ -184,7 +185,9 @@ async def _fleet(settings: Settings) -> list[str]:
         await registry.aclose()
     if announced:
         return sorted(worker.address for worker in announced)
-    raise UnavailableError(health.detail or "No worker is announced in the registry; start one with 'parley worker'.")
+    raise UnavailableError(
+        health.detail or f"No worker is announced in the registry; start one with `{command('worker')}`."
+    )
 
 
 def _print(renderable: Any) -> None:

@@ -155,16 +155,17 @@ async def _up(settings: Settings, sock: socket.socket, children: list[WorkerChil
 
 def _say_ready(url: str, settings: Settings, *, browser: bool) -> None:
     from parley.cli.chosen import ears_named, voice_named, what_would_be_better
+    from parley.hints import command
     from parley.server.app import STATIC
 
     page = settings.server.page and (STATIC / "index.html").is_file()
     address = url.replace("http", "ws", 1)
-    option = "" if address == "ws://127.0.0.1:8080" else f" --url {address}"
+    chat = command("chat" if address == "ws://127.0.0.1:8080" else f"chat --url {address}")
     typer.echo(f"Parley is ready at {url}")
     if page:
-        typer.echo(f"Open that page and talk, or run `parley chat{option}` in a second terminal. Ctrl-C stops.")
+        typer.echo(f"Open that page and talk, or run `{chat}` in a second terminal. Ctrl-C stops.")
     else:
-        typer.echo(f"Talk with `parley chat{option}` in a second terminal; the page was not built. Ctrl-C stops.")
+        typer.echo(f"Talk with `{chat}` in a second terminal; the page was not built. Ctrl-C stops.")
     typer.echo(f"It hears with {ears_named(settings)} and speaks with {voice_named(settings)}.")
     better = what_would_be_better(settings)
     if better:

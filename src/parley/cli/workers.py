@@ -14,6 +14,7 @@ import typer
 from parley import clock
 from parley.cli.options import Config, Overrides
 from parley.cli.running import workers_here
+from parley.hints import command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +62,7 @@ def workers(
         else:
             _console().print(_draw(view))
         if not view.fleet:
-            raise UnavailableError(view.trouble or "No worker is there; start one with 'parley worker'.")
+            raise UnavailableError(view.trouble or f"No worker is there; start one with `{command('worker')}`.")
         return
     asyncio.run(_follow(settings))
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from parley.audio.frame import SAMPLE_RATE
 from parley.errors import ConfigError, UnavailableError
+from parley.hints import install
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -165,7 +166,7 @@ class _EchoCanceller:
             from livekit import rtc
         except ImportError as error:
             raise ConfigError(
-                "Echo cancellation needs an extra package; run `pip install 'parley-voice[mic]'`, "
+                f"Echo cancellation needs an extra package; run `{install('mic')}`, "
                 "or wear headphones and say --no-echo-cancellation."
             ) from error
         self._frame = rtc.AudioFrame
@@ -188,7 +189,7 @@ def _import_sounddevice() -> Any:
         import sounddevice
     except ImportError as error:
         raise ConfigError(
-            "The microphone needs an extra package; run `pip install 'parley-voice[mic]'`, or use --text or --wav."
+            f"The microphone needs an extra package; run `{install('mic')}`, or use --text or --wav."
         ) from error
     except OSError as error:
         raise ConfigError(

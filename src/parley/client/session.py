@@ -16,6 +16,7 @@ from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 from parley import clock, errors
 from parley.client.playout import Playout
 from parley.errors import InvalidRequest, ParleyError, TimedOut, Unauthorized, UnavailableError
+from parley.hints import command
 from parley.messages import (
     ClearAudio,
     ClientMessage,
@@ -163,7 +164,7 @@ class SessionClient:
             raise TimedOut(f"{self.url} did not answer within {self._open_timeout:g} seconds.") from error
         except (OSError, InvalidHandshake) as error:
             raise UnavailableError(
-                f"There is no Parley at {self.url}; start one with `parley up`, or name another with --url."
+                f"There is no Parley at {self.url}; start one with `{command('up')}`, or name another with --url."
             ) from error
 
     async def _send(self, data: bytes | str) -> None:

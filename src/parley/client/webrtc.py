@@ -18,6 +18,7 @@ from parley.audio.frame import FRAME_SAMPLES
 from parley.client.rtc_playout import DELAY, RtcPlayout
 from parley.client.session import Received, error_of
 from parley.errors import ParleyError, TimedOut, UnavailableError
+from parley.hints import command
 from parley.messages import (
     AudioAnchor,
     ClearAudio,
@@ -314,7 +315,7 @@ class WebRtcClient:
             async with httpx.AsyncClient(timeout=self._timeout, trust_env=False, verify=self._verify or True) as http:
                 response = await http.request(method, url, content=body, headers=headers)
         except httpx.HTTPError as error:
-            raise UnavailableError(f"There is no Parley at {url}; start one with `parley up`.") from error
+            raise UnavailableError(f"There is no Parley at {url}; start one with `{command('up')}`.") from error
         if response.status_code >= 400:
             raise _refused(response)
         return response

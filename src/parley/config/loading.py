@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSourc
 from parley.config.settings import Settings
 from parley.config.tree import Group, Leaf, group_of
 from parley.errors import ConfigError
+from parley.hints import command
 
 DEFAULT_FILES = (Path("configs/orchestrator.yaml"), Path("configs/worker.yaml"))
 """Read from the current folder when they are there and no file is named."""
@@ -188,7 +189,9 @@ def _unknown(name: str, known: tuple[str, ...] = ()) -> str:
     if not near:
         last = name.rpartition(".")[2]
         near = [other for other in names if other.rpartition(".")[2] == last][:1]
-    return "is not a setting" + (f"; did you mean {near[0]}?" if near else "; `parley config reference` lists them.")
+    return "is not a setting" + (
+        f"; did you mean {near[0]}?" if near else f"; `{command('config reference')}` lists them."
+    )
 
 
 # --- checking --------------------------------------------------------------------------

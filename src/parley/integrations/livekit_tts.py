@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from parley.audio.frame import SAMPLE_RATE, AudioFrame, WordMark
 from parley.errors import CapacityError, ConfigError, ParleyError, RequestError, TimedOut
+from parley.hints import install
 from parley.rpc.client import GrpcSynthesizer, WorkerAccess
 from parley.text.sentences import Sentences
 from parley.values import Voice
@@ -27,7 +28,7 @@ try:
     from livekit.agents import APIConnectionError, APIError, APIStatusError, APITimeoutError, tts
     from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions, TimedString
 except ImportError as error:  # pragma: no cover
-    raise ConfigError("LiveKit Agents is missing; install it with: pip install 'parley-voice[livekit]'.") from error
+    raise ConfigError(f"LiveKit Agents is missing; install it with: {install('livekit')}.") from error
 
 _FRAME_MS = 20
 _FIRST_CLAUSE = 12

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from parley.errors import ConfigError
+from parley.hints import install_packages
 from parley.llm.settings import LlmSettings, OpenAiSettings, ScriptSettings
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def create_language_model(settings: LlmSettings) -> LanguageModel:
         model = getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"The language model {settings.engine} needs the package {error.name}; install it."
+            f"The language model {settings.engine} needs a package; install it with: "
+            f"{install_packages(str(error.name))}."
         ) from error
     return cast("LanguageModel", model(settings))

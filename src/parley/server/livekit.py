@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from parley.errors import ConfigError, ParleyError, UnavailableError
+from parley.hints import install
 from parley.server.http import guarded
 from parley.transports.livekit import CLIENT_ATTRIBUTE, LiveKitTransport
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 try:
     from livekit import agents, api
 except ImportError as error:  # pragma: no cover
-    raise ConfigError("LiveKit support is missing; install it with: pip install 'parley-voice[livekit]'.") from error
+    raise ConfigError(f"LiveKit support is missing; install it with: {install('livekit')}.") from error
 
 PATH = "/v1/livekit/token"
 _FULL = 0.999

@@ -17,6 +17,7 @@ import structlog
 from parley import clock
 from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame
 from parley.errors import ConfigError, InvalidRequest, TimedOut, UnavailableError
+from parley.hints import install
 from parley.messages import (
     AudioOnset,
     ReplyEnded,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 try:
     from livekit import rtc
 except ImportError as error:  # pragma: no cover
-    raise ConfigError("LiveKit support is missing; install it with: pip install 'parley-voice[livekit]'.") from error
+    raise ConfigError(f"LiveKit support is missing; install it with: {install('livekit')}.") from error
 
 TOPIC = "parley"
 """Topic of the data packets that carry our messages."""

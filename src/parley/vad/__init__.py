@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from parley.errors import ConfigError
+from parley.hints import install_packages
 from parley.vad.settings import VadSettings
 
 if TYPE_CHECKING:
@@ -34,5 +35,7 @@ def create_vad(name: str = "", settings: VadSettings | None = None) -> VoiceActi
     try:
         detector = getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
-        raise ConfigError(f'The detector "{name}" needs the package {error.name}; install it.') from error
+        raise ConfigError(
+            f'The detector "{name}" needs a package; install it with: {install_packages(str(error.name))}.'
+        ) from error
     return cast("VoiceActivityDetector", detector(settings))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from parley.errors import ConfigError, NotFound
+from parley.hints import command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +94,7 @@ class VoicePack:
         raise ConfigError(
             f"{self.folder}/{expected} is missing: the family {self.info.family} expects {declared.doc} there. "
             f"Put it there, name it as '{role}' under 'files' in {self.folder}/metadata.yaml, "
-            f"or fetch the voice again with 'parley models pull {self.model_id}'."
+            f"or fetch the voice again with `{command(f'models pull {self.model_id}')}`."
         )
 
     def find(self, role: str, declared: PackFile) -> Path | None:

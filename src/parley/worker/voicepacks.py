@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from parley.errors import ConfigError, NotFound
+from parley.hints import command
 from parley.interfaces import TtsAdapter
 from parley.store.catalog import Catalog as KnownModels
 from parley.text.languages import speaks
@@ -149,7 +150,7 @@ class VoicePackCatalog:
         there = ", ".join(sorted(self._entries)) or "none"
         if model_id in self.known.of_kind("voice"):
             raise NotFound(
-                f"The model {model_id} is not on this worker; fetch it with 'parley models pull {model_id}'. "
+                f"The model {model_id} is not on this worker; fetch it with `{command(f'models pull {model_id}')}`. "
                 f"There are {there}."
             )
         places = ", ".join(str(root) for root in self.roots) or "no folder"

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+from parley import hints
 from parley.errors import ConfigError, InvalidRequest, NotFound
 from parley.interfaces import TtsAdapter
 from parley.testing import tiny_models
@@ -132,7 +133,7 @@ def test_an_engine_that_is_not_installed_says_how_to_install_it(
         )
     monkeypatch.setitem(sys.modules, FAMILIES[family].module, None)
     monkeypatch.setattr("parley.worker.adapters.pocket.find_spec", lambda name: None)
-    assert f"pip install 'parley-voice[{family}]'" in complaint(folder)
+    assert f"install it with: {hints.install(family)}." in complaint(folder)
 
 
 def test_a_pocket_pack_without_a_voice_to_imitate_says_what_is_missing(packs: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from parley.bench.report import percentile
 from parley.bench.turns.score import Scores
 from parley.errors import ConfigError
+from parley.hints import install
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +29,7 @@ def draw(scores: Sequence[Scores], folder: Path) -> list[Path]:
     try:
         import matplotlib as mpl
     except ModuleNotFoundError:
-        raise ConfigError("Plots need matplotlib: pip install 'parley-voice[bench]'.") from None
+        raise ConfigError(f"Plots need matplotlib; install it with: {install('bench')}.") from None
     mpl.use("Agg")
     folder.mkdir(parents=True, exist_ok=True)
     pictures = {"frontier": _frontier(scores), "rates": _rates(scores)}

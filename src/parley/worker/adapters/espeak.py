@@ -25,6 +25,7 @@ import numpy as np
 
 from parley.audio.frame import WordMark
 from parley.errors import ConfigError, EngineError, NotFound
+from parley.hints import install_packages
 from parley.values import SynthesizedAudio, Voice
 from parley.worker.adapters.espeak_names import voice_name
 from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
@@ -100,7 +101,7 @@ class EspeakAdapter:
             import espeakng_loader
         except ImportError as error:
             raise ConfigError(
-                "The package espeakng-loader is missing; install it with 'uv pip install espeakng-loader'."
+                f"The package espeakng-loader is missing; install it with: {install_packages('espeakng-loader')}."
             ) from error
         source, self._data = Path(espeakng_loader.get_library_path()), str(espeakng_loader.get_data_path())
         self._library = _private_copy(source, self._copy)

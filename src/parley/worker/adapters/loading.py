@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from parley.errors import ConfigError
+from parley.hints import command, install
 from parley.values import SynthesizedAudio
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def import_engine(module: str, family: str, package: str, extra: str) -> Any:
         missing = getattr(error, "name", None)
         if missing and missing.partition(".")[0] == module.partition(".")[0]:
             raise ConfigError(
-                f"The family {family} needs the package {package}: pip install 'parley-voice[{extra}]'."
+                f"The family {family} needs the package {package}; install it with: {install(extra)}."
             ) from error
         raise ConfigError(f"The package {package} of the family {family} can not be imported: {error}.") from error
 
@@ -95,6 +96,6 @@ def unreadable(path: Path, what: str, error: Exception, model_id: str) -> str:
     """One sentence about a broken file, with the engine's own first line and what to do."""
     lines = str(error).strip().splitlines()
     reason = _CODE.sub("", lines[0]).rstrip(".") if lines else type(error).__name__
-    mend = f"; fetch it again with 'parley models pull {model_id}' or copy it again" if model_id else ""
+    mend = f"; fetch it again with `{command(f'models pull {model_id}')}` or copy it again" if model_id else ""
     size = f"{path.stat().st_size} bytes" if path.exists() else "missing"
     return f"{path} ({size}) is not {what} ({reason}){mend}."
