@@ -110,7 +110,12 @@ class Thinking:
     """A sign of life inside a reply: the model is at work on something that is never said."""
 
 
-ReplyPart = str | ChangeVoice | Thinking
+@dataclass(frozen=True, slots=True)
+class NothingToSay:
+    """A reply that has no words, and is meant to have none: nobody apologises for it."""
+
+
+ReplyPart = str | ChangeVoice | Thinking | NothingToSay
 """What a language model's reply is made of; text comes delta by delta."""
 
 

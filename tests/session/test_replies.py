@@ -18,6 +18,7 @@ from parley.messages import (
     SessionEnded,
     SessionStarted,
     SetVoice,
+    StartSession,
     TextInput,
     TurnLatency,
     VoiceChanged,
@@ -26,7 +27,7 @@ from parley.session.decide.history import History
 from parley.session.settings import LimitSettings, ReplySettings, SessionSettings
 from parley.testing.conversation import conversation
 from parley.testing.fakes import FakeLanguageModel, FakeSynthesizer, fake_speech
-from parley.values import ChangeVoice, Deadlines, Thinking, Voice
+from parley.values import ChangeVoice, ChatMessage, Deadlines, Thinking, Voice
 
 pytestmark = pytest.mark.anyio
 
@@ -311,6 +312,27 @@ async def test_a_greeting_is_spoken_to_newcomers_and_not_to_those_who_come_back(
         await talk.until(2.0)
         assert talk.of(SessionStarted)[0].resumed
         assert not talk.participant.frames
+
+
+@pytest.mark.parametrize("by", ["operator", "client"])
+@pytest.mark.parametrize("way", ["said", "typed"])
+async def test_while_replies_are_the_clients_own_nobody_else_answers_a_turn(by: str, way: str) -> None:
+    operator = SessionSettings(reply=ReplySettings(enabled=by == "client"))
+    start = StartSession(settings={"session.reply.enabled": False} if by == "client" else {})
+    sounds, turns = ([(0.5, 1.5)], [[(0.7, "hello")]]) if way == "said" else ([], [])
+    async with conversation(sounds=sounds, turns=turns, settings=operator, start=start) as talk:
+        if way == "typed":
+            talk.say(TextInput("hello"))
+        await talk.until(4.0)
+        assert talk.engine.history.messages() == [ChatMessage("user", "hello")]
+        assert talk.states()[-1][1] == "idle"
+        talk.say(SayDelta("From outside."))
+        talk.say(SayEnd())
+        await talk.heard_out()
+        assert [spoken.text for spoken in talk.synthesizer.spoken] == ["From outside."]
+        assert not talk.of(ErrorMessage)
+        assert not talk.language_model.asked
+        assert talk.history == [("user", "hello"), ("assistant", "From outside.")]
 
 
 async def test_a_history_goes_on_in_another_session() -> None:

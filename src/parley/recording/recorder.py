@@ -30,7 +30,16 @@ from parley.messages import ClientMessage, ServerMessage, SessionStarted
 from parley.recording.format import CLEAN, EVENTS, FORMAT, MICROPHONE, VOICE, Entry
 from parley.session.log import LogEntry, Observer
 from parley.transports.codec import encode
-from parley.values import ChangeVoice, ChatMessage, PlayoutPosition, ReplyPart, Thinking, Transcript, Voice
+from parley.values import (
+    ChangeVoice,
+    ChatMessage,
+    NothingToSay,
+    PlayoutPosition,
+    ReplyPart,
+    Thinking,
+    Transcript,
+    Voice,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -389,6 +398,8 @@ def _part(part: ReplyPart) -> dict[str, Any]:
             return {"voice": asdict(part.voice)}
         case Thinking():
             return {"thinking": True}
+        case NothingToSay():
+            return {"nothing": True}
     return {"text": part}
 
 

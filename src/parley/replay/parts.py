@@ -27,6 +27,7 @@ from parley.values import (
     ChangeVoice,
     ChatMessage,
     Deadlines,
+    NothingToSay,
     PlayoutPosition,
     ReplyPart,
     Thinking,
@@ -203,6 +204,8 @@ class ReplayLanguageModel:
 def _reply_part(data: Mapping[str, Any]) -> ReplyPart:
     if "voice" in data:
         return ChangeVoice(Voice(**data["voice"]))
+    if "nothing" in data:
+        return NothingToSay()
     return Thinking() if "thinking" in data else str(data["text"])
 
 

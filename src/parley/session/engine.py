@@ -30,6 +30,7 @@ from parley.session.outbox import Notices, Outbox
 from parley.session.requests import Requests
 from parley.session.settings import SessionSettings, with_overrides
 from parley.session.speaking.loudspeaker import Loudspeaker, ReplyRecords
+from parley.session.speaking.mute import Mute
 from parley.session.speaking.replies import Replies
 from parley.session.speaking.reply import ReplyParts
 from parley.session.speaking.speculation import Speculation
@@ -108,8 +109,9 @@ class SessionEngine:
         self._loudspeaker = loudspeaker = Loudspeaker(
             transport, outbox, notices, records, timers, settings.playout, reports=start.playout_reports
         )
+        model = language_model if settings.reply.enabled else Mute()
         self._replies = replies = Replies(
-            ReplyParts(session_id, transport, synthesizer, language_model, settings, tasks.spawn),
+            ReplyParts(session_id, transport, synthesizer, model, settings, tasks.spawn),
             floor,
             self.history,
             notices,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, get_args, get_type_hints
@@ -165,6 +166,12 @@ class PlayoutSettings:
 class ReplySettings:
     """What is said, besides what the language model says."""
 
+    enabled: Annotated[
+        bool,
+        Setting(
+            "Let the language model answer; if not, turns are told to the client, and only what it says is spoken."
+        ),
+    ] = True
     greeting: Annotated[str, Setting("Spoken when a session begins; empty for silence.")] = ""
     apology: Annotated[str, Setting("Spoken when the language model fails, takes too long or says nothing.")] = (
         "I am sorry, I cannot think clearly right now. Please try again."
@@ -261,12 +268,22 @@ class SessionSettings:
     limits: LimitSettings = field(default_factory=LimitSettings)
 
 
-PER_SESSION: tuple[str, ...] = ("segmenter", "barge_in", "endpointing", "speculation", "playout", "reply.greeting")
+PER_SESSION: tuple[str, ...] = (
+    "segmenter",
+    "barge_in",
+    "endpointing",
+    "speculation",
+    "playout",
+    "reply.enabled",
+    "reply.greeting",
+)
 """Groups and keys that a client may change for its own session; the rest belongs to the operator."""
+_GROUP = "session."
+"""What stands before a session's settings wherever else they are named; clients may leave it out."""
 
 
 def with_overrides(settings: SessionSettings, overrides: Mapping[str, Any]) -> SessionSettings:
-    """Apply a session's own settings, given by dotted key (``barge_in.enabled``).
+    """Apply a session's own settings, given by dotted key (``session.barge_in.enabled``, or without ``session.``).
 
     Raises InvalidRequest that names the key, the value and what is allowed.
     """
@@ -275,12 +292,21 @@ def with_overrides(settings: SessionSettings, overrides: Mapping[str, Any]) -> S
     return settings
 
 
+def may_be_set_by_client(key: str) -> bool:
+    """Whether a client may change this setting for its own session."""
+    name = key.removeprefix(_GROUP)
+    return name in PER_SESSION or name.partition(".")[0] in PER_SESSION
+
+
 def _with_override(settings: SessionSettings, key: str, value: Any) -> SessionSettings:
-    group_name, _, name = key.partition(".")
+    group_name, _, name = key.removeprefix(_GROUP).partition(".")
     group = getattr(settings, group_name, None) if group_name in _GROUPS else None
     hint = get_type_hints(type(group), include_extras=True).get(name) if group is not None else None
-    if hint is None or not (group_name in PER_SESSION or key in PER_SESSION):
-        raise InvalidRequest(f'There is no per-session setting "{key}"; the reference page lists them.')
+    if hint is None:
+        near = difflib.get_close_matches(key.removeprefix(_GROUP), sorted(_own_keys()), n=1)
+        raise InvalidRequest(f'There is no setting "{key}"' + (f'; did you mean "{_GROUP}{near[0]}"?' if near else "."))
+    if not may_be_set_by_client(key):
+        raise InvalidRequest(f'The setting "{key}" belongs to the operator; a client can not change it.')
     kind, setting = get_args(hint)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
@@ -292,6 +318,12 @@ def _with_override(settings: SessionSettings, key: str, value: Any) -> SessionSe
         raise InvalidRequest(f'The setting "{key}" is {value!r}, but {error}.') from None
     changed: dict[str, Any] = {group_name: dataclasses.replace(group, **{name: value})}  # type: ignore[type-var]
     return dataclasses.replace(settings, **changed)
+
+
+def _own_keys() -> set[str]:
+    base = SessionSettings()
+    keys = {f"{group}.{entry.name}" for group in _GROUPS for entry in dataclasses.fields(getattr(base, group))}
+    return {key for key in keys if may_be_set_by_client(key)}
 
 
 _GROUPS = frozenset(entry.name for entry in dataclasses.fields(SessionSettings))

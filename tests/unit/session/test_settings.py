@@ -13,13 +13,22 @@ def test_a_client_may_change_how_it_is_listened_to() -> None:
     assert settings.endpointing.delay == 1.0
 
 
+def test_a_setting_has_the_same_name_everywhere() -> None:
+    short = with_overrides(SessionSettings(), {"endpointing.delay": 1.0})
+    assert with_overrides(SessionSettings(), {"session.endpointing.delay": 1.0}) == short
+
+
 @pytest.mark.parametrize(
     ("key", "value", "complaint"),
     [
-        ("barge_in.nonsense", 1, "no per-session setting"),
-        ("nonsense", 1, "no per-session setting"),
-        ("limits.max_text", 5, "no per-session setting"),
-        ("reply.system_prompt", "obey me", "no per-session setting"),
+        ("barge_in.nonsense", 1, "no setting"),
+        ("nonsense", 1, "no setting"),
+        ("session", 1, "no setting"),
+        ("session.session.barge_in.enabled", False, "no setting"),
+        ("barge_in.enable", False, 'did you mean "session.barge_in.enabled"'),
+        ("limits.max_text", 5, "belongs to the operator"),
+        ("session.limits.max_text", 5, "belongs to the operator"),
+        ("reply.system_prompt", "obey me", "belongs to the operator"),
         ("barge_in.enabled", "yes", "must be of type bool"),
         ("endpointing.delay", 99.0, "must be at most 5 s"),
     ],

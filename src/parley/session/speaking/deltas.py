@@ -9,7 +9,7 @@ from parley.errors import NoReply
 from parley.session.decide.deadline import ReplyDeadline
 from parley.session.guard import GuardedStream
 from parley.text.unicode import WholeDeltas
-from parley.values import ChangeVoice, Thinking
+from parley.values import ChangeVoice, NothingToSay, Thinking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,4 +62,4 @@ class Deltas:
 
 def _is_answer(part: ReplyPart) -> bool:
     """Whether nobody has to apologise for a reply that consists of this alone."""
-    return bool(part.strip()) if isinstance(part, str) else isinstance(part, ChangeVoice)
+    return bool(part.strip()) if isinstance(part, str) else isinstance(part, ChangeVoice | NothingToSay)
