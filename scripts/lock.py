@@ -12,6 +12,7 @@ python scripts/lock.py --check    exit code 1 when the two files do not say the 
 
 from __future__ import annotations
 
+import argparse
 import re
 import subprocess
 import sys
@@ -25,12 +26,16 @@ EXPORT = ("--all-extras", "--all-groups", "--no-emit-project", "--no-header", "-
 
 def main() -> int:
     """Lock or check; returns the exit code."""
-    if "--check" in sys.argv[1:]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--upgrade", action="store_true")
+    wanted = parser.parse_args()
+    if wanted.check:
         if pinned() == constraints(LOCK.read_text("utf-8")):
             return 0
         print("requirements.lock and the pins in pyproject.toml differ: run `just lock`.", file=sys.stderr)
         return 1
-    upgrade = ["--upgrade"] if "--upgrade" in sys.argv[1:] else []
+    upgrade = ["--upgrade"] if wanted.upgrade else []
     if upgrade:
         write_pins([])
     subprocess.run(["uv", "lock", "--quiet", *upgrade], cwd=ROOT, check=True)

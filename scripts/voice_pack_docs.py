@@ -6,6 +6,7 @@ python scripts/voice_pack_docs.py --check    exit code 1 when it is out of date
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from dataclasses import MISSING, fields
@@ -152,7 +153,9 @@ def _known() -> str:
 def main() -> int:
     """Write or check; returns the exit code."""
     text = page()
-    if "--check" in sys.argv[1:]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    if parser.parse_args().check:
         current = PAGE.exists() and PAGE.read_text("utf-8") == text
         if not current:
             print(f"{PAGE} is out of date; run scripts/voice_pack_docs.py", file=sys.stderr)

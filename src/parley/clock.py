@@ -1,6 +1,6 @@
-"""The only reader of a clock.
+"""What the time is: seconds on the running loop's clock.
 
-Everything that needs the time asks :func:`now`, or takes ``now`` as an argument.
+What decides by the time asks :func:`now`, or takes ``now`` as an argument.
 Tests replace the event loop, so that time is theirs (``parley.testing.virtual_time``).
 """
 

@@ -148,13 +148,9 @@ def _open_recording(settings: Settings, stack: AsyncExitStack) -> RecordingKeepe
 
 def _open_language_model(settings: Settings, voices: PooledSynthesizer) -> LanguageModel:
     from parley.llm import create_language_model
-    from parley.llm.script import ScriptModel
     from parley.server.fleet import voices_of
 
-    model = create_language_model(settings.llm)
-    if isinstance(model, ScriptModel):
-        model.voices = partial(voices_of, voices)
-    return model
+    return create_language_model(settings.llm, voices=partial(voices_of, voices))
 
 
 def _open_recognizer(settings: Settings) -> Recognizer:

@@ -10,6 +10,7 @@ from typing import Any
 from parley.config.loading import tree
 from parley.config.settings import ORCHESTRATOR_GROUPS, WORKER_GROUPS
 from parley.config.tree import Group, Leaf, kind_name
+from parley.session.settings import may_be_set_by_client
 
 SAMPLES = {"orchestrator": ORCHESTRATOR_GROUPS, "worker": WORKER_GROUPS}
 """Name of a file under ``configs/`` -> the groups in it."""
@@ -98,8 +99,32 @@ def reference() -> str:
     for group in tree().groups():
         leaves = [member for member in group.members if isinstance(member, Leaf)]
         if group.path and leaves:
-            lines += ["", f"## {group.path}", "", group.doc, "", *_table(leaves)]
+            lines += ["", f"## {group.path}", "", group.doc, *_per_session(group, leaves), "", *_table(leaves)]
     return "\n".join(lines) + "\n"
+
+
+def _per_session(group: Group, leaves: list[Leaf]) -> list[str]:
+    """Which of them a client may set, in a sentence."""
+    free = [leaf.path.rpartition(".")[2] for leaf in leaves if _is_free(leaf)]
+    if not free:
+        return []
+    which = "each of them" if len(free) == len(leaves) else ", ".join(f"`{name}`" for name in free)
+    return [f"A client may set {which} for its own session ([how](websocket.md#settings-of-one-session))."]
+
+
+def _is_free(leaf: Leaf) -> bool:
+    return leaf.path.startswith("session.") and may_be_set_by_client(leaf.path)
+
+
+def client_settings() -> str:
+    """The table of what a client may set for its own session, for ``docs/reference/websocket.md``."""
+    rows = ["| group | settings |", "| --- | --- |"]
+    for group in tree().groups():
+        free = [leaf for leaf in group.members if isinstance(leaf, Leaf) and _is_free(leaf)]
+        if free:
+            names = ", ".join(f"`{leaf.path.rpartition('.')[2]}`" for leaf in free)
+            rows.append(f"| [`{group.path}`](settings.md#{group.path.replace('.', '')}) | {names} |")
+    return "\n".join(rows) + "\n"
 
 
 def _table(leaves: list[Leaf]) -> list[str]:

@@ -10,19 +10,24 @@ from parley.hints import install_packages
 from parley.llm.settings import LlmSettings, OpenAiSettings, ScriptSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from parley.interfaces import LanguageModel
+    from parley.values import Voice
+
+    Voices = Callable[[], Sequence[Voice]]
 
 MODELS: dict[str, str] = {
     "script": "parley.llm.script:ScriptModel",
     "openai": "parley.llm.openai:OpenAiModel",
 }
-"""Name in the settings -> "module:Class"; each class takes an LlmSettings."""
+"""Name in the settings -> "module:Class"; each class takes an LlmSettings and, as ``voices``, who knows the voices."""
 
 __all__ = ["MODELS", "LlmSettings", "OpenAiSettings", "ScriptSettings", "create_language_model"]
 
 
-def create_language_model(settings: LlmSettings) -> LanguageModel:
-    """Make the bridge that ``settings.engine`` names; one serves all sessions.
+def create_language_model(settings: LlmSettings, *, voices: Voices = lambda: ()) -> LanguageModel:
+    """Make the bridge that ``settings.engine`` names; one serves all sessions. ``voices``: those to switch to.
 
     Raises ConfigError for a name that is not in the table and for a package that is not installed.
     """
@@ -36,4 +41,4 @@ def create_language_model(settings: LlmSettings) -> LanguageModel:
             f"The language model {settings.engine} needs a package; install it with: "
             f"{install_packages(str(error.name))}."
         ) from error
-    return cast("LanguageModel", model(settings))
+    return cast("LanguageModel", model(settings, voices=voices))

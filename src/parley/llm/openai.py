@@ -48,7 +48,7 @@ class OpenAiModel:
     has no word for the participant. How long a reply may take is its listener's business: see ``deadlines``.
     """
 
-    def __init__(self, settings: LlmSettings) -> None:
+    def __init__(self, settings: LlmSettings, **_: object) -> None:
         """Nobody is called before the first reply. Raises ConfigError for an address that is none."""
         own: OpenAiSettings = settings.openai
         self._settings = own

@@ -150,7 +150,7 @@ class ScriptModel:
         """``voices`` says which voices there are to switch to; ``time`` what the clock on the wall shows."""
         self._settings: ScriptSettings = (settings or LlmSettings()).script
         self._time = time
-        self.voices = voices
+        self._voices = voices
 
     async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[str | ChangeVoice, None]:
         """Answer the last thing that was said, a few words at a time."""
@@ -244,7 +244,7 @@ class ScriptModel:
         return f"You said: {words.rstrip('.!?')}. I have no answer to that. Ask me what I can do."
 
     def _change_voice(self, said: str, history: Sequence[ChatMessage]) -> Iterable[str | ChangeVoice]:
-        voices = list(self.voices())
+        voices = list(self._voices())
         if not voices:
             return ["I have only one voice here."]
         named = [voice for voice in voices if _label(voice).lower() in said.lower()]

@@ -267,6 +267,12 @@ class SessionSettings:
     reply: ReplySettings = field(default_factory=ReplySettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a greeting that is longer than any utterance may be."""
+        length, limit = len(self.reply.greeting), self.limits.max_text
+        if length > limit:
+            raise ValueError(f"reply.greeting has {length} characters, but limits.max_text allows {limit}.")
+
 
 PER_SESSION: tuple[str, ...] = (
     "segmenter",
@@ -317,7 +323,10 @@ def _with_override(settings: SessionSettings, key: str, value: Any) -> SessionSe
     except ValueError as error:
         raise InvalidRequest(f'The setting "{key}" is {value!r}, but {error}.') from None
     changed: dict[str, Any] = {group_name: dataclasses.replace(group, **{name: value})}  # type: ignore[type-var]
-    return dataclasses.replace(settings, **changed)
+    try:
+        return dataclasses.replace(settings, **changed)
+    except ValueError as error:
+        raise InvalidRequest(f'The setting "{key}" is not allowed: {error}') from None
 
 
 def _own_keys() -> set[str]:

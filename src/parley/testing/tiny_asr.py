@@ -118,5 +118,16 @@ def _silence_attention(attention: Any, *shapes: tuple[int, int]) -> None:
         _linear(layer, outputs, inputs)
 
 
+def main(arguments: list[str]) -> None:
+    """Write a model that understands one sentence into a folder."""
+    import argparse
+
+    parser = argparse.ArgumentParser("python -m parley.testing.tiny_asr", description=main.__doc__)
+    parser.add_argument("folder", type=Path, help="where the model is written")
+    parser.add_argument("sentence", nargs="*", default=["turn on the kitchen lights"], help="what it understands")
+    wanted = parser.parse_args(arguments)
+    print(whisper_folder(wanted.folder, " ".join(wanted.sentence)))
+
+
 if __name__ == "__main__":
-    print(whisper_folder(Path(sys.argv[1]), " ".join(sys.argv[2:]) or "turn on the kitchen lights"))
+    main(sys.argv[1:])

@@ -326,13 +326,17 @@ BUILDERS: Mapping[str, Callable[[Path, str], Path]] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Write the packs named (all but Pocket TTS when none is) under a folder."""
+    import argparse
     from pathlib import Path
 
-    if not arguments or set(arguments[1:]) - set(BUILDERS):
-        print(f"usage: python -m parley.testing.tiny_models FOLDER [{' | '.join(BUILDERS)} ...]", file=sys.stderr)
-        return 2
-    for name in arguments[1:] or [name for name in BUILDERS if not name.startswith("pocket")]:
-        print(BUILDERS[name](Path(arguments[0]), name))
+    parser = argparse.ArgumentParser("python -m parley.testing.tiny_models", description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path, help="where the packs are written")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which; of {', '.join(BUILDERS)}")
+    wanted = parser.parse_args(arguments)
+    if strange := set(wanted.names) - set(BUILDERS):
+        parser.error(f"there is no pack {', '.join(sorted(strange))}; choose of {', '.join(BUILDERS)}")
+    for name in wanted.names or [name for name in BUILDERS if not name.startswith("pocket")]:
+        print(BUILDERS[name](wanted.folder, name))
     return 0
 
 

@@ -41,6 +41,11 @@ def test_a_file_changes_only_what_it_names(tmp_path: Path) -> None:
     assert settings.worker.models.default_model == Settings().worker.models.default_model
 
 
+def test_a_greeting_that_is_longer_than_any_utterance_may_be_is_told_at_the_start(tmp_path: Path) -> None:
+    files = [write(tmp_path, "session: {reply: {greeting: Good morning}, limits: {max_text: 5}}")]
+    assert complaint(files) == "session: reply.greeting has 12 characters, but limits.max_text allows 5."
+
+
 def test_a_later_file_counts_before_an_earlier_one(tmp_path: Path) -> None:
     first = write(tmp_path, "server: {port: 1, host: a}", "first.yaml")
     second = write(tmp_path, "server: {port: 2}", "second.yaml")

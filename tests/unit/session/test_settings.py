@@ -28,6 +28,7 @@ def test_a_setting_has_the_same_name_everywhere() -> None:
         ("barge_in.enable", False, 'did you mean "session.barge_in.enabled"'),
         ("limits.max_text", 5, "belongs to the operator"),
         ("session.limits.max_text", 5, "belongs to the operator"),
+        ("reply.greeting", "x" * 20_001, r"reply\.greeting has 20001 characters, but limits\.max_text allows 20000"),
         ("reply.system_prompt", "obey me", "belongs to the operator"),
         ("barge_in.enabled", "yes", "must be of type bool"),
         ("endpointing.delay", 99.0, "must be at most 5 s"),
