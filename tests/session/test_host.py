@@ -119,6 +119,12 @@ async def test_a_session_is_counted_and_frees_its_worker_when_it_is_over() -> No
     assert "parley_frame_lateness_seconds_count 0.0" not in text
 
 
+async def test_who_asks_for_no_voice_is_told_which_one_speaks() -> None:
+    async with house() as home, home.talking() as transport:
+        (started,) = of(transport, SessionStarted)
+        assert started.voice == Voice("m")
+
+
 async def test_one_session_too_many_is_refused_and_the_others_go_on() -> None:
     async with house(max_sessions=1) as home, home.talking() as transport:
         await transport.participant.send(TextInput("hello"))

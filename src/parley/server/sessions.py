@@ -223,7 +223,9 @@ class SessionHost:
                 "observer": session,
             }
             session.engine = SessionEngine(**self.parts.wrap(arguments, stack))
-            await self.parts.voices.open_session(session_id, start.voice, observer=session.voice_changed)
+            session.engine.voice = await self.parts.voices.open_session(
+                session_id, start.voice, observer=session.voice_changed
+            )
         except BaseException:
             stack.close()
             raise

@@ -89,6 +89,8 @@ class SessionEngine:
         synthesizer.check(start.voice)
         self.history = history if history is not None else History(limit=settings.limits.max_history)
         """What was said and heard; give it to another engine to go on with the conversation."""
+        self.voice = start.voice
+        """The voice that the participant is told of at the start; who placed the session may know it better."""
         self._resumed = bool(history and history.messages())
         self._transport = transport
         self.settled = asyncio.Event()
@@ -196,7 +198,7 @@ class SessionEngine:
 
     def _begin(self) -> None:
         self._tasks.spawn(self._outbox.run, "outbox")
-        self._notices.send(SessionStarted(self.session_id, voice=self._floor.voice, resumed=self._resumed))
+        self._notices.send(SessionStarted(self.session_id, voice=self.voice, resumed=self._resumed))
         self._tasks.spawn(self._listen, "listen")
         self._look()
         if self.settings.reply.greeting and not self._resumed:
