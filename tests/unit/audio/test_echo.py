@@ -114,5 +114,5 @@ def test_the_settings_choose_the_guard(monkeypatch: pytest.MonkeyPatch) -> None:
     assert create_echo_guard(MicrophoneSettings(echo="off")) is None
     assert create_echo_guard(MicrophoneSettings(echo="judge")) is not None
     monkeypatch.setattr("parley.audio.processing.available", lambda: False)
-    with pytest.raises(ConfigError, match="install it with: .*(echo|livekit)"):
+    with pytest.raises(ConfigError, match=r"install it with: .*(echo|livekit)"):
         create_echo_guard(MicrophoneSettings(echo="cancel"))
