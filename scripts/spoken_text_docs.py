@@ -44,7 +44,7 @@ In other languages digits are left to the voice.
 
 - For all: `worker.text.normalize: false`.
 - For a session: the setting `text.normalize` in `start`, or `session.text.normalize` for all sessions of an orchestrator.
-- For a text from outside: `"normalize": false` in the first `say` message of a reply, or `parley say --verbatim`.
+- For a text from outside: `"normalize": false` in the first `say` message of a reply.
 - In gRPC: `wording.normalize` in `StartSession` or in the first message of `Synthesize`.
 
 ## Lexicon

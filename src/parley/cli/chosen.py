@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from parley.hints import command
+
 if TYPE_CHECKING:
     from parley.asr import AsrSettings
     from parley.config import Settings
@@ -70,4 +72,4 @@ def what_would_be_better(settings: Settings) -> str:
     if not absent or "auto" not in unset:
         return ""
     size = sum(entry.size_mb for entry in absent)
-    return f"Better ears and a person's voice: `parley pull {RECOMMENDED}` ({size} MB)."
+    return f"Better ears and a person's voice: `{command(f'pull {RECOMMENDED}')}` ({size} MB)."

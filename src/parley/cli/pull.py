@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from parley.cli.options import Config, Overrides, settings_from
+from parley.hints import command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +95,7 @@ def _bring(
     if extras:
         typer.echo(f"engines: {', '.join(engines.ENGINES[extra].package for extra in extras)}")
         engines.install(extras)
-    typer.echo("Start with `parley up`: it takes the best that is installed.")
+    typer.echo(f"Start with `{command('up')}`: it takes the best that is installed.")
 
 
 def _ask(yes: bool) -> None:
@@ -130,7 +131,7 @@ def known_table(catalog: Catalog, store: Store) -> Table:
     from rich.markup import escape
 
     table = _plain(
-        f"Models that 'parley pull' can fetch into {store.folder}",
+        f"Models that `{command('pull')}` can fetch into {store.folder}",
         ("model", "for", "size"),
         ("languages", "licence", "here"),
     )
