@@ -8,7 +8,9 @@ knows 0.1 % of the words, for anything else the open one's is.
 
 from __future__ import annotations
 
+import json
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,8 @@ EVERYDAY = (
 )  # fmt: skip
 """What anybody may say to anything: always part of the small model."""
 _FRAMES_PER_SECOND = 100
+_PRIOR, _MOST = 500, 800
+"""Frames that the library counts an estimate for: at first, and at the most."""
 _BLOCK = 3_200
 """Bytes decoded at once, whatever pieces the audio comes in: so the same audio is always heard the same."""
 _REJECT = 0.00015
@@ -73,14 +77,11 @@ class _Search:
 
     @property
     def microphone(self) -> str:
-        """The estimate of how the microphone sounds (the cepstral mean)."""
+        """The estimate of how the microphone sounds (the cepstral mean); after a turn, from this turn alone."""
         return str(self.decoder.get_cmn(False))
 
     def start(self, microphone: str) -> None:
-        """Begin a turn with this estimate (empty: the model's own); of the turn before nothing is left.
-
-        To go on with the estimate from turn to turn saves a third of the errors, for the same microphone.
-        """
+        """Begin a turn with this estimate (empty: the model's own); of the turn before nothing is left."""
         self.decoder.reinit_feat()  # forgets the estimate of the noise, too
         self.decoder.set_cmn(microphone or self._unknown)
         self.decoder.start_utt()
@@ -106,6 +107,43 @@ class _Search:
         return tuple(found)
 
 
+@dataclass(frozen=True, slots=True)
+class Microphone:
+    """How a microphone sounds, over the turns of a session: that saves a third of the errors, for the same one.
+
+    Reckoned as the library does while it hears turn after turn: it counts what it is given at a turn's beginning as
+    500 frames, whatever it has heard, and halves the past when that has become 800.
+    """
+
+    mean: tuple[float, ...] = ()
+    frames: int = _PRIOR
+    """What the mean counts for."""
+
+    def after(self, estimate: str, frames: int) -> Microphone:
+        """With another turn of so many frames, for which the library says ``estimate``."""
+        said = tuple(float(value) for value in estimate.split(","))
+        total = self.frames + frames
+        share = (_PRIOR + frames) / total if self.mean and total <= _MOST else 1.0
+        mean = tuple(round(old + (new - old) * share, 4) for old, new in zip(self.mean or said, said, strict=True))
+        return Microphone(mean, total if total <= _MOST else _PRIOR)
+
+    @property
+    def estimate(self) -> str:
+        """As the engine writes it; empty when nothing is known."""
+        return ",".join(map(str, self.mean))
+
+    def pack(self) -> str:
+        return json.dumps([self.mean, self.frames])
+
+    @classmethod
+    def unpack(cls, memory: str) -> Microphone:
+        """Of nothing: one that nothing is known of."""
+        if not memory:
+            return cls()
+        mean, frames = json.loads(memory)
+        return cls(tuple(mean), frames)
+
+
 class SphinxDecoder:
     """Hears one turn at a time with both language models. Also usable without a process around it."""
 
@@ -116,6 +154,7 @@ class SphinxDecoder:
         self._open: _Search | None = None
         self._small: _Search | None = None
         self._running = False
+        self._microphone = Microphone()
         self._waiting = bytearray()
         self._heard = 0
         self.memory = ""
@@ -132,8 +171,9 @@ class SphinxDecoder:
         if self._open is None:
             self.load()
         self._stop()
+        self._microphone = Microphone.unpack(memory)
         for search in self._searches():
-            search.start(memory)
+            search.start(self._microphone.estimate)
         self._running = True
         self._heard = self._since = 0
         self._told = ""
@@ -192,7 +232,7 @@ class SphinxDecoder:
             self._hear(len(self._waiting))
             for search in self._searches():
                 search.decoder.end_utt()
-            self.memory = self._open.microphone
+            self.memory = self._microphone.after(self._open.microphone, self._open.decoder.n_frames()).pack()
 
     def _searches(self) -> Iterable[_Search]:
         assert self._open is not None
