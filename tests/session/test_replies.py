@@ -31,6 +31,8 @@ from parley.values import ChangeVoice, ChatMessage, Deadlines, Thinking, Voice
 
 pytestmark = pytest.mark.anyio
 
+APOLOGY = "I am sorry, I cannot think clearly right now. Please try again."
+
 
 async def test_a_typed_turn_is_answered_aloud() -> None:
     async with conversation() as talk:
@@ -172,7 +174,7 @@ async def test_when_the_language_model_fails_an_apology_is_written_and_spoken(mo
         talk.say(TextInput("hello"))
         await talk.heard_out()
         assert len(talk.of(ErrorMessage)) == 1
-        assert talk.synthesizer.spoken[0].text == settings.reply.apology
+        assert talk.synthesizer.spoken[0].text == APOLOGY
         assert talk.of(ReplyEnded)[0].outcome == "failed"
         model.hang, model.error, model.answer = False, None, FakeLanguageModel().answer
         talk.say(TextInput("again"))
@@ -187,8 +189,7 @@ async def test_a_language_model_that_fails_in_mid_reply_has_said_what_was_heard(
     async with conversation(language_model=model) as talk:
         talk.say(TextInput("hello"))
         await talk.heard_out()
-        apology = SessionSettings().reply.apology
-        assert talk.of(ReplyEnded)[0].heard_text == f"One two three. {apology}"
+        assert talk.of(ReplyEnded)[0].heard_text == f"One two three. {APOLOGY}"
 
 
 async def test_when_the_voice_is_lost_the_session_says_so_and_lives_on() -> None:
@@ -230,7 +231,23 @@ async def test_an_empty_reply_is_told_and_apologised_for() -> None:
         talk.say(TextInput("hello"))
         await talk.heard_out()
         assert [error.code for error in talk.of(ErrorMessage)] == ["no_reply"]
-        assert talk.synthesizer.spoken[0].text == SessionSettings().reply.apology
+        assert talk.synthesizer.spoken[0].text == APOLOGY
+
+
+@pytest.mark.parametrize(
+    ("language", "setting", "apology"),
+    [("de-AT", "auto", "Entschuldigung, ich kann"), ("xx", "auto", "I am sorry, I cannot"), ("de", "Oh.", "Oh.")],
+)
+async def test_the_apology_is_in_the_sessions_language_unless_the_setting_has_its_own(
+    language: str, setting: str, apology: str
+) -> None:
+    settings = SessionSettings(reply=ReplySettings(apology=setting))
+    model = FakeLanguageModel(error=UnavailableError("gone"))
+    start = StartSession(language=language)
+    async with conversation(language_model=model, settings=settings, start=start) as talk:
+        talk.say(TextInput("hello"))
+        await talk.heard_out()
+        assert talk.synthesizer.spoken[0].text.startswith(apology)
 
 
 async def test_a_reply_of_nothing_but_another_voice_needs_no_apology() -> None:

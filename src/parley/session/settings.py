@@ -173,9 +173,13 @@ class ReplySettings:
         ),
     ] = True
     greeting: Annotated[str, Setting("Spoken when a session begins; empty for silence.")] = ""
-    apology: Annotated[str, Setting("Spoken when the language model fails, takes too long or says nothing.")] = (
-        "I am sorry, I cannot think clearly right now. Please try again."
-    )
+    apology: Annotated[
+        str,
+        Setting(
+            "Spoken when the language model fails, takes too long or says nothing; auto is a sentence in the "
+            "session's language, empty is silence."
+        ),
+    ] = "auto"
     not_understood: Annotated[
         str,
         Setting(

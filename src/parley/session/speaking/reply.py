@@ -12,6 +12,7 @@ from parley import clock
 from parley.audio.frame import SAMPLE_RATE, AudioFrame
 from parley.errors import ParleyError, RequestError, TimedOut
 from parley.session.decide.ledger import Ledger, expected_duration, heard_text
+from parley.session.decide.remarks import Remark, remark
 from parley.session.decide.reply_life import ReplyEvent, ReplyLife, ReplyState
 from parley.session.feeds import Feed
 from parley.session.speaking.deltas import Deltas
@@ -105,6 +106,7 @@ class Reply:
         self.sending_since: float | None = None
         self._parts = parts
         self._owner = owner
+        self._language = language
         self._feed: Feed[str] = Feed(_CLAUSES_WAITING)
         self._clauses = Sentences(language, longest=_LONGEST_CLAUSE, first_clause=parts.settings.reply.first_clause)
         self._sound = self._new_voice()
@@ -263,7 +265,7 @@ class Reply:
         if not self.life.adopted:
             return
         self._owner.reply_troubled(self, error)
-        apology = self._parts.settings.reply.apology
+        apology = remark(Remark.CANNOT_THINK, self._parts.settings.reply.apology, self._language)
         if apology:
             await self._give_in_time(f" {apology}" if self.text and not self.text[-1].isspace() else apology)
 
