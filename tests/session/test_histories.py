@@ -1,6 +1,6 @@
 """Random histories of half a minute and more, with every kind of event and failure: nothing hangs, nothing is lost.
 
-``PARLEY_HISTORIES`` says how many (``just histories``).
+``PARLEY_HISTORIES`` says how many; ``test_random_histories`` lives through many more, coarser ones.
 """
 
 from __future__ import annotations

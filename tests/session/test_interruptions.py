@@ -267,6 +267,16 @@ async def test_a_voice_that_is_lost_while_the_reply_is_on_hold_gives_the_floor_a
         assert talk.history[2] == ("user", "hello")
 
 
+async def test_what_is_sent_at_the_moment_of_a_cut_arrives_behind_it_on_a_slow_line() -> None:
+    async with conversation(delay=0.08) as talk:
+        for number in range(5):
+            talk.say(TextInput(f"question {number}"))
+            await talk.until(0.6 * (number + 1))
+        await talk.heard_out(5)
+        for utterance, start, _ in talk.participant.heard():
+            assert talk.participant.ear.pcm(utterance)[:4] == fake_speech("You said: question")[:4], (utterance, start)
+
+
 # --- at any interleaving ------------------------------------------------------------------
 
 

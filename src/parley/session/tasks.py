@@ -29,6 +29,7 @@ class Faults:
             _log.error("the session's own code failed", exc_info=error)
             if self.first is None:
                 self.first = SessionFailed()
+                self.first.__cause__ = error
                 self._end(self.first)
 
 

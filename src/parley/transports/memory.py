@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
 from parley import clock
@@ -172,6 +172,7 @@ class MemoryParticipant:
         self._rate = input_rate
         self._reports = reports
         self._delay = delay
+        self._line: deque[Callable[[], object]] = deque()
         self._position = self._sequence = 0
         self._reported_at = 0.0
 
@@ -235,10 +236,11 @@ class MemoryParticipant:
             self._reported_at = now
             self._report(self.ear.position())
 
-    def _later(self, event: object) -> None:
-        assert callable(event)
+    def _later(self, event: Callable[[], object]) -> None:
+        """On the line things keep their order, also those that were sent at the same moment."""
         if self._delay:
-            asyncio.get_running_loop().call_later(self._delay, event)
+            self._line.append(event)
+            asyncio.get_running_loop().call_later(self._delay, lambda: self._line.popleft()())
         else:
             event()
 
