@@ -13,7 +13,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from parley.values import ChatMessage, Voice
+from parley.values import ChatMessage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -35,10 +35,6 @@ class SessionSnapshot:
     session_id: str
     history: tuple[ChatMessage, ...] = ()
     """With every reply cut to what was heard."""
-    voice: Voice = Voice()
-    language: str = ""
-    turn: int = 0
-    """Turns so far."""
 
     def to_json(self) -> str:
         """JSON of at most about MAX_BYTES; the oldest messages go first."""
@@ -54,10 +50,9 @@ class SessionSnapshot:
         """Read :meth:`to_json`. ValueError when malformed."""
         try:
             data: dict[str, Any] = json.loads(text)
-            history = tuple(_message(message) for message in data.pop("history", ()))
-            voice = Voice(**data.pop("voice", {}))
-            return cls(history=history, voice=voice, **data)
-        except (AttributeError, TypeError, RecursionError) as error:
+            history = tuple(_message(message) for message in data.get("history", ()))
+            return cls(data["session_id"], history)
+        except (AttributeError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"not a session snapshot: {error}") from error
 
 

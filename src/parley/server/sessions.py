@@ -204,7 +204,7 @@ class SessionHost:
     async def _open(self, transport: Transport, start: StartSession, history: History) -> _Session:
         session_id = secrets.token_urlsafe(16)
         await self.bounds.crowd.pass_through()  # what follows takes some milliseconds
-        session = _Session(session_id, transport, self, start)
+        session = _Session(session_id, transport, self)
         stack = session.stack
         try:
             arguments = {
@@ -313,14 +313,11 @@ class _Session:
 
     engine: SessionEngine
 
-    def __init__(self, session_id: str, transport: Transport, host: SessionHost, start: StartSession) -> None:
+    def __init__(self, session_id: str, transport: Transport, host: SessionHost) -> None:
         self.session_id = session_id
         self.stack = ExitStack()
         self._transport = transport
         self._host = host
-        self._start = start
-        self._voice = start.voice
-        self._turn = 0
         self._begun = False
         self._news: VoiceChanged | None = None
         self._active = clock.now()
@@ -343,7 +340,6 @@ class _Session:
 
     def voice_changed(self, voice: Voice, note: str) -> None:
         """Another voice speaks than the one that was asked for: tell the participant (``routing.pool``)."""
-        self._voice = voice
         self._news = VoiceChanged(voice, note)
         if self._begun:
             self._tell()
@@ -363,8 +359,6 @@ class _Session:
             self._tell()
         if isinstance(entry, Transition | TurnClosed):
             self._active = clock.now()
-        if isinstance(entry, TurnClosed):
-            self._turn = entry.turn
         if isinstance(entry, ReplyOver | TurnClosed):
             self._spawn(self._save())
 
@@ -390,7 +384,7 @@ class _Session:
             return
         messages = tuple(self.engine.history.messages())
         if messages:
-            await store.save(SessionSnapshot(self.session_id, messages, self._voice, self._start.language, self._turn))
+            await store.save(SessionSnapshot(self.session_id, messages))
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(_quietly(work), name=f"session {self.session_id[:8]}")
