@@ -13,9 +13,9 @@ import websockets
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 
-from parley import clock, errors
+from parley import clock
 from parley.client.playout import Playout
-from parley.errors import InvalidRequest, ParleyError, TimedOut, Unauthorized, UnavailableError
+from parley.errors import InvalidRequest, ParleyError, TimedOut, Unauthorized, UnavailableError, from_code
 from parley.hints import command
 from parley.messages import (
     ClearAudio,
@@ -261,13 +261,7 @@ def session_url(url: str) -> str:
 
 def error_of(message: ErrorMessage) -> ParleyError:
     """The exception that an error message stands for."""
-    for cls in _ERRORS:
-        if cls.code == message.code:
-            return cls(message.message)
-    return ParleyError(message.message)
-
-
-_ERRORS = tuple(cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, ParleyError))
+    return from_code(message.code, message.message)
 
 
 def _refused(url: str, error: InvalidStatus) -> ParleyError:

@@ -314,6 +314,4 @@ def _transcript(data: Mapping[str, Any]) -> Transcript:
 
 def _error(data: Mapping[str, str]) -> errors.ParleyError:
     """The recorded failure, of the class that its code names."""
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ParleyError)]
-    kind = next((kind for kind in kinds if kind.code == data["code"]), errors.ParleyError)
-    return kind(data["message"])
+    return errors.from_code(data["code"], data["message"])

@@ -19,13 +19,27 @@ if TYPE_CHECKING:
     from parley.interfaces import Synthesis
     from parley.registry import Announcement, Registry
     from parley.routing.settings import RoutingSettings
+    from parley.rpc.values import ModelStatus
     from parley.values import Voice
 
 log = logging.getLogger(__name__)
 
 
+class WorkerHandles(Protocol):
+    """One worker's models, as an operator handles them."""
+
+    async def models(self) -> Sequence[ModelStatus]: ...
+
+    async def load(self, model_id: str) -> object: ...
+
+    async def unload(self, model_id: str) -> object: ...
+
+
 class WorkerLink(Protocol):
     """The way to one worker: the gRPC client, or a fake."""
+
+    @property
+    def worker(self) -> WorkerHandles: ...
 
     def synthesize(
         self, text: AsyncIterable[str], *, voice: Voice, session_id: str, utterance_id: str

@@ -24,7 +24,7 @@ def voice_to_proto(voice: Voice) -> pb.Voice:
     )
 
 
-def voice_from_proto(message: Any) -> Voice:
+def voice_from_proto(message: pb.Voice) -> Voice:
     """Return the voice; a speed of 0 (not set) means 1, and float noise is rounded away."""
     return Voice(
         model=message.model_id,
@@ -40,12 +40,12 @@ def wording_to_proto(wording: Wording) -> pb.Wording:
     return pb.Wording(normalize=wording.normalize, lexicon=wording.lexicon)
 
 
-def wording_from_proto(message: Any) -> Wording:
+def wording_from_proto(message: pb.Wording) -> Wording:
     """Return the wording; a field that is not set is None."""
     return Wording(message.normalize if message.HasField("normalize") else None, message.lexicon)
 
 
-def frames_to_proto(session_id: str, frames: Sequence[AudioFrame], finish_reason: int) -> pb.AudioFrame:
+def frames_to_proto(session_id: str, frames: Sequence[AudioFrame], finish_reason: pb.FinishReason) -> pb.AudioFrame:
     """Return one message with frames that follow each other."""
     first = frames[0]
     return pb.AudioFrame(
@@ -65,11 +65,11 @@ def frames_to_proto(session_id: str, frames: Sequence[AudioFrame], finish_reason
             for mark in frame.marks
         ],
         final=frames[-1].final,
-        finish_reason=finish_reason,  # type: ignore[arg-type]
+        finish_reason=finish_reason,
     )
 
 
-def frames_from_proto(message: Any) -> Iterator[AudioFrame]:
+def frames_from_proto(message: pb.AudioFrame) -> Iterator[AudioFrame]:
     """Yield the frames of a message. Marks go to the frame in which their word begins."""
     pcm, sequence, start_sample = message.pcm, message.sequence, message.start_sample  # each access makes a copy
     utterance_id, final = message.utterance_id, message.final
@@ -115,7 +115,7 @@ def model_to_proto(status: ModelStatus) -> pb.Model:
     )
 
 
-def model_from_proto(message: Any) -> ModelStatus:
+def model_from_proto(message: pb.Model) -> ModelStatus:
     """Return the model and its state."""
     info = ModelInfo(
         model_id=message.model_id,
@@ -148,7 +148,7 @@ def capabilities_to_proto(capabilities: Capabilities) -> pb.GetCapabilitiesRespo
     return pb.GetCapabilitiesResponse(**{name: getattr(capabilities, name) for name in (*_PLAIN, *_LISTS)})
 
 
-def capabilities_from_proto(message: Any) -> Capabilities:
+def capabilities_from_proto(message: pb.GetCapabilitiesResponse) -> Capabilities:
     """Return the value; field names agree on both sides."""
     values: dict[str, Any] = {name: getattr(message, name) for name in _PLAIN}
     values.update({name: tuple(getattr(message, name)) for name in _LISTS})

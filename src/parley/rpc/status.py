@@ -29,7 +29,6 @@ _STATUS: dict[type[errors.ParleyError], grpc.StatusCode] = {
     errors.TimedOut: grpc.StatusCode.DEADLINE_EXCEEDED,
     errors.ConfigError: grpc.StatusCode.FAILED_PRECONDITION,
 }
-_BY_CODE: dict[str, type[errors.ParleyError]] = {kind.code: kind for kind in _STATUS}
 _BY_STATUS: dict[grpc.StatusCode, type[errors.ParleyError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: errors.InvalidRequest,
     grpc.StatusCode.NOT_FOUND: errors.NotFound,
@@ -60,13 +59,18 @@ def error_of(failure: grpc.RpcError, *, peer: str = "") -> errors.ParleyError:
     status: grpc.StatusCode = call.code()
     details = str(call.details() or status.name)
     trailing = _as_dict(call.trailing_metadata())
-    kind = _BY_CODE.get(trailing.get(CODE_KEY, ""))
-    if kind is None:
-        kind = _BY_STATUS.get(status, errors.ParleyError)
-        if kind is errors.UnavailableError:
-            details = f"The worker {peer or '(unnamed)'} can not be reached: {details}"
-    if issubclass(kind, errors.CapacityError):
-        return kind(details, retry_after=_seconds(trailing.get(RETRY_KEY, "")))
+    code = trailing.get(CODE_KEY, "")
+    error = errors.from_code(code, details) if code else _by_status(status, details, peer)
+    if isinstance(error, errors.CapacityError):
+        error.retry_after = _seconds(trailing.get(RETRY_KEY, ""))
+    return error
+
+
+def _by_status(status: grpc.StatusCode, details: str, peer: str) -> errors.ParleyError:
+    """What a status alone stands for: the worker's server, or the way to it, has failed the call."""
+    kind = _BY_STATUS.get(status, errors.ParleyError)
+    if kind is errors.UnavailableError:
+        details = f"The worker {peer or '(unnamed)'} cannot be reached: {details}"
     return kind(details)
 
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from parley.errors import NotFound, ParleyError, UnavailableError
 from parley.observability.metrics import Sample
-from parley.routing.links import GrpcLink
 from parley.values import Voice
 
 if TYPE_CHECKING:
+    from parley.routing.fleet import WorkerHandles
     from parley.routing.pool import PooledSynthesizer
-    from parley.rpc.client import WorkerClient
     from parley.rpc.values import ModelStatus
 
 _BEST_FIRST = ("resident", "loading", "available", "evicting", "failed")
@@ -61,15 +60,15 @@ class FleetModels:
         if not found:
             raise NotFound(f"No worker has a model called {model_id!r}.")
 
-    def _workers(self) -> list[WorkerClient]:
+    def _workers(self) -> list[WorkerHandles]:
         fleet = self._pool.fleet
         links = [fleet.link(member) for member in fleet.members.values() if not member.left]
         if not links:
             raise UnavailableError("No worker is there.")
-        return [link.worker for link in links if isinstance(link, GrpcLink)]
+        return [link.worker for link in links]
 
 
-async def _models_of(worker: WorkerClient) -> Sequence[ModelStatus]:
+async def _models_of(worker: WorkerHandles) -> Sequence[ModelStatus]:
     try:
         return await worker.models()
     except ParleyError:

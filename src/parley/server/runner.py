@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from parley.errors import ConfigError
 from parley.server.connections import Connections
 from parley.server.http_protocol import BoundedHttpProtocol
 from parley.server.websocket_protocol import BoundedWebSocketProtocol
+from parley.stopping import Stop, stopping
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -106,7 +106,7 @@ async def serve(
     *,
     max_message_bytes: int,
     tally: Tally,
-    drain: Callable[[float], Awaitable[object]],
+    drain: Callable[[float], Coroutine[Any, Any, bool]],
     started: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; then ``drain`` for ``settings.drain`` seconds, and stop.
@@ -114,11 +114,10 @@ async def serve(
     A second signal cuts the drain short. ``started`` is awaited once connections are taken.
     """
     server = _Server(uvicorn_config(app, settings, tally=tally, max_message_bytes=max_message_bytes))
-    stop, hurry = asyncio.Event(), asyncio.Event()
-    with _signals(lambda: (hurry if stop.is_set() else stop).set()):
+    with stopping() as stop:
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(server.serve([sock]), name="http")
-            ending = group.create_task(_end(server, stop, hurry, drain, settings), name="end")
+            ending = group.create_task(_end(server, stop, drain, settings), name="end")
             if started is not None:
                 await started()
             await serving
@@ -127,39 +126,17 @@ async def serve(
 
 async def _end(
     server: uvicorn.Server,
-    stop: asyncio.Event,
-    hurry: asyncio.Event,
-    drain: Callable[[float], Awaitable[object]],
+    stop: Stop,
+    drain: Callable[[float], Coroutine[Any, Any, bool]],
     settings: ServerSettings,
 ) -> None:
-    await stop.wait()
+    await stop.asked.wait()
     log.info("stopping: running conversations may finish, a second signal ends them", seconds=settings.drain)
     if settings.reuse_port:  # or the system would go on sending clients here, who are better off elsewhere
         for listener in server.servers:
             listener.close()
-    drained = asyncio.ensure_future(drain(settings.drain))
-    hurried = asyncio.ensure_future(hurry.wait())
     try:
-        await asyncio.wait((drained, hurried), return_when=asyncio.FIRST_COMPLETED)
-        if not drained.done():
-            drained.cancel()
+        if await stop.unless_hurried(drain(settings.drain)) is None:
             await drain(0.0)
     finally:
-        for task in (drained, hurried):
-            task.cancel()
-        await asyncio.gather(drained, hurried, return_exceptions=True)
         server.should_exit = True
-
-
-@contextlib.contextmanager
-def _signals(told: Callable[[], object]) -> Iterator[None]:
-    """SIGTERM and SIGINT call ``told`` while the block runs."""
-    loop = asyncio.get_running_loop()
-    names = (signal.SIGTERM, signal.SIGINT)
-    for name in names:
-        loop.add_signal_handler(name, told)
-    try:
-        yield
-    finally:
-        for name in names:
-            loop.remove_signal_handler(name)

@@ -19,7 +19,7 @@ from parley.interfaces import TtsAdapter
 from parley.values import ModelInfo, SynthesizedAudio, Voice
 from parley.worker.adapters.tone import ToneAdapter
 from parley.worker.pack import VoicePack
-from parley.worker.voicepacks import VoicePackCatalog
+from parley.worker.voicepacks import Fingerprint, VoicePackCatalog
 from parley.worker.words import words
 
 
@@ -125,6 +125,19 @@ class EngineCatalog:
 
     def models(self) -> list[ModelInfo]:
         return [self._info(model_id) for model_id in self.ids]
+
+    def broken(self) -> list[tuple[ModelInfo, ConfigError]]:
+        return []
+
+    @property
+    def pins(self) -> frozenset[str]:
+        return frozenset()
+
+    def fingerprints(self) -> dict[str, Fingerprint]:
+        return dict.fromkeys(self.ids, ())
+
+    def refresh(self) -> None:
+        """What is here was said when it was made."""
 
     def _info(self, model_id: str) -> ModelInfo:
         kind = model_id.partition("-")[0]

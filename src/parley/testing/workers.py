@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from parley.audio.frame import FRAME_SAMPLES, AudioFrame, WordMark
 from parley.errors import EngineError, NotFound, ParleyError, TimedOut, UnavailableError
 from parley.registry import AnnouncedModel, Announcement
+from parley.rpc.values import ModelStatus
+from parley.values import ModelInfo
 
 if TYPE_CHECKING:
     from parley.values import Voice
@@ -116,11 +118,32 @@ class FakeWorker:
             raise self.refusal
         self.loaded.append(model_id)
 
+    @property
+    def worker(self) -> FakeHandles:
+        """Its models, as an operator handles them."""
+        return FakeHandles(self)
+
     async def healthy(self) -> bool:
         return self.answers
 
     async def aclose(self) -> None:
         self.closed = True
+
+
+@dataclass
+class FakeHandles:
+    """The models of a FakeWorker."""
+
+    owner: FakeWorker
+
+    async def models(self) -> list[ModelStatus]:
+        return [ModelStatus(ModelInfo(model, "fake"), "resident") for model in self.owner.models]
+
+    async def load(self, model_id: str) -> None:
+        await self.owner.load_model(model_id)
+
+    async def unload(self, model_id: str) -> None:
+        self.owner.loaded.remove(model_id)
 
 
 class FakeSynthesis:

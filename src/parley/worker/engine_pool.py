@@ -14,6 +14,9 @@ from parley.interfaces import TtsAdapter
 from parley.text.speech.lexicon import EMPTY, parse_lexicon
 from parley.text.speech.normaliser import Normaliser
 from parley.values import ModelInfo, SynthesizedAudio, Voice, Wording
+from parley.worker.pacing import USUAL_PACE
+from parley.worker.pack import traits_of
+from parley.worker.words import weights, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,6 +40,8 @@ class EnginePool:
         """Its loudness is right as it comes: nothing is measured or changed."""
         self.gain_db = 0.0
         """What brings its voice to the common loudness, as measured on the warm-up."""
+        self.pace = USUAL_PACE
+        """Seconds that a letter takes at the voice's own speed, as measured on the warm-up."""
         self.sentence_pause = self.lead_out = 0.0
         """Seconds of silence that belong to the voice: between sentences; behind clauses and the last sentence."""
         self.verbatim = False
@@ -91,7 +96,9 @@ class EnginePool:
             job.cancelled = True
         if job.chunks:
             rate = job.chunks[0].sample_rate
-            self.gain_db = gain_to(np.concatenate([chunk.samples for chunk in job.chunks]), rate, target_lufs)
+            samples = np.concatenate([chunk.samples for chunk in job.chunks])
+            self.gain_db = gain_to(samples, rate, target_lufs)
+            self.pace = samples.size / rate / sum(weights(WARM_UP_TEXT, words(WARM_UP_TEXT)))
 
     def submit(self, job: Job) -> None:
         """Queue a job on the engine with the least to do."""
@@ -137,16 +144,14 @@ def build_pool(
     from parley.worker.runner import ThreadEngine
 
     adapters = [create()]
-    wanted = max(slots, int(getattr(adapters[0], "slots", 1)))  # a family may need more: one a request, and no memory
+    traits = traits_of(adapters[0])
+    wanted = max(slots, traits.slots)
     adapters += [create() for _ in range(wanted - 1)]
     make: Any = ProcessEngine if isolated else ThreadEngine
-    calibrated = bool(getattr(adapters[0], "calibrated", False))
-    pool = EnginePool(info, [make(adapter) for adapter in adapters], calibrated=calibrated, gate=gate)
-    pool.sentence_pause = float(getattr(adapters[0], "sentence_pause", 0.0))
-    pool.verbatim = bool(getattr(adapters[0], "verbatim", False))
-    pool.phonemes = str(getattr(adapters[0], "phonemes", ""))
-    pool.spoken_language = getattr(adapters[0], "spoken_language", None)
-    pool.lead_out = float(getattr(adapters[0], "lead_out", 0.0))
+    pool = EnginePool(info, [make(adapter) for adapter in adapters], calibrated=traits.calibrated, gate=gate)
+    pool.sentence_pause, pool.lead_out = traits.sentence_pause, traits.lead_out
+    pool.verbatim, pool.phonemes = traits.verbatim, traits.phonemes
+    pool.spoken_language = traits.spoken_language
     return pool
 
 

@@ -17,7 +17,8 @@ from parley.audio.levels import to_float, to_int16
 from parley.audio.loudness import SPEECH_LUFS, LoudnessNormalizer
 from parley.audio.resample import StreamingResampler
 from parley.text.sentences import ends_sentence
-from parley.worker.words import proportional_marks, words
+from parley.worker.pacing import USUAL_PACE, PacedMarks
+from parley.worker.words import words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,6 +48,10 @@ class FramingOptions:
     """Seconds of silence between a sentence and what follows it."""
     lead_out: float = 0.0
     """The same behind a clause that goes on, and behind the last sentence."""
+    pace: float = USUAL_PACE
+    """Seconds that a letter takes, for engines that do not say when their words sound."""
+    native_marks: bool = False
+    """The engine says so itself, sooner or later: nothing is worked out before it has."""
 
 
 @dataclass(slots=True)
@@ -61,6 +66,8 @@ class _Piece:
     rate: int = SAMPLE_RATE
     marks: list[WordMark] = field(default_factory=list)
     marked: bool = False
+    """Its engine gave marks, and before any were worked out."""
+    paced: PacedMarks | None = None
     word: WordMark | None = None
     """A written word that is spoken as several, and not yet to its end."""
 
@@ -86,6 +93,7 @@ class Framer:
         self._samples = 0
         self._sequence = 0
         self._marks: list[WordMark] = []
+        self._pace = options.pace * SAMPLE_RATE
 
     @property
     def sequence(self) -> int:
@@ -105,12 +113,14 @@ class Framer:
         assert piece is not None, "begin_piece() comes first"
         piece.rate = audio.sample_rate
         piece.received += audio.samples.size
-        piece.marks.extend(audio.marks)
-        piece.marked = piece.marked or bool(audio.marks)
+        if piece.paced is None:
+            piece.marks.extend(audio.marks)
+            piece.marked = piece.marked or bool(audio.marks)
         samples = self._resampled(audio)
         if samples.size:
             self._append(samples)
         self._rebase(piece)
+        self._work_out(piece)
         return self._frames()
 
     def end_piece(self) -> list[AudioFrame]:
@@ -124,13 +134,28 @@ class Framer:
             self._release(self._held)
         self._rebase(piece)
         if not piece.marked:
-            length, text = self._samples - piece.start_sample, piece.spoken.text
-            for mark in proportional_marks(text, words(text), piece.start_sample, length):
+            paced = piece.paced or self._paced(piece)
+            for mark in paced.rest(self._samples):
                 self._mark(piece, mark)
+            self._pace = paced.measured(self._samples)
         if piece.word is not None:
             self._marks.append(piece.word)
         self._piece = None
         return self._frames()
+
+    def _work_out(self, piece: _Piece) -> None:
+        """No marks came with the piece's first sound: those whose sound is at hand go out with it."""
+        if piece.marked or self._options.native_marks or self._samples <= piece.start_sample:
+            return
+        piece.paced = paced = piece.paced or self._paced(piece)
+        for mark in paced.due(self._samples):
+            self._mark(piece, mark)
+        while piece.word is not None and (following := paced.next()) is not None:
+            self._mark(piece, following)
+
+    def _paced(self, piece: _Piece) -> PacedMarks:
+        text = piece.spoken.text
+        return PacedMarks(text, words(text), piece.start_sample, self._pace)
 
     def finish(self) -> list[AudioFrame]:
         """The utterance is complete: return its last frames; the very last is padded with silence and marked final."""
@@ -209,7 +234,7 @@ class Framer:
             self._marks.append(word)
 
     def _frames(self, *, final: bool = False) -> list[AudioFrame]:
-        count = len(self._pcm) // FRAME_BYTES
+        count = min(len(self._pcm), self._free()) // FRAME_BYTES
         if not count:
             return []
         pcm = bytes(self._pcm[: count * FRAME_BYTES])
@@ -218,6 +243,13 @@ class Framer:
             self._frame(pcm[index * FRAME_BYTES : (index + 1) * FRAME_BYTES], final and index == count - 1)
             for index in range(count)
         ]
+
+    def _free(self) -> int:
+        """Bytes that may leave: while an engine has not said all of a written word, its sound waits for its mark."""
+        piece = self._piece
+        if piece is None or piece.word is None or not self._options.native_marks:
+            return len(self._pcm)
+        return max(0, piece.word.start_sample - self._sequence * FRAME_SAMPLES) * 2
 
     def _frame(self, pcm: bytes, final: bool) -> AudioFrame:
         start = self._sequence * FRAME_SAMPLES

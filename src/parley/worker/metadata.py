@@ -12,7 +12,7 @@ from parley.store.schema import check_keys, check_value, meant, read_mapping
 from parley.text.speech.lexicon import lexicon_of
 from parley.values import ModelInfo
 from parley.worker import adapters
-from parley.worker.pack import PackFile, PackOption, VoicePack
+from parley.worker.pack import PackFile, PackOption, VoicePack, traits_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,6 +80,7 @@ def read_pack(folder: Path) -> VoicePack:
     if not _MODEL_ID.fullmatch(model_id):
         raise ConfigError(f"{folder}: a model id is made of letters, digits, '.', '_' and '-'; rename the folder.")
     adapter = adapters.adapter_class(family)
+    traits = traits_of(adapter)
     raw = read_mapping(path, "a voice pack needs it, with at least 'languages' and 'licence'")
     data = check_keys(str(path), "", raw, PackMetadata)
     languages = _languages(path, data["languages"])
@@ -97,28 +98,27 @@ def read_pack(folder: Path) -> VoicePack:
         languages=languages,
         sample_rate=data.get("sample_rate", 24_000),
         speakers=speakers,
-        open_speakers=not speakers and bool(getattr(adapter, "open_speakers", False)),
+        open_speakers=not speakers and traits.open_speakers,
         tags=tuple(data.get("tags") or ()),
         licence=data["licence"],
         needs_gpu=data.get("needs_gpu", False),
         supports_lora=data.get("supports_lora", False),
         memory_bytes=data.get("memory_mb", 0) * 1_000_000,
-        word_marks=getattr(adapter, "word_marks", "proportional"),
-        concurrency=data.get("concurrency", 0) or int(getattr(adapter, "concurrency", 1)),
+        word_marks=traits.word_marks,
+        concurrency=data.get("concurrency", 0) or traits.concurrency,
     )
     pack = VoicePack(
         info,
         folder,
-        files=_files(path, data.get("files") or {}, getattr(adapter, "files", {})),
-        options=_options(path, data.get("options") or {}, getattr(adapter, "options", {})),
+        files=_files(path, data.get("files") or {}, adapter.files),
+        options=_options(path, data.get("options") or {}, adapter.options),
         speaker_ids=speaker_ids,
         default_speaker=default_speaker,
         reference_audio=reference.get("audio", ""),
         reference_text=reference.get("text", ""),
         lexicon=_lexicon(path, data.get("lexicon") or {}),
     )
-    describe = getattr(adapter, "describe", None)
-    return replace(pack, info=describe(pack)) if describe is not None else pack
+    return replace(pack, info=traits.describe(pack)) if traits.describe is not None else pack
 
 
 def _languages(path: Path, tags: list[str]) -> tuple[str, ...]:

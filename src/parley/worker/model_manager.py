@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -134,15 +134,6 @@ class ModelManager:
         number = await self._ask(ticket, self._policy.acquire(clock.now(), ticket, model_id, owner))
         return Lease(model_id, owner, self._pools[number], self, ticket)
 
-    @contextlib.asynccontextmanager
-    async def lease(self, name: str, owner: str) -> AsyncIterator[Lease]:
-        """Claim a model for the length of a block."""
-        lease = await self.acquire(name, owner)
-        try:
-            yield lease
-        finally:
-            lease.release()
-
     async def load(self, name: str, *, pin: bool = False) -> float:
         """Make a model resident. Returns the seconds that it took, 0 when it was there."""
         model_id = self._describe(await self._look_up(name, refresh=True))
@@ -177,10 +168,7 @@ class ModelManager:
 
     def statuses(self) -> list[ModelStatus]:
         """Every model of the catalog and where it is in its life, sorted by id."""
-        broken = [
-            ModelStatus(info, "failed", error=str(problem))
-            for info, problem in getattr(self._catalog, "broken", list)()
-        ]
+        broken = [ModelStatus(info, "failed", error=str(problem)) for info, problem in self._catalog.broken()]
         known = [self.status(info) for info in self._catalog.models()]
         return sorted(known + broken, key=lambda status: status.info.model_id)
 
@@ -235,14 +223,12 @@ class ModelManager:
 
     async def _look_up(self, name: str, *, refresh: bool = False) -> str:
         """Resolve a name, looking at the disk again when it is not known or when asked to."""
-        again = getattr(self._catalog, "refresh", None)
-        if again is not None:
-            known = False
-            with contextlib.suppress(NotFound):
-                self.resolve(name)
-                known = True
-            if not known or refresh:
-                await asyncio.get_running_loop().run_in_executor(None, again)
+        known = False
+        with contextlib.suppress(NotFound):
+            self.resolve(name)
+            known = True
+        if not known or refresh:
+            await asyncio.get_running_loop().run_in_executor(None, self._catalog.refresh)
         return self.resolve(name)
 
     def _describe(self, model_id: str) -> str:
@@ -250,7 +236,7 @@ class ModelManager:
         info = next((info for info in self._catalog.models() if info.model_id == model_id), None)
         estimate = info.memory_bytes * self._settings.engine_slots if info is not None else 0
         ttl = None if self._settings.ttl_ms < 0 or model_id == self._default() else self._settings.ttl_ms / 1000
-        pins = {*self._settings.pinned_models, *getattr(self._catalog, "pins", ())}
+        pins = {*self._settings.pinned_models, *self._catalog.pins}
         self._policy.describe(model_id, estimate=estimate, pinned=model_id in pins, ttl=ttl)
         return model_id
 

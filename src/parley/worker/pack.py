@@ -7,8 +7,9 @@ them, so a typo is named before an engine is started.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from parley.errors import ConfigError, NotFound
 from parley.hints import command
@@ -144,19 +145,47 @@ def no_such_speaker(model_id: str, asked: str, speakers: tuple[str, ...]) -> str
 class AdapterFactory(Protocol):
     """What a family gives: its adapter class. Called with a pack; must be quick and import nothing heavy."""
 
-    files: ClassVar[Mapping[str, PackFile]]
-    """Role to file; empty for a family without files."""
-    options: ClassVar[Mapping[str, PackOption]]
-    """Name to option; empty for none."""
+    @property
+    def files(self) -> Mapping[str, PackFile]:
+        """Role to file; empty for a family without files. A class attribute."""
 
-    # Optional class attributes: ``concurrency`` (texts that one loaded model speaks in turns), ``slots`` (engines that
-    # a worker runs at least), ``isolated`` (run it in a process of its own), ``calibrated`` (its loudness is right as
-    # it comes), ``word_marks``, ``phonemes`` (the bracket in which it takes IPA inside a text, such as ``[[{}]]``),
-    # ``verbatim`` (it speaks text as it stands), and the class method ``describe(pack) -> ModelInfo``, which may add
-    # what the pack's files say (speakers, rate). It must be quick, must not raise for broken files, and must import
-    # nothing heavy.
-    # Optional attributes of an adapter: ``sentence_pause`` and ``lead_out`` (seconds of silence that the worker puts
-    # between sentences, and behind clauses and the last sentence), and ``spoken_language(voice)``, the language of a
-    # voice that names none, where it is not the pack's first one.
+    @property
+    def options(self) -> Mapping[str, PackOption]:
+        """Name to option; empty for none. A class attribute."""
 
     def __call__(self, pack: VoicePack) -> TtsAdapter: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What an adapter or its class says of itself, where the default is wrong: an attribute of the same name."""
+
+    concurrency: int = 1
+    """Texts that one loaded model speaks in turns."""
+    slots: int = 1
+    """Engines that a worker runs at least: one a request, where each only waits for a network."""
+    isolated: bool = False
+    """Run it in a process of its own."""
+    calibrated: bool = False
+    """Its loudness is right as it comes."""
+    word_marks: Literal["native", "proportional"] = "proportional"
+    phonemes: str = ""
+    """The bracket in which it takes IPA inside a text, such as ``[[{}]]``; empty where it takes none."""
+    verbatim: bool = False
+    """It speaks text as it stands."""
+    open_speakers: bool = False
+    """A pack that lists no speakers takes any name."""
+    sentence_pause: float = 0.0
+    """Seconds of silence that the worker puts between sentences."""
+    lead_out: float = 0.0
+    """Seconds of silence that it puts behind clauses and the last sentence."""
+    describe: Callable[[VoicePack], ModelInfo] | None = None
+    """Adds what the pack's files say (speakers, rate): quick, never raises for broken files, imports nothing heavy."""
+    spoken_language: Callable[[Voice], str] | None = None
+    """The language of a voice that names none, where it is not the pack's first one."""
+
+
+def traits_of(adapter: object) -> Traits:
+    """The traits of an adapter or of a family's class."""
+    known = {item.name: getattr(adapter, item.name) for item in fields(Traits) if hasattr(adapter, item.name)}
+    return Traits(**known)

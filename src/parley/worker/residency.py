@@ -16,7 +16,7 @@ Rules, each of them tested on random histories:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -345,7 +345,7 @@ class Residency:
         """Start what can start. Whoever waits for an eviction that has begun comes first."""
         actions: list[Action] = [*self._retire(), *self._shrink(now)]
         for model_id in self._wanted():
-            if self._loads() >= self.limits.max_parallel_loads:
+            if [i.state for i in self.instances.values()].count("loading") >= self.limits.max_parallel_loads:
                 break
             if self._find(model_id, "evicting") is not None:
                 continue
@@ -399,24 +399,11 @@ class Residency:
     def _victims(self, now: float, model_id: str, need: int) -> list[Instance] | None:
         """The least recently used idle instances whose leaving makes room; None when that is not enough."""
         leaving = frozenset(i.number for i in self.instances.values() if i.state == "evicting")
-        chosen: list[Instance] = []
         if self._fits(model_id, need, leaving):
             return None
         idle = [i for i in self.instances.values() if self._evictable(now, i) and i.model_id != model_id]
-        for victim in sorted(idle, key=lambda instance: instance.used):
-            chosen.append(victim)
-            if self._fits(model_id, need, leaving | {i.number for i in chosen}):
-                return self._fewest(model_id, need, leaving, chosen)
-        return None
-
-    def _fewest(self, model_id: str, need: int, leaving: frozenset[int], chosen: list[Instance]) -> list[Instance]:
-        """Keep those whose leaving turned out not to be needed."""
-        kept = list(chosen)
-        for victim in chosen:
-            rest = [instance for instance in kept if instance is not victim]
-            if rest and self._fits(model_id, need, leaving | {i.number for i in rest}):
-                kept = rest
-        return kept
+        oldest = sorted(idle, key=lambda instance: instance.used)
+        return _fewest(oldest, lambda gone: self._fits(model_id, need, leaving | gone))
 
     def _evictable(self, now: float, instance: Instance) -> bool:
         return (
@@ -441,11 +428,8 @@ class Residency:
 
     def _no_room(self, now: float, waiter: _Waiter) -> Refuse:
         """Refuse for want of room, with the time at which a model will be old enough to leave."""
-        ages = [
-            instance.since + self.limits.min_residency - now
-            for instance in self.instances.values()
-            if instance.state == "serving" and not instance.leases and not self.pinned(instance.model_id)
-        ]
+        idle = [i for i in self.instances.values() if i.state == "serving" and not i.leases]
+        ages = [i.since + self.limits.min_residency - now for i in idle if not self.pinned(i.model_id)]
         retry = min((age for age in ages if age > 0), default=self._slow_load)
         return self._refuse(waiter.ticket, "capacity", "", retry_after=max(0.1, retry))
 
@@ -463,8 +447,26 @@ class Residency:
                 return instance
         return None
 
-    def _loads(self) -> int:
-        return sum(1 for instance in self.instances.values() if instance.state == "loading")
-
     def _model(self, model_id: str) -> _Model:
         return self._models.setdefault(model_id, _Model())
+
+
+def _fewest(oldest: Sequence[Instance], fits: Callable[[frozenset[int]], bool]) -> list[Instance] | None:
+    """Those of idle instances, least recently used first, that have to leave until it ``fits``; None: not enough."""
+    chosen: list[Instance] = []
+    for victim in oldest:
+        chosen.append(victim)
+        if fits(_numbers(chosen)):
+            break
+    else:
+        return None
+    kept = list(chosen)
+    for victim in chosen:  # the leaving of an older one may have turned out not to be needed
+        rest = [instance for instance in kept if instance is not victim]
+        if rest and fits(_numbers(rest)):
+            kept = rest
+    return kept
+
+
+def _numbers(instances: Sequence[Instance]) -> frozenset[int]:
+    return frozenset(instance.number for instance in instances)

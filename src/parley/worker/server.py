@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import hmac
 import logging
-import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -27,6 +25,7 @@ from parley.errors import ConfigError, InvalidRequest, ParleyError
 from parley.rpc.gen import tts_pb2 as pb
 from parley.rpc.options import SERVER_OPTIONS
 from parley.rpc.status import CODE_KEY, status_of
+from parley.stopping import stopping
 from parley.worker.figures import Reading, as_log_fields, readings, serve_figures
 from parley.worker.memory import settle_allocator
 from parley.worker.model_manager import ModelManager
@@ -36,7 +35,6 @@ from parley.worker.watch import PackWatch
 
 if TYPE_CHECKING:
     from parley.worker.voicepacks import Catalog
-    from parley.worker.watch import WatchedCatalog
 
 SERVICE = pb.DESCRIPTOR.services_by_name["TtsService"].full_name
 _log = logging.getLogger(__name__)
@@ -90,7 +88,7 @@ class Worker:
         self._server = server
         self._housekeeping = asyncio.get_running_loop().create_task(self._keep_house())
         if self.settings.models.watch_ms:
-            watch = PackWatch(cast("WatchedCatalog", self._catalog), self.manager)
+            watch = PackWatch(self._catalog, self.manager)
             self._watching = asyncio.get_running_loop().create_task(watch.run(self.settings.models.watch_ms / 1000))
 
     def _bind(self, server: grpc.aio.Server) -> None:
@@ -111,7 +109,7 @@ class Worker:
 
     async def drain(self) -> bool:
         """Finish what is spoken, refuse the rest, then end. False when something had to be cut off."""
-        self.servicer.draining = True
+        self.servicer.sessions.draining = True
         self.manager.changed()
         await self._announce(health_pb2.HealthCheckResponse.NOT_SERVING)
         clean = await self.servicer.drain(self.settings.drain_ms / 1000)
@@ -159,7 +157,7 @@ class Worker:
         told, at = 0, clock.now()
         while True:
             await asyncio.sleep(min(10.0, self.settings.session_idle_ms / 2000))
-            self.servicer.close_idle_sessions()
+            self.servicer.sessions.close_idle()
             utterances = self.servicer.stats.utterances
             if utterances != told and clock.now() - at >= _TELL_EVERY:
                 told, at = utterances, clock.now()
@@ -177,39 +175,23 @@ async def serve(
     """
     gc.freeze()  # what has been imported never dies: looking through it for garbage would only delay frames
     worker = Worker(settings, catalog)
-    stop = asyncio.Event()
-    hurry = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def told() -> None:
-        (hurry if stop.is_set() else stop).set()
-
-    for name in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(name, told)
-    await worker.start()
-    _log.info("worker ready", extra={"address": worker.address})
-    try:
-        if ready is not None:
-            await ready(worker)
-        await stop.wait()
-        drained = loop.create_task(worker.drain())
-        hurried = loop.create_task(hurry.wait())
-        await asyncio.wait((drained, hurried), return_when=asyncio.FIRST_COMPLETED)
-        hurried.cancel()
-        if drained.done():
-            return drained.result()
-        drained.cancel()
-        return False
-    finally:
-        await worker.aclose()
+    with stopping() as stop:
+        await worker.start()
+        _log.info("worker ready", extra={"address": worker.address})
+        try:
+            if ready is not None:
+                await ready(worker)
+            await stop.asked.wait()
+            return bool(await stop.unless_hurried(worker.drain()))
+        finally:
+            await worker.aclose()
 
 
 # --- the wire --------------------------------------------------------------------------
 
 
 def _handlers(servicer: TtsServicer) -> grpc.GenericRpcHandler:
-    unary = {
+    unary: dict[str, tuple[Callable[[Any], Awaitable[Any]], Any]] = {
         "StartSession": (servicer.start_session, pb.StartSessionRequest),
         "Control": (servicer.control, pb.ControlRequest),
         "EndSession": (servicer.end_session, pb.EndSessionRequest),

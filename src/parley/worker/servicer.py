@@ -7,18 +7,15 @@ State belongs to sessions and utterances, never to a model. Every method raises 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from parley import __version__, clock
-from parley.audio.frame import AudioFrame
+from parley.audio.frame import FRAME_SAMPLES, AudioFrame
 from parley.errors import (
     CapacityError,
-    Draining,
     InvalidRequest,
-    NotFound,
     ParleyError,
     PreconditionFailed,
     TimedOut,
@@ -38,34 +35,16 @@ from parley.values import Voice, Wording
 from parley.worker.framing import FramingOptions
 from parley.worker.refusals import queue_full
 from parley.worker.requests import check_voice, identifier
+from parley.worker.sessions import Session, Sessions
 from parley.worker.settings import WorkerSettings
 from parley.worker.stats import WorkerStats
 from parley.worker.utterance import Utterance, UtteranceHooks, UtteranceLimits
 
 if TYPE_CHECKING:
-    from parley.worker.model_manager import Lease, ModelManager
+    from parley.worker.model_manager import ModelManager
 
-_REMEMBERED = 16
-"""Ended utterances of a session whose last sequence can still be asked for."""
-_EARLY = 16
-"""Commands for utterances that have not begun that a session keeps."""
 _MOST_UTTERANCES = 8
 """Utterances that one session may have open."""
-
-
-@dataclass(slots=True)
-class _Session:
-    """One StartSession: a voice and the lease on its model."""
-
-    session_id: str
-    voice: Voice
-    lease: Lease
-    used: float
-    wording: Wording
-    utterances: dict[str, Utterance] = field(default_factory=dict)
-    ended: OrderedDict[str, int] = field(default_factory=OrderedDict)
-    early: dict[str, int] = field(default_factory=dict)
-    """Commands that overtook their utterance, by its id."""
 
 
 class TtsServicer:
@@ -74,102 +53,49 @@ class TtsServicer:
     def __init__(self, settings: WorkerSettings, manager: ModelManager) -> None:
         self.settings, self._manager = settings, manager
         self.stats = WorkerStats()
-        self._sessions: dict[str, _Session] = {}
-        self._starting: dict[str, bool] = {}
-        """Sessions that wait for their model; False once they have been ended meanwhile."""
-        self.draining = False
+        self.sessions = Sessions(manager, self.stats, most=settings.max_sessions, idle=settings.session_idle_ms / 1000)
         self._quiet = asyncio.Event()
         self._quiet.set()
         self.name = settings.name
 
+    @property
+    def draining(self) -> bool:
+        """It takes nothing new."""
+        return self.sessions.draining
+
     # --- sessions ---
 
-    async def start_session(self, request: Any) -> Any:
+    async def start_session(self, request: pb.StartSessionRequest) -> pb.StartSessionResponse:
         """Open a session; waits until its model is in memory."""
-        session_id, voice = identifier("session_id", request.session_id), voice_from_proto(request.voice)
-        self._refuse_when_draining()
-        model_id = self._manager.resolve(voice.model, voice.language)
-        info = self._manager.info(model_id)
-        voice = replace(voice, model=model_id)
-        check_voice(info, voice)
-        wording = wording_from_proto(request.wording)
+        session_id, wording = identifier("session_id", request.session_id), wording_from_proto(request.wording)
         parse_lexicon(wording.lexicon)
-        known = self._sessions.get(session_id)
-        if known is not None:
-            if known.voice.model != model_id or known.voice.lora != voice.lora:
-                raise PreconditionFailed(
-                    f"The session {session_id} speaks with {known.voice.model}; "
-                    f"a session keeps its model, so open another one for {model_id}."
-                )
-            known.voice, known.used, known.wording = voice, clock.now(), wording
-            return self._started(known)
-        if session_id in self._starting:
-            raise PreconditionFailed(f"The session {session_id} is being opened already.")
-        if len(self._sessions) + len(self._starting) >= self.settings.max_sessions:
-            self.stats.refused += 1
-            raise CapacityError(f"The worker has {self.settings.max_sessions} sessions open and takes no more.")
-        self._starting[session_id] = True
-        try:
-            lease = await self._manager.acquire(model_id, session_id)
-        finally:
-            wanted = self._starting.pop(session_id)
-        if self.draining or not wanted:
-            lease.release()
-            self._refuse_when_draining()
-            raise PreconditionFailed(f"The session {session_id} was ended before its model was there.")
-        session = self._sessions[session_id] = _Session(session_id, voice, lease, clock.now(), wording)
-        return self._started(session)
-
-    def _started(self, session: _Session) -> Any:
+        session = await self.sessions.open(session_id, voice_from_proto(request.voice), wording)
         status = self._manager.status(session.lease.pool.info)
         voice = session.voice
         if not voice.language and status.info.languages:
             voice = replace(voice, language=status.info.languages[0])
         return pb.StartSessionResponse(voice=voice_to_proto(voice), model=model_to_proto(status))
 
-    async def end_session(self, request: Any) -> Any:
+    async def end_session(self, request: pb.EndSessionRequest) -> pb.EndSessionResponse:
         """Close a session: stop what it speaks, free its lease. One that is being opened never opens."""
-        if request.session_id in self._starting:
-            self._starting[request.session_id] = False
-            return pb.EndSessionResponse()
-        self._close(self._session(request.session_id))
+        self.sessions.end(request.session_id)
         return pb.EndSessionResponse()
-
-    def _close(self, session: _Session) -> None:
-        del self._sessions[session.session_id]
-        for utterance in list(session.utterances.values()):
-            utterance.stop()
-        session.lease.release()
-
-    def close_idle_sessions(self) -> None:
-        """Close sessions that have not spoken for ``session_idle_ms``: their owner has forgotten them."""
-        oldest = clock.now() - self.settings.session_idle_ms / 1000
-        for session in list(self._sessions.values()):
-            if not session.utterances and session.used < oldest:
-                self._close(session)
-
-    def _session(self, session_id: str) -> _Session:
-        session = self._sessions.get(session_id)
-        if session is None:
-            raise NotFound(f"There is no session {session_id!r} on this worker; open it with StartSession.")
-        session.used = clock.now()
-        return session
 
     # --- speaking ---
 
-    async def synthesize(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async def synthesize(self, requests: AsyncIterator[pb.SynthesizeRequest]) -> AsyncIterator[pb.AudioFrame]:
         """Speak one utterance: frames leave as they are made."""
         first = await self._first_of(requests)
         session, utterance = self._open(first)
         reader = asyncio.get_running_loop().create_task(self._read_text(utterance, first.text, requests))
         try:
-            async for message in self._write(session, utterance, reader):
+            async for message in self._write(session, utterance):
                 yield message
         finally:
             reader.cancel()
             self._end(session, utterance)
 
-    async def _first_of(self, requests: AsyncIterator[Any]) -> Any:
+    async def _first_of(self, requests: AsyncIterator[pb.SynthesizeRequest]) -> pb.SynthesizeRequest:
         """The message that names the utterance. A caller that never sends it must not hold the stream for ever."""
         try:
             async with asyncio.timeout(limit := self.settings.first_message_ms / 1000):
@@ -183,9 +109,9 @@ class TtsServicer:
             raise InvalidRequest("The stream ended before its first message.")
         return first
 
-    def _open(self, first: Any) -> tuple[_Session, Utterance]:
-        self._refuse_when_draining()
-        session = self._session(first.session_id)
+    def _open(self, first: pb.SynthesizeRequest) -> tuple[Session, Utterance]:
+        self.sessions.refuse_when_draining()
+        session = self.sessions.find(first.session_id)
         utterance_id = identifier("utterance_id", first.utterance_id)
         if utterance_id in session.utterances:
             raise PreconditionFailed(f"The utterance {utterance_id} is being spoken already.")
@@ -206,7 +132,7 @@ class TtsServicer:
             utterance.stop()
         return session, utterance
 
-    def _voice_of(self, session: _Session, first: Any) -> Voice:
+    def _voice_of(self, session: Session, first: pb.SynthesizeRequest) -> Voice:
         if not first.HasField("voice"):
             return session.voice
         wanted, own = voice_from_proto(first.voice), session.voice
@@ -226,7 +152,7 @@ class TtsServicer:
         check_voice(session.lease.pool.info, voice)
         return voice
 
-    def _wording_of(self, session: _Session, first: Any) -> Wording:
+    def _wording_of(self, session: Session, first: pb.SynthesizeRequest) -> Wording:
         """What the utterance says of its words, over what the session does, over this worker's settings."""
         own = self.settings.text
         wording = Wording(None if own.normalize else False, own.lexicon)
@@ -236,7 +162,7 @@ class TtsServicer:
             wording = Wording(normalize, "\n".join(filter(None, (wording.lexicon, said.lexicon))))
         return wording
 
-    def _new_utterance(self, session: _Session, utterance_id: str, voice: Voice, wording: Wording) -> Utterance:
+    def _new_utterance(self, session: Session, utterance_id: str, voice: Voice, wording: Wording) -> Utterance:
         pool, synthesis = session.lease.pool, self.settings.synthesis
         framing = FramingOptions(
             loudness=synthesis.loudness and not pool.calibrated,
@@ -245,6 +171,8 @@ class TtsServicer:
             trim=synthesis.trim_leading_silence and not pool.calibrated,
             sentence_pause=pool.sentence_pause,
             lead_out=pool.lead_out,
+            pace=pool.pace / voice.speed,
+            native_marks=pool.info.word_marks == "native",
         )
         limits = UtteranceLimits(
             synthesis.read_ahead, min(synthesis.parallel_sentences, max(pool.slots, pool.info.concurrency)),
@@ -256,7 +184,7 @@ class TtsServicer:
             language=pool.language(voice), normaliser=pool.normaliser(voice, wording),
         )  # fmt: skip
 
-    async def _read_text(self, utterance: Utterance, text: str, requests: AsyncIterator[Any]) -> None:
+    async def _read_text(self, utterance: Utterance, text: str, requests: AsyncIterator[pb.SynthesizeRequest]) -> None:
         """Feed the pieces to the utterance as they come; bad text fails it."""
         try:
             if text:
@@ -268,7 +196,7 @@ class TtsServicer:
         except InvalidRequest as error:
             utterance.fail(error)
 
-    async def _write(self, session: _Session, utterance: Utterance, reader: asyncio.Task[None]) -> AsyncIterator[Any]:
+    async def _write(self, session: Session, utterance: Utterance) -> AsyncIterator[pb.AudioFrame]:
         """Yield messages: the first frames alone, then more and more of them together."""
         most = 1
         while True:
@@ -291,26 +219,26 @@ class TtsServicer:
             if utterance.last_sequence >= 1:
                 most = min(most * 2, self.settings.synthesis.max_batch_frames)
 
-    def _stopped(self, session: _Session, utterance: Utterance) -> Any:
+    def _stopped(self, session: Session, utterance: Utterance) -> pb.AudioFrame:
         sequence = utterance.last_sequence + 1
         empty = AudioFrame(
-            b"", utterance_id=utterance.utterance_id, sequence=sequence, start_sample=960 * sequence, final=True
+            b"",
+            utterance_id=utterance.utterance_id,
+            sequence=sequence,
+            start_sample=FRAME_SAMPLES * sequence,
+            final=True,
         )
         return frames_to_proto(session.session_id, [empty], pb.FINISH_REASON_STOPPED)
 
-    def _end(self, session: _Session, utterance: Utterance) -> None:
+    def _end(self, session: Session, utterance: Utterance) -> None:
         """Forget the utterance, but for the sequence that it reached."""
         utterance.cancel()
-        if session.utterances.pop(utterance.utterance_id, None) is None:
+        if not session.forget(utterance):
             return
-        session.used = clock.now()
-        session.ended[utterance.utterance_id] = utterance.last_sequence
-        if len(session.ended) > _REMEMBERED:
-            session.ended.popitem(last=False)
         factor = utterance.real_time_factor
         if factor:
             self.stats.real_time_factor.add(clock.now(), factor)
-        if not any(other.utterances for other in self._sessions.values()):
+        if not self.sessions.speaking:
             self._quiet.set()
 
     def _count_waiting(self, change: int) -> None:
@@ -324,7 +252,7 @@ class TtsServicer:
 
     # --- control ---
 
-    async def control(self, request: Any) -> Any:
+    async def control(self, request: pb.ControlRequest) -> pb.ControlResponse:
         """Hold, continue or stop what a session speaks, or read a model again."""
         if request.command == pb.CONTROL_COMMAND_RELOAD:
             if not request.model_id:
@@ -333,7 +261,7 @@ class TtsServicer:
             return pb.ControlResponse(last_sequence=-1)
         if request.command not in (pb.CONTROL_COMMAND_PAUSE, pb.CONTROL_COMMAND_RESUME, pb.CONTROL_COMMAND_STOP):
             raise InvalidRequest(f"{request.command} is no command; say PAUSE, RESUME, STOP or RELOAD.")
-        session = self._session(request.session_id)
+        session = self.sessions.find(request.session_id)
         if not request.utterance_id:
             reached = [self._apply(utterance, request.command) for utterance in list(session.utterances.values())]
             return pb.ControlResponse(last_sequence=max(reached, default=-1))
@@ -342,45 +270,36 @@ class TtsServicer:
             return pb.ControlResponse(last_sequence=self._apply(utterance, request.command))
         if request.utterance_id in session.ended:
             return pb.ControlResponse(last_sequence=session.ended[request.utterance_id])
-        self._keep_early(session, identifier("utterance_id", request.utterance_id), request.command)
+        session.keep_early(identifier("utterance_id", request.utterance_id), request.command)
         return pb.ControlResponse(last_sequence=-1)
 
-    def _apply(self, utterance: Utterance, command: int) -> int:
+    def _apply(self, utterance: Utterance, command: pb.ControlCommand) -> int:
         if command == pb.CONTROL_COMMAND_PAUSE:
             return utterance.pause()
         if command == pb.CONTROL_COMMAND_RESUME:
             return utterance.resume()
         return utterance.stop()
 
-    def _keep_early(self, session: _Session, utterance_id: str, command: int) -> None:
-        """The command overtook the stream that it is for: obey it when the stream begins."""
-        if command == pb.CONTROL_COMMAND_RESUME and session.early.get(utterance_id) == pb.CONTROL_COMMAND_PAUSE:
-            del session.early[utterance_id]
-        elif session.early.get(utterance_id) != pb.CONTROL_COMMAND_STOP and command != pb.CONTROL_COMMAND_RESUME:
-            session.early[utterance_id] = command
-            if len(session.early) > _EARLY:
-                del session.early[next(iter(session.early))]
-
     # --- models ---
 
-    async def list_models(self, request: Any) -> Any:
+    async def list_models(self, request: pb.ListModelsRequest) -> pb.ListModelsResponse:
         """All models of the catalog."""
         return pb.ListModelsResponse(models=[model_to_proto(status) for status in self._manager.statuses()])
 
-    async def load_model(self, request: Any) -> Any:
+    async def load_model(self, request: pb.LoadModelRequest) -> pb.LoadModelResponse:
         """Make a model resident."""
-        self._refuse_when_draining()
+        self.sessions.refuse_when_draining()
         name = identifier("model_id", request.model_id)
         seconds = await self._manager.load(name, pin=request.pin)
         status = self._manager.status(self._manager.info(self._manager.resolve(name)))
         return pb.LoadModelResponse(model=model_to_proto(status), load_ms=round(seconds * 1000))
 
-    async def unload_model(self, request: Any) -> Any:
+    async def unload_model(self, request: pb.UnloadModelRequest) -> pb.UnloadModelResponse:
         """Free a model."""
         freed = await self._manager.unload(identifier("model_id", request.model_id))
         return pb.UnloadModelResponse(freed_bytes=freed)
 
-    async def get_capabilities(self, request: Any) -> Any:
+    async def get_capabilities(self, request: pb.GetCapabilitiesRequest) -> pb.GetCapabilitiesResponse:
         """What this worker is, has and does."""
         return capabilities_to_proto(self.capabilities())
 
@@ -393,7 +312,7 @@ class TtsServicer:
             languages=tuple(sorted({tag for info in infos for tag in info.languages})),
             tags=tuple(sorted({tag for info in infos for tag in info.tags})),
             device=self.settings.device,
-            sessions=len(self._sessions),
+            sessions=len(self.sessions),
             max_sessions=self.settings.max_sessions,
             queue_depth=self.stats.queue_depth,
             first_audio_p50_ms=1000 * self.stats.first_audio.median(now),
@@ -406,13 +325,9 @@ class TtsServicer:
 
     # --- leaving ---
 
-    def _refuse_when_draining(self) -> None:
-        if self.draining:
-            raise Draining("The worker is draining and takes nothing new; use another one.")
-
     async def drain(self, limit: float) -> bool:
         """Take nothing new and wait until what is spoken has ended. False when ``limit`` seconds were not enough."""
-        self.draining = True
+        self.sessions.draining = True
         try:
             async with asyncio.timeout(limit):
                 await self._quiet.wait()
@@ -422,5 +337,5 @@ class TtsServicer:
 
     def close(self) -> None:
         """Close every session."""
-        for session in list(self._sessions.values()):
-            self._close(session)
+        for session in self.sessions:
+            self.sessions.close(session)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Catalog", "Changes", "PackFile", "PackOption", "VoicePack", "VoicePackCatalog", "builtin_models"]
 
 METADATA = "metadata.yaml"
+Fingerprint = tuple[tuple[str, int, int], ...]
 AUTO = "auto"
 """In place of a model: the best that is here."""
 EMBEDDED = "espeak"
@@ -54,6 +55,19 @@ class Catalog(Protocol):
 
     def lexicon(self, model_id: str) -> Mapping[str, str]:
         """Words and how the model's pack wants them said."""
+
+    def broken(self) -> list[tuple[ModelInfo, ConfigError]]:
+        """Models that cannot be used, as far as they are known, and why."""
+
+    @property
+    def pins(self) -> frozenset[str]:
+        """Models that must never be evicted."""
+
+    def fingerprints(self) -> Mapping[str, Fingerprint]:
+        """Names, sizes and times of each model's files, as of the last :meth:`refresh`."""
+
+    def refresh(self) -> object:
+        """Look again at what there is; called on a thread."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from parley.rpc.values import ModelStatus
+    from parley.worker.voicepacks import Fingerprint
 
 _log = logging.getLogger(__name__)
-
-Fingerprint = tuple[tuple[str, int, int], ...]
 
 
 class WatchedCatalog(Protocol):

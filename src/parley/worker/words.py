@@ -30,6 +30,11 @@ def words(text: str) -> list[Span]:
     return [match.span() for match in _WORD.finditer(text)]
 
 
+def weights(text: str, spans: Sequence[Span]) -> list[int]:
+    """How long the words at ``spans`` take to say, in letters; a pause after punctuation is as long as three."""
+    return [end - begin + (3 if text[end : end + 1] in ",;:.!?" and text[end : end + 1] else 1) for begin, end in spans]
+
+
 def proportional_marks(text: str, spans: Sequence[Span], start_sample: int, samples: int) -> tuple[WordMark, ...]:
     """Marks for the words at ``spans`` of ``text`` spread over ``samples`` samples by their length.
 
@@ -37,10 +42,7 @@ def proportional_marks(text: str, spans: Sequence[Span], start_sample: int, samp
     """
     if not spans:
         return ()
-    weights = [
-        end - begin + (3 if text[end : end + 1] in ",;:.!?" and text[end : end + 1] else 1) for begin, end in spans
-    ]
-    edges = _scaled(weights, samples)
+    edges = _scaled(weights(text, spans), samples)
     return tuple(
         WordMark(begin, end, start_sample + edges[i], start_sample + edges[i + 1])
         for i, (begin, end) in enumerate(spans)
@@ -78,6 +80,6 @@ def grouped_marks(
     )
 
 
-def _scaled(weights: Sequence[int], samples: int) -> list[int]:
-    total = sum(weights)
-    return [0, *(round(part * samples / total) for part in accumulate(weights))]
+def _scaled(parts: Sequence[int], samples: int) -> list[int]:
+    total = sum(parts)
+    return [0, *(round(part * samples / total) for part in accumulate(parts))]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer
 import yaml
 
 from parley.cli import models as models_command
@@ -200,7 +201,9 @@ async def test_the_command_line_reports_the_workers_that_do_not_answer(
     bench: Bench, packs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     worker = await bench.worker(VoicePackCatalog((packs,)), settings())
-    await asyncio.to_thread(models_command.list_models, [worker.address, "127.0.0.1:1"], as_json=True)
+    with pytest.raises(typer.Exit) as ended:
+        await asyncio.to_thread(models_command.list_models, [worker.address, "127.0.0.1:1"], as_json=True)
+    assert ended.value.exit_code == 1
     said = capsys.readouterr()
     assert list(json.loads(said.out)) == [worker.address]
     assert "127.0.0.1:1" in said.err

@@ -242,7 +242,7 @@ async def test_a_client_that_vanishes_leaves_nothing_behind(bench: Any) -> None:
     speaking = bench.start(client, LONG * 4, model="slow")
     await bench.take(speaking, 1)
     await client._channel.close()
-    await bench.until(lambda: not any(s.utterances for s in worker.servicer._sessions.values()))
+    await bench.until(lambda: not worker.servicer.sessions.speaking)
     await speaking.aclose()
 
 

@@ -148,12 +148,12 @@ def test_native_marks_of_later_pieces_are_moved_to_the_utterance() -> None:
     assert marks[-1] == WordMark(5, 8, 3_200, 6_000)
 
 
-def test_an_engine_without_marks_gets_proportional_ones() -> None:
+def test_for_an_engine_without_marks_they_are_worked_out() -> None:
     frames = frames_of([SynthesizedAudio(noise(48_000), 48_000)], text="Hello you.", start=10)
     marks = [mark for frame in frames for mark in frame.marks]
     assert [(mark.text_start, mark.text_end) for mark in marks] == [(10, 15), (16, 19)]
     assert marks[0].start_sample == 0
-    assert marks[-1].end_sample == 48_000
+    assert marks[0].end_sample == marks[1].start_sample
 
 
 def test_marks_come_no_later_than_the_frame_of_their_word() -> None:

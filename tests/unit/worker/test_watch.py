@@ -7,7 +7,8 @@ import pytest
 from parley.errors import ConfigError
 from parley.rpc.values import ModelState, ModelStatus
 from parley.values import ModelInfo
-from parley.worker.watch import Fingerprint, PackWatch
+from parley.worker.voicepacks import Fingerprint
+from parley.worker.watch import PackWatch
 
 pytestmark = pytest.mark.anyio
 

@@ -12,9 +12,24 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from parley.errors import ConfigError
+from parley.worker.pack import traits_of
+
+if TYPE_CHECKING:
+    from parley.worker.adapters.espeak import EspeakAdapter
+    from parley.worker.adapters.kokoro import KokoroAdapter
+    from parley.worker.adapters.openai_speech import OpenAISpeechAdapter
+    from parley.worker.adapters.piper import PiperAdapter
+    from parley.worker.adapters.pocket import PocketAdapter
+    from parley.worker.adapters.sherpa import SherpaAdapter
+    from parley.worker.adapters.tone import ToneAdapter
+    from parley.worker.pack import AdapterFactory
+
+    _HELD_TO_IT: tuple[AdapterFactory, ...] = (
+        ToneAdapter, EspeakAdapter, PiperAdapter, KokoroAdapter, SherpaAdapter, PocketAdapter, OpenAISpeechAdapter,
+    )  # fmt: skip
 
 ENTRY_POINT_GROUP = "parley.tts_adapters"
 
@@ -67,7 +82,7 @@ def family(name: str) -> Family:
             f"Another one comes with a package that has an entry point in the group {ENTRY_POINT_GROUP}."
         )
     cls = _imported(name, outside.value)
-    return Family(outside.value, isolated=bool(getattr(cls, "isolated", False)))
+    return Family(outside.value, isolated=traits_of(cls).isolated)
 
 
 def installed(name: str) -> bool:
@@ -76,7 +91,7 @@ def installed(name: str) -> bool:
     return not module or find_spec(module) is not None
 
 
-def adapter_class(name: str) -> Any:
+def adapter_class(name: str) -> AdapterFactory:
     """The adapter class of a family. Raises ConfigError when it is unknown or can not be imported."""
     return _imported(name, family(name).target)
 
@@ -108,9 +123,9 @@ def _package(point: EntryPoint) -> str:
     return f"The package {point.dist.name}" if point.dist is not None else f"The entry point {point.value}"
 
 
-def _imported(name: str, target: str) -> Any:
+def _imported(name: str, target: str) -> AdapterFactory:
     module, _, attribute = target.partition(":")
     try:
-        return getattr(import_module(module), attribute)
+        return cast("AdapterFactory", getattr(import_module(module), attribute))
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"The adapter of the family {name} ({target}) can not be imported: {error}.") from error
