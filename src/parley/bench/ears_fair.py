@@ -4,6 +4,7 @@ From the moment at which the frame with the question's last sample is sent to th
 answer, through a server with the embedded recogniser. The talkers talk for as long as questions are asked, the
 asker's own sessions come and go. ``--sessions 1,2`` are the numbers of decoders, ``--set talkers=3`` says how many
 talk, ``--trials`` how many questions are asked; ``--set recogniser=NAME`` takes another recogniser.
+``--set clock=cpu`` measures the embedded recogniser alone, and counts its CPU time: what is right on a busy machine.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class Tally:
 
 def run(options: BenchOptions) -> list[Row]:
     """Rows for each number of decoders, and without talkers to compare with."""
+    if options.text("clock") == "cpu":
+        return [_alone(decoders, options) for decoders in options.sessions or DECODERS]
     rows: list[Row] = []
     engine = options.text("recogniser", "pocketsphinx")
     for decoders in options.sessions or DECODERS:
@@ -78,6 +81,23 @@ def _rows(tally: Tally, params: dict[str, int], meter: LoadMeter) -> list[Row]:
             row("talkers, errors told", "errors", [len(tally.errors)], params=params),
         ]
     return rows
+
+
+def _alone(decoders: int, options: BenchOptions) -> Row:
+    from parley.bench.ears_alone import Room
+
+    talkers, people = int(options.number("talkers", TALKERS)), speech.speakers()
+    room, trials = Room(decoders), options.trials or TRIALS
+    for number in range(talkers):
+        room.speak(number, 0.3 * number, _talk(number))
+    questions = [at_rate(speech.say(text, people[number]), RATE) for number, text in enumerate(QUESTIONS)]
+    for trial in range(trials):
+        room.speak(talkers + trial, _HEADSTART + 3.0 * trial, questions[trial % len(questions)])
+    over = _HEADSTART + 3.0 * (trials + 1)
+    said = room.run(over)
+    lags = [1000 * ((turn.understood or over) - turn.ended) for number, turn in said.items() if number >= talkers]
+    params: dict[str, str | int] = {"decoders": decoders, "talkers": talkers, "clock": "cpu"}
+    return row("short question, last sample to its final", "ms", lags, goal=Goal(p95=1_500), params=params)
 
 
 async def _measure(url: str, talkers: int, options: BenchOptions) -> Tally:
