@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 class Transport(Protocol):
     """One participant's duplex audio and messages. Iteration ends when they leave."""
 
+    kind: str
+    """What metrics and the log call it: websocket, webrtc, livekit, memory."""
     input_rate: int
     """Hz of the microphone frames that iteration yields."""
 

@@ -55,12 +55,6 @@ async def test_an_unknown_session_is_none(store: SnapshotStore) -> None:
     assert await store.load("nobody") is None
 
 
-async def test_a_deleted_session_is_none(store: SnapshotStore) -> None:
-    await store.save(SNAPSHOT)
-    await store.delete("s-1")
-    assert await store.load("s-1") is None
-
-
 async def test_a_snapshot_expires(store: SnapshotStore) -> None:
     await store.save(SNAPSHOT)
     async with asyncio.timeout(5):
@@ -94,7 +88,6 @@ async def test_a_store_that_is_gone_saves_nothing_and_raises_nothing() -> None:
     assert not await store.save(SNAPSHOT)
     assert await store.load("s-1") is None
     await store.renew("s-1")
-    await store.delete("s-1")
     await store.aclose()
 
 

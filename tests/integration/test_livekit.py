@@ -178,7 +178,7 @@ async def test_two_rooms_are_two_sessions_and_a_full_worker_gets_no_third(tmp_pa
         assert worker.sessions == 2
         await asyncio.sleep(3)  # the load is reported every 2.5 seconds
         async with joined(settings, "three") as third:
-            await asyncio.sleep(1)
+            await asyncio.sleep(1)  # nobody comes: only time can show it
             assert not third.room.remote_participants
         assert host.active == 2
 
@@ -188,7 +188,7 @@ async def test_a_draining_worker_finishes_its_sessions(tmp_path: Path) -> None:
         async with joined(settings, "d") as client:
             await until(lambda: client.agent_state)
             draining = asyncio.create_task(worker.drain())
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.5)  # a drain that ended sessions would do it at once
             assert host.active == 1
             assert not draining.done()
         await draining

@@ -91,6 +91,13 @@ async def until(condition, timeout: float = 10.0) -> None:  # type: ignore[no-un
             await asyncio.sleep(0.005)
 
 
+async def until_paused(transport: WebRtcTransport) -> None:
+    """Wait for the client to say where it fell silent."""
+    async with asyncio.timeout(10):
+        while not (await transport.pause_audio()).exact:
+            await asyncio.sleep(0.005)
+
+
 def ranges(peer: WebRtcPeer, utterance: str = "u1") -> list[tuple[int, int]]:
     """What was heard of an utterance, adjoining stretches joined, in the order of hearing."""
     joined: list[tuple[int, int]] = []
@@ -160,12 +167,12 @@ async def test_pause_and_resume_lose_no_sample_and_repeat_none() -> None:
     async with pair() as (transport, peer):
         frames = speech(150)
         speaker = Speaker(transport, frames)
-        for _ in range(3):
-            await asyncio.sleep(0.5)
+        for pause in range(1, 4):
+            await until(lambda: len(peer.playout.heard) >= 25 * pause)  # noqa: B023  (awaited at once)
             speaker.gate.clear()
             position = await transport.pause_audio()
             assert position.utterance_id == "u1"
-            await asyncio.sleep(0.2)
+            await until_paused(transport)
             await transport.resume_audio()
             speaker.gate.set()
         await heard_to_the_end(peer, 150 * 960)
@@ -244,7 +251,7 @@ async def test_the_client_sees_the_end_when_the_transport_closes() -> None:
 async def test_a_session_survives_an_ice_restart_with_its_audio() -> None:
     async with pair() as (transport, peer):
         speaker = Speaker(transport, speech(100))
-        await asyncio.sleep(0.4)
+        await until(lambda: len(peer.playout.heard) > 20)
         await peer.restart_ice(transport.restart)
         peer.send(TextInput("still here"))
         async for item in transport:
@@ -257,7 +264,7 @@ async def test_a_session_survives_an_ice_restart_with_its_audio() -> None:
 async def test_a_client_that_lost_its_network_comes_back_by_an_ice_restart() -> None:
     async with pair() as (transport, peer):
         await peer.lose_network()
-        await asyncio.sleep(0.3)
+        await until(lambda: transport.silent_for() > 0.3)
         await peer.restart_ice(transport.restart)
         peer.send(TextInput("back again"))
         async for item in transport:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from parley.recording import Recording, RecordingSettings, read_recording
 from parley.recording.format import EVENTS, BadRecording
 from parley.replay import Ears, differences, replay, state_log
 from parley.replay.compare import recorded_state_log
+from parley.server.engine_parts import EngineParts
 from parley.server.recording import RecordingKeeper
-from parley.session.engine import SessionEngine
 from parley.session.settings import SessionSettings
 from parley.testing.conversation import Recorder
 from parley.testing.fakes import (
@@ -58,23 +59,20 @@ async def _type(transport: MemoryTransport) -> None:
 async def _record(folder: Path, script: Script, parts: dict[str, Any]) -> MemoryTransport:
     transport = MemoryTransport()
     keeper = RecordingKeeper(RecordingSettings(enabled=True, folder=str(folder)), VadSettings(), wall_clock=lambda: 0.0)
-    arguments: dict[str, Any] = {
-        "transport": transport,
-        "start": StartSession(),
-        "session_id": "s1",
-        "microphone": PassThroughMicrophone(),
-        "vad": FakeVad(),
-        "recognizer": FakeRecognizer(turns=list(TURNS)),
-        "language_model": FakeLanguageModel(answer=lambda _: STORY),
-        "synthesizer": FakeSynthesizer(),
-        "settings": SessionSettings(),
-        "observer": Recorder(),
-        "echo": None,
-        "end_of_turn": None,
-        **parts,
-    }
+    made = EngineParts(
+        transport=transport,
+        start=StartSession(),
+        session_id="s1",
+        microphone=PassThroughMicrophone(),
+        vad=FakeVad(),
+        recognizer=FakeRecognizer(turns=list(TURNS)),
+        language_model=FakeLanguageModel(answer=lambda _: STORY),
+        synthesizer=FakeSynthesizer(),
+        settings=SessionSettings(),
+        observer=Recorder(),
+    )
     with ExitStack() as stack:
-        engine = SessionEngine(**keeper.wrap(arguments, stack))
+        engine = keeper.wrap(replace(made, **parts), stack).engine()
         async with asyncio.TaskGroup() as group:
             group.create_task(engine.run())
             await script(transport)

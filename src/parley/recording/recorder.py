@@ -205,7 +205,7 @@ def _weight(entry: Entry, pcm: bytes) -> int:
 class _RecordedTransport:
     def __init__(self, inner: Transport, recorder: SessionRecorder) -> None:
         self._inner, self._recorder = inner, recorder
-        self.input_rate = inner.input_rate
+        self.kind, self.input_rate = inner.kind, inner.input_rate
 
     async def __aiter__(self) -> AsyncIterator[AudioFrame | ClientMessage]:
         async for item in self._inner:

@@ -75,9 +75,6 @@ class SnapshotStore(Protocol):
     async def renew(self, session_id: str) -> None:
         """The session is still alive: count its snapshot's time from now on again."""
 
-    async def delete(self, session_id: str) -> None:
-        """Forget it now; nothing happens when it is not there."""
-
     async def aclose(self) -> None: ...
 
 
@@ -107,9 +104,6 @@ class MemorySnapshots:
         snapshot = await self.load(session_id)
         if snapshot is not None:
             await self.save(snapshot)
-
-    async def delete(self, session_id: str) -> None:
-        self._kept.pop(session_id, None)
 
     async def aclose(self) -> None:
         self._kept.clear()
@@ -151,12 +145,6 @@ class RedisSnapshots:
             await self._redis.pexpire(self._key + session_id, self._ttl_ms)
         except self._lost as error:
             log.debug("A session's history could not be renewed: %s", error)
-
-    async def delete(self, session_id: str) -> None:
-        try:
-            await self._redis.delete(self._key + session_id)
-        except self._lost as error:
-            log.warning("A session's history could not be deleted: %s", error, extra={"session_id": session_id[:8]})
 
     async def aclose(self) -> None:
         try:

@@ -63,6 +63,8 @@ class Timeline:
 class ReplayTransport:
     """The participant's side, as recorded."""
 
+    kind = "replay"
+
     def __init__(self, recording: Recording, timeline: Timeline) -> None:
         self.input_rate = int(recording.header["input_rate"])
         self._timeline = timeline

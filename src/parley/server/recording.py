@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -18,6 +18,9 @@ from parley.recording.format import EVENTS
 from parley.session.settings import with_overrides
 from parley.transports.codec import encode
 from parley.vad import VadSettings
+
+if TYPE_CHECKING:
+    from parley.server.engine_parts import EngineParts
 
 log = structlog.get_logger(__name__)
 
@@ -42,36 +45,35 @@ class RecordingKeeper:
         if not os.access(self._folder, os.W_OK):
             raise ConfigError(f"Recordings cannot be kept in {self._folder}: it cannot be written.")
 
-    def wrap(self, arguments: dict[str, Any], stack: ExitStack) -> dict[str, Any]:
-        """The engine's arguments, with a recorder around each seam; ``stack`` ends the recording."""
+    def wrap(self, parts: EngineParts, stack: ExitStack) -> EngineParts:
+        """What the engine is made of, with a recorder around each seam; ``stack`` ends the recording."""
         self._recorders = [known for known in self._recorders if known.writing]
         recorder = stack.enter_context(
             SessionRecorder(
                 self._folder,
-                session_id=arguments["session_id"],
-                input_rate=arguments["transport"].input_rate,
-                details=self._details(arguments),
+                session_id=parts.session_id,
+                input_rate=parts.transport.input_rate,
+                details=self._details(parts),
             )
         )
         self._recorders.append(recorder)
-        wrapped: dict[str, Callable[[Any], object]] = {
-            "transport": recorder.transport,
-            "recognizer": recorder.recognizer,
-            "language_model": recorder.language_model,
-            "synthesizer": recorder.synthesizer,
-            "echo": recorder.echo,
-            "end_of_turn": recorder.end_of_turn,
-            "observer": recorder.observer,
-        }
-        present = {name: wrap(arguments[name]) for name, wrap in wrapped.items() if arguments[name] is not None}
-        return {**arguments, **present}
+        return replace(
+            parts,
+            transport=recorder.transport(parts.transport),
+            recognizer=recorder.recognizer(parts.recognizer),
+            language_model=recorder.language_model(parts.language_model),
+            synthesizer=recorder.synthesizer(parts.synthesizer),
+            echo=parts.echo and recorder.echo(parts.echo),
+            end_of_turn=parts.end_of_turn and recorder.end_of_turn(parts.end_of_turn),
+            observer=recorder.observer(parts.observer),
+        )
 
-    def _details(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        settings = with_overrides(arguments["settings"], arguments["start"].settings)
+    def _details(self, parts: EngineParts) -> dict[str, Any]:
+        settings = with_overrides(parts.settings, parts.start.settings)
         return {
-            "start": encode(arguments["start"]),
+            "start": encode(parts.start),
             "settings": asdict(settings),
-            "deadlines": asdict(arguments["language_model"].deadlines),
+            "deadlines": asdict(parts.language_model.deadlines),
             "vad": {"name": self._vad.engine, "settings": asdict(self._vad)},
         }
 

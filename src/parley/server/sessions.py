@@ -20,8 +20,8 @@ from parley.audio.resample import Resampler, microphone_resampler
 from parley.errors import CapacityError, ParleyError, Unauthorized, UnavailableError
 from parley.messages import StartSession, VoiceChanged
 from parley.registry.snapshots import SessionSnapshot
+from parley.server.engine_parts import EngineParts
 from parley.session.decide.history import History
-from parley.session.engine import SessionEngine
 from parley.session.log import ReplyOver, Transition, TurnClosed
 from parley.session.settings import SessionSettings
 from parley.transports.bounds import ClientBounds
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from parley.registry.snapshots import SnapshotStore
     from parley.routing.pool import PooledSynthesizer
     from parley.server.settings import ServerSettings
+    from parley.session.engine import SessionEngine
     from parley.session.log import LogEntry
     from parley.values import ChatMessage, Voice
 
@@ -70,9 +71,9 @@ def _is_ours(name: str) -> bool:
     return True
 
 
-def as_they_are(arguments: dict[str, Any], _: ExitStack) -> dict[str, Any]:
+def as_they_are(parts: EngineParts, _: ExitStack) -> EngineParts:
     """Change nothing: ``Parts.wrap`` where nobody records."""
-    return arguments
+    return parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,8 @@ class Parts:
     make_microphone: Callable[[int], Resampler] = microphone_resampler
     """From the transport's rate to what is listened to."""
     make_echo_guard: Callable[[StartSession], EchoGuard | None] = lambda _: None
-    wrap: Callable[[dict[str, Any], ExitStack], dict[str, Any]] = as_they_are
-    """Changes the engine's arguments: how a recorder gets between the engine and its seams."""
+    wrap: Callable[[EngineParts, ExitStack], EngineParts] = as_they_are
+    """Changes what an engine is made of: how a recorder gets between the engine and its seams."""
 
 
 class SessionHost:
@@ -176,7 +177,6 @@ class SessionHost:
 
     async def run_session(self, transport: Transport, start: StartSession) -> None:
         """Hold one conversation until it ends. CapacityError or UnavailableError before it has begun."""
-        kind = type(transport).__name__.removesuffix("Transport").lower()
         try:
             self._check_open()
             history = await self._history(start)
@@ -191,7 +191,7 @@ class SessionHost:
         except ParleyError as error:
             self.metrics.session_refused(error.code)
             raise
-        await self._hold(session, kind)
+        await self._hold(session, transport.kind)
 
     def _check_open(self) -> None:
         if troubles := self.troubles():
@@ -207,22 +207,22 @@ class SessionHost:
         session = _Session(session_id, transport, self)
         stack = session.stack
         try:
-            arguments = {
-                "transport": transport,
-                "start": start,
-                "session_id": session_id,
-                "microphone": self.parts.make_microphone(transport.input_rate),
-                "vad": self.parts.make_vad(),
-                "recognizer": self.parts.recognizer.for_session(),
-                "language_model": self.parts.language_model,
-                "synthesizer": self.parts.voices,
-                "settings": self._session_settings,
-                "history": history,
-                "echo": None if start.echo_cancelled else self.parts.make_echo_guard(start),
-                "end_of_turn": self.parts.end_of_turn,
-                "observer": session,
-            }
-            session.engine = SessionEngine(**self.parts.wrap(arguments, stack))
+            parts = EngineParts(
+                transport=transport,
+                start=start,
+                session_id=session_id,
+                microphone=self.parts.make_microphone(transport.input_rate),
+                vad=self.parts.make_vad(),
+                recognizer=self.parts.recognizer.for_session(),
+                language_model=self.parts.language_model,
+                synthesizer=self.parts.voices,
+                settings=self._session_settings,
+                history=history,
+                echo=None if start.echo_cancelled else self.parts.make_echo_guard(start),
+                end_of_turn=self.parts.end_of_turn,
+                observer=session,
+            )
+            session.engine = self.parts.wrap(parts, stack).engine()
             session.engine.voice = await self.parts.voices.open_session(
                 session_id, start.voice, observer=session.voice_changed
             )

@@ -69,6 +69,8 @@ class LiveKitTransport(StreamTransport):
     Sending to a participant that has left does nothing.
     """
 
+    kind = "livekit"
+
     def __init__(self, settings: LiveKitSettings, client: ClientBounds | None = None) -> None:
         super().__init__(int(settings.client_delay * SAMPLE_RATE), client or ClientBounds())
         self._settings = settings

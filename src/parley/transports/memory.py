@@ -256,6 +256,8 @@ class MemoryParticipant:
 class MemoryTransport:
     """``interfaces.Transport`` to a :class:`MemoryParticipant`, ``self.participant``."""
 
+    kind = "memory"
+
     def __init__(self, *, input_rate: int = 16_000, reports: bool = False, delay: float = 0.0) -> None:
         self.input_rate = input_rate
         self._inbox = Inbox()

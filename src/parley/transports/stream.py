@@ -52,6 +52,7 @@ class StreamTransport(ABC):
     ``delay``: samples on their way between leaving and being heard, until reports tell.
     """
 
+    kind: str
     input_rate = SAMPLE_RATE
 
     def __init__(self, delay: int, client: ClientBounds) -> None:

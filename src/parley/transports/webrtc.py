@@ -52,6 +52,8 @@ class WebRtcTransport(StreamTransport):
     Sending to a client that has left does nothing.
     """
 
+    kind = "webrtc"
+
     def __init__(self, settings: WebRtcSettings, client: ClientBounds | None = None) -> None:
         check_ports(settings)
         super().__init__(_FIRST_DELAY, client or ClientBounds())

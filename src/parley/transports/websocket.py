@@ -64,6 +64,8 @@ class WebSocketTransport:
     Sending to a client that has left does nothing; iteration ends when they leave.
     """
 
+    kind = "websocket"
+
     def __init__(
         self, websocket: WebSocket, start: StartSession, settings: WebSocketSettings, client: ClientBounds
     ) -> None:

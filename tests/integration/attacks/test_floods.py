@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.integration.attacks.attackers import FLOODS
-from tests.integration.attacks.victim import MARGIN, TRIES, Server, Undisturbed, attacked, withstands
+from tests.integration.attacks.victim import ATTACKERS, MARGIN, TRIES, Server, Undisturbed, attacked, withstands
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.integration.people import Running
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -22,11 +24,11 @@ SECONDS = "3"
 CONNECTIONS = 20
 
 
-async def nobody_waits(parley: Running, quiet: Undisturbed, *attack: str) -> None:
+async def nobody_waits(parley: Running, quiet: Undisturbed, *attack: str, program: Path = ATTACKERS) -> None:
     server = Server(parley)
     kept = []
     for _ in range(TRIES):
-        kept.append(await withstands(server, quiet, attacked(server, *attack)))
+        kept.append(await withstands(server, quiet, attacked(server, *attack, program=program)))
         if kept[-1] <= quiet.longest + MARGIN:
             return
     raise AssertionError(f"the loop was kept for {kept} s of work, undisturbed for {quiet.longest} s")

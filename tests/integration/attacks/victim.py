@@ -18,7 +18,9 @@ from websockets.asyncio.client import connect
 from parley.transports.binary import unpack_agent
 
 if TYPE_CHECKING:
+    from asyncio.subprocess import Process
     from collections.abc import AsyncGenerator
+    from contextlib import AbstractAsyncContextManager
 
     from tests.integration.people import Running
 
@@ -111,35 +113,40 @@ def undisturbed(server: Server) -> Undisturbed:
 
 
 @contextlib.asynccontextmanager
-async def attacked(server: Server, *attack: str) -> AsyncGenerator[list[str], None]:
-    """``attackers.py`` as a process of its own; what it printed is in the list afterwards."""
+async def attacked(server: Server, *attack: str, program: Path = ATTACKERS) -> AsyncGenerator[Process, None]:
+    """Attackers in a process of their own; the block may end before they do, which is waited for."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(ATTACKERS), server.place, *attack, stdout=asyncio.subprocess.PIPE
+        sys.executable, str(program), server.place, *attack, stdout=asyncio.subprocess.DEVNULL
     )
-    printed: list[str] = []
     try:
-        yield printed
-        out, _ = await process.communicate()
-        printed += out.decode().split()
+        yield process
+        await process.wait()
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
 
 
-async def withstands(
-    server: Server, quiet: Undisturbed, attack: contextlib.AbstractAsyncContextManager[object]
-) -> float:
-    """Listen under an attack that begins in mid-sentence: every sample comes. Returns how long the loop was kept."""
+async def withstands(server: Server, quiet: Undisturbed, attack: AbstractAsyncContextManager[Process]) -> float:
+    """Listen, again and again, for as long as an attack lasts that begins in mid-sentence: every sample comes.
+
+    Returns for how long the loop was kept meanwhile.
+    """
     begun = asyncio.Event()
     listening = asyncio.create_task(listen(server.url, begun))
     try:
         await asyncio.wait_for(begun.wait(), LONGEST)
         server.longest()
-        async with attack:
-            heard = await listening
+        async with attack as process:
+            check(await listening, quiet)
+            while process.returncode is None:
+                check(await listen(server.url), quiet)
     finally:
         listening.cancel()
+    return server.longest()
+
+
+def check(heard: Heard, quiet: Undisturbed) -> None:
+    """The same samples as undisturbed, and none is missing."""
     assert heard.gaps == 0
     assert bytes(heard.pcm) == quiet.pcm
-    return server.longest()

@@ -25,6 +25,7 @@ TICK = FRAME_SAMPLES / SAMPLE_RATE
 class Room:
     """A Transport. Iterates for ``seconds`` of the session's time; asks for a story first where the case needs one."""
 
+    kind = "bench"
     input_rate = SAMPLE_RATE
 
     def __init__(self, case: Case, seconds: float, tell: Callable[[ServerMessage], None]) -> None:
