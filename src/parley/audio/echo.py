@@ -2,19 +2,24 @@
 
 Both need to know what the loudspeaker plays and when. Frames are laid on a timeline of 16 kHz
 samples by the time from which they are heard, the microphone on another by the time of its arrival.
-The echo comes later than the timeline says (network, playout buffers, the room): the canceller and
-the judge each find the delay themselves.
+The echo comes later than the timeline says (network, playout buffers, the room), or, with headphones, never:
+``echo_path`` knows which. Only where it is proven to come is it cancelled; before, the microphone is heard as it is,
+and a sound that follows what is played is the agent's own.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from parley.audio.echo_delay import LONGEST, WINDOW, EchoDelay, Match
+from parley.audio.echo_path import LIKELY, EchoPath, EchoState, Look
 from parley.audio.levels import mean_square, samples_of
-from parley.audio.processing import BLOCK, RATE, AudioProcessing, Blocks, available
+from parley.audio.processing import BLOCK, RATE, AudioProcessing, Blocks, available, library
 from parley.audio.resample import Decimator, Resampler, microphone_resampler
+from parley.audio.timeline import Timeline
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,42 +27,10 @@ if TYPE_CHECKING:
     from parley.audio.frame import AudioFrame
     from parley.audio.settings import MicrophoneSettings
 
-_SPAN = 4 * RATE
-"""Samples that a timeline remembers."""
-_JITTER = RATE // 25
-"""Arrival times within 40 ms of what the samples say are the samples' own."""
-_TAIL = RATE
-"""The room and the buffers are empty this long after the last sound was played."""
-
-
-class Timeline:
-    """The last four seconds of a stream, addressed by time; what was not written is silence."""
-
-    def __init__(self) -> None:
-        self._ring = np.zeros(_SPAN, np.int16)
-        self.end = 0
-        """One past the newest sample, counted at 16 kHz on the clock."""
-
-    def write(self, samples: NDArray[np.int16], start: int) -> None:
-        """Write at ``start``; close to the end it is taken to follow on, so that jitter tears nothing."""
-        if abs(start - self.end) <= _JITTER:
-            start = self.end
-        elif start > self.end:
-            self._fill(min(start - self.end, _SPAN), start)
-        places = np.arange(start, start + samples.size) % _SPAN
-        self._ring[places] = samples
-        self.end = start + samples.size
-
-    def read(self, start: int, count: int) -> NDArray[np.int16]:
-        """``count`` samples from ``start`` on."""
-        places = np.arange(start, start + count)
-        values = self._ring[places % _SPAN]
-        values[(places >= self.end) | (places < self.end - _SPAN)] = 0
-        return values
-
-    def _fill(self, count: int, end: int) -> None:
-        self._ring[np.arange(end - count, end) % _SPAN] = 0
-
+_TAIL = 1.0
+"""Seconds after the last sound was played in which the room and the buffers become empty."""
+_AUDIBLE = 30.0**2 / 32_768**2
+"""Power from which a frame that is played is a sound."""
 
 _FRAME, _BANDS = 256, 16
 _HISTORY_FRAMES, _NEWEST_FRAMES, _DELAY_FRAMES = 90, 4, 32
@@ -67,8 +40,6 @@ _FIT, _DOUBT = 0.75, 0.15
 _ENOUGH_FRAMES, _SURE_FRAMES = 16, 60
 """Two voices that begin together look alike at first: the less there is to compare, the better it has to fit."""
 _MARGIN = 2.0
-_ADAPTED = 0.9
-"""Once the canceller has removed nearly all of a sound, what it leaves is somebody else's."""
 
 
 class EchoJudge:
@@ -133,73 +104,249 @@ class EchoJudge:
         return best, fit
 
 
+class EchoLevel:
+    """How loud the echo is, next to what is played: whatever is much louder is somebody else."""
+
+    def __init__(self) -> None:
+        self._gain = 0.0
+        self._learnt = 0
+
+    def learn(self, microphone: NDArray[np.int16], playout: NDArray[np.int16]) -> None:
+        """Both hold nothing but the echo, already aligned."""
+        played = mean_square(playout)
+        if played > _AUDIBLE:
+            self._learnt += 1
+            self._gain += max(_LEVEL_RATE, 1 / self._learnt) * (mean_square(microphone) / played - self._gain)
+
+    def excess(self, microphone: NDArray[np.int16], playout: NDArray[np.int16]) -> float:
+        """Power of the newest 32 ms over that of the echo to expect; 0 while little is known."""
+        if self._learnt < _LEVELS:
+            return 0.0
+        played = playout.astype(np.float32).reshape(-1, _PIECE)
+        powers = np.einsum("ij,ij->i", played, played) / (_PIECE * 32_768.0**2)
+        # A room smears sound over what follows.
+        loudest = max(powers[-2:].max(), 0.5 * powers[-4:-2].max(), 0.25 * powers[:-4].max())
+        return mean_square(microphone[-2 * _PIECE :]) / (self._gain * float(loudest) + _FAINT)
+
+
+_PIECE = WINDOW // 7
+_LEVEL_RATE, _LEVELS = 0.3, 3
+_FAINT = 1e-6
+"""Power, -60 dBFS, below which nothing is louder than the echo."""
+
+
+class EchoCanceller:
+    """WebRTC's, begun where the path is proven, on the second that was heard until then."""
+
+    def __init__(self, delay: float, microphone: Timeline, playout: Timeline, since: int, until: int) -> None:
+        self.delay = delay
+        self._microphone, self._playout = microphone, playout
+        self._shift = max(0, round((delay - _AHEAD) * RATE))
+        self._processing = AudioProcessing(echo=True)
+        self._blocks = Blocks()
+        self._before = self._after = self._removed = 0.0
+        self._adapted = False
+        self._processed = 0
+        blocks = max(0, until - max(since, until - _LEARNT_FROM)) // BLOCK
+        start = until - blocks * BLOCK
+        self._cancel(microphone.read(start, blocks * BLOCK).reshape(-1, BLOCK), start)
+
+    def process(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
+        """The newest samples of the microphone, without the echo; as many as come in."""
+        blocks = self._blocks.cut(samples)
+        result = self._blocks.join(self._cancel(blocks, self._microphone.end - samples.size), samples.size)
+        before, after = mean_square(samples), mean_square(result)
+        seconds = _RISING if after > self._after else _FALLING
+        share = 1 - math.exp(-samples.size / (seconds * RATE))
+        self._before += share * (before - self._before)
+        self._after += share * (after - self._after)
+        if self._before > 0 and self._after > 0:
+            self._removed = min(1.0, max(0.0, (10 * math.log10(self._before / self._after) - 4) / 8))
+            self._adapted = self._adapted or self._removed > _ADAPTED
+        return result
+
+    def _cancel(self, blocks: NDArray[np.int16], start: int) -> NDArray[np.int16]:
+        played = self._playout.read(start - self._shift, blocks.size).reshape(-1, BLOCK)
+        self._processed += blocks.size
+        cleaned = []
+        for far, near in zip(played, blocks, strict=True):
+            self._processing.far(far)
+            cleaned.append(self._processing.near(near))
+        return np.concatenate(cleaned) if cleaned else np.zeros(0, np.int16)
+
+    @property
+    def settled(self) -> bool:
+        """It has learnt for so long that what it leaves can be believed."""
+        return self._processed >= _SETTLED
+
+    def removed(self) -> float | None:
+        """0 to 1; 12 dB or more mean that there was nothing but echo. None before it has once taken so much."""
+        return self._removed if self._adapted else None
+
+
+_AHEAD = 0.02
+"""Seconds by which the canceller gets what was played before its echo."""
+_LEARNT_FROM = 6 * RATE // 5
+_SETTLED = 5 * RATE // 2
+_RISING, _FALLING = 0.02, 0.06
+"""Seconds over which levels are smoothed: somebody who begins shows at once, an echo that ends is still ours."""
+_ADAPTED = 0.9
+"""Once the canceller has removed nearly all of a sound, what it leaves is somebody else's."""
+
+_EVERY = {EchoState.UNKNOWN: 0.1, EchoState.NONE: 0.5, EchoState.PROVEN: 0.1}
+"""Seconds between two looks that nobody asked for."""
+_SOUNDED = 0.1
+"""Seconds of sound played before there is anything to compare."""
+_ARRIVES = LONGEST / RATE + 0.05
+"""Seconds in which the echo of a reply's first sound arrives, if there is one."""
+_ENOUGH = 0.11
+"""Seconds of a sound that tell an echo from a person."""
+_ASKED_AGAIN = 0.1
+"""Questions closer than this are about one sound."""
+_OURS, _LIKE_OURS = 7.0, 7.0
+"""Strengths at the delay of a proven path, and of a likely one, that make a sound our own."""
+_LOUDER, _QUITE_LOUD = 6.0, 3.0
+"""Power over that of the echo to expect."""
+_MOVED = 0.025
+"""Seconds by which the delay may move before the canceller begins anew."""
+_DOUBT = 0.9
+_SILENCE = 10
+"""Amplitude below which a microphone hears nothing."""
+
+
 class LoudspeakerEcho:
-    """The EchoGuard: remembers what was played, cancels it where it may, and judges what is left."""
+    """The EchoGuard: remembers what was played, finds out whether it comes back, cancels it then, and judges."""
 
     def __init__(self, *, cancel: bool) -> None:
-        self._processing = AudioProcessing(echo=True) if cancel else None
-        self._blocks = Blocks()
+        if cancel:
+            library()  # now, not in the middle of a reply
+        self.path = EchoPath()
+        self._may_cancel = cancel
+        self._canceller: EchoCanceller | None = None
         self._playout, self._microphone = Timeline(), Timeline()
         self._to_ears: dict[int, Resampler] = {48_000: Decimator()}
-        self._judge = EchoJudge()
-        self._judged_at, self._judgement = -1, 0.0
-        self._raw_power = self._clean_power = 0.0
-        self._adapted = False
+        self._delay, self._level, self._judge = EchoDelay(), EchoLevel(), EchoJudge()
+        self._plays_until = float("-inf")
+        self._sounds_since: float | None = None
+        self._next_look = float("-inf")
+        self._looked_at = self._judged_at = -1
+        self._match, self._excess, self._judgement = Match(), 0.0, 0.0
+        self._asked_first = self._asked_last = float("-inf")
 
     def played(self, frame: AudioFrame, at: float) -> None:
         """See :class:`parley.interfaces.EchoGuard`."""
         resampler = self._to_ears.get(frame.sample_rate)
         if resampler is None:
             resampler = self._to_ears[frame.sample_rate] = microphone_resampler(frame.sample_rate)
-        self._playout.write(resampler.process(samples_of(frame.pcm)), round(at * RATE))
+        samples = resampler.process(samples_of(frame.pcm))
+        self._playout.write(samples, round(at * RATE))
+        if at > self._plays_until + _TAIL / 2:
+            self._sounds_since = None
+        if self._sounds_since is None and mean_square(samples) > _AUDIBLE:
+            self._sounds_since = at
+        self._plays_until = max(self._plays_until, at + frame.duration)
 
     def clean(self, samples: NDArray[np.int16], at: float) -> NDArray[np.int16]:
         """See :class:`parley.interfaces.EchoGuard`. Free while nothing has been played for a second."""
+        if at > self._plays_until + _TAIL:
+            return samples
         self._microphone.write(samples, round(at * RATE) - samples.size)
-        start = self._microphone.end - samples.size
-        if self._processing is None or self._playout.end + _TAIL < start:
-            self._raw_power = self._clean_power = 0.0
-            return samples if self._processing is None else self._pass(samples)
-        cleaned = []
-        blocks = self._blocks.cut(samples)
-        for number, block in enumerate(blocks):
-            self._processing.far(self._playout.read(start + number * BLOCK, BLOCK))
-            cleaned.append(self._processing.near(block))
-        result = self._blocks.join(np.concatenate(cleaned) if cleaned else np.zeros(0, np.int16), samples.size)
-        self._raw_power += 0.5 * (mean_square(samples) - self._raw_power)
-        self._clean_power += 0.5 * (mean_square(result) - self._clean_power)
-        return result
+        if at >= self._next_look:
+            self._look()
+        if self.path.state is not EchoState.PROVEN or not self._may_cancel:
+            return samples
+        canceller = self._canceller
+        if canceller is None or abs(canceller.delay - self.path.delay) > _MOVED:
+            canceller = self._canceller = self._new_canceller(self._microphone.end - samples.size)
+        cleaned = canceller.process(samples)
+        return samples if self._somebody_else else cleaned
 
     def likelihood(self) -> float:
         """See :class:`parley.interfaces.EchoGuard`. Costs a millisecond, once per piece of audio."""
         end = self._microphone.end
         if end != self._judged_at:
-            self._judged_at = end
-            self._judgement = self._assess(end)
+            self._judged_at, self._judgement = end, self._assess(end / RATE)
         return self._judgement
 
-    def _assess(self, end: int) -> float:
-        start = end - _HISTORY
-        if self._playout.end + _TAIL < end:
+    # --- looks ---------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Compare the newest tenth of a second with what was played before it."""
+        end = self._microphone.end
+        if end == self._looked_at:
+            return
+        self._looked_at, now, path = end, end / RATE, self.path
+        microphone = self._microphone.read(end - WINDOW, WINDOW)
+        playout = self._playout.read(end - WINDOW - LONGEST, WINDOW + LONGEST)
+        sounding = self._sounds_since is not None and now - self._sounds_since >= _SOUNDED
+        self._match = Match()
+        if sounding and int(microphone.max()) > _SILENCE:
+            self._match = self._delay.find(microphone, playout, path.candidate(now))
+        path.look(Look(now, self._match.strength, self._match.delay, sounding and self._audible(playout)))
+        if path.state is EchoState.PROVEN:
+            begin = LONGEST - round(path.delay * RATE)
+            aligned = playout[begin : begin + WINDOW]
+            if self._likeness >= LIKELY:
+                self._level.learn(microphone, aligned)
+            self._excess = self._level.excess(microphone, aligned)
+        self._next_look = now + _EVERY[path.state]
+
+    @property
+    def _likeness(self) -> float:
+        """How clearly the newest sound is what was played, by the path that is proven."""
+        match = self._match
+        there = abs(match.delay - self.path.delay) <= _MOVED / 2
+        return max(match.at_expected, match.strength if there else 0.0)
+
+    @staticmethod
+    def _audible(playout: NDArray[np.int16]) -> bool:
+        return mean_square(playout) > _AUDIBLE
+
+    @property
+    def _somebody_else(self) -> bool:
+        """What the microphone hears is far louder than our echo could be."""
+        return self._excess > _LOUDER
+
+    def _new_canceller(self, until: int) -> EchoCanceller:
+        since = round((self._sounds_since or 0.0) * RATE)
+        return EchoCanceller(self.path.delay, self._microphone, self._playout, since, until)
+
+    # --- judgement -----------------------------------------------------------------------
+
+    def _assess(self, now: float) -> float:
+        if now > self._plays_until + _TAIL:
             return 0.0
-        removed = self._removed()
-        self._adapted = self._adapted or removed > _ADAPTED
-        if self._adapted:
-            return removed
-        lead = _DELAY_FRAMES * _FRAME
+        if now - self._asked_last > _ASKED_AGAIN:
+            self._asked_first = now
+        self._asked_last = now
+        self._look()
+        if self.path.state is EchoState.PROVEN:
+            return self._assess_echo()
+        if self._match.strength >= LIKELY or self._match.at_expected >= _LIKE_OURS:
+            return 1.0
+        return _DOUBT if self._too_early(now) else 0.0
+
+    def _too_early(self, now: float) -> bool:
+        """A sound that began when the first echo may arrive, and is too short to tell."""
+        since = self._sounds_since
+        first = self.path.state is EchoState.UNKNOWN and since is not None and self._asked_first - since < _ARRIVES
+        return first and now - self._asked_first < _ENOUGH
+
+    def _assess_echo(self) -> float:
+        if self._canceller is None or not self._may_cancel:
+            return 1.0 if self._likeness >= _OURS else self._explained()
+        if self._somebody_else:
+            return 0.0
+        alike = self._likeness >= _OURS or self._excess > 0
+        if not self._canceller.settled and alike and self._excess < _QUITE_LOUD:
+            return 1.0
+        removed = self._canceller.removed()
+        return self._explained() if removed is None else removed
+
+    def _explained(self) -> float:
+        start, lead = self._microphone.end - _HISTORY, _DELAY_FRAMES * _FRAME
         playout = self._playout.read(start - lead, _HISTORY + lead)
         return self._judge.explained(self._microphone.read(start, _HISTORY), playout)
-
-    def _removed(self) -> float:
-        """What the canceller took away: 12 dB or more means that there was nothing but echo."""
-        if not self._raw_power or self._clean_power <= 0:
-            return 0.0
-        removed_db = 10 * float(np.log10(self._raw_power / self._clean_power))
-        return float(np.clip((removed_db - 4) / 8, 0, 1))
-
-    def _pass(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Through the same framing without the work."""
-        return self._blocks.join(self._blocks.cut(samples).copy(), samples.size)
 
 
 def create_echo_guard(settings: MicrophoneSettings) -> LoudspeakerEcho | None:

@@ -15,8 +15,9 @@ class MicrophoneSettings:
     echo: Annotated[
         str,
         Setting(
-            "Echo from loudspeakers: auto cancels it where the livekit package is installed and the client does not; "
-            "cancel insists on it; judge only recognises the agent's own voice; off trusts headphones.",
+            "Echo from loudspeakers, for clients that do not cancel it: auto cancels it where one is heard and the "
+            "livekit package is installed; cancel insists on the package; judge only recognises the agent's own "
+            "voice; off trusts headphones.",
             choices=("auto", "cancel", "judge", "off"),
         ),
     ] = "auto"
