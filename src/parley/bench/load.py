@@ -50,6 +50,8 @@ class LoadRequest:
     """What the agent is made to say, over and over; long enough for the measurement."""
     noise_db: float = NOISE_DB
     api_key: str = ""
+    echo_cancelled: bool = True
+    """What they promise of their microphones."""
 
 
 @dataclass(slots=True)
@@ -181,7 +183,10 @@ class _Participant(asyncio.Protocol):
             return False
         del self._buffer[: end + 4]
         self._shaken = True
-        self.send_text(encode(StartSession(sample_rate=MICROPHONE_RATE, playout_reports=True, echo_cancelled=True)))
+        start = StartSession(
+            sample_rate=MICROPHONE_RATE, playout_reports=True, echo_cancelled=self._request.echo_cancelled
+        )
+        self.send_text(encode(start))
         return True
 
 
