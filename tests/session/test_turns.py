@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,7 @@ from parley.session.log import Speculated, TurnClosed
 from parley.session.settings import EndpointingSettings, LimitSettings, SegmenterSettings, SessionSettings
 from parley.testing.conversation import conversation
 from parley.testing.fakes import FakeLanguageModel, FakeRecognizer, FakeSynthesizer
+from parley.testing.virtual_time import VirtualTimeLoop
 
 pytestmark = pytest.mark.anyio
 
@@ -151,6 +154,18 @@ async def test_the_recogniser_hears_silence_in_place_of_frames_that_did_not_come
         assert last - onset + 1 == 2.5 * 16_000
         assert np.count_nonzero(heard) == (0.7 + 0.5) * 16_000
         assert heard.size == onset + 3.5 * 16_000
+
+
+async def test_a_process_that_stood_still_does_not_take_late_frames_for_silence() -> None:
+    async with conversation(sounds=[(0.5, 3.0)], turns=[WHAT_TIME]) as talk:
+        await talk.until(1.5)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        loop.stall(0.6)
+        await talk.until(2.9)
+        assert not [message for message in talk.of(StateChanged) if message.event == "speech_ended"]
+        heard = np.frombuffer(bytes(talk.recognizer.heard[0]), np.int16)
+        assert np.all(heard[int(np.argmax(heard != 0)) :] != 0)
 
 
 async def test_what_comes_after_a_muted_stretch_is_dated_where_it_was_said() -> None:

@@ -58,6 +58,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._virtual_now = 0.0
         super().__init__(_JumpingSelector(self._jump))
 
+    def stall(self, seconds: float) -> None:
+        """Time passes in which nothing is done, as on a busy machine."""
+        self._virtual_now += seconds
+
     def time(self) -> float:
         return self._virtual_now
 

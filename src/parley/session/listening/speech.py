@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 _STEP = 0.02
 """Seconds between two pieces of silence in place of frames that do not come."""
 _TINY = 1e-6
+_STALLED = 0.05
+"""Seconds by which a timer is late only where the whole process was."""
+_AWAY = 1.0
+"""Seconds without a frame, while nobody followed, after which what came before is no longer what is being said."""
 
 
 class SpeechDetection:
@@ -53,13 +57,14 @@ class SpeechDetection:
         """True from the moment at which missing frames count as silence until one comes."""
         self._patience_with_wire = self._silent_after
         self._minding_wire = False
+        self._look_due = 0.0
 
     def hear(self, frame: AudioFrame) -> None:
         """Take the next frame; what was missing before it was silence."""
         now, microphone = clock.now(), self._microphone
         if microphone.heard_at:
             missing = now - frame.duration - microphone.heard_at
-            if missing > (_TINY if self._wire_silent else self._silent_after):
+            if missing > (_TINY if self._wire_silent else _AWAY):
                 self._take(*microphone.hear_silence(now - frame.duration))
         self._wire_silent = False
         self._patience_with_wire = max(self._silent_after, 2 * frame.duration)
@@ -77,13 +82,17 @@ class SpeechDetection:
 
     def _mind_wire(self, when: float) -> None:
         self._minding_wire = True
+        self._look_due = when
         self._timers.set("wire", when, self._look_at_wire)
 
     def _look_at_wire(self) -> None:
         """No frame for a while is silence: for the detector and the recogniser alike, as long as anybody listens."""
         now, microphone = clock.now(), self._microphone
         due = microphone.heard_at + self._patience_with_wire
-        if self._wire_silent or now >= due - _TINY:
+        late = now - self._look_due
+        if late > _STALLED:
+            due = now + _STALLED  # it is this process that stood still: what was sent meanwhile comes first
+        elif self._wire_silent or now >= due - _TINY:
             self._wire_silent = True
             due = now + _STEP
             self._take(*microphone.hear_silence(now - _STEP))  # a step behind: a frame that comes back needs its time
