@@ -21,6 +21,7 @@ from parley.values import (
     SynthesizedAudio,
     Transcript,
     Voice,
+    Wording,
 )
 
 if TYPE_CHECKING:
@@ -174,7 +175,15 @@ class Synthesis(Protocol):
 class Synthesizer(Protocol):
     """Text in, audio out. gRPC client, routed pool, in-process runner and fake share this shape."""
 
-    def synthesize(self, text: AsyncIterable[str], *, voice: Voice, session_id: str, utterance_id: str) -> Synthesis:
+    def synthesize(
+        self,
+        text: AsyncIterable[str],
+        *,
+        voice: Voice,
+        session_id: str,
+        utterance_id: str,
+        wording: Wording = Wording(),
+    ) -> Synthesis:
         """Start speaking ``text`` as its pieces (clauses) arrive; the audio is one stream."""
 
     def check(self, voice: Voice) -> None:

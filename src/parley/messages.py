@@ -68,6 +68,8 @@ class SayDelta:
 
     type: ClassVar[str] = "say"
     text: str
+    normalize: bool = True
+    """False to speak this text as it stands, numbers and marks included; the first message of a text decides."""
 
 
 @dataclass(frozen=True, slots=True)

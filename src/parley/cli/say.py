@@ -34,6 +34,9 @@ def say(
     language: Annotated[str, typer.Option(help="Language of the text (BCP 47).")] = "",
     speed: Annotated[float, typer.Option(min=0.25, max=4, help="1 is the voice's own pace.")] = 1.0,
     api_key: Annotated[str, typer.Option(envvar="PARLEY_API_KEY", help="The server's API key, if it has one.")] = "",
+    verbatim: Annotated[
+        bool, typer.Option("--verbatim", help="Speak the text as it stands: no numbers, marks or addresses into words.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not say how long it took.")] = False,
 ) -> None:
     """Speak a text with one of Parley's voices.
@@ -47,7 +50,7 @@ def say(
     if text != "-" and not text.strip():
         raise typer.BadParameter("there is nothing to say")
     try:
-        asyncio.run(_say(text, out, url, Voice(voice, "", language, speed), api_key, quiet))
+        asyncio.run(_say(text, out, url, Voice(voice, "", language, speed), api_key, quiet, verbatim))
     except ParleyError as error:
         typer.echo(f"parley say: {error.message}", err=True)
         raise typer.Exit(1) from None
@@ -55,7 +58,7 @@ def say(
         raise typer.Exit(1) from None
 
 
-async def _say(text: str, out: Path | None, url: str, voice: object, api_key: str, quiet: bool) -> None:
+async def _say(text: str, out: Path | None, url: str, voice: object, api_key: str, quiet: bool, verbatim: bool) -> None:
     from parley.client.device import SoundDevice
     from parley.client.playout import Playout
     from parley.client.session import SessionClient
@@ -69,18 +72,18 @@ async def _say(text: str, out: Path | None, url: str, voice: object, api_key: st
         device = stack.enter_context(SoundDevice(echo_cancellation=False)) if out is None else None
         listener = device.speaker if device is not None else Playout()
         async with SessionClient(url, start, api_key=api_key, listener=listener) as client:
-            report = await _speak(client, pieces)
+            report = await _speak(client, pieces, verbatim)
             if isinstance(listener, Playout) and out is not None:
                 _write(out, listener)
     if not quiet:
         typer.echo(report, err=True)
 
 
-async def _speak(client: SessionClient, pieces: AsyncGenerator[str, None]) -> str:
+async def _speak(client: SessionClient, pieces: AsyncGenerator[str, None], verbatim: bool) -> str:
     """Send the text as it comes, wait until all of it has been heard; returns how long it took, in words."""
     from parley.errors import InvalidRequest
 
-    sending = asyncio.create_task(_send(client, pieces))
+    sending = asyncio.create_task(_send(client, pieces, verbatim))
     hearing = asyncio.create_task(_hear(client, sending))
     try:
         await asyncio.wait([sending, hearing], return_when=asyncio.FIRST_COMPLETED)
@@ -116,7 +119,7 @@ async def _hear(client: SessionClient, sending: asyncio.Task[tuple[str, float]])
         await asyncio.sleep(0.02)
 
 
-async def _send(client: SessionClient, pieces: AsyncGenerator[str, None]) -> tuple[str, float]:
+async def _send(client: SessionClient, pieces: AsyncGenerator[str, None], verbatim: bool) -> tuple[str, float]:
     """Returns the whole text and when its first piece was sent."""
     from parley import clock
     from parley.messages import SayDelta, SayEnd
@@ -127,7 +130,7 @@ async def _send(client: SessionClient, pieces: AsyncGenerator[str, None]) -> tup
         async for piece in pieces:
             first = first or clock.now()
             said.append(piece)
-            await client.send(SayDelta(piece))
+            await client.send(SayDelta(piece, normalize=not verbatim))
     await client.send(SayEnd())
     return "".join(said), first
 

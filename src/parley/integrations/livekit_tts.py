@@ -19,7 +19,7 @@ from parley.errors import CapacityError, ConfigError, ParleyError, RequestError,
 from parley.hints import install
 from parley.rpc.client import GrpcSynthesizer, WorkerAccess
 from parley.text.sentences import Sentences
-from parley.values import Voice
+from parley.values import Voice, Wording
 
 if TYPE_CHECKING:
     from parley.interfaces import Synthesizer
@@ -39,7 +39,8 @@ class TTS(tts.TTS[Any]):
     """One Parley worker as LiveKit Agents see a voice.
 
     ``address`` is the worker's host:port; model, speaker, language and speed are those of
-    ``parley models list``, empty for the worker's defaults. ``synthesizer`` replaces the connection
+    ``parley models list``, empty for the worker's defaults; ``normalize`` and ``lexicon`` say how text becomes words
+    (``parley.values.Wording``). ``synthesizer`` replaces the connection
     (a routed pool, a fake). Nothing connects before the first use.
     """
 
@@ -51,6 +52,8 @@ class TTS(tts.TTS[Any]):
         speaker: str = "",
         language: str = "",
         speed: float = 1.0,
+        normalize: bool | None = None,
+        lexicon: str = "",
         access: WorkerAccess | None = None,
         synthesizer: Synthesizer | None = None,
     ) -> None:
@@ -61,6 +64,7 @@ class TTS(tts.TTS[Any]):
         )
         self._address = address
         self._access = access or WorkerAccess()
+        self._wording = Wording(normalize, lexicon)
         self._voice = Voice(model=model, speaker=speaker, language=language, speed=speed)
         self._given = synthesizer
         self._synthesizer = synthesizer
@@ -129,7 +133,11 @@ class TTS(tts.TTS[Any]):
 
     def _speak(self, pieces: AsyncIterator[str], utterance_id: str) -> Any:
         return self.connection().synthesize(
-            pieces, voice=self._voice, session_id=self._session_id, utterance_id=utterance_id
+            pieces,
+            voice=self._voice,
+            session_id=self._session_id,
+            utterance_id=utterance_id,
+            wording=self._wording,
         )
 
 

@@ -39,6 +39,7 @@ from parley.values import (
     Thinking,
     Transcript,
     Voice,
+    Wording,
 )
 
 log = structlog.get_logger(__name__)
@@ -297,9 +298,19 @@ class _RecordedSynthesizer:
     def __init__(self, inner: Synthesizer, recorder: SessionRecorder) -> None:
         self._inner, self._recorder = inner, recorder
 
-    def synthesize(self, text: AsyncIterable[str], *, voice: Voice, session_id: str, utterance_id: str) -> Synthesis:
+    def synthesize(
+        self,
+        text: AsyncIterable[str],
+        *,
+        voice: Voice,
+        session_id: str,
+        utterance_id: str,
+        wording: Wording = Wording(),
+    ) -> Synthesis:
         self._recorder.note("call", {"name": "synthesize", "utterance_id": utterance_id, "voice": asdict(voice)})
-        synthesis = self._inner.synthesize(text, voice=voice, session_id=session_id, utterance_id=utterance_id)
+        synthesis = self._inner.synthesize(
+            text, voice=voice, session_id=session_id, utterance_id=utterance_id, wording=wording
+        )
         return _RecordedSynthesis(synthesis, utterance_id, self._recorder)
 
     def check(self, voice: Voice) -> None:

@@ -34,6 +34,7 @@ from parley.values import (
     Transcript,
     TranscriptWord,
     Voice,
+    Wording,
 )
 
 MOVED = 0.05
@@ -228,7 +229,15 @@ class ReplaySynthesizer:
             sound = next(sounds) if entry.kind == "frame" else (entry, b"")
             self._utterances[entry.data["utterance_id"]][1].append(sound)
 
-    def synthesize(self, text: AsyncIterable[str], *, voice: Voice, session_id: str, utterance_id: str) -> Synthesis:
+    def synthesize(
+        self,
+        text: AsyncIterable[str],
+        *,
+        voice: Voice,
+        session_id: str,
+        utterance_id: str,
+        wording: Wording = Wording(),
+    ) -> Synthesis:
         name = utterance_id if utterance_id in self._utterances else next(iter(self._utterances), "")
         asked_at, sounds = self._utterances.pop(name, (0, []))
         return FramesSynthesis(_frames(text, sounds, utterance_id, asked_at, self._timeline))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from parley import clock
 from parley.errors import EngineError, ParleyError, TimedOut, UnavailableError
 from parley.routing.utterance import Continuation
+from parley.values import Wording
 
 if TYPE_CHECKING:
     from parley.audio.frame import AudioFrame
@@ -33,6 +34,7 @@ class Wanted:
     session_id: str
     utterance_id: str
     voice: Voice
+    wording: Wording = field(default_factory=Wording)
 
 
 @dataclass(frozen=True, slots=True)

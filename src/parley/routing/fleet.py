@@ -14,6 +14,7 @@ from parley.errors import Draining, ParleyError, TimedOut, UnavailableError
 from parley.routing.blame import is_workers_fault
 from parley.routing.breaker import Breaker
 from parley.routing.policy import WorkerState
+from parley.values import Wording
 
 if TYPE_CHECKING:
     from parley.interfaces import Synthesis
@@ -42,7 +43,13 @@ class WorkerLink(Protocol):
     def worker(self) -> WorkerHandles: ...
 
     def synthesize(
-        self, text: AsyncIterable[str], *, voice: Voice, session_id: str, utterance_id: str
+        self,
+        text: AsyncIterable[str],
+        *,
+        voice: Voice,
+        session_id: str,
+        utterance_id: str,
+        wording: Wording = Wording(),
     ) -> Synthesis: ...
 
     async def prepare(self, *, voice: Voice, session_id: str) -> None:

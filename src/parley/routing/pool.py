@@ -19,7 +19,7 @@ from parley.routing.fleet import Connect, Fleet, Member
 from parley.routing.policy import Refusal, Request, Route, route
 from parley.routing.synthesis import PooledSynthesis
 from parley.routing.voices import missing
-from parley.values import Voice
+from parley.values import Voice, Wording
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -101,13 +101,21 @@ class PooledSynthesizer:
 
     # --- Synthesizer -----------------------------------------------------------------------
 
-    def synthesize(self, text: AsyncIterable[str], *, voice: Voice, session_id: str, utterance_id: str) -> Synthesis:
+    def synthesize(
+        self,
+        text: AsyncIterable[str],
+        *,
+        voice: Voice,
+        session_id: str,
+        utterance_id: str,
+        wording: Wording = Wording(),
+    ) -> Synthesis:
         """Speak ``text`` as its pieces arrive. Errors come out of the iteration."""
         if self._closed:
             raise UnavailableError("The voices are being shut down.")
         self.fleet.start()
         self.stats.utterances += 1
-        return PooledSynthesis(self, text, Wanted(session_id, utterance_id, voice), self.settings.failover)
+        return PooledSynthesis(self, text, Wanted(session_id, utterance_id, voice, wording), self.settings.failover)
 
     def check(self, voice: Voice) -> None:
         """Raise NotFound for a voice that no worker has said to have. While no worker is known, every one passes."""
@@ -198,7 +206,11 @@ class PooledSynthesizer:
     def begin(self, wanted: Wanted, place: Place, text: AsyncIterable[str], suffix: str) -> Synthesis:
         """Have the worker speak; ``suffix`` tells this try from others of the same utterance."""
         return self.fleet.link(place.member).synthesize(
-            text, voice=place.voice, session_id=wanted.session_id, utterance_id=wanted.utterance_id + suffix
+            text,
+            voice=place.voice,
+            session_id=wanted.session_id,
+            utterance_id=wanted.utterance_id + suffix,
+            wording=wanted.wording,
         )
 
     def spoke(self, wanted: Wanted, place: Place) -> None:

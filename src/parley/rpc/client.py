@@ -25,7 +25,7 @@ from parley.rpc.gen import tts_pb2_grpc
 from parley.rpc.handles import CALL_LIMIT, START_LIMIT, WorkerClient
 from parley.rpc.status import error_of
 from parley.rpc.utterance import GrpcSynthesis, sendable, too_early
-from parley.values import Voice
+from parley.values import Voice, Wording
 
 __all__ = ["GrpcSynthesis", "GrpcSynthesizer", "WorkerAccess", "WorkerClient", "open_channel"]
 
@@ -110,12 +110,20 @@ class GrpcSynthesizer:
 
     # --- Synthesizer ---
 
-    def synthesize(self, text: AsyncIterable[str], *, voice: Voice, session_id: str, utterance_id: str) -> Synthesis:
+    def synthesize(
+        self,
+        text: AsyncIterable[str],
+        *,
+        voice: Voice,
+        session_id: str,
+        utterance_id: str,
+        wording: Wording = Wording(),
+    ) -> Synthesis:
         """Start speaking ``text`` as its pieces arrive. Errors come out of the iteration."""
         if self._closed:
             raise UnavailableError(f"The connection to the worker {self.address} is closed.")
         session = self._session(session_id, voice)
-        return GrpcSynthesis(session, text, voice, utterance_id)
+        return GrpcSynthesis(session, text, voice, utterance_id, wording)
 
     def check(self, voice: Voice) -> None:
         """Every voice passes: what the worker has, it alone knows, and StartSession refuses the rest."""

@@ -12,10 +12,10 @@ import grpc
 
 from parley.audio.frame import AudioFrame
 from parley.errors import EngineError, InvalidRequest, NotFound, ParleyError, PreconditionFailed
-from parley.rpc.convert import frames_from_proto, voice_to_proto
+from parley.rpc.convert import frames_from_proto, voice_to_proto, wording_to_proto
 from parley.rpc.gen import tts_pb2 as pb
 from parley.rpc.status import error_of
-from parley.values import Voice
+from parley.values import Voice, Wording
 
 
 class WorkerSession(Protocol):
@@ -52,8 +52,11 @@ class WorkerSession(Protocol):
 class GrpcSynthesis:
     """One utterance: a stream of its own. Pulls audio when it is asked for, so the worker's stays bounded."""
 
-    def __init__(self, session: WorkerSession, text: AsyncIterable[str], voice: Voice, utterance_id: str) -> None:
+    def __init__(
+        self, session: WorkerSession, text: AsyncIterable[str], voice: Voice, utterance_id: str, wording: Wording
+    ) -> None:
         self._session, self._voice, self._utterance_id = session, voice, utterance_id
+        self._wording = wording
         self._frames: deque[AudioFrame] = deque()
         self._call: Any = None
         self._opened = asyncio.Event()
@@ -169,6 +172,7 @@ class GrpcSynthesis:
             utterance_id=self._utterance_id,
             text=piece,
             voice=voice_to_proto(self._voice),
+            wording=wording_to_proto(self._wording),
         )
 
     def _fail(self, error: ParleyError | None) -> None:

@@ -24,6 +24,7 @@ from parley.server.engine_parts import EngineParts
 from parley.session.decide.history import History
 from parley.session.log import ReplyOver, Transition, TurnClosed
 from parley.session.settings import SessionSettings
+from parley.text.speech.lexicon import check_lexicon
 from parley.transports.bounds import ClientBounds
 from parley.transports.client_settings import ClientSettings
 from parley.transports.websocket_settings import WebSocketSettings
@@ -110,6 +111,7 @@ class SessionHost:
         clients: ClientSettings = ClientSettings(),  # noqa: B008  (frozen)
         websocket: WebSocketSettings = WebSocketSettings(),  # noqa: B008  (frozen)
     ) -> None:
+        check_lexicon(session.text.lexicon, "session.text.lexicon")
         self.settings = settings
         self.websocket = websocket
         self.parts = parts

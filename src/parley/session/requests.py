@@ -113,7 +113,7 @@ class Requests:
         except ParleyError:
             self._refuse_say()
             raise
-        self._say(self._said.add(message.text))
+        self._say(self._said.add(message.text), verbatim=not message.normalize)
 
     def _check_say(self, text: str) -> None:
         sayings = self._sayings
@@ -129,10 +129,10 @@ class Requests:
         if self._sayings.refuse() is not None:
             self._replies.say_end()
 
-    def _say(self, delta: str) -> None:
+    def _say(self, delta: str, *, verbatim: bool = False) -> None:
         if not delta:
             return
-        saying = self._sayings.add(delta)
+        saying = self._sayings.add(delta, verbatim=verbatim)
         if saying is not None and saying is self._sayings.current:
             self._replies.say(delta)
         else:

@@ -10,6 +10,8 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 from parley.errors import InvalidRequest
 from parley.settings import Setting
+from parley.text.settings import TextSettings
+from parley.text.speech.lexicon import parse_lexicon
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +271,7 @@ class SessionSettings:
     speculation: SpeculationSettings = field(default_factory=SpeculationSettings)
     playout: PlayoutSettings = field(default_factory=PlayoutSettings)
     reply: ReplySettings = field(default_factory=ReplySettings)
+    text: TextSettings = field(default_factory=TextSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
 
     def __post_init__(self) -> None:
@@ -286,6 +289,7 @@ PER_SESSION: tuple[str, ...] = (
     "playout",
     "reply.enabled",
     "reply.greeting",
+    "text",
 )
 """Groups and keys that a client may change for its own session; the rest belongs to the operator."""
 _GROUP = "session."
@@ -326,6 +330,8 @@ def _with_override(settings: SessionSettings, key: str, value: Any) -> SessionSe
         setting.check(value)
     except ValueError as error:
         raise InvalidRequest(f'The setting "{key}" is {value!r}, but {error}.') from None
+    if (group_name, name) == ("text", "lexicon"):
+        parse_lexicon(value)
     changed: dict[str, Any] = {group_name: dataclasses.replace(group, **{name: value})}  # type: ignore[type-var]
     try:
         return dataclasses.replace(settings, **changed)

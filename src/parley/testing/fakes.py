@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from parley import clock
 from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame, WordMark
 from parley.errors import NotFound, ParleyError
-from parley.values import ChatMessage, Deadlines, ReplyPart, SpeechScore, Transcript, Voice
+from parley.values import ChatMessage, Deadlines, ReplyPart, SpeechScore, Transcript, Voice, Wording
 
 CHARACTER_SAMPLES = 2_880
 """How long a fake voice speaks a character: 60 ms."""
@@ -60,9 +60,16 @@ class FakeSynthesizer:
     spoken: list[FakeSynthesis] = field(default_factory=list)
 
     def synthesize(
-        self, text: AsyncIterable[str], *, voice: Voice, session_id: str, utterance_id: str
+        self,
+        text: AsyncIterable[str],
+        *,
+        voice: Voice,
+        session_id: str,
+        utterance_id: str,
+        wording: Wording = Wording(),
     ) -> FakeSynthesis:
         synthesis = FakeSynthesis(self, text, voice, session_id, utterance_id)
+        synthesis.wording = wording
         self.spoken.append(synthesis)
         return synthesis
 
@@ -81,6 +88,7 @@ class FakeSynthesis:
         self, owner: FakeSynthesizer, text: AsyncIterable[str], voice: Voice, session_id: str, utterance_id: str
     ) -> None:
         self.voice = voice
+        self.wording = Wording()
         self.session_id = session_id
         self.utterance_id = utterance_id
         self.text = ""

@@ -15,7 +15,7 @@ from parley.audio.frame import FRAME_SAMPLES, AudioFrame, WordMark
 from parley.errors import EngineError, NotFound, ParleyError, TimedOut, UnavailableError
 from parley.registry import AnnouncedModel, Announcement
 from parley.rpc.values import ModelStatus
-from parley.values import ModelInfo
+from parley.values import ModelInfo, Wording
 
 if TYPE_CHECKING:
     from parley.values import Voice
@@ -76,6 +76,7 @@ class FakeWorker:
     said: list[str] = field(default_factory=list)
     """The texts that it was given, as far as they came."""
     voices: list[Voice] = field(default_factory=list)
+    wordings: list[Wording] = field(default_factory=list)
     sessions: set[str] = field(default_factory=set)
     loaded: list[str] = field(default_factory=list)
     open: int = 0
@@ -97,9 +98,16 @@ class FakeWorker:
         return Announcement(**fields)  # type: ignore[arg-type]
 
     def synthesize(
-        self, text: AsyncIterable[str], *, voice: Voice, session_id: str, utterance_id: str
+        self,
+        text: AsyncIterable[str],
+        *,
+        voice: Voice,
+        session_id: str,
+        utterance_id: str,
+        wording: Wording = Wording(),
     ) -> FakeSynthesis:
         self.voices.append(voice)
+        self.wordings.append(wording)
         self.sessions.add(session_id)
         return FakeSynthesis(self, text, utterance_id)
 

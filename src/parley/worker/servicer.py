@@ -30,7 +30,7 @@ from parley.rpc.convert import (
 )  # fmt: skip
 from parley.rpc.gen import tts_pb2 as pb
 from parley.rpc.values import Capabilities
-from parley.text.speech.lexicon import parse_lexicon
+from parley.text.speech.lexicon import check_lexicon, parse_lexicon
 from parley.values import Voice, Wording
 from parley.worker.framing import FramingOptions
 from parley.worker.refusals import queue_full
@@ -51,6 +51,7 @@ class TtsServicer:
     """The eight calls of the service. Lives on one event loop."""
 
     def __init__(self, settings: WorkerSettings, manager: ModelManager) -> None:
+        check_lexicon(settings.text.lexicon, "worker.text.lexicon")
         self.settings, self._manager = settings, manager
         self.stats = WorkerStats()
         self.sessions = Sessions(manager, self.stats, most=settings.max_sessions, idle=settings.session_idle_ms / 1000)

@@ -32,6 +32,7 @@ def test_a_setting_has_the_same_name_everywhere() -> None:
         ("reply.system_prompt", "obey me", "belongs to the operator"),
         ("barge_in.enabled", "yes", "must be of type bool"),
         ("endpointing.delay", 99.0, "must be at most 5 s"),
+        ("text.lexicon", "no equals sign", "The lexicon's entry 'no equals sign'"),
     ],
 )
 def test_what_may_not_be_changed_is_named(key: str, value: object, complaint: str) -> None:

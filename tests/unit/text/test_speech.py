@@ -10,9 +10,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.errors import InvalidRequest
+from parley.errors import ConfigError, InvalidRequest
 from parley.text.sentences import Sentences
-from parley.text.speech.lexicon import EMPTY, Lexicon, parse_lexicon
+from parley.text.speech.lexicon import EMPTY, Lexicon, check_lexicon, parse_lexicon
 from parley.text.speech.normaliser import Normaliser, has_words
 from parley.text.speech.numerals import ENGLISH, FRENCH, GERMAN, SPANISH
 from parley.text.speech.spoken import Spoken
@@ -212,6 +212,11 @@ def test_lexicons_lie_over_each_other() -> None:
 def test_a_mistake_in_a_lexicon_is_named(text: str) -> None:
     with pytest.raises(InvalidRequest, match=r"^The lexicon's entry"):
         parse_lexicon(text)
+
+
+def test_a_mistake_in_the_settings_names_the_setting() -> None:
+    with pytest.raises(ConfigError, match=r"worker\.text\.lexicon can not be read: The lexicon's entry 'x'"):
+        check_lexicon("x", "worker.text.lexicon")
 
 
 def test_a_lexicon_is_bounded() -> None:

@@ -25,7 +25,7 @@ from parley.session.engine import SessionEngine
 from parley.session.settings import SessionSettings, with_overrides
 from parley.testing.frames_synthesis import FramesSynthesis
 from parley.testing.virtual_time import run_virtual
-from parley.values import ChatMessage, Deadlines, Voice
+from parley.values import ChatMessage, Deadlines, Voice, Wording
 
 STORY = (
     "Once there was a keeper who lived in a lighthouse at the edge of the world.",
@@ -115,7 +115,15 @@ class _Teller:
 class _InstantVoice:
     """A synthesizer whose audio is there at once."""
 
-    def synthesize(self, text: AsyncIterable[str], *, voice: Voice, session_id: str, utterance_id: str) -> Synthesis:
+    def synthesize(
+        self,
+        text: AsyncIterable[str],
+        *,
+        voice: Voice,
+        session_id: str,
+        utterance_id: str,
+        wording: Wording = Wording(),
+    ) -> Synthesis:
         return FramesSynthesis(_frames(text, utterance_id))
 
     def check(self, voice: Voice) -> None:

@@ -14,6 +14,8 @@ class Saying:
     ended: bool = False
     remark: bool = False
     """True for what the agent says of its own."""
+    verbatim: bool = False
+    """True for what is to be spoken as it stands, numbers and marks included."""
 
 
 class Sayings:
@@ -46,13 +48,13 @@ class Sayings:
         newest = self._newest()
         return len(newest.text) if newest else 0
 
-    def add(self, delta: str) -> Saying | None:
-        """Take a delta; returns what it belongs to, or None when that was cut off."""
+    def add(self, delta: str, *, verbatim: bool = False) -> Saying | None:
+        """Take a delta; returns what it belongs to, or None when that was cut off. The first decides ``verbatim``."""
         if self._muted:
             return None
         saying = self._newest()
         if saying is None:
-            saying = Saying()
+            saying = Saying(verbatim=verbatim)
             self._waiting.append(saying)
         saying.text += delta
         return saying

@@ -12,6 +12,7 @@ from parley.session.decide.floor_table import Agent, Event
 from parley.session.decide.remarks import Remark, remark
 from parley.session.log import Stages
 from parley.session.speaking.reply import Reply
+from parley.values import Wording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,10 +90,17 @@ class Replies:
             to_speech=to_speech,
             stages=stages,
             language=floor.voice.language or floor.language,
+            wording=self._wording(turn_text),
         )
         prompt = self._parts.settings.reply.system_prompt
         reply.start(self._history.messages(prompt, turn=turn_text) if turn_text else None)
         return reply
+
+    def _wording(self, turn_text: str) -> Wording:
+        """How the next reply's text becomes words: as the session says, or a text from outside for itself."""
+        text, saying = self._parts.settings.text, self._sayings.current
+        verbatim = not turn_text and saying is not None and saying.verbatim
+        return Wording(None if text.normalize and not verbatim else False, text.lexicon)
 
     def be_next(self, reply: Reply) -> None:
         """This one is to be heard."""

@@ -19,7 +19,7 @@ from parley.session.speaking.deltas import Deltas
 from parley.session.speaking.voice import ReplyVoice, Spawn
 from parley.text.sentences import Sentences
 from parley.text.speech.normaliser import has_words
-from parley.values import ChangeVoice, Voice
+from parley.values import ChangeVoice, Voice, Wording
 
 if TYPE_CHECKING:
     from parley.interfaces import LanguageModel, Synthesis, Synthesizer, Transport
@@ -88,17 +88,16 @@ class Reply:
         turn: int,
         turn_text: str,
         to_speech: bool,
-        voice: Voice,
+        voice: Voice, wording: Wording = Wording(), language: str = "",
         stages: Stages,
-        language: str = "",
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.utterance_id = utterance_id
         self.turn = turn
         self.turn_text = turn_text
         """What the participant said; empty for text from outside."""
         self.to_speech = to_speech
         """True when the participant said it aloud."""
-        self.voice = voice
+        self.voice, self._wording = voice, wording
         self.stages = stages
         self.life = ReplyLife()
         self.ledger = Ledger(lead=parts.settings.playout.lead, delay=parts.settings.playout.delay)
@@ -349,8 +348,9 @@ class Reply:
     def _synthesize(self) -> Synthesis:
         parts = self._parts
         return parts.synthesizer.synthesize(
-            self._feed, voice=self.voice, session_id=parts.session_id, utterance_id=self.utterance_id
-        )
+            self._feed, voice=self.voice, session_id=parts.session_id, utterance_id=self.utterance_id,
+            wording=self._wording,
+        )  # fmt: skip
 
     async def _send(self, frame: AudioFrame) -> None:
         lateness = await self._until_due(frame.end_sample)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from parley.errors import InvalidRequest
+from parley.errors import ConfigError, InvalidRequest
 from parley.text.speech.spoken import Claim
 
 MOST_WORDS = 2_000
@@ -72,6 +72,14 @@ def parse_lexicon(text: str) -> Lexicon:
         elif entry.strip() and not entry.strip().startswith("#"):
             raise InvalidRequest(f"The lexicon's entry {entry.strip()[:60]!r} is not 'word = how it is said'.")
     return lexicon_of(entries)
+
+
+def check_lexicon(text: str, setting: str) -> None:
+    """Raise ConfigError for a lexicon in the settings that can not be read; ``setting`` is its name there."""
+    try:
+        parse_lexicon(text)
+    except InvalidRequest as error:
+        raise ConfigError(f"The setting {setting} can not be read: {error.message}") from None
 
 
 def lexicon_of(entries: Mapping[str, str]) -> Lexicon:
