@@ -70,6 +70,9 @@ At most 2,000 words, 200 characters each.
 Text is cut into sentences, and the first clause of a reply, by one splitter, with the ends of all scripts (`。`, `।`, `؟` ...) and
 lists of abbreviations for en, de, es, fr, it, pt, nl, pl, sv, da, no, fi, cs, hu, tr, ru and uk.
 What has no end is cut at a comma, or between words, after 240 characters (90 in scripts without spaces).
+
+The tables below are the test of the rules.
+Twenty of the texts are also spoken by real voices and transcribed by a recogniser that was not told (`tests/integration/test_spoken_aloud.py`): 2 % of the letters differ in English, 6 % in German and 10 % in Spanish, where the embedded voice speaks.
 """
 _NAMES = {"en-US": "English (en-US)", "de": "German", "es": "Spanish", "fr": "French"}
 
