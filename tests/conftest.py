@@ -13,8 +13,9 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
-# A busy machine must not fail a test: no example has a deadline of its own (the test's time-out stays).
-settings.register_profile("parley", deadline=None)
+# A busy machine must not fail a test: no example has a deadline of its own (the test's time-out stays). CI tries the
+# same examples each time, so that it judges the change and not the dice; everybody else throws new ones.
+settings.register_profile("parley", deadline=None, derandomize=bool(os.environ.get("PARLEY_CI")))
 settings.load_profile("parley")
 
 

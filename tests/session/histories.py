@@ -184,7 +184,7 @@ class Throat:
         if voice.model == "nobody":
             raise NotFound("There is no such voice.")
 
-    def synthesize(self, text: AsyncIterable[str], *, voice: Voice, session_id: str, utterance_id: str) -> Speaking:
+    def synthesize(self, text: AsyncIterable[str], *, utterance_id: str, **what: object) -> Speaking:
         return Speaking(text, self.mood, utterance_id)
 
     async def aclose(self) -> None:

@@ -183,9 +183,9 @@ async def test_text_is_welcome_again_some_time_after_one_was_cut_off_and_never_e
 class Choosy(FakeSynthesizer):
     """Has one voice."""
 
-    def synthesize(self, text: Any, *, voice: Voice, session_id: str, utterance_id: str) -> FakeSynthesis:
+    def synthesize(self, text: Any, *, voice: Voice, **what: Any) -> FakeSynthesis:
         self.error = NotFound(f'There is no model "{voice.model}".') if voice.model else None
-        return super().synthesize(text, voice=voice, session_id=session_id, utterance_id=utterance_id)
+        return super().synthesize(text, voice=voice, **what)
 
 
 @pytest.mark.parametrize("way", ["typed", "outside"])
