@@ -1,0 +1,108 @@
+"""Clients that do what they like over WebRTC and in LiveKit rooms.
+
+``python rtc_attackers.py PLACE KIND SECONDS NUMBER``
+
+KIND: ``channel`` floods data channels, ``room`` the data of LiveKit rooms. It prints how many messages were sent, and
+always ends by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import Any
+
+import httpx
+
+from parley import clock
+from parley.client.webrtc import WebRtcClient
+from parley.messages import EndSession, Interrupt, PlayoutReport, StartSession
+from parley.transports.codec import encode
+
+AT_ONCE = 50
+MESSAGES = (PlayoutReport("nobody", 5), Interrupt())
+
+
+async def flood_channels(url: str, seconds: float, connections: int) -> int:
+    """As fast as the channels take it, until they are closed or the time is over."""
+    clients = []
+    for _ in range(connections):
+        client = WebRtcClient(url, StartSession(echo_cancelled=True))
+        await client.__aenter__()
+        clients.append(client)
+    sent = await asyncio.gather(*(_flood_channel(client, seconds) for client in clients))
+    await asyncio.gather(*(client.__aexit__(None, None, None) for client in clients), return_exceptions=True)
+    return sum(sent)
+
+
+async def _flood_channel(client: WebRtcClient, seconds: float) -> int:
+    sent, until = 0, clock.now() + seconds
+    while clock.now() < until:
+        try:
+            for index in range(AT_ONCE):
+                client.peer.send(MESSAGES[index % 2])
+                sent += 1
+        except Exception:
+            break
+        await asyncio.sleep(0)
+    return sent
+
+
+async def flood_rooms(url: str, seconds: float, connections: int) -> int:
+    """Join rooms of our own, start, and flood their data."""
+    return sum(await asyncio.gather(*(_flood_room(url, seconds) for _ in range(connections))))
+
+
+async def _token(url: str) -> dict[str, str]:
+    """Asked for until the LiveKit server knows the orchestrator."""
+    async with httpx.AsyncClient() as http:
+        for _ in range(100):
+            answer = await http.post(f"{url}/v1/livekit/token")
+            if answer.status_code != 503:
+                break
+            await asyncio.sleep(0.2)
+    token: dict[str, str] = answer.raise_for_status().json()
+    return token
+
+
+async def _flood_room(url: str, seconds: float) -> int:
+    from livekit import rtc
+
+    token = await _token(url)
+    room, sent, agent = rtc.Room(), 0, asyncio.Event()
+    room.on("participant_connected", lambda _: agent.set())
+    await room.connect(token["url"], token["token"])
+    if room.remote_participants:
+        agent.set()
+    await asyncio.wait_for(agent.wait(), 20)
+
+    async def publish(message: Any) -> None:
+        await room.local_participant.publish_data(encode(message), reliable=True, topic="parley")
+
+    await publish(StartSession(echo_cancelled=True))
+    until = clock.now() + seconds  # the first one has to wait for the connection
+    try:
+        while clock.now() < until and room.remote_participants:
+            await asyncio.gather(*(publish(MESSAGES[index % 2]) for index in range(2 * AT_ONCE)))
+            sent += 2 * AT_ONCE
+        await publish(EndSession())
+    except Exception:
+        pass
+    await room.disconnect()
+    return sent
+
+
+async def main() -> None:
+    """Attack as the arguments say."""
+    os.nice(10)
+    url, kind, seconds, connections = f"http://{sys.argv[1]}", sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
+    if kind == "channel":
+        done = await flood_channels(url, seconds, connections)
+    else:
+        done = await flood_rooms(url, seconds, connections)
+    print(done)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,67 @@
+"""The same floods over the data channel of WebRTC and in LiveKit rooms, with somebody who listens meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.integration.attacks.test_floods import CONNECTIONS, nobody_waits
+from tests.integration.attacks.victim import Server, Undisturbed, undisturbed
+from tests.integration.people import running
+
+from parley.testing.livekit_server import LiveKitServer
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tests.integration.people import Running
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(300)]
+PROGRAM = Path(__file__).with_name("rtc_attackers.py")
+DROPPED = 'parley_excess_total{fate="dropped",kind="message"}'
+
+
+@pytest.mark.parametrize("connections", [1, CONNECTIONS])
+async def test_data_channels_that_are_flooded_make_nobody_wait(
+    parley: Running, quiet: Undisturbed, connections: int
+) -> None:
+    await nobody_waits(parley, quiet, "channel", "3", str(connections), program=PROGRAM)
+
+
+@pytest.fixture(scope="module")
+def in_rooms(tmp_path_factory: pytest.TempPathFactory) -> Generator[Running, None, None]:
+    """A Parley that takes sessions in the rooms of a LiveKit server of its own."""
+    if not LiveKitServer.available():
+        pytest.skip("livekit-server is not installed")
+    folder = tmp_path_factory.mktemp("rooms")
+    measured = Path(__file__).with_name("measured.py")
+    with asyncio.Runner() as runner:
+        server = runner.run(LiveKitServer(folder).__aenter__())
+        try:
+            settings = {
+                "livekit.url": server.url,
+                "livekit.api_key": server.api_key,
+                "livekit.api_secret": server.api_secret,
+                # LiveKit's own client sends 150 messages a second at most, which nobody has to be protected from.
+                "clients.message_rate": 10,
+                "clients.message_burst": 20,
+            }
+            options = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+            with running(folder, *options, program=[str(measured), str(folder / "loop")]) as it:
+                yield it
+        finally:
+            runner.run(server.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="module")
+def quiet_rooms(in_rooms: Running) -> Undisturbed:
+    return undisturbed(Server(in_rooms))
+
+
+async def test_a_room_whose_data_is_flooded_makes_nobody_wait_and_the_excess_is_dropped(
+    in_rooms: Running, quiet_rooms: Undisturbed
+) -> None:
+    await nobody_waits(in_rooms, quiet_rooms, "room", "3", "1", program=PROGRAM)
+    assert Server(in_rooms).metrics()[DROPPED] > 0
