@@ -66,8 +66,7 @@ METRICS: tuple[Metric, ...] = (
            "What a client sent (message, audio, datagram, mistake) or was to be sent (agent_audio) beyond its bounds, "
            "by what became of it: waited, dropped, or the client was closed.", ("kind", "fate")),
     Metric("parley_microphone_lost_seconds_total", "counter",
-           "Participants' sound that was lost: on the network, in the inbox (nobody took it in time), or before the "
-           "recogniser.", ("where",)),
+           "Participants' sound that was lost: on the network, or in the inbox (nobody took it in time).", ("where",)),
     Metric("parley_connections_refused_total", "counter",
            "Connections that were turned away, or whose request did not arrive in time.", ("code",)),
     Metric("parley_ready", "gauge", "1 while the server takes new conversations."),

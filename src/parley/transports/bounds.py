@@ -15,7 +15,7 @@ Excess = Literal["message", "audio", "datagram", "mistake", "agent_audio"]
 """What there was too much of."""
 Fate = Literal["waited", "dropped", "closed"]
 """What became of it; ``closed``: of the client."""
-Where = Literal["inbox", "network", "recogniser"]
+Where = Literal["inbox", "network"]
 """Where microphone audio was lost."""
 
 
