@@ -38,7 +38,7 @@ def talk(tab: Tab) -> None:
     tab.page.keyboard.press("Enter")
     tab.wait("model.agent === 'speaking'")
     tab.wait("model.turns.length > 1 && model.entries.at(-1).text.length > 80")
-    tab.page.wait_for_function("window.reached > 4 * 48_000")  # a part of the story is heard
+    tab.until("window.reached > 4 * 48_000")  # a part of the story is heard
     tab.page.evaluate("window.parley.interrupt()")
     tab.wait("model.entries.at(-1).done")
 

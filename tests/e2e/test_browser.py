@@ -88,7 +88,7 @@ def test_a_nod_lets_the_answer_go_on(place: Place, nod: str, tmp_path: Path) -> 
         tab.page.fill("#text", STORY)
         tab.page.keyboard.press("Enter")
         # It went on after the page had said which sample it had reached.
-        tab.page.wait_for_function("window.resumed.some((sample) => sample > 48_000)", timeout=30_000)
+        tab.until("window.resumed.some((sample) => sample > 48_000)")
         tab.wait("model.agent === 'speaking'", timeout=3)
 
         assert [reply["heard"] for reply in tab.replies()] == [None]
@@ -118,7 +118,7 @@ def test_choosing_another_voice_takes_effect_with_the_next_answer(place: Place, 
     with open_tab(place.parley.url, tmp_path / "profile", None, transport=place.transport) as tab:
         tab.connect()
         tab.page.click(".settings summary")
-        tab.page.wait_for_function("document.getElementById('voice').options.length > 1")
+        tab.until("document.getElementById('voice').options.length > 1")
         other = tab.page.evaluate(ANOTHER_VOICE)
         tab.page.select_option("#voice", value=other)
         tab.wait(f"model.voice.model === {other.split(chr(1))[0]!r}")
