@@ -102,10 +102,14 @@ async def _hear(client: SessionClient, sending: asyncio.Task[tuple[str, float]])
     """Follow the session until the whole text has been heard; raises what prevents that."""
     from parley import clock
     from parley.client.session import error_of
-    from parley.errors import EngineError, UnavailableError
-    from parley.messages import ErrorMessage, ReplyEnded
+    from parley.errors import EngineError, InvalidRequest, UnavailableError
+    from parley.messages import ErrorMessage, ReplyEnded, ReplyStarted, StateChanged
 
+    begun = False
     async for event in client:
+        begun = begun or isinstance(event.message, ReplyStarted)
+        if isinstance(event.message, StateChanged) and event.message.agent == "idle" and sending.done() and not begun:
+            raise InvalidRequest("There was nothing to say: no voice speaks such a text.")
         if isinstance(event.message, ErrorMessage):
             raise error_of(event.message)
         if isinstance(event.message, ReplyEnded):
