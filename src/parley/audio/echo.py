@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from parley.audio.echo_delay import LONGEST, WINDOW, EchoDelay, Match
-from parley.audio.echo_path import LIKELY, EchoPath, EchoState, Look
+from parley.audio.echo_path import LIKELY, SURE, EchoPath, EchoState, Look
 from parley.audio.levels import mean_square, samples_of
 from parley.audio.processing import BLOCK, RATE, AudioProcessing, Blocks, available, library
 from parley.audio.resample import Decimator, Resampler, microphone_resampler
@@ -130,7 +130,7 @@ class EchoLevel:
 
 
 _PIECE = WINDOW // 7
-_LEVEL_RATE, _LEVELS = 0.3, 3
+_LEVEL_RATE, _LEVELS = 0.3, 5
 _FAINT = 1e-6
 """Power, -60 dBFS, below which nothing is louder than the echo."""
 
@@ -335,10 +335,13 @@ class LoudspeakerEcho:
     def _assess_echo(self) -> float:
         if self._canceller is None or not self._may_cancel:
             return 1.0 if self._likeness >= _OURS else self._explained()
+        if self._match.strength >= SURE:
+            return 1.0
         if self._somebody_else:
             return 0.0
-        alike = self._likeness >= _OURS or self._excess > 0
-        if not self._canceller.settled and alike and self._excess < _QUITE_LOUD:
+        settled = self._canceller.settled
+        alike = self._likeness >= (LIKELY if settled else _OURS) or (not settled and self._excess > 0)
+        if alike and self._excess < _QUITE_LOUD:
             return 1.0
         removed = self._canceller.removed()
         return self._explained() if removed is None else removed

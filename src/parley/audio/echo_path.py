@@ -11,7 +11,8 @@ from enum import Enum
 
 LIKELY = 9.0
 """A delay that stands out so far is hardly chance: noise and other voices reach 4 to 8, an echo mostly 9 to 35."""
-_SURE = 16.0
+SURE = 16.0
+"""So clear that nothing else can be in it."""
 _AGAIN = 7.5
 """Enough at a delay that was likely before: chance does not repeat itself."""
 _APART = 0.11
@@ -88,7 +89,7 @@ class EchoPath:
         likely = self._likely
         if likely is None or look.strength < _AGAIN or not self._agrees(look):
             return False
-        sure = min(look.strength, likely.strength) >= _SURE
+        sure = min(look.strength, likely.strength) >= SURE
         return look.at - likely.at >= (_APART / 2 if sure else _APART)
 
     def _suspect(self, look: Look) -> None:
