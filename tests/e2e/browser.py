@@ -37,9 +37,9 @@ class Tap extends AudioWorkletProcessor {
 }
 registerProcessor("tap", Tap);
 """
-RECORD = """async () => {
+RECORD = """async (source) => {
   const { audio } = window.parley;
-  const url = "tap.js";
+  const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
   await audio.context.audioWorklet.addModule(url);
   const mono = { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" };
   const tap = new AudioWorkletNode(audio.context, "tap", mono);
@@ -112,8 +112,7 @@ class Tab:
 
     def record(self) -> None:
         """From now on, keep what the listener hears."""
-        self.page.route("**/tap.js", lambda route: route.fulfill(body=TAP, content_type="text/javascript"))
-        assert self.page.evaluate(RECORD) == 48_000
+        assert self.page.evaluate(RECORD, TAP) == 48_000
 
     def heard(self) -> NDArray[np.float32]:
         """All that was heard since :meth:`record`, mono at 48 kHz."""

@@ -39,8 +39,8 @@ _HEADERS = {
     b"referrer-policy": b"no-referrer",
     b"permissions-policy": b"microphone=(self)",
     b"content-security-policy": (
-        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
-        b"media-src 'self' blob:; worker-src 'self'; connect-src 'self' ws: wss:; "
+        b"default-src 'none'; script-src 'self' blob:; style-src 'self'; img-src 'self'; font-src 'self'; "
+        b"media-src 'self' blob:; worker-src 'self' blob:; connect-src 'self' ws: wss:; "
         b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
 }

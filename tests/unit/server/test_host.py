@@ -216,6 +216,6 @@ async def test_the_page_may_run_its_own_scripts_only(tmp_path: Path) -> None:
     async with host_with() as host, client_of(host, tmp_path) as client:
         policy = (await client.get("/")).headers["content-security-policy"]
     assert "default-src 'none'" in policy
-    assert "script-src 'self';" in policy
+    assert "script-src 'self' blob:;" in policy  # worklets are made from blobs
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
