@@ -364,7 +364,8 @@ class Life:
         self.send(TextInput(text))
         for _ in range(5):
             await asyncio.sleep(0)
-        if not self.visits[-1].over:
+        visit = self.visits[-1]
+        if not visit.over and visit.engine._floor.agent is not Agent.TERMINATED:  # who has said goodbye says no more
             self.typed.append(text)
 
     def sound(self, seconds: float, loudness: float) -> None:
