@@ -55,6 +55,9 @@ class AdapterContract:
     other_text: ClassVar[str] = OTHER
     speakers: ClassVar[Sequence[str]] = ()
     """Speakers to try by name; empty for a voice with one."""
+    guesses_marks = False
+    """Its engine does not say when words sound, and its audio leaves before it is whole: the end of the word that is
+    being spoken is a guess, which may lie behind the audio's end."""
     changes_speed: ClassVar[bool] = True
     """False for a voice that refuses any speed but 1."""
     repeatable: ClassVar[bool] = False
@@ -160,7 +163,8 @@ class AdapterContract:
         end = frames[-1].end_sample
         assert len(marks) >= 0.8 * len(self.text.split())
         assert all(0 <= mark.text_start < mark.text_end <= len(self.text) for mark in marks)
-        assert all(0 <= mark.start_sample <= mark.end_sample <= end for mark in marks)
+        assert all(0 <= mark.start_sample <= mark.end_sample for mark in marks)
+        assert all((mark.start_sample if self.guesses_marks else mark.end_sample) <= end for mark in marks)
         assert [mark.text_start for mark in marks] == sorted({mark.text_start for mark in marks})
         assert [mark.start_sample for mark in marks] == sorted(mark.start_sample for mark in marks)
         assert all(self.text[mark.text_start : mark.text_end].strip() for mark in marks)

@@ -162,7 +162,7 @@ def _starts_a_sentence(held: str, at: int, known: Stops | None, ended: bool) -> 
     match = _NEXT_WORD.match(held, at)
     short = len(held) - at < LOOKAHEAD and not ended
     if match is None:
-        return None if short else True
+        return None if short else not ended  # behind the last word nothing begins
     word = match.group(1)
     if word in "¿¡":
         return True
