@@ -199,6 +199,8 @@ def _choose(request: Request, options: Sequence[_Option], chance: Chance) -> tup
     mode, by_name = request.mode, bool(request.voice.model)
     language = request.voice.language or request.language
     residence = request.policy == "prefer-resident"
+    # an operator whose default is a test model wants to hear it, and not whatever else might be loaded
+    voiced = any(not o.model.is_test and (o.model.is_default or o.resident) for o in options)
 
     def rank(option: _Option) -> tuple[bool, bool, int, int, bool, bool, bool]:
         cold = residence and mode.prefer_resident and not option.resident
@@ -206,7 +208,7 @@ def _choose(request: Request, options: Sequence[_Option], chance: Chance) -> tup
         # tags decide which model speaks, so they count before residence unless the model is given; so does an accent
         accent = 0 if by_name else nearness(option.model.languages, language)
         # suspicion counts last: no session's bad luck with a worker may change the others' voice
-        is_test, other = option.model.is_test, not option.model.is_default
+        is_test, other = option.model.is_test and voiced, not option.model.is_default
         return (is_test, by_name and cold, wanted_tags, accent, cold, other, option.worker.suspect)
 
     ranks = [rank(option) for option in options]

@@ -50,8 +50,12 @@ def test_a_test_model_is_the_default_where_its_operator_made_it_so_and_nothing_e
     assert chosen(tone(is_default=True)) == "tone"
 
 
-def test_a_default_test_model_comes_after_every_voice() -> None:
+def test_a_default_test_model_comes_after_every_voice_that_speaks_somewhere() -> None:
     assert chosen(tone(is_default=True), voice()) == "amy"
+
+
+def test_no_voice_is_loaded_in_place_of_a_test_model_that_its_operator_made_the_default() -> None:
+    assert chosen(tone(is_default=True), voice(), cold=("amy",)) == "tone"
 
 
 def test_a_test_model_does_not_stand_in_while_the_wanted_voice_is_loaded() -> None:
