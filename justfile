@@ -39,7 +39,7 @@ histories count="10000" seed="1":
 
 # Contracts, real processes on loopback, a real browser.
 test-integration:
-    pytest -q -rs tests/contracts tests/integration tests/e2e
+    pytest -q -rs -m "not soak" tests/contracts tests/integration tests/e2e
     if [ -d web/node_modules ]; then npm --prefix web run --silent test; fi
 
 # Pocket TTS through its real library, in an environment of its own (torch is large).

@@ -51,7 +51,7 @@ def test_the_doctor_finds_what_is_not_reachable_and_says_what_mends_it(capsys: p
         *("--set", "worker.models.default_model=nobody"),
     )
     assert code == 1
-    assert found["worker 127.0.0.1:9"]["mend"] == "parley worker --port 9"
+    assert found["worker 127.0.0.1:9"]["mend"].endswith("parley worker --port 9")
     assert found["registry (Redis)"]["mend"] == "just redis"
     assert found["default model nobody"]["mend"].endswith("parley models pull nobody")
 
