@@ -29,8 +29,9 @@ pytestmark = [needs_browser, needs_page]
 STORY = "tell me a long story"
 AUDIBLE = 0.003
 ANOTHER_VOICE = """() => {
-  const current = window.parley.model.voice?.model || "-";
-  return [...document.getElementById("voice").options].map((o) => o.value).find((v) => !v.startsWith(current));
+  const current = window.parley.model.voice?.speaker || "-";
+  const speakers = [...document.getElementById("voice").options].map((o) => o.value.split("\\u0001"));
+  return speakers.find(([model, speaker]) => speaker && speaker !== current).join("\\u0001");
 }"""
 
 
@@ -121,7 +122,7 @@ def test_choosing_another_voice_takes_effect_with_the_next_answer(place: Place, 
         tab.until("document.getElementById('voice').options.length > 1")
         other = tab.page.evaluate(ANOTHER_VOICE)
         tab.page.select_option("#voice", value=other)
-        tab.wait(f"model.voice.model === {other.split(chr(1))[0]!r}")
+        tab.wait(f"model.voice.speaker === {other.split(chr(1))[1]!r}")
         answered(tab, "hello")
 
         assert not tab.faults
