@@ -284,7 +284,8 @@ class LoudspeakerEcho:
             self._match = self._delay.find(microphone, playout, path.candidate(now))
         path.look(Look(now, self._match.strength, self._match.delay, sounding and self._audible(playout)))
         if path.state is EchoState.PROVEN:
-            begin = LONGEST - round(path.delay * RATE)
+            # followed between two samples, a delay of none may come out as a sample too early
+            begin = min(max(LONGEST - round(path.delay * RATE), 0), LONGEST)
             aligned = playout[begin : begin + WINDOW]
             if self._likeness >= LIKELY:
                 self._level.learn(microphone, aligned)
