@@ -25,6 +25,11 @@ _SIZE = LONGEST + WINDOW
 _LOWEST_HZ, _HIGHEST_HZ = 200, 6_500
 _WHITENING = 0.8
 _NEAR = RATE * 12 // 1_000
+_EDGE = RATE * 12 // 1_000
+"""Samples at either end of the delays that prove nothing: whatever is periodic, a tone or a held vowel, breaks off
+there, and that stands out in any noise."""
+_LINES = 20.0
+"""A sound of fewer frequencies, a tone or a chord, resembles itself at any delay."""
 _MOUND = 48
 """Samples: 3 ms of reflections that count as one."""
 
@@ -49,7 +54,10 @@ class EchoDelay:
     def find(self, microphone: NDArray[np.int16], playout: NDArray[np.int16], expected: float | None = None) -> Match:
         """The last ``WINDOW`` samples of one, the last ``WINDOW + LONGEST`` of the other."""
         near = np.fft.rfft(microphone.astype(np.float32), _SIZE)
-        cross = np.fft.rfft(playout.astype(np.float32), _SIZE) * near.conj()
+        far = np.fft.rfft(playout.astype(np.float32), _SIZE)
+        if self._lines(far) < _LINES:
+            return Match()
+        cross = far * near.conj()
         power = cross.real * cross.real + cross.imag * cross.imag
         cross *= self._band * (power + np.float32(1e-3)) ** np.float32(-_WHITENING / 2)
         likeness = np.fft.irfft(cross, _SIZE)[: LONGEST + 1]
@@ -62,7 +70,8 @@ class EchoDelay:
         np.cumsum(power, out=sums[1:])
         peaks = np.sqrt(power / usual)
         mounds = (sums[_MOUND:] - sums[:-_MOUND]) / (_MOUND * usual)
-        sharp, broad = int(peaks.argmax()), int(mounds.argmax())
+        sharp = _EDGE + int(peaks[_EDGE:-_EDGE].argmax())
+        broad = _EDGE + int(mounds[_EDGE:-_EDGE].argmax())
         at_expected = 0.0
         if expected is not None:
             middle = LONGEST - round(expected * RATE)
@@ -71,3 +80,9 @@ class EchoDelay:
         if peaks[sharp] >= mounds[broad]:
             return Match(float(peaks[sharp]), (LONGEST - sharp) / RATE, at_expected)
         return Match(float(mounds[broad]), (LONGEST - broad - _MOUND) / RATE, at_expected)
+
+    def _lines(self, spectrum: NDArray[np.complexfloating]) -> float:
+        """Over how many frequencies the power is spread."""
+        power = (spectrum.real * spectrum.real + spectrum.imag * spectrum.imag) * self._band
+        whole = float(power.sum())
+        return whole * whole / float(np.dot(power, power)) if whole else 0.0

@@ -6,7 +6,7 @@ learn from takes away the participant. With headphones it never runs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 LIKELY = 9.0
@@ -23,6 +23,8 @@ _NONE_AFTER = 0.6
 """Seconds of sound played without an echo until there is held to be none: more than any delay."""
 _LOST_AFTER = 2.5
 """The same once there was one: people plug in headphones, and they also talk over the echo."""
+_LEAST = 0.004
+"""Seconds that sound takes from the server to a loudspeaker and back at the least: what comes sooner is chance."""
 _STEP = 0.5
 """Seconds that one look can stand for."""
 
@@ -72,6 +74,8 @@ class EchoPath:
         """Take the next look."""
         since = 0.0 if self._looked_at is None else min(_STEP, look.at - self._looked_at)
         self._looked_at = look.at
+        if look.delay < _LEAST:
+            look = replace(look, strength=0.0)
         if self._confirms(look):
             self.state, self.delay = EchoState.PROVEN, look.delay
             self._likely, self._missed = look, 0.0

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
+import pytest
+
+from parley.audio.echo_delay import LONGEST, WINDOW, EchoDelay
 from parley.audio.echo_path import EchoPath, EchoState, Look
+from parley.audio.timeline import RATE
 
 PROOF = ((0.0, 20.0, 0.2), (0.2, 20.0, 0.2))
 
@@ -73,3 +78,16 @@ def test_where_an_echo_is_likely_is_known_for_a_while() -> None:
     path = looked((1.0, 10.0, 0.2))
     assert path.candidate(2.0) == 0.2
     assert path.candidate(9.0) is None
+
+
+@pytest.mark.parametrize("hertz", [(440,), (440, 550, 660), tuple(range(110, 4_400, 110))])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_what_is_periodic_is_no_echo_in_a_rooms_own_noise(hertz: tuple[int, ...], seed: int) -> None:
+    time = np.arange(12 * RATE) / RATE
+    played = np.asarray(sum(np.sin(2 * np.pi * f * time) for f in hertz) * (6_000 / len(hertz)), np.int16)
+    noise = np.asarray(np.random.default_rng(seed).normal(0, 100, played.size), np.int16)
+    path, delay = EchoPath(), EchoDelay()
+    for end in range(2 * RATE, played.size, RATE // 10):
+        found = delay.find(noise[end - WINDOW : end], played[end - WINDOW - LONGEST : end], path.candidate(end / RATE))
+        path.look(Look(end / RATE, found.strength, found.delay, True))
+        assert path.state is not EchoState.PROVEN
