@@ -165,7 +165,7 @@ def _measure(
         removed.append(level_db(heard[_EARS:]) - level_db(np.concatenate(alone.cleaned)[_EARS:]))
         paused.append(100.0 * bool(alone.evidence))
         costs.append(1000 * alone.cpu / (heard.size / _EARS))
-        near = say(INTERRUPTIONS[number % len(INTERRUPTIONS)], names[number - 1])
+        near = say(INTERRUPTIONS[number % len(INTERRUPTIONS)], names[(number - 1) % len(names)])
         for at in MOMENTS:
             found = listen(_guard(cancel), agent, microphone(agent, echo_db, room, near, at), at + 1).evidence
             delays.append(min((1000 * (end - at) for end in found if end > at), default=np.inf))
