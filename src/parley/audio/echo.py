@@ -201,6 +201,8 @@ _ARRIVES = LONGEST / RATE + 0.05
 """Seconds in which the echo of a reply's first sound arrives, if there is one."""
 _ENOUGH = 0.11
 """Seconds of a sound that tell an echo from a person."""
+_VOWEL = 0.4
+"""Seconds: longer is no vowel."""
 _ASKED_AGAIN = 0.1
 """Questions closer than this are about one sound."""
 _OURS, _LIKE_OURS = 7.0, 7.0
@@ -209,6 +211,9 @@ _LOUDER, _QUITE_LOUD = 6.0, 3.0
 """Power over that of the echo to expect."""
 _MOVED = 0.025
 """Seconds by which the delay may move before the canceller begins anew."""
+_PASSES, _PASSED = 0.2, 0.1
+"""What a canceller that has once taken everything takes so little of, for so many seconds, is somebody else's: what
+a room leaves of our own voice while it is being learnt is shorter."""
 _DOUBT = 0.9
 _SILENCE = 10
 """Amplitude below which a microphone hears nothing."""
@@ -231,7 +236,7 @@ class LoudspeakerEcho:
         self._next_look = float("-inf")
         self._looked_at = self._judged_at = -1
         self._match, self._excess, self._judgement = Match(), 0.0, 0.0
-        self._asked_first = self._asked_last = float("-inf")
+        self._asked_first = self._asked_last = self._passes_since = float("-inf")
 
     def played(self, frame: AudioFrame, at: float) -> None:
         """See :class:`parley.interfaces.EchoGuard`."""
@@ -318,24 +323,32 @@ class LoudspeakerEcho:
         if now > self._plays_until + _TAIL:
             return 0.0
         if now - self._asked_last > _ASKED_AGAIN:
-            self._asked_first = now
+            self._asked_first = self._passes_since = now
         self._asked_last = now
         self._look()
         if self.path.state is EchoState.PROVEN:
             return self._assess_echo()
+        if self.path.state is EchoState.NONE:
+            return 1.0 if self._match.strength >= SURE else 0.0
         if self._match.strength >= LIKELY or self._match.at_expected >= _LIKE_OURS:
             return 1.0
         return _DOUBT if self._too_early(now) else 0.0
 
     def _too_early(self, now: float) -> bool:
-        """A sound that began when the first echo may arrive, and is too short to tell."""
+        """A sound that began when the first echo may arrive, and is too short to tell, or beside which only a held
+        vowel was played, to which nothing can be compared."""
         since = self._sounds_since
         first = self.path.state is EchoState.UNKNOWN and since is not None and self._asked_first - since < _ARRIVES
-        return first and now - self._asked_first < _ENOUGH
+        return first and now - self._asked_first < (_ENOUGH if self._match.comparable else _VOWEL)
 
     def _assess_echo(self) -> float:
         if self._canceller is None or not self._may_cancel:
             return 1.0 if self._likeness >= _OURS else self._explained()
+        removed, now = self._canceller.removed(), self._microphone.end / RATE
+        if removed is None or removed >= _PASSES:
+            self._passes_since = now
+        if now - self._passes_since >= _PASSED:
+            return 0.0
         if self._match.strength >= SURE:
             return 1.0
         if self._somebody_else:
@@ -344,7 +357,6 @@ class LoudspeakerEcho:
         alike = self._likeness >= (LIKELY if settled else _OURS) or (not settled and self._excess > 0)
         if alike and self._excess < _QUITE_LOUD:
             return 1.0
-        removed = self._canceller.removed()
         return self._explained() if removed is None else removed
 
     def _explained(self) -> float:

@@ -28,8 +28,8 @@ _NEAR = RATE * 12 // 1_000
 _EDGE = RATE * 12 // 1_000
 """Samples at either end of the delays that prove nothing: whatever is periodic, a tone or a held vowel, breaks off
 there, and that stands out in any noise."""
-_LINES = 20.0
-"""A sound of fewer frequencies, a tone or a chord, resembles itself at any delay."""
+_LINES = 6.0
+"""A sound of fewer frequencies, a tone or a chord, resembles itself at any delay; a dull voice has 7 and more."""
 _MOUND = 48
 """Samples: 3 ms of reflections that count as one."""
 
@@ -42,6 +42,8 @@ class Match:
     delay: float = 0.0
     at_expected: float = 0.0
     """The strength near the delay that was expected; 0 where none was."""
+    comparable: bool = True
+    """False where what was played resembles itself at every delay, so that nothing can be said."""
 
 
 class EchoDelay:
@@ -56,7 +58,7 @@ class EchoDelay:
         near = np.fft.rfft(microphone.astype(np.float32), _SIZE)
         far = np.fft.rfft(playout.astype(np.float32), _SIZE)
         if self._lines(far) < _LINES:
-            return Match()
+            return Match(comparable=False)
         cross = far * near.conj()
         power = cross.real * cross.real + cross.imag * cross.imag
         cross *= self._band * (power + np.float32(1e-3)) ** np.float32(-_WHITENING / 2)

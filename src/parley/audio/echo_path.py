@@ -99,7 +99,7 @@ class EchoPath:
     def _suspect(self, look: Look) -> None:
         if not self._agrees(look):
             self._likely = look
-        if self.state is EchoState.NONE:
+        if self.state is EchoState.NONE and look.strength >= SURE:  # where none came before, chance is likelier
             self.state = EchoState.UNKNOWN
         self._missed = 0.0
 

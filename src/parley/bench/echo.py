@@ -22,7 +22,7 @@ from parley.audio.levels import level_db
 from parley.audio.processing import available
 from parley.audio.resample import resample
 from parley.bench.report import BenchOptions, Goal, LoadMeter, Row, row
-from parley.bench.speech import RATE, noise, say, speakers
+from parley.bench.speech import RATE, Speaker, noise, say, speakers
 from parley.session.decide.segmenter import Segmenter, SpeechStarted
 from parley.session.settings import SessionSettings
 from parley.vad import create_vad
@@ -165,7 +165,7 @@ def _measure(
         removed.append(level_db(heard[_EARS:]) - level_db(np.concatenate(alone.cleaned)[_EARS:]))
         paused.append(100.0 * bool(alone.evidence))
         costs.append(1000 * alone.cpu / (heard.size / _EARS))
-        near = say(INTERRUPTIONS[number % len(INTERRUPTIONS)], names[(number - 1) % len(names)])
+        near = say(INTERRUPTIONS[number % len(INTERRUPTIONS)], _somebody_else(names[number % len(names)], number))
         for at in MOMENTS:
             found = listen(_guard(cancel), agent, microphone(agent, echo_db, room, near, at), at + 1).evidence
             delays.append(min((1000 * (end - at) for end in found if end > at), default=np.inf))
@@ -183,6 +183,12 @@ def _measure(
         ),
         ("CPU per second, with the detector", "ms", costs, None),
     ]
+
+
+def _somebody_else(agent: Speaker, number: int) -> Speaker:
+    """The participant. Voices of one espeak share their recorded consonants: no two people do."""
+    others = [one for one in speakers() if one.engine != agent.engine] or [one for one in speakers() if one != agent]
+    return others[number % len(others)]
 
 
 def _guard(cancel: bool | None) -> LoudspeakerEcho | None:

@@ -58,8 +58,12 @@ def test_silence_that_is_played_says_nothing() -> None:
 
 
 def test_a_loudspeaker_turned_on_later_is_found() -> None:
-    assert looked(*strangers(0.0, 5.0), (5.0, 10.0, 0.2)).state is EchoState.UNKNOWN
+    assert looked(*strangers(0.0, 5.0), (5.0, 20.0, 0.2)).state is EchoState.UNKNOWN
     assert looked(*strangers(0.0, 5.0), (5.0, 10.0, 0.2), (5.2, 10.0, 0.2)).state is EchoState.PROVEN
+
+
+def test_with_headphones_a_voice_that_resembles_the_agents_is_somebody_all_the_same() -> None:
+    assert looked(*strangers(0.0, 5.0), (5.0, 10.0, 0.2)).state is EchoState.NONE
 
 
 def test_talking_over_the_echo_for_a_moment_does_not_hide_it() -> None:

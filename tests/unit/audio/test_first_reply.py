@@ -1,0 +1,45 @@
+"""A session's first reply through a loudspeaker, without a promise: nothing is known of the room yet."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from parley.audio.echo import LoudspeakerEcho
+from parley.audio.processing import available
+from parley.bench.echo import INTERRUPTIONS, STORY, Heard, PlayingRoom, listen, microphone
+from parley.bench.speech import ESPEAK_SPEAKERS, FLITE_SPEAKERS, Samples, Speaker, say
+
+pytestmark = pytest.mark.skipif(not available(), reason="needs the livekit package")
+
+DULL = FLITE_SPEAKERS[0]
+"""Its first words are one long vowel of few frequencies."""
+NEAR = PlayingRoom(delay=0.092, reverberation=0.05, direct_db=0.0, seed=4)
+FAR = PlayingRoom(delay=0.18, reverberation=0.2, direct_db=3.0, seed=10)
+BARE = PlayingRoom(delay=0.196, reverberation=0.2, direct_db=-3.0, seed=6)
+
+
+@cache
+def story(speaker: Speaker) -> Samples:
+    return say(STORY, speaker)
+
+
+def heard(speaker: Speaker, echo_db: float, room: PlayingRoom, near: Samples | None = None, at: float = 0.0) -> Heard:
+    """What a session makes of it until a second after ``at``, or of all of it."""
+    agent = story(speaker)
+    recording = microphone(agent, echo_db, room, agent[:0] if near is None else near, at)
+    return listen(LoudspeakerEcho(cancel=True), agent, recording, np.inf if near is None else at + 1)
+
+
+@pytest.mark.parametrize("echo_db", [-10.0, -20.0])
+@pytest.mark.parametrize("room", [NEAR, FAR])
+def test_a_dull_voice_does_not_interrupt_itself(echo_db: float, room: PlayingRoom) -> None:
+    assert heard(DULL, echo_db, room).evidence == []
+
+
+@pytest.mark.parametrize("echo_db", [-10.0, -20.0])
+@pytest.mark.parametrize("at", [0.8, 1.6])
+def test_who_speaks_while_the_room_is_being_learnt_is_heard(echo_db: float, at: float) -> None:
+    evidence = heard(ESPEAK_SPEAKERS[0], echo_db, BARE, say(INTERRUPTIONS[2], FLITE_SPEAKERS[1]), at).evidence
+    assert evidence
+    assert at < evidence[0] < at + 0.6
