@@ -60,6 +60,14 @@ class Running:
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.05)
 
+    def wait_for_words(self, words: str) -> None:
+        """Wait until it has said this."""
+        deadline = time.monotonic() + START_LIMIT
+        while words not in self.log.read_text():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+
     def children(self) -> list[int]:
         """Process ids directly below it."""
         tasks = Path(f"/proc/{self.process.pid}/task")

@@ -90,7 +90,9 @@ async def test_the_models_commands_find_the_workers_of_parley_up(parley: Running
         code, out, errors = await command("models", "load", "espeak")
         assert (code, errors, out.count("espeak is resident")) == (0, "", 2)
         code, out, _ = await command("models", "list", "--json")
-        assert (code, len(json.loads(out))) == (0, 2)
+        listed = json.loads(out)
+        assert (code, len(listed["workers"]), listed["used_by"]) == (0, 2, parley.url)
+        assert {model["model_id"] for model in listed["models"] if model["in_use"]} >= {"pocketsphinx", "espeak"}
         code, out, _ = await command("workers", "--json")
         assert (code, len(json.loads(out))) == (0, 2)
 

@@ -8,6 +8,7 @@ import { microphones, Session, type Preferences } from "./session";
 import { renderLatency } from "./view/latency";
 import { Picture } from "./view/picture";
 import { TranscriptView } from "./view/transcript";
+import { modelsInWords } from "./models";
 import { describe, fetchModels, loadModel, optionsOf, voiceOf, type VoiceModel } from "./voices";
 
 function element<T extends HTMLElement>(id: string): T {
@@ -34,6 +35,7 @@ const ui = {
   duck: element<HTMLInputElement>("duck"),
   key: element<HTMLInputElement>("key"),
   latency: element("latency"),
+  models: element("models"),
   problem: element("problem"),
   form: element<HTMLFormElement>("form"),
   text: element<HTMLInputElement>("text"),
@@ -134,8 +136,9 @@ async function readConfig(): Promise<void> {
   try {
     const response = await fetch("v1/client", { headers: authorised(config.key) });
     if (!response.ok) return;
-    const offered = (await response.json()) as { transports?: string[] };
+    const offered = (await response.json()) as { transports?: string[]; models?: Record<string, string> };
     config.transports = offered.transports ?? ["webrtc"];
+    setText(ui.models, modelsInWords(offered.models ?? {}));
   } catch {
     // Connecting will say what is wrong.
   }
@@ -285,6 +288,7 @@ async function chooseVoice(value: string): Promise<void> {
 
 window.addEventListener("pagehide", () => void session.leave());
 render();
+void readConfig();
 
 declare global {
   interface Window {

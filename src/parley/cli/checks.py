@@ -115,6 +115,18 @@ def _ears(settings: Settings) -> Iterable[Finding]:
     yield _package("ears", "pocketsphinx", "recogniser pocketsphinx", "", needed=engine == "pocketsphinx")
     yield _package("ears", "faster_whisper", "recogniser faster-whisper", "whisper", needed=engine == "faster-whisper")
     yield _listeners(settings)
+    yield _best_here(settings)
+
+
+def _best_here(settings: Settings) -> Finding:
+    """What auto stands for here, and the one command that would be better."""
+    from parley.cli.chosen import in_words, models_named, what_would_be_better
+
+    try:
+        said, better = in_words(models_named(settings)), what_would_be_better(settings)
+    except ParleyError as error:
+        return Finding("ears", "models", "wrong", error.message)
+    return Finding("ears", "models", "optional" if better else "ok", said, better)
 
 
 _TALKERS_PER_CORE = 2.0
@@ -227,10 +239,21 @@ async def _port(settings: Settings) -> Finding:
 
 async def _language_model(settings: Settings) -> Finding:
     if settings.llm.engine == "script":
-        return Finding("neighbours", "language model", "ok", "the built-in script; llm.engine=openai for real ones")
+        return await _script(settings)
     url = urlsplit(settings.llm.openai.base_url)
     return await _reachable("language model", url.hostname or "", url.port or (443 if url.scheme == "https" else 80),
                             "start it, or set llm.openai.base_url")  # fmt: skip
+
+
+async def _script(settings: Settings) -> Finding:
+    """No language model is set; one may run on this machine all the same."""
+    from parley.cli.chosen import language_models_nearby, use_of
+
+    nearby = await language_models_nearby(settings)
+    if not nearby:
+        return Finding("neighbours", "language model", "ok", "the built-in script; --llm takes a real one")
+    there = "; ".join(f"port {each.port} has {', '.join(each.models[:3])}" for each in nearby)
+    return Finding("neighbours", "language model", "ok", f"the built-in script; {there}", use_of(nearby[0]))
 
 
 async def _registry(settings: Settings) -> Finding:

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
+from parley.errors import ConfigError
 from parley.hints import command
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from parley.asr import AsrSettings
     from parley.config import Settings
+    from parley.llm.nearby import NearbyModel
     from parley.store.choice import Choice
 
+log = structlog.get_logger(__name__)
 
-def ears_choice(settings: Settings, language: str) -> Choice:
-    """The recogniser's model for a language."""
+AUTO = "auto"
+SCRIPT = "script"
+ENGLISH = "en"
+"""What is spoken where nobody says otherwise."""
+
+
+# --- one kind after the other ------------------------------------------------------------
+
+
+def choice_of(settings: Settings, kind: str, language: str) -> Choice:
+    """The best model of a kind that is here and runs here, for a language."""
     from parley.cli.pull import opened
     from parley.store.choice import choose
     from parley.store.engines import runnable
@@ -22,54 +40,165 @@ def ears_choice(settings: Settings, language: str) -> Choice:
 
     catalog, store = opened(settings)
     return choose(
-        store.installed(catalog, "ears"),
-        list(catalog.of_kind("ears").values()),
-        language=language or settings.asr.language,
+        store.installed(catalog, kind),
+        list(catalog.of_kind(kind).values()),
+        language=language,
         fits=lambda have, want: speaks((have,), want),
         runnable=runnable,
     )
 
 
 def ears_for(settings: Settings, language: str) -> AsrSettings:
-    """The recogniser's settings for a language, with ``auto`` replaced by what it stands for."""
+    """The recogniser's settings for a language (BCP 47, empty: unknown), with ``auto`` replaced by what it means."""
     from parley.asr import EMBEDDED
     from parley.cli.pull import opened
 
-    entry = ears_choice(settings, language).entry
-    if entry is None:
+    wanted = language or settings.asr.language
+    choice = choice_of(settings, "ears", wanted)
+    if choice.entry is None:
+        _tell_of_strangers(wanted, choice.better)
         return replace(settings.asr, engine=EMBEDDED, model="")
     _, store = opened(settings)
-    return replace(settings.asr, engine=entry.engine, model=str(store.path(entry)))
+    return replace(settings.asr, engine=choice.entry.engine, model=str(store.path(choice.entry)))
 
 
-def ears_named(settings: Settings) -> str:
-    """What hears a session of the server's language, by name."""
-    from parley.asr import AUTO, EMBEDDED
+def _tell_of_strangers(language: str, better: str) -> None:
+    """The embedded recogniser knows English alone: say so where another language is spoken."""
+    from parley.store.embedded import embedded
+    from parley.text.languages import primary, speaks
+
+    if not speaks(embedded("ears").languages, language):
+        fetch = command(f"pull {better}") if better else command("models list")
+        log.warning(
+            "no recogniser here knows this language; the embedded one, which knows English, hears it",
+            language=primary(language)[:16],
+            mend=fetch,
+        )
+
+
+def turn_model(settings: Settings) -> tuple[str, Path | None]:
+    """What judges the end of turns: its name, and its file where it has one. Raises ConfigError when it is not here."""
+    from parley.store import embedded
+    from parley.store.choice import TURN_ENGINES_IN_AUTO
+
+    engine, named = settings.turn.engine, settings.smart_turn.path
+    if engine == embedded.TURN or (engine == AUTO and not named and not TURN_ENGINES_IN_AUTO):
+        return embedded.TURN, None
+    if named:
+        return "smart-turn", Path(named)
+    wanted = TURN_ENGINES_IN_AUTO if engine == AUTO else (engine,)
+    found = _turn_entry(settings, wanted)
+    if found is not None:
+        return found
+    if engine == AUTO:
+        return embedded.TURN, None
+    raise ConfigError(
+        f"turn.engine is {engine}, but no such model is here; fetch it with `{command('pull smart-turn-v3.2')}` or "
+        "name its file: smart_turn.path."
+    )
+
+
+def _turn_entry(settings: Settings, engines: tuple[str, ...]) -> tuple[str, Path] | None:
+    from parley.cli.pull import opened
+
+    catalog, store = opened(settings)
+    here = store.installed(catalog, "turn")
+    for engine in engines:
+        for entry in here:
+            if entry.engine == engine and not entry.forbidden:
+                return entry.model_id, store.path(entry) / entry.files[0]
+    return None
+
+
+# --- what people are told ----------------------------------------------------------------
+
+
+def models_named(settings: Settings) -> dict[str, str]:
+    """What a server of these settings is made of: kind -> name of the model."""
+    return {
+        "ears": _ears_named(settings),
+        "voice": _voice_named(settings),
+        "turn": turn_model(settings)[0],
+        "llm": settings.llm.openai.model if settings.llm.engine == "openai" else settings.llm.engine,
+    }
+
+
+def _ears_named(settings: Settings) -> str:
+    from parley.store import embedded
 
     if settings.asr.engine != AUTO:
         return settings.asr.engine
-    entry = ears_choice(settings, settings.asr.language or "en").entry
-    return entry.model_id if entry else EMBEDDED
+    entry = choice_of(settings, "ears", settings.asr.language or ENGLISH).entry
+    return entry.model_id if entry else embedded.EARS
 
 
-def voice_named(settings: Settings) -> str:
-    """What speaks where nobody names a voice."""
+def _voice_named(settings: Settings) -> str:
     from parley.cli.worker import voice_roots
-    from parley.worker.voicepacks import AUTO, VoicePackCatalog
+    from parley.worker.voicepacks import VoicePackCatalog
 
     wanted = settings.worker.models.default_model
-    return VoicePackCatalog(voice_roots(settings)).best("en") if wanted == AUTO else wanted
+    return VoicePackCatalog(voice_roots(settings)).best(ENGLISH) if wanted == AUTO else wanted
+
+
+def in_words(models: Mapping[str, str]) -> str:
+    """One sentence of :func:`models_named`."""
+    from parley.store.embedded import EMBEDDED
+
+    own = {(entry.kind, entry.model_id) for entry in EMBEDDED}
+    said = {kind: f"{name} (embedded)" if (kind, name) in own else name for kind, name in models.items()}
+    return (
+        f"It hears with {said['ears']}, speaks with {said['voice']}, knows the end of a turn by {said['turn']} and "
+        f"answers with {said['llm']}."
+    )
+
+
+_BETTER = {
+    ("ears", "voice"): "Better ears and a person's voice",
+    ("ears",): "Better ears",
+    ("voice",): "A person's voice",
+}
 
 
 def what_would_be_better(settings: Settings) -> str:
     """One line for people who start with the embedded parts; empty where nothing is to be said."""
     from parley.cli.pull import RECOMMENDED, opened
+    from parley.store import engines
 
-    catalog, store = opened(settings)
-    wanted = [catalog.find(name) for name in catalog.recommended]
-    absent = [entry for entry in wanted if not store.has(entry)]
-    unset = (settings.asr.engine, settings.worker.models.default_model)
-    if not absent or "auto" not in unset:
+    better = _better(settings)
+    if not better:
         return ""
-    size = sum(entry.size_mb for entry in absent)
-    return f"Better ears and a person's voice: `{command(f'pull {RECOMMENDED}')}` ({size} MB)."
+    catalog, store = opened(settings)
+    together = set(better.values()) <= set(catalog.recommended)
+    wanted = [catalog.find(name) for name in (catalog.recommended if together else better.values())]
+    size = sum(entry.size_mb for entry in wanted if not store.has(entry))
+    fetched = [f"{size} MB"] if size else []
+    fetched += [f"the package {engines.ENGINES[extra].package}" for extra in engines.missing(wanted)]
+    names = RECOMMENDED if together else " ".join(better.values())
+    return f"{_BETTER[tuple(better)]}: `{command(f'pull {names}')}` ({', '.join(fetched)})."
+
+
+def _better(settings: Settings) -> dict[str, str]:
+    """Kind -> what would be taken if it were here, where ``auto`` means the embedded one instead."""
+    from parley.store.embedded import VOICE
+
+    language = settings.asr.language or ENGLISH
+    found = {}
+    if settings.asr.engine == AUTO:
+        found["ears"] = choice_of(settings, "ears", language).better
+    if settings.worker.models.default_model == AUTO and _voice_named(settings) == VOICE:
+        found["voice"] = choice_of(settings, "voice", language).better
+    return {kind: model_id for kind, model_id in found.items() if model_id}
+
+
+async def language_models_nearby(settings: Settings, own_port: int | None = None) -> list[NearbyModel]:
+    """Chat endpoints on this machine's usual ports, where the built-in script answers; ``own_port`` is not asked."""
+    from parley.llm.nearby import USUAL_PORTS, find_nearby
+
+    if settings.llm.engine != SCRIPT:
+        return []
+    return await find_nearby(port for port in USUAL_PORTS if port not in (own_port, settings.server.port))
+
+
+def use_of(model: NearbyModel) -> str:
+    """The command that talks with it."""
+    return command(f"up --llm {shlex.quote(model.address)}")

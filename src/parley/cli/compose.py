@@ -6,7 +6,6 @@ import asyncio
 import gc
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -99,6 +98,7 @@ async def _open_host(settings: Settings, stack: AsyncExitStack) -> SessionHost:
 async def _open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
     from parley.audio.echo import create_echo_guard
     from parley.audio.noise import open_microphone
+    from parley.cli.chosen import models_named
     from parley.registry import open_registry
     from parley.registry.snapshots import open_snapshots
     from parley.routing.links import open_pool
@@ -127,6 +127,7 @@ async def _open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
         voices,
         end_of_turn=_open_end_of_turn(settings),
         snapshots=snapshots,
+        models=models_named(settings),
         make_vad=partial(create_vad, settings=settings.vad),
         make_microphone=partial(open_microphone, settings=settings.microphone),
         make_echo_guard=lambda _: create_echo_guard(settings.microphone),
@@ -178,11 +179,14 @@ def _open_recognizer(settings: Settings) -> Recognizer:
 
 
 def _open_end_of_turn(settings: Settings) -> EndOfTurnModel | None:
-    if not settings.smart_turn.path:
+    from parley.cli.chosen import turn_model
+
+    _, path = turn_model(settings)
+    if path is None:
         return None
     from parley.vad.smart_turn import SmartTurn
 
-    return SmartTurn(Path(settings.smart_turn.path))
+    return SmartTurn(path)
 
 
 # --- ways in ---------------------------------------------------------------------------
@@ -190,7 +194,7 @@ def _open_end_of_turn(settings: Settings) -> EndOfTurnModel | None:
 
 async def _open_routes(settings: Settings, host: SessionHost, stack: AsyncExitStack) -> list[BaseRoute]:
     """The routes besides the WebSocket's, and which transports the page may choose from."""
-    from parley.server.fleet import FleetModels
+    from parley.server.fleet import FleetModels, models_in_use
     from parley.server.models import model_routes
 
     transports = ["websocket"]
@@ -205,7 +209,8 @@ async def _open_routes(settings: Settings, host: SessionHost, stack: AsyncExitSt
     if settings.livekit.url:
         routes += await _open_livekit(settings, host, stack)
         transports.append("livekit")
-    return [*routes, *model_routes(host, FleetModels(host.parts.voices), transports)]
+    in_use = partial(models_in_use, host.parts.models, host.parts.voices)
+    return [*routes, *model_routes(host, FleetModels(host.parts.voices), transports, in_use)]
 
 
 async def _open_livekit(settings: Settings, host: SessionHost, stack: AsyncExitStack) -> list[BaseRoute]:

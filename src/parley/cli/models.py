@@ -1,16 +1,17 @@
-"""``parley models``: the voices of a worker or of the whole fleet, and fetching new ones."""
+"""``parley models``: every model that is known, the voices of the workers, and fetching new ones."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from parley.cli import tables
 from parley.cli.options import Config, Overrides, settings_from
 from parley.cli.pull import pull, remove
 from parley.hints import command
@@ -29,7 +30,7 @@ DEFAULT_WORKER = "127.0.0.1:50051"
 _STATE_STYLE = {"resident": "green", "loading": "yellow", "evicting": "yellow", "failed": "red", "available": "dim"}
 
 app = typer.Typer(
-    help="List, show, load, unload, fetch and reload voices.",
+    help="List, show, fetch and remove models; load, unload and reload voices.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -49,32 +50,55 @@ AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")
 def list_models(
     workers: Workers = None, config: Config = None, set_: Overrides = None, as_json: AsJson = False
 ) -> None:
-    """All models of the workers, and where each is in its life."""
-    with _asked(workers, config, set_, lambda client: client.models()) as answers:
+    """All models: ears, voices, turn models, language models; where each comes from, and which are here and in use.
+
+    Where workers run, their voices follow, and where each is in its life; with --worker these alone.
+    """
+    from parley.cli.inventory import in_use, inventory, listing
+
+    if workers:
+        with _asked(workers, config, set_, _models_of) as answers:
+            _print_answers(answers, as_json=as_json)
+        return
+    settings = settings_from(config, set_)
+    use = in_use(settings)
+    models = inventory(settings, use)
+    if not as_json:
+        tables.show(listing(models, use))
+    with _asked_if_there(config, set_) as answers:
         if as_json:
-            listed = {address: [_as_dict(model) for model in models] for address, models in answers}
+            listed = {"models": [model.as_dict() for model in models], "used_by": use.by, "workers": _states(answers)}
             typer.echo(json.dumps(listed, indent=1))
-            return
-        for address, models in answers:
-            _print(_table(address, models))
+        else:
+            _print_answers(answers, as_json=False)
 
 
 @app.command("show")
 def show(
     model: Model, workers: Workers = None, config: Config = None, set_: Overrides = None, as_json: AsJson = False
 ) -> None:
-    """Everything about one model."""
+    """Everything about one model: its licence and its engine's, its origin, and where it is in its life."""
+    from parley.cli.inventory import details, in_use, inventory
     from parley.errors import NotFound
 
-    with _asked(workers, config, set_, lambda client: client.models()) as answers:
-        found = [(where, status) for where, models in answers for status in models if status.info.model_id == model]
-        if not found:
-            raise NotFound(f"No worker asked has a model {model!r}; `{command('models list')}` shows what there is.")
+    settings = settings_from(config, set_)
+    use = in_use(settings)
+    wanted = _meant(settings, model)
+    known = [] if workers else [listed for listed in inventory(settings, use) if listed.model_id == wanted]
+    asked = _asked(workers, config, set_, _models_of) if workers else _asked_if_there(config, set_)
+    with asked as answers:
+        found = [(where, status) for where, models in answers for status in models if status.info.model_id == wanted]
+        if not found and not known:
+            raise NotFound(f"No model {model!r} is known; `{command('models list')}` shows what there is.")
         if as_json:
-            typer.echo(json.dumps({address: _as_dict(status) for address, status in found}, indent=1))
+            states = {address: _as_dict(status) for address, status in found}
+            said = states if workers else {**known[0].as_dict(), "workers": states} if known else {"workers": states}
+            typer.echo(json.dumps(said, indent=1))
             return
+        for listed in known:
+            tables.show(details(listed, use))
         for address, status in found:
-            _print(_details(address, status))
+            tables.show(_details(address, status))
 
 
 @app.command("load")
@@ -111,6 +135,47 @@ def reload(model: Model, workers: Workers = None, config: Config = None, set_: O
 
 app.command("pull")(pull)
 app.command("remove")(remove)
+
+
+async def _models_of(client: WorkerClient) -> Sequence[ModelStatus]:
+    return await client.models()
+
+
+def _states(answers: list[tuple[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    return {address: [_as_dict(model) for model in models] for address, models in answers}
+
+
+def _print_answers(answers: list[tuple[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(_states(answers), indent=1))
+        return
+    for address, models in answers:
+        tables.show(_table(address, models))
+
+
+def _meant(settings: Settings, name: str) -> str:
+    """The model behind an alias."""
+    from parley.cli.pull import opened
+
+    catalog, _ = opened(settings)
+    return catalog.aliases.get(name, name)
+
+
+@contextmanager
+def _asked_if_there(config: list[Path] | None, overrides: list[str] | None) -> Iterator[list[tuple[str, Any]]]:
+    """The models of all workers that the settings lead to, or that run here; none where there is nobody to ask."""
+    from parley.errors import UnavailableError
+
+    settings = settings_from(config, overrides)
+    named = settings.registry.url or settings.routing.workers
+    with ExitStack() as stack:
+        answers: list[tuple[str, Any]] = []
+        try:
+            answers = stack.enter_context(_asked(None, config, overrides, _models_of))
+        except UnavailableError:
+            if named:
+                raise
+        yield answers
 
 
 @contextmanager
@@ -190,12 +255,6 @@ async def _fleet(settings: Settings) -> list[str]:
     )
 
 
-def _print(renderable: Any) -> None:
-    from rich.console import Console
-
-    Console().print(renderable)
-
-
 def _as_dict(status: ModelStatus) -> dict[str, Any]:
     return {**asdict(status.info), **{key: value for key, value in asdict(status).items() if key != "info"}}
 
@@ -205,7 +264,7 @@ def _table(address: str, models: Sequence[ModelStatus]) -> Group:
     from rich.console import Group
     from rich.markup import escape
 
-    table = _plain(
+    table = tables.plain(
         f"{address}: {len(models)} models", ("model", "state", "family"), ("languages", "speakers", "memory")
     )
     for status in models:
@@ -217,25 +276,12 @@ def _table(address: str, models: Sequence[ModelStatus]) -> Group:
             escape(info.model_id),
             f"[{style}]{status.state}[/]" + (f", {', '.join(notes)}" if notes else ""),
             info.family,
-            _short(info.languages),
+            tables.short(info.languages),
             str(len(info.speakers)) if info.speakers else "",
             f"{info.memory_bytes / 1e6:.0f} MB" if info.memory_bytes else "?",
         )
     failed = [f"[red]{escape(m.info.model_id)}[/]: {escape(m.error)}" for m in models if m.error]
     return Group(table, *failed)
-
-
-def _plain(title: str, fixed: Sequence[str], others: Sequence[str]) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for name in fixed:
-        table.add_column(name, no_wrap=True)
-    for name in others:
-        right = name in ("speakers", "memory", "size")
-        table.add_column(name, no_wrap=right, overflow="fold", justify="right" if right else "left")
-    return table
 
 
 def _details(address: str, status: ModelStatus) -> Table:
@@ -248,7 +294,3 @@ def _details(address: str, status: ModelStatus) -> Table:
             value = ", ".join(map(str, value))
         table.add_row(key.replace("_", " "), escape(str(value)))
     return table
-
-
-def _short(names: Sequence[str], most: int = 3) -> str:
-    return ", ".join(names[:most]) + (f" +{len(names) - most}" if len(names) > most else "")

@@ -27,6 +27,25 @@ Overrides = Annotated[
 ]
 
 
+Llm = Annotated[
+    str | None,
+    typer.Option(
+        "--llm",
+        metavar="URL#MODEL",
+        help="OpenAI-compatible endpoint that answers, such as http://127.0.0.1:11434/v1#llama3.2.",
+        show_default="the built-in script",
+    ),
+]
+
+
+def llm_flags(address: str | None) -> dict[str, Any]:
+    """The settings that ``--llm`` stands for."""
+    if not address:
+        return {}
+    url, _, model = address.partition("#")
+    return {"llm.engine": "openai", "llm.openai.base_url": url, "llm.openai.model": model or None}
+
+
 def settings_from(
     config: list[Path] | None, overrides: list[str] | None, flags: Mapping[str, Any] | None = None
 ) -> Settings:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from parley.cli import tables
+from parley.cli.inventory import in_use, inventory, listing
 from parley.cli.options import Config, Overrides, settings_from
 from parley.hints import command
 
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from parley.store import Catalog, Entry, Store
 
 RECOMMENDED = "recommended"
-KIND_NAMES = {"ears": "hearing", "voice": "speaking", "turn": "turn taking", "llm": "answering"}
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -46,7 +47,8 @@ def pull(
     settings = settings_from(config, set_)
     catalog, store = opened(settings, into)
     if not models:
-        _print(known_table(catalog, store))
+        use = in_use(settings)
+        tables.show(listing(inventory(settings, use), use))
         return
     entries = _wanted(catalog, models)
     absent = [entry for entry in entries if replace or not store.has(entry)]
@@ -84,7 +86,7 @@ def _bring(
     extras = engines.missing(wanted)
     if not absent and not extras:
         return
-    _print(_offer(absent, extras))
+    tables.show(_offer(absent, extras))
     _ask(yes)
     for entry in absent:
         typer.echo(f"{entry.model_id}:")
@@ -117,64 +119,13 @@ def _offer(absent: Sequence[Entry], extras: Sequence[str]) -> Table:
     from parley.store.engines import ENGINES
 
     total = sum(entry.size_mb for entry in absent)
-    table = _plain(f"To be fetched: {total} MB", ("what", "size"), ("licence", "origin"))
+    shown = tables.plain(f"To be fetched: {total} MB", ("what", "size"), ("licence", "origin"))
     for entry in absent:
-        table.add_row(escape(entry.model_id), f"{entry.size_mb} MB", escape(entry.licence), escape(entry.origin))
+        shown.add_row(escape(entry.model_id), f"{entry.size_mb} MB", escape(entry.licence), escape(entry.origin))
     for extra in extras:
         engine = ENGINES[extra]
-        table.add_row(engine.package, "package", escape(engine.licence), "the engine")
-    return table
-
-
-def known_table(catalog: Catalog, store: Store) -> Table:
-    """All models that can be had, by kind."""
-    from rich.markup import escape
-
-    table = _plain(
-        f"Models that `{command('pull')}` can fetch into {store.folder}",
-        ("model", "for", "size"),
-        ("languages", "licence", "here"),
-    )
-    for kind in KIND_NAMES:
-        for model_id, entry in catalog.of_kind(kind).items():
-            here = "yes" if store.has(entry) else "not allowed" if entry.forbidden else ""
-            table.add_row(
-                escape(model_id),
-                KIND_NAMES[kind],
-                f"{entry.size_mb} MB" if entry.size_mb else "?",
-                _short(entry.languages),
-                escape(entry.licence),
-                here,
-            )
-    return table
-
-
-def details(entry: Entry, store: Store) -> Table:
-    """Everything about one model of the catalog."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    from parley.store.engines import ENGINES
-
-    engine = ENGINES.get(entry.extra)
-    rows = {
-        "for": KIND_NAMES[entry.kind],
-        "description": entry.description,
-        "engine": f"{entry.engine} (package {engine.package}, licence {engine.licence})" if engine else entry.engine,
-        "licence of the weights": entry.licence,
-        "origin": entry.origin,
-        "languages": ", ".join(entry.languages),
-        "size": f"{entry.size_mb} MB",
-        "memory": f"{entry.memory_mb} MB" if entry.memory_mb else "",
-        "sources": ", ".join(map(str, entry.sources)),
-        "here": str(store.path(entry)) if store.has(entry) else f"no: parley pull {entry.model_id}",
-        "not allowed": entry.forbidden,
-    }
-    table = Table(title=entry.model_id, title_justify="left", show_header=False)
-    for key, value in rows.items():
-        if value:
-            table.add_row(key, escape(value))
-    return table
+        shown.add_row(engine.package, "package", escape(engine.terms), "the engine")
+    return shown
 
 
 def remove(
@@ -191,25 +142,3 @@ def remove(
             raise typer.Exit(1)
         freed = store.remove(entry)
         typer.echo(f"{entry.model_id} is removed; {freed / 1e6:.0f} MB came back.")
-
-
-def _print(table: Table) -> None:
-    from rich.console import Console
-
-    Console().print(table)
-
-
-def _plain(title: str, fixed: Sequence[str], others: Sequence[str]) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for name in fixed:
-        table.add_column(name, no_wrap=True, justify="right" if name == "size" else "left")
-    for name in others:
-        table.add_column(name, overflow="fold")
-    return table
-
-
-def _short(names: Sequence[str], most: int = 3) -> str:
-    return ", ".join(names[:most]) + (f" +{len(names) - most}" if len(names) > most else "")

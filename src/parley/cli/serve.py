@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from parley.cli.options import Config, Overrides
+from parley.cli.options import Config, Llm, Overrides
 
 
 def serve(
@@ -19,6 +19,7 @@ def serve(
     registry: Annotated[
         str | None, typer.Option(help="redis:// address where workers announce themselves.", show_default="none")
     ] = None,
+    llm: Llm = None,
     processes: Annotated[
         int, typer.Option(min=1, max=256, help="Orchestrators that share the port, one process each.")
     ] = 1,
@@ -32,7 +33,7 @@ def serve(
     SIGTERM: nobody new is let in, running conversations may finish; a second Ctrl-C ends them.
     """
     from parley.cli.compose import run_orchestrator
-    from parley.cli.options import settings_from
+    from parley.cli.options import llm_flags, settings_from
     from parley.cli.process import run
     from parley.observability.logging import configure_logging
     from parley.server.runner import listen
@@ -42,6 +43,7 @@ def serve(
         "server.host": host,
         "server.port": port,
         "registry.url": registry,
+        **llm_flags(llm),
     }
     settings = settings_from(config, override, flags)
     configure_logging(settings.log)

@@ -6,10 +6,11 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
-from parley.cli.options import Config, Overrides
+from parley.cli.options import Config, Llm, Overrides
 
 if TYPE_CHECKING:
     import socket
@@ -33,6 +34,7 @@ def up(
     voice: Annotated[
         str | None, typer.Option(help="Model that speaks by default.", show_default="the best here")
     ] = None,
+    llm: Llm = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -51,13 +53,13 @@ def up(
     Ctrl-C stops: running conversations may finish; a second Ctrl-C ends them.
     """
     from parley.cli.children import WorkerChild
-    from parley.cli.options import as_variables, files_again, settings_from
+    from parley.cli.options import as_variables, files_again, llm_flags, settings_from
     from parley.cli.process import run
     from parley.observability.logging import configure_logging
     from parley.server.runner import listen
 
     host = host or ("0.0.0.0" if https else None)  # noqa: S104  (who asks for HTTPS wants other hosts in)
-    flags = {"server.host": host, "server.port": port, "worker.models.default_model": voice}
+    flags = {"server.host": host, "server.port": port, "worker.models.default_model": voice, **llm_flags(llm)}
     settings = settings_from(config, override, flags)
     configure_logging(settings.log)
     if https:
@@ -143,6 +145,7 @@ async def _up(settings: Settings, sock: socket.socket, children: list[WorkerChil
 
     async def ready(url: str) -> None:
         _say_ready(url, settings, browser=browser)
+        await _say_who_could_answer(url, settings)
 
     addresses = [child.address for child in children]
     with noted(base_url(settings.server, sock), addresses):
@@ -154,7 +157,7 @@ async def _up(settings: Settings, sock: socket.socket, children: list[WorkerChil
 
 
 def _say_ready(url: str, settings: Settings, *, browser: bool) -> None:
-    from parley.cli.chosen import ears_named, voice_named, what_would_be_better
+    from parley.cli.chosen import in_words, models_named, what_would_be_better
     from parley.hints import command
     from parley.server.app import STATIC
 
@@ -166,12 +169,21 @@ def _say_ready(url: str, settings: Settings, *, browser: bool) -> None:
         typer.echo(f"Open that page and talk, or run `{chat}` in a second terminal. Ctrl-C stops.")
     else:
         typer.echo(f"Talk with `{chat}` in a second terminal; the page was not built. Ctrl-C stops.")
-    typer.echo(f"It hears with {ears_named(settings)} and speaks with {voice_named(settings)}.")
+    typer.echo(in_words(models_named(settings)))
     better = what_would_be_better(settings)
     if better:
         typer.echo(better)
     if browser and page:
         _open_browser(url)
+
+
+async def _say_who_could_answer(url: str, settings: Settings) -> None:
+    """Name a language model that runs on this machine and is not used. Everything is ready by now: nobody waits."""
+    from parley.cli.chosen import language_models_nearby, use_of
+
+    for model in await language_models_nearby(settings, urlsplit(url).port):
+        typer.echo(f"A language model answers on port {model.port}: `{use_of(model)}` talks with it.")
+        return
 
 
 def _open_browser(url: str) -> None:

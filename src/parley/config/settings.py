@@ -18,7 +18,7 @@ from parley.transports.client_settings import ClientSettings
 from parley.transports.livekit_settings import LiveKitSettings
 from parley.transports.rtc_settings import WebRtcSettings
 from parley.transports.websocket_settings import WebSocketSettings
-from parley.vad.settings import SmartTurnSettings, VadSettings
+from parley.vad.settings import SmartTurnSettings, TurnSettings, VadSettings
 from parley.worker.settings import WorkerSettings
 
 
@@ -30,6 +30,7 @@ class Settings:
     session: SessionSettings = field(default_factory=SessionSettings)
     microphone: MicrophoneSettings = field(default_factory=MicrophoneSettings)
     vad: VadSettings = field(default_factory=VadSettings)
+    turn: TurnSettings = field(default_factory=TurnSettings)
     smart_turn: SmartTurnSettings = field(default_factory=SmartTurnSettings)
     asr: AsrSettings = field(default_factory=AsrSettings)
     llm: LlmSettings = field(default_factory=LlmSettings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from parley.errors import NotFound, ParleyError, UnavailableError
@@ -88,6 +88,17 @@ def voices_of(pool: PooledSynthesizer) -> list[Voice]:
                 for speaker in model.speakers[:6] or ("",):
                     voices.setdefault((model.model_id, speaker), Voice(model=model.model_id, speaker=speaker))
     return list(voices.values())
+
+
+def models_in_use(named: Mapping[str, str], pool: PooledSynthesizer) -> dict[str, str]:
+    """``named`` with the voice that the workers themselves say speaks where nobody names one."""
+    defaults = {
+        model.model_id
+        for member in pool.fleet.members.values()
+        for model in member.announcement.models
+        if model.is_default
+    }
+    return {**named, **({"voice": ", ".join(sorted(defaults))} if defaults else {})}
 
 
 def figures_of(pool: PooledSynthesizer) -> Iterable[Sample]:

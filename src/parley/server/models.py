@@ -3,12 +3,12 @@
 ``GET /v1/models`` lists every model that some worker has, in its best state anywhere; those tagged ``test`` stand
 apart, as ``test_models``: they are no choice for a person.
 ``POST /v1/models/{id}/load`` returns when it is resident; ``POST /v1/models/{id}/unload`` when it is gone.
-``GET /v1/client`` tells a page by which transports it may connect.
+``GET /v1/client`` tells a page by which transports it may connect, and which models hear, speak, take turns, answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -34,11 +34,14 @@ class Fleet(Protocol):
         """Free it everywhere. PreconditionFailed while it is in use."""
 
 
-def model_routes(gate: Gate, fleet: Fleet, transports: Sequence[str]) -> list[Route]:
-    """The routes of this module."""
+def model_routes(
+    gate: Gate, fleet: Fleet, transports: Sequence[str], in_use: Callable[[], Mapping[str, str]] = dict
+) -> list[Route]:
+    """The routes of this module. ``in_use``: kind of model -> name of the one that is used."""
 
     async def client(_: Request) -> Response:
-        return JSONResponse({"version": __version__, "transports": list(transports)})
+        said = {"version": __version__, "transports": list(transports), "models": dict(in_use())}
+        return JSONResponse(said, headers={"Cache-Control": "no-store"})
 
     async def listing(_: Request) -> Response:
         lists: dict[str, list[dict[str, Any]]] = {"models": [], "test_models": []}

@@ -7,7 +7,7 @@ import hmac
 import ipaddress
 import secrets
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -86,6 +86,8 @@ class Parts:
     voices: PooledSynthesizer
     end_of_turn: EndOfTurnModel | None = None
     snapshots: SnapshotStore | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
+    """What they are called, for people: kind (ears, voice, turn, llm) -> name."""
 
     make_vad: Callable[[], VoiceActivityDetector] = field(kw_only=True)
     make_microphone: Callable[[int], Resampler] = microphone_resampler

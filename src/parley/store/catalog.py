@@ -222,6 +222,7 @@ def _voice(path: Path, model_id: str, raw: Any) -> Entry:
         (source,),
         languages=tuple(metadata.get("languages", ())),
         description=str(metadata.get("description", "")),
+        origin=f"{data['repo']} on the hub",
         size_mb=data.get("size_mb", 0),
         memory_mb=int(metadata.get("memory_mb", 0)),
         extra=data["family"],

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from parley.store.catalog import Entry
 
 
+TURN_ENGINES_IN_AUTO: tuple[str, ...] = ()
+"""Turn models that ``turn.engine: auto`` may take, the preferred ones first: only what ``parley bench turns``
+shows to be better than words and silence. None is: on its own, Smart Turn takes pauses for ends."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """What was taken, and what would have been better."""

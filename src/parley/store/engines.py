@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from parley.store.catalog import Entry
 
 DISTRIBUTION = "parley-voice"
+_APART = "so it runs in a process of its own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +29,44 @@ class EnginePackage:
     """Is there when it can be imported."""
     package: str
     licence: str
+    note: str = ""
+    """What follows from the licence."""
+
+    @property
+    def terms(self) -> str:
+        """Licence and note, for people."""
+        return f"{self.licence}, {self.note}" if self.note else self.licence
 
 
 ENGINES: dict[str, EnginePackage] = {
     "whisper": EnginePackage("faster_whisper", "faster-whisper", "MIT"),
-    "piper": EnginePackage("piper", "piper-tts", "GPL-3.0-or-later, so it runs in a process of its own"),
+    "piper": EnginePackage("piper", "piper-tts", "GPL-3.0-or-later", _APART),
     "kokoro": EnginePackage("kokoro_onnx", "kokoro-onnx", "MIT"),
     "sherpa": EnginePackage("sherpa_onnx", "sherpa-onnx", "Apache-2.0"),
     "pocket": EnginePackage("pocket_tts", "pocket-tts", "MIT"),
 }
 """By extra of the distribution."""
 
+OTHERS: dict[str, EnginePackage] = {
+    "pocketsphinx": EnginePackage("pocketsphinx", "pocketsphinx", "BSD-2-Clause"),
+    "espeak": EnginePackage("espeakng_loader", "espeak-ng", "GPL-3.0-or-later", _APART),
+    "smart-turn": EnginePackage("onnxruntime", "onnxruntime", "MIT"),
+    "words": EnginePackage("parley", DISTRIBUTION, "MIT"),
+    "script": EnginePackage("parley", DISTRIBUTION, "MIT"),
+    "llama.cpp": EnginePackage("xllamacpp", "llama.cpp", "MIT", "or any other server of GGUF files, beside Parley"),
+}
+"""By the engine's name: those that come with Parley, and those that run beside it."""
+
+
+def engine_of(entry: Entry) -> EnginePackage | None:
+    """What runs a model; None for an engine that only its own adapter knows."""
+    return ENGINES.get(entry.extra) or OTHERS.get(entry.engine)
+
 
 def runnable(entry: Entry) -> bool:
-    """True when the model's engine is installed."""
-    return not entry.extra or find_spec(ENGINES[entry.extra].module) is not None
+    """True when the model's engine is installed. A family that Parley does not know judges that for itself."""
+    package = ENGINES.get(entry.extra)
+    return package is None or find_spec(package.module) is not None
 
 
 def missing(entries: Iterable[Entry]) -> list[str]:

@@ -43,10 +43,28 @@ class VadSettings:
     )
 
 
+TURN_ENGINES = ("auto", "words", "smart-turn")
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSettings:
+    """What judges whether a turn is over, besides how long it has been silent."""
+
+    engine: Annotated[
+        str,
+        Setting(
+            "Judge of a turn's end: words (what was said, and its melody), smart-turn (a model hears it as well: the "
+            "fetched one, or the file smart_turn.path), auto (a model where one is measured to be better than words, "
+            "which none is so far, or the one that smart_turn.path names).",
+            choices=TURN_ENGINES,
+        ),
+    ] = "auto"
+
+
 @dataclass(frozen=True, slots=True)
 class SmartTurnSettings:
-    """A model that hears whether a turn is over; none unless its file is named."""
+    """A Smart Turn v3 model that was not fetched by Parley."""
 
     path: Annotated[
-        str, Setting("Smart Turn v3 model (ONNX) to judge the end of turns with; empty judges by words and silence.")
+        str, Setting("Smart Turn v3 model (ONNX) to judge the end of turns with; see turn.engine. Empty: none.")
     ] = ""

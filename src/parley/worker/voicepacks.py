@@ -8,6 +8,7 @@ listed with its problem, and loading it says the file, the key, the value and wh
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from parley.errors import ConfigError, NotFound
@@ -24,7 +25,6 @@ from parley.worker.pack import PackFile, PackOption, VoicePack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
 __all__ = ["Catalog", "Changes", "PackFile", "PackOption", "VoicePack", "VoicePackCatalog", "builtin_models"]
 
@@ -190,6 +190,11 @@ class VoicePackCatalog:
             assert entry.problem is not None
             raise entry.problem
         return entry.pack
+
+    def folder(self, model_id: str) -> Path | None:
+        """Where a pack lies; None for what is built in and what is not here."""
+        entry = self._entries.get(model_id)
+        return Path(entry.fingerprint[0][0]) if entry is not None and entry.fingerprint else None
 
     def create(self, model_id: str) -> TtsAdapter:
         """A fresh adapter, not loaded. Raises NotFound, or ConfigError when its pack has a mistake."""

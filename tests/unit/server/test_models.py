@@ -39,6 +39,13 @@ class Workers:
     async def unload_model(self, model_id: str) -> None: ...
 
 
+async def test_a_page_is_told_which_models_hear_and_speak() -> None:
+    named = {"ears": "whisper-tiny.en", "voice": "amy"}
+    app = Starlette(routes=model_routes(Open(), Workers(), ["websocket"], lambda: named))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://parley") as http:
+        assert (await http.get("/v1/client")).json()["models"] == named
+
+
 async def listed() -> dict[str, Any]:
     app = Starlette(routes=model_routes(Open(), Workers(), ["websocket"]))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://parley") as http:
