@@ -41,12 +41,16 @@ class RunningParley:
 
 @contextlib.contextmanager
 def running_parley(
-    options: BenchOptions, *, worker: str = "tone", settings: Mapping[str, object] | None = None
+    options: BenchOptions,
+    *,
+    worker: str = "tone",
+    settings: Mapping[str, object] | None = None,
+    worker_settings: Mapping[str, object] | None = None,
 ) -> Iterator[RunningParley]:
     """``options.url`` where it is given; else a worker whose default model is ``worker`` and a server in front of it.
 
     The recogniser is the instant one, which understands the same words whatever is said. ``settings`` are the
-    server's, by dotted key; ``--set server.x=y`` of the command line count more.
+    server's, by dotted key; ``--set server.x=y`` of the command line count more. ``worker_settings`` are the worker's.
     """
     if options.url:
         yield RunningParley(complete(options.url))
@@ -57,7 +61,12 @@ def running_parley(
             process(
                 Path(folder, "worker.log"),
                 "worker",
-                {"worker.port": worker_port, "worker.models.default_model": worker, "worker.max_sessions": 2048},
+                {
+                    "worker.port": worker_port,
+                    "worker.models.default_model": worker,
+                    "worker.max_sessions": 2048,
+                    **(worker_settings or {}),
+                },
             )
         )
         wait_for_port(worker_port, worker_process)

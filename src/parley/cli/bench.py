@@ -23,6 +23,7 @@ BENCHES: dict[str, Bench] = {
     "barge-in": Bench("parley.bench.barge_in", "first speech sample sent -> agent silent at the client"),
     "first-audio": Bench("parley.bench.first_audio", "text in -> first frame at the client"),
     "turn": Bench("parley.bench.turn", "last speech frame sent -> first audio of the answer"),
+    "chain": Bench("parley.bench.chain", "the same with real models everywhere: where the time goes, and the shares"),
     "concurrency": Bench("parley.bench.concurrency", "CPU, jitter, lateness and memory with N sessions"),
     "pause-resume": Bench("parley.bench.pause_resume", "samples lost or repeated by pauses, and how fast they act"),
     "heard-words": Bench("parley.bench.heard_words", "words the history holds against words really heard"),
