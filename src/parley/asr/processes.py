@@ -203,6 +203,11 @@ class ProcessRecognizer:
         return _SessionEars(self)
 
     @property
+    def spec(self) -> DecoderSpec:
+        """How its processes make their decoders: for whoever wants to hear one alone."""
+        return self._spec
+
+    @property
     def pids(self) -> list[int]:
         """Of the processes that run."""
         return [decoder.pid for decoder in self._decoders if decoder.pid]

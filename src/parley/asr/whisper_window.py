@@ -30,6 +30,10 @@ _WINDOW_LIMIT = 30.0
 _TOKENS_PER_SECOND = 6
 """Twice what people say."""
 _TOKENS_AT_LEAST = 20
+_MOST_A_SECOND = 4.5
+"""Tokens that somebody in a hurry says."""
+_PHRASE = 2
+"""Tokens that can be a repeated phrase: a word and its punctuation."""
 _STAMP = 0.02
 """Seconds between two time stamps."""
 _PROMPT_TOKENS = 96
@@ -88,6 +92,7 @@ def stretches_of(tokens: Sequence[int], first_stamp: int, end: int, seconds: flo
     """Runs of text tokens with the time at which each ends; nothing that begins after the audio's end."""
     found: list[tuple[list[int], float]] = []
     current: list[int] = []
+    begun = 0.0
     for token in tokens:
         if token < first_stamp:
             if token < end:
@@ -95,11 +100,26 @@ def stretches_of(tokens: Sequence[int], first_stamp: int, end: int, seconds: flo
             continue
         at = (token - first_stamp) * _STAMP
         if current:
-            found.append((current, min(at, seconds)))
+            found.append((once(current, min(at, seconds) - begun), min(at, seconds)))
             current = []
         if found and at >= seconds - _BEYOND:
             return found
-    return [*found, (current, seconds)] if current else found
+        begun = at
+    return [*found, (once(current, seconds - begun), seconds)] if current else found
+
+
+def once(tokens: list[int], seconds: float) -> list[int]:
+    """Without what a model says again, and again, when it runs past the sound and sets no time stamp.
+
+    Only where it is more than anybody says in so many seconds: people do repeat themselves.
+    """
+    if len(tokens) <= _MOST_A_SECOND * seconds:
+        return tokens
+    for at in range(_PHRASE, len(tokens) - _PHRASE + 1):
+        for size in range(_PHRASE, min(at, len(tokens) - at) + 1):
+            if tokens[at : at + size] == tokens[at - size : at]:
+                return tokens[:at]
+    return tokens
 
 
 def confidence(log_probability: float, no_speech: float) -> float:

@@ -14,8 +14,9 @@ import numpy as np
 import soxr
 
 from parley import clock
-from parley.asr import AsrSettings, create_recognizer
+from parley.asr import create_recognizer
 from parley.audio import AudioFrame
+from parley.bench.real_models import asr_settings
 from parley.bench.report import BenchOptions, Goal, LoadMeter, Row, row
 from parley.bench.speech import RATE, Samples, Speaker, noise, say, speakers
 from parley.interfaces import Recognizer
@@ -43,19 +44,20 @@ class Heard:
 def run(options: BenchOptions) -> list[Row]:
     """Rows for each number of sessions. ``--set engine=NAME`` and ``--set model=NAME`` pick a recogniser.
 
-    There are as many decoders as sessions, unless ``--set decoders=N`` says otherwise.
+    There are as many decoders as sessions, unless ``--set decoders=N`` says otherwise. ``--set people=en`` counts the
+    words that it gets wrong on recordings of people instead, which are fetched first.
     """
+    if options.text("people"):
+        from parley.bench import asr_people
+
+        return asr_people.run(options)
     return asyncio.run(_measure(options))
 
 
 async def _measure(options: BenchOptions) -> list[Row]:
     rows: list[Row] = []
     for count in options.sessions or DEFAULT_SESSIONS:
-        settings = AsrSettings(
-            engine=options.text("engine", "pocketsphinx"),
-            model=options.text("model", AsrSettings().model),
-            decoders=int(options.number("decoders", count)),
-        )
+        settings = asr_settings(options, count)
         recognizer = create_recognizer(settings)
         try:
             await _round(recognizer, count, 0)  # loads the engines

@@ -124,6 +124,50 @@ def percentile(values: Sequence[float], share: float) -> float | None:
     return float(ordered[max(0, math.ceil(len(ordered) * share / 100) - 1)])
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """So many of so many."""
+
+    hits: int
+    of: int
+
+    def __float__(self) -> float:
+        """0 to 1; 0 where there were none."""
+        return self.hits / self.of if self.of else 0.0
+
+    def interval(self, deviations: float = 1.96) -> tuple[float, float]:
+        """Wilson's: where the true share lies, 95 times of 100 (0 to 1, both ends)."""
+        if not self.of:
+            return 0.0, 1.0
+        count, rate, square = self.of, float(self), deviations**2
+        middle = (rate + square / (2 * count)) / (1 + square / count)
+        half = deviations / (1 + square / count) * math.sqrt(rate * (1 - rate) / count + square / (4 * count**2))
+        return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def share(hits: Sequence[bool]) -> Share:
+    """How many of these are true."""
+    return Share(sum(hits), len(hits))
+
+
+def percentage(
+    name: str,
+    value: Share,
+    *,
+    goal: Goal | None = None,
+    params: Mapping[str, Param] | None = None,
+    load: Mapping[str, float] | None = None,
+) -> Row:
+    """A row for a share, with its interval; n is what it is a share of. Nothing is said of none."""
+    if not value.of:
+        return Row(name, "%", 0, None, None, None, goal or Goal(), params or {}, load or {})
+    low, high = value.interval()
+    within = {"95 %": f"{100 * low:.1f}–{100 * high:.1f}"}
+    return Row(
+        name, "%", value.of, 100 * float(value), None, None, goal or Goal(), {**(params or {}), **within}, load or {}
+    )
+
+
 class LoadMeter:
     """How busy the machine was between making this and asking: others' work disturbs every timing."""
 

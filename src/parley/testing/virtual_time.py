@@ -83,13 +83,15 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._virtual_now += timeout
 
 
-def run_virtual(main: Coroutine[Any, Any, _T]) -> _T:
+def run_virtual(
+    main: Coroutine[Any, Any, _T], loop_factory: Callable[[], asyncio.AbstractEventLoop] = VirtualTimeLoop
+) -> _T:
     """Run ``main`` to its end in virtual time: for tests without the anyio plugin, as with hypothesis.
 
     Raises what its loop's exception handler got: a callback that failed, a task whose failure nobody asked for.
     """
     unheard: list[dict[str, Any]] = []
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.get_loop().set_exception_handler(lambda _, context: unheard.append(context))
         result = runner.run(main)
     for context in unheard:

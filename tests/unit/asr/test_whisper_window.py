@@ -35,6 +35,17 @@ def test_words_that_were_cut_off_by_the_bound_are_kept() -> None:
     assert cut([at(0), 1, 2, 3], 1.0) == [([1, 2, 3], 1.0)]
 
 
+def test_a_sentence_that_runs_on_and_on_without_a_stamp_is_said_once() -> None:
+    sentence = [1, 2, 3, 4, 5, 6]
+    assert cut([at(0), *sentence, *sentence, *sentence[:3]], 1.7) == [(sentence, 1.7)]
+    assert cut([at(0), 7, 8, 9, *sentence, *sentence, *sentence], 3.0) == [([7, 8, 9, *sentence], 3.0)]
+
+
+def test_who_has_the_time_to_may_say_it_twice() -> None:
+    twice = [1, 2, 3, 1, 2, 3]
+    assert cut([at(0), *twice, at(2.0)], 4.0) == [(twice, 2.0)]
+
+
 def test_silence_has_no_words() -> None:
     assert cut([at(0), at(0.1), END], 1.0) == []
 

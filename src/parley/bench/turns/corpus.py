@@ -27,16 +27,25 @@ class Sound:
     """One sound in the microphone."""
 
     samples: Samples
-    """48 kHz; begins at its strict onset, ends with its last voiced block."""
+    """48 kHz; begins at its strict onset and ends with its last voiced block, but for ``lead`` and ``tail``."""
     at: float
-    """Seconds: from the agent's first sample where it speaks, else from the session's start."""
+    """The onset, in seconds: from the agent's first sample where it speaks, else from the session's start."""
     text: str = ""
     """What is said; empty for noises."""
+    lead: float = 0.0
+    """Seconds of the samples that lie before the onset: what a recording has there is not cut off."""
+    tail: float = 0.0
+    """Seconds of the samples that lie behind the last voiced block."""
+
+    @property
+    def begin(self) -> float:
+        """When the first sample sounds."""
+        return self.at - self.lead
 
     @property
     def end(self) -> float:
-        """One past the last sample, in seconds."""
-        return self.at + len(self.samples) / RATE
+        """One past the last voiced sample, in seconds."""
+        return self.begin + len(self.samples) / RATE - self.tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +60,18 @@ class Case:
     seed: int
     echo_db: float | None = None
     """How loud the agent's own voice comes back into the microphone, relative to what is played."""
+    language: str = ""
+    """Of the session; empty for the default."""
 
     @property
     def agent_speaks(self) -> bool:
         """True when the agent is in the middle of a reply."""
         return self.kind in AGENT_SPEAKS
+
+    @property
+    def voice(self) -> float:
+        """Seconds from the first onset to the last voiced sample."""
+        return self.end - self.sounds[0].at if self.sounds else 0.0
 
     @property
     def end(self) -> float:

@@ -1,6 +1,6 @@
-"""Two recognisers in virtual time: the embedded one, whose run time becomes delay, and one that understands all.
+"""Recognisers in virtual time: any decoder, whose run time becomes delay, and one that understands all.
 
-The second stands for a good recogniser, so that what the manners cost is told apart from what bad ears cost.
+The last stands for a good recogniser, so that what the manners cost is told apart from what bad ears cost.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import functools
 from collections.abc import AsyncGenerator, AsyncIterable
 
 from parley import clock
+from parley.asr.decoder import TurnDecoder
 from parley.asr.pocketsphinx import SphinxDecoder
 from parley.audio import AudioFrame
+from parley.bench.cpu_time import timed
 from parley.bench.turns.corpus import Case
 from parley.bench.turns.room import Room
 from parley.llm.script import phrases
@@ -33,36 +35,51 @@ def decoder() -> SphinxDecoder:
     return loaded
 
 
-class EmbeddedEars:
-    """A Recognizer that hears one turn at a time, as a session gives them; it knows this case's microphone alone."""
+class DecoderEars:
+    """A Recognizer over one decoder: it hears one turn at a time, as a session gives them, in this case's microphone.
 
-    def __init__(self) -> None:
+    A decoder's time passes as measured CPU time, or as ``factor`` seconds for a second of sound where that is given:
+    then a case always goes the same way.
+    """
+
+    def __init__(self, engine: TurnDecoder, factor: float | None = None) -> None:
+        self._engine, self._factor = engine, factor
         self._memory = ""
 
     async def transcribe(
         self, audio: AsyncIterable[AudioFrame], *, language: str = ""
     ) -> AsyncGenerator[Transcript, None]:
-        engine = decoder()
+        engine = self._engine
         engine.start(language, self._memory)
         ready_at = clock.now()
         async for frame in audio:
             # The decoder works through its backlog; what it finds is known once it is done with this frame.
-            ready_at = max(ready_at, clock.now()) + REAL_TIME_FACTOR * frame.duration
-            partial = engine.feed(frame.pcm)
+            partial, spent = timed(engine.feed, frame.pcm)
+            ready_at = max(ready_at, clock.now()) + self._delay(spent, frame.duration)
             if partial is not None:
                 await asyncio.sleep(max(0.0, ready_at - clock.now()))
                 yield partial
-        await asyncio.sleep(max(0.0, ready_at - clock.now()) + FINAL_DELAY)
-        final = engine.finish()
+        final, spent = timed(engine.finish)
+        await asyncio.sleep(max(0.0, ready_at - clock.now()) + (FINAL_DELAY if self._factor is not None else spent))
         self._memory = engine.memory
         yield final
 
-    def for_session(self) -> EmbeddedEars:
+    def _delay(self, spent: float, duration: float) -> float:
+        return spent if self._factor is None else self._factor * duration
+
+    def for_session(self) -> DecoderEars:
         """One with a memory of its own."""
-        return EmbeddedEars()
+        return DecoderEars(self._engine, self._factor)
 
     async def aclose(self) -> None:
         pass
+
+
+class EmbeddedEars(DecoderEars):
+    """The embedded recogniser, whose run time on a two-core machine becomes delay."""
+
+    def __init__(self) -> None:
+        super().__init__(decoder(), REAL_TIME_FACTOR)
 
 
 LAG = 0.2

@@ -1,6 +1,7 @@
 """Plays a case through the real session engine, in virtual time.
 
-Real: the engine, the voice activity detector, and (unless all words are to be understood) the embedded recogniser.
+Real: the engine, the voice activity detector, a turn model where there is one, and (unless all words are to be
+understood) the recogniser.
 Mocked: the language model (instant) and the synthesizer (instant, speech made beforehand).
 """
 
@@ -19,12 +20,12 @@ from parley.bench.speech import Samples, say
 from parley.bench.turns.corpus import Case
 from parley.bench.turns.room import Room
 from parley.bench.turns.score import Outcome
-from parley.interfaces import EchoGuard, Recognizer, Synthesis, VoiceActivityDetector
+from parley.interfaces import EchoGuard, EndOfTurnModel, Recognizer, Synthesis, VoiceActivityDetector
 from parley.messages import BargeInDecided, ReplyEnded, ServerMessage, StartSession
 from parley.session.engine import SessionEngine
 from parley.session.settings import SessionSettings, with_overrides
 from parley.testing.frames_synthesis import FramesSynthesis
-from parley.testing.virtual_time import run_virtual
+from parley.testing.virtual_time import VirtualTimeLoop, run_virtual
 from parley.values import ChatMessage, Deadlines, Voice, Wording
 
 STORY = (
@@ -50,11 +51,14 @@ class System:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """Session settings by dotted key."""
     echo: Callable[[], EchoGuard | None] | None = None
+    turn_model: EndOfTurnModel | None = None
+    loop: Callable[[], asyncio.AbstractEventLoop] = VirtualTimeLoop
+    """What time is for it: see ``parley.bench.cpu_time``."""
 
 
 def play(case: Case, system: System) -> Outcome:
     """One case, from the first sample to the last."""
-    return run_virtual(_play(case, system))
+    return run_virtual(_play(case, system), system.loop)
 
 
 async def _play(case: Case, system: System) -> Outcome:
@@ -64,7 +68,7 @@ async def _play(case: Case, system: System) -> Outcome:
     engine = SessionEngine(
         room,
         # With a headset or a browser there is no echo to cancel; who has one brings no canceller of their own.
-        StartSession(sample_rate=room.input_rate, echo_cancelled=case.echo_db is None),
+        StartSession(sample_rate=room.input_rate, echo_cancelled=case.echo_db is None, language=case.language),
         session_id="case",
         microphone=microphone_resampler(room.input_rate),
         vad=system.vad(),
@@ -73,6 +77,7 @@ async def _play(case: Case, system: System) -> Outcome:
         synthesizer=_InstantVoice(),
         settings=with_overrides(SessionSettings(), system.overrides),
         echo=system.echo() if system.echo and case.echo_db is not None else None,
+        end_of_turn=system.turn_model,
     )
     origin = asyncio.get_running_loop().time()
     await engine.run()
@@ -87,7 +92,7 @@ def _outcome(case: Case, room: Room, told: Sequence[ServerMessage], origin: floa
     story = room.starts[0][1] if room.starts else ""
     ended = [message for message in told if isinstance(message, ReplyEnded) and message.utterance_id == story]
     # A false alarm before the sound is a pause too, but not an answer to it.
-    onset = case.sounds[0].at if case.sounds else 0.0
+    onset = case.sounds[0].begin if case.sounds else 0.0
     holds = [(low - zero, None if high is None else high - zero) for low, high in room.silences if low - zero >= onset]
     return Outcome(
         case,

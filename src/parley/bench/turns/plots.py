@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from parley.bench.report import percentile
+from parley.bench.report import Share, percentile
 from parley.bench.turns.score import Scores
 from parley.errors import ConfigError
 from parley.hints import install
@@ -21,8 +21,8 @@ COLOURS = ("#4338ca", "#0f766e", "#a16207", "#be123c", "#64748b", "#7c3aed", "#0
 MARKS = ("o", "s", "D", "^", "v", "P", "X", "*")
 
 
-def draw(scores: Sequence[Scores], folder: Path) -> list[Path]:
-    """Write ``frontier.png``, ``rates.png`` and ``turns.html``; returns their paths.
+def draw(scores: Sequence[Scores], folder: Path, rule: str = ", synthesised at run time") -> list[Path]:
+    """Write ``frontier.png``, ``rates.png`` and ``turns.html``; returns their paths. ``rule``: where the sound is from.
 
     Raises ConfigError when matplotlib is not installed.
     """
@@ -39,7 +39,7 @@ def draw(scores: Sequence[Scores], folder: Path) -> list[Path]:
         figure.savefig(path, dpi=130)
         written.append(path)
     page = folder / "turns.html"
-    page.write_text(_page(scores, pictures), encoding="utf-8")
+    page.write_text(_page(scores, pictures, rule), encoding="utf-8")
     return [*written, page]
 
 
@@ -58,10 +58,10 @@ def _frontier(scores: Sequence[Scores]) -> Figure:
         }
         silence = percentile(entry.onset_to_silence, 95)
         if silence is not None:
-            floor.scatter(1000 * silence, 100 * entry.backchannels_lost, **style)
+            floor.scatter(1000 * silence, 100 * float(entry.backchannels_lost), **style)
         latency = percentile(entry.turn_latency, 50)
         if latency is not None:
-            turn.scatter(1000 * latency, 100 * entry.pauses_taken, **style)
+            turn.scatter(1000 * latency, 100 * float(entry.pauses_taken), **style)
     floor.set(
         xlabel="onset to silence, p95 (ms)",
         ylabel="replies lost to a nod (%)",
@@ -94,7 +94,9 @@ def _rates(scores: Sequence[Scores]) -> Figure:
     for index, entry in enumerate(scores):
         rates = [entry.honoured, entry.turns_answered, entry.backchannels_lost, entry.noises_lost, entry.pauses_taken]
         places = [place + (index - (len(scores) - 1) / 2) * width for place in range(len(names))]
-        bars = axes.bar(places, [100 * rate for rate in rates], width * 0.92, color=COLOURS[index % len(COLOURS)])
+        bars = axes.bar(
+            places, [100 * float(rate) for rate in rates], width * 0.92, color=COLOURS[index % len(COLOURS)]
+        )
         axes.bar_label(bars, fmt="%.0f", fontsize=7)
         bars.set_label(entry.name)
     axes.set_xticks(range(len(names)), names)
@@ -104,7 +106,7 @@ def _rates(scores: Sequence[Scores]) -> Figure:
     return figure
 
 
-def _page(scores: Sequence[Scores], pictures: dict[str, Figure]) -> str:
+def _page(scores: Sequence[Scores], pictures: dict[str, Figure], rule: str) -> str:
     images = "".join(f'<img alt="{name}" src="data:image/png;base64,{_embedded(f)}">' for name, f in pictures.items())
     head = "".join(f"<th>{html.escape(title)}</th>" for title, _ in COLUMNS)
     rows = "".join(
@@ -119,7 +121,7 @@ def _page(scores: Sequence[Scores], pictures: dict[str, Figure]) -> str:
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Turns</title>'
         f"<style>{style}</style><h1>Who takes the floor, and when</h1>"
-        f"<p>{scores[0].cases if scores else 0} conversations with a known truth, synthesised at run time.</p>"
+        f"<p>{scores[0].cases if scores else 0} conversations with a known truth{html.escape(rule)}.</p>"
         f"{images}<table><tr>{head}</tr>{rows}</table></html>\n"
     )
 
@@ -130,8 +132,9 @@ def _embedded(figure: Figure) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def _percent(rate: float) -> str:
-    return f"{100 * rate:.1f} %"
+def _percent(rate: Share) -> str:
+    low, high = rate.interval()
+    return f"{100 * float(rate):.1f} % ({100 * low:.0f}–{100 * high:.0f})" if rate.of else "–"
 
 
 def _milliseconds(values: list[float]) -> str:

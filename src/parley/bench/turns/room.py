@@ -56,7 +56,7 @@ class Room:
     def _placed(self, origin: float) -> NDArray[np.float32]:
         track = np.zeros(self._ticks * FRAME_SAMPLES, np.float32)
         for sound in self._case.sounds:
-            start = round((origin + sound.at) * SAMPLE_RATE)
+            start = round((origin + sound.begin) * SAMPLE_RATE)
             end = min(len(track), start + len(sound.samples))
             track[start:end] += sound.samples[: max(0, end - start)]
         return track
