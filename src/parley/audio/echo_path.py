@@ -97,8 +97,11 @@ class EchoPath:
         return look.at - likely.at >= (_APART / 2 if sure else _APART)
 
     def _suspect(self, look: Look) -> None:
-        if not self._agrees(look):
+        likely = self._likely
+        if likely is None or not self._agrees(look):
             self._likely = look
+        elif likely.strength < SURE <= look.strength:
+            self._likely = replace(likely, delay=look.delay)  # the clearer one knows better where it is
         if self.state is EchoState.NONE and look.strength >= SURE:  # where none came before, chance is likelier
             self.state = EchoState.UNKNOWN
         self._missed = 0.0

@@ -74,6 +74,10 @@ def test_headphones_plugged_in_are_found() -> None:
     assert looked(*PROOF, *strangers(0.3, 4.0)).state is EchoState.NONE
 
 
+def test_a_clear_look_corrects_the_guess_before_it() -> None:
+    assert looked((0.0, 12.0, 0.107), (0.01, 30.0, 0.114), (0.12, 12.0, 0.1205)).state is EchoState.PROVEN
+
+
 def test_a_delay_that_moves_is_followed() -> None:
     assert looked(*PROOF, (0.5, 20.0, 0.12), (0.7, 20.0, 0.12)).delay == 0.12
 
