@@ -20,6 +20,7 @@ FLOODS = {
     "set_voice": '{"type": "set_voice", "voice": {}}',
     "ping": '{"type": "ping", "id": 1}',
     "end_turn": '{"type": "end_turn"}',
+    "text": '{"type": "text", "text": "And now?"}',
     "faulty": '{"type": "sing"}',
     "audio": b"\x01\0\0\0" + bytes(320),
 }

@@ -2,8 +2,8 @@
 
 ``python rtc_attackers.py PLACE KIND SECONDS NUMBER``
 
-KIND: ``channel`` floods data channels, ``room`` the data of LiveKit rooms. It prints how many messages were sent, and
-always ends by itself.
+KIND: ``channel`` floods data channels, ``room`` the data of LiveKit rooms; ``channel_again`` and ``room_again`` make a
+connection for each message. It prints how many messages were sent, and always ends by itself.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import httpx
 
 from parley import clock
 from parley.client.webrtc import WebRtcClient
+from parley.errors import ParleyError
 from parley.messages import EndSession, Interrupt, PlayoutReport, StartSession
 from parley.transports.codec import encode
 
@@ -47,6 +48,37 @@ async def _flood_channel(client: WebRtcClient, seconds: float) -> int:
             break
         await asyncio.sleep(0)
     return sent
+
+
+async def channel_for_each(url: str, seconds: float, connections: int) -> int:
+    """Connect, say one thing, leave, again and again; those that are turned away count as well."""
+
+    async def one_after_another() -> int:
+        sent = 0
+        while clock.now() < until:
+            try:
+                async with WebRtcClient(url, StartSession(echo_cancelled=True)) as client:
+                    client.peer.send(MESSAGES[sent % 2])
+            except ParleyError:
+                await asyncio.sleep(0.01)
+            sent += 1
+        return sent
+
+    until = clock.now() + seconds
+    return sum(await asyncio.gather(*(one_after_another() for _ in range(connections))))
+
+
+async def room_for_each(url: str, seconds: float, connections: int) -> int:
+    """Join a room, say one thing, leave, again and again."""
+
+    async def one_after_another() -> int:
+        sent = 0
+        while clock.now() < until:
+            sent += await _flood_room(url, 0)
+        return sent
+
+    until = clock.now() + seconds
+    return sum(await asyncio.gather(*(one_after_another() for _ in range(connections))))
 
 
 async def flood_rooms(url: str, seconds: float, connections: int) -> int:
@@ -83,9 +115,9 @@ async def _flood_room(url: str, seconds: float) -> int:
     await publish(StartSession(echo_cancelled=True))
     until = clock.now() + seconds  # the first one has to wait for the connection
     try:
-        while clock.now() < until and room.remote_participants:
-            await asyncio.gather(*(publish(MESSAGES[index % 2]) for index in range(2 * AT_ONCE)))
-            sent += 2 * AT_ONCE
+        while not sent or (clock.now() < until and room.remote_participants):
+            await asyncio.gather(*(publish(MESSAGES[index % 2]) for index in range(2 * AT_ONCE if seconds else 1)))
+            sent += 2 * AT_ONCE if seconds else 1
         await publish(EndSession())
     except Exception:
         pass
@@ -97,11 +129,15 @@ async def main() -> None:
     """Attack as the arguments say."""
     os.nice(10)
     url, kind, seconds, connections = f"http://{sys.argv[1]}", sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
-    if kind == "channel":
-        done = await flood_channels(url, seconds, connections)
-    else:
-        done = await flood_rooms(url, seconds, connections)
-    print(done)
+    print(await ATTACKS[kind](url, seconds, connections))
+
+
+ATTACKS = {
+    "channel": flood_channels,
+    "channel_again": channel_for_each,
+    "room": flood_rooms,
+    "room_again": room_for_each,
+}
 
 
 if __name__ == "__main__":

@@ -31,6 +31,12 @@ async def test_data_channels_that_are_flooded_make_nobody_wait(
     await nobody_waits(parley, quiet, "channel", "3", str(connections), program=PROGRAM)
 
 
+async def test_a_client_that_makes_a_data_channel_for_each_message_makes_nobody_wait(
+    parley: Running, quiet: Undisturbed
+) -> None:
+    await nobody_waits(parley, quiet, "channel_again", "3", "1", program=PROGRAM)
+
+
 @pytest.fixture(scope="module")
 def in_rooms(tmp_path_factory: pytest.TempPathFactory) -> Generator[Running, None, None]:
     """A Parley that takes sessions in the rooms of a LiveKit server of its own."""
@@ -61,8 +67,15 @@ def quiet_rooms(in_rooms: Running) -> Undisturbed:
     return undisturbed(Server(in_rooms))
 
 
+@pytest.mark.parametrize("rooms", [1, pytest.param(CONNECTIONS, marks=pytest.mark.soak)])
 async def test_a_room_whose_data_is_flooded_makes_nobody_wait_and_the_excess_is_dropped(
+    in_rooms: Running, quiet_rooms: Undisturbed, rooms: int
+) -> None:
+    await nobody_waits(in_rooms, quiet_rooms, "room", "3", str(rooms), program=PROGRAM)
+    assert Server(in_rooms).metrics()[DROPPED] > 0
+
+
+async def test_a_client_that_joins_a_room_for_each_message_makes_nobody_wait(
     in_rooms: Running, quiet_rooms: Undisturbed
 ) -> None:
-    await nobody_waits(in_rooms, quiet_rooms, "room", "3", "1", program=PROGRAM)
-    assert Server(in_rooms).metrics()[DROPPED] > 0
+    await nobody_waits(in_rooms, quiet_rooms, "room_again", "3", "1", program=PROGRAM)
