@@ -9,7 +9,7 @@ import { renderLatency } from "./view/latency";
 import { Picture } from "./view/picture";
 import { TranscriptView } from "./view/transcript";
 import { modelsInWords } from "./models";
-import { describe, fetchModels, loadModel, optionsOf, voiceOf, type VoiceModel } from "./voices";
+import { describe, fetchModels, loadModel, optionFor, optionsOf, voiceOf, type VoiceModel } from "./voices";
 
 function element<T extends HTMLElement>(id: string): T {
   const found = document.getElementById(id);
@@ -260,13 +260,19 @@ function showVoices(): void {
     const chosen = ui.voice.value;
     ui.voice.dataset.signature = signature;
     ui.voice.replaceChildren(...options.map((option) => new Option(option.label, option.value)));
-    const wanted = options.find((option) => option.value === chosen) ?? options.find((option) => option.model.model_id === current?.model) ?? options.find((option) => option.model.is_default);
+    const wanted = options.find((option) => option.value === chosen) ?? optionFor(options, current) ?? options.find((option) => option.model.is_default);
     if (wanted) ui.voice.value = wanted.value;
   }
   ui.voice.disabled = session.model.link !== "online" || options.length === 0;
   const model = models.find((known) => known.model_id === voiceOf(ui.voice.value).model);
   setText(ui.voiceState, model ? describe(model) : "");
 }
+
+session.onVoice = () => {
+  const speaks = optionFor(optionsOf(models), session.model.voice);
+  if (speaks) ui.voice.value = speaks.value;
+  showVoices();
+};
 
 ui.voice.addEventListener("change", () => void chooseVoice(ui.voice.value));
 async function chooseVoice(value: string): Promise<void> {

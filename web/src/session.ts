@@ -51,6 +51,9 @@ export class Session {
     this.changed = changed;
   }
 
+  /** A voice was taken, or refused: the one in the model speaks. */
+  onVoice: () => void = () => undefined;
+
   private apply(event: ServerMessage | PageEvent): void {
     this.model = reduce(this.model, event);
     this.changed();
@@ -160,6 +163,9 @@ export class Session {
         break;
     }
     this.apply(message);
+    // Only a voice that was taken is asked for again after a lost connection.
+    if (message.type === "voice") this.preferences.voice = message.voice;
+    if (message.type === "voice" || (message.type === "error" && message.code === "not_found")) this.onVoice();
     tell(message.type, this.audio);
   }
 
@@ -218,7 +224,6 @@ export class Session {
   }
 
   setVoice(voice: Partial<Voice>): void {
-    this.preferences.voice = voice;
     this.connection?.send({ type: "set_voice", voice });
   }
 

@@ -72,3 +72,9 @@ export function voiceOf(value: string): { model: string; speaker: string } {
   const [model = "", speaker = ""] = value.split(SEPARATOR);
   return { model, speaker };
 }
+
+/** The option of the voice that speaks; of its model where it has no such speaker. */
+export function optionFor(options: readonly VoiceOption[], voice: { model: string; speaker: string } | null): VoiceOption | undefined {
+  const ofModel = options.filter((option) => option.model.model_id === voice?.model);
+  return ofModel.find((option) => voiceOf(option.value).speaker === voice?.speaker) ?? ofModel[0];
+}

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { initial, mood, reduce, stateInWords, type Model, type PageEvent } from "../src/model";
 import type { ServerMessage, Voice } from "../src/protocol";
 import { stepsOf } from "../src/view/latency";
-import { optionsOf, voiceOf, type VoiceModel } from "../src/voices";
+import { optionFor, optionsOf, voiceOf, type VoiceModel } from "../src/voices";
 
 const voice: Voice = { model: "espeak-en", speaker: "", language: "en", speed: 1, lora: "" };
 
@@ -117,5 +117,12 @@ describe("the voice picker", () => {
       { model: "piper-amy", speaker: "a" },
       { model: "piper-amy", speaker: "b" },
     ]);
+  });
+
+  it("shows the voice that speaks, after another one was refused", () => {
+    const options = optionsOf([model, { ...model, model_id: "piper-joe", speakers: [] }]);
+    expect(optionFor(options, { model: "piper-amy", speaker: "b" })?.label).toBe("piper-amy · b (available)");
+    expect(optionFor(options, { model: "piper-joe", speaker: "nobody" })?.value).toBe("piper-joe");
+    expect(optionFor(options, null)).toBeUndefined();
   });
 });
