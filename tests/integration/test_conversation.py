@@ -232,6 +232,17 @@ def test_a_port_in_use_is_said_in_one_sentence(tmp_path: Path) -> None:
                                   "or choose another with --port."]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [("livekit.url=ws://127.0.0.1:9", "livekit.api_key and"), ("turn.engine=smart-turn", "no such model is here")],
+)
+def test_what_cannot_be_opened_is_said_before_anything_is_started(tmp_path: Path, setting: str, said: str) -> None:
+    code, words = failing(tmp_path, "up", "--no-browser", "--set", "server.port=0", "--set", setting)
+    assert code == 2
+    (line,) = words.splitlines()
+    assert said in line
+
+
 def test_a_missing_voice_is_said_in_sentences(tmp_path: Path) -> None:
     code, words = failing(tmp_path, "up", "--no-browser", "--voice", "nobody", "--set", "server.port=0")
     assert code != 0

@@ -35,6 +35,20 @@ _PATIENCE = 3
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
+def check_wanted(settings: Settings) -> None:
+    """Refuse what cannot be opened before anything is started: nobody waits for workers to hear of it.
+
+    Raises ConfigError for a way in whose package or key is missing, and for a turn model that is not here.
+    """
+    from parley.cli.chosen import turn_model
+
+    turn_model(settings)
+    if settings.livekit.url:
+        from parley.server.livekit import check_settings
+
+        check_settings(settings.livekit)
+
+
 async def run_orchestrator(
     settings: Settings, sock: socket.socket, *, ready: Callable[[str], Awaitable[None]] | None = None
 ) -> None:

@@ -113,18 +113,21 @@ def _ask(yes: bool) -> None:
 
 
 def _offer(absent: Sequence[Entry], extras: Sequence[str]) -> Table:
-    """What is about to be fetched: names, sizes, licences, origins."""
+    """What is about to be fetched: names, sizes, licences of weights and engines, origins."""
     from rich.markup import escape
 
-    from parley.store.engines import ENGINES
+    from parley.store.engines import ENGINES, engine_of
 
     total = sum(entry.size_mb for entry in absent)
-    shown = tables.plain(f"To be fetched: {total} MB", ("what", "size"), ("licence", "origin"))
+    shown = tables.plain(f"To be fetched: {total} MB", ("what", "size"), ("licence", "engine", "origin"))
     for entry in absent:
-        shown.add_row(escape(entry.model_id), f"{entry.size_mb} MB", escape(entry.licence), escape(entry.origin))
+        runs_on = engine_of(entry)
+        engine = f"{runs_on.package}: {runs_on.terms}" if runs_on else entry.engine
+        shown.add_row(
+            escape(entry.model_id), f"{entry.size_mb} MB", *map(escape, (entry.licence, engine, entry.origin))
+        )
     for extra in extras:
-        engine = ENGINES[extra]
-        shown.add_row(engine.package, "package", escape(engine.terms), "the engine")
+        shown.add_row(ENGINES[extra].package, "package", escape(ENGINES[extra].licence), "", "the engine itself")
     return shown
 
 

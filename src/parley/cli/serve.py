@@ -32,7 +32,7 @@ def serve(
     Workers are found by their addresses (--worker), by a registry (--registry), or both. It stops on Ctrl-C or
     SIGTERM: nobody new is let in, running conversations may finish; a second Ctrl-C ends them.
     """
-    from parley.cli.compose import run_orchestrator
+    from parley.cli.compose import check_wanted, run_orchestrator
     from parley.cli.options import llm_flags, settings_from
     from parley.cli.process import run
     from parley.observability.logging import configure_logging
@@ -47,6 +47,7 @@ def serve(
     }
     settings = settings_from(config, override, flags)
     configure_logging(settings.log)
+    check_wanted(settings)
     if processes > 1:
         from parley.cli.processes import serve_together
 

@@ -53,6 +53,7 @@ def up(
     Ctrl-C stops: running conversations may finish; a second Ctrl-C ends them.
     """
     from parley.cli.children import WorkerChild
+    from parley.cli.compose import check_wanted
     from parley.cli.options import as_variables, files_again, llm_flags, settings_from
     from parley.cli.process import run
     from parley.observability.logging import configure_logging
@@ -62,6 +63,7 @@ def up(
     flags = {"server.host": host, "server.port": port, "worker.models.default_model": voice, **llm_flags(llm)}
     settings = settings_from(config, override, flags)
     configure_logging(settings.log)
+    check_wanted(settings)
     if https:
         settings = _with_certificate(settings)
     variables = as_variables(override, {"worker.models.default_model": voice})
