@@ -103,6 +103,7 @@ def test_a_typed_turn_is_answered_and_nothing_on_the_page_jumps(place: Place, tm
             answered(tab, text)
 
         assert tab.page.evaluate("window.shifts") < 0.02
+        assert "speaks with espeak" in tab.page.inner_text("#models")
         assert tab.axe() == []
         assert not tab.faults
 

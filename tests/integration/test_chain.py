@@ -4,7 +4,7 @@ a language model behind llama.cpp's own server answers, a Piper voice speaks; an
 from __future__ import annotations
 
 import re
-from difflib import SequenceMatcher
+from difflib import Match, SequenceMatcher
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +47,8 @@ SAID = (
 )
 WORDS_OFF = 2
 """Words at the cut by which the history and the recording may differ: one was being said, and Whisper guesses one."""
+LETTERS = 3
+"""Fewer in a row agree by chance."""
 MODELS = ("whisper-tiny.en", "en_US-joe-medium", "smart-turn-v3.2", "smollm2-135m")
 
 
@@ -104,17 +106,22 @@ def written_down(listener: WhisperModel, audio: NDArray[np.float32]) -> list[str
     return words_of(" ".join(segment.text for segment in segments))
 
 
-def tails(told: list[str], written: list[str]) -> tuple[int, int]:
-    """Words that each has after the last one that both have; a single one that agrees by chance is none."""
-    blocks = SequenceMatcher(None, told, written, autojunk=False).get_matching_blocks()
-    last = [block for block in blocks if block.size >= 2][-1]
-    return len(told) - last.a - last.size, len(written) - last.b - last.size
+def blocks(told: list[str], written: list[str]) -> list[Match]:
+    """What both have in common, letter by letter: a word that Whisper mishears still sounds alike."""
+    matcher = SequenceMatcher(None, " ".join(told), " ".join(written), autojunk=False)
+    return [block for block in matcher.get_matching_blocks() if block.size >= LETTERS]
 
 
 def share(told: list[str], written: list[str]) -> float:
     """How much of what was told stands in the same order in what was written down."""
-    blocks = SequenceMatcher(None, told, written, autojunk=False).get_matching_blocks()
-    return sum(block.size for block in blocks) / len(told)
+    return sum(block.size for block in blocks(told, written)) / len(" ".join(told))
+
+
+def tails(told: list[str], written: list[str]) -> tuple[int, int]:
+    """Words that begin in each after the last thing that both have."""
+    last = blocks(told, written)[-1]
+    rests = " ".join(told)[last.a + last.size :], " ".join(written)[last.b + last.size :]
+    return rests[0].count(" "), rests[1].count(" ")
 
 
 async def test_a_conversation_with_real_models(
