@@ -38,7 +38,7 @@ def test_work_is_over_after_its_own_time_and_waits_for_a_core() -> None:
     done = run_virtual(all_at_once(4), partial(CpuTimeLoop, cores=2))
     assert 0.02 <= done[0] < done[2]
     assert done[1] < done[3]
-    assert done[2] >= done[0] + 0.02
+    assert done[2] >= min(done[:2]) + 0.02
 
 
 def test_what_goes_wrong_is_told() -> None:
