@@ -22,8 +22,6 @@ _STEP = 0.1
 _ABSOLUTE_GATE = -70.0
 _RELATIVE_GATE = -10.0
 _OFFSET = -0.691
-_CEILING = gain_of(-1.0)
-_KNEE = gain_of(-4.0)
 
 
 def k_weighting(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -121,8 +119,9 @@ class LoudnessNormalizer:
 
     Starts at ``initial_gain_db`` (best: :func:`gain_to` of the voice's warm-up sentence, so that the
     first word is right), then glides towards the measured loudness by at most ``glide_db`` per
-    second. Peaks are bent softly below -1 dBFS. The output depends on the samples alone, not on how
-    they were cut into pieces, so a paused utterance is byte-identical to one that was not.
+    second. Peaks are left to the :class:`parley.audio.limiter.Limiter` behind it. The output depends
+    on the samples alone, not on how they were cut into pieces, so a paused utterance is
+    byte-identical to one that was not.
     """
 
     def __init__(
@@ -142,7 +141,7 @@ class LoudnessNormalizer:
         return self._to_db
 
     def process(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Take s16 or float samples; return as many float samples in -1..1."""
+        """Take s16 or float samples; return as many float samples, of any height."""
         values = to_float(samples)
         output = np.empty(values.size, np.float32)
         done = 0
@@ -155,7 +154,7 @@ class LoudnessNormalizer:
             done += count
             if self._position == self._meter.step_samples:
                 self._next_step()
-        return limit(output)
+        return output
 
     def _gains(self, count: int) -> NDArray[np.float32] | np.float32:
         start, end = gain_of(self._from_db), gain_of(self._to_db)
@@ -173,13 +172,3 @@ class LoudnessNormalizer:
             return
         wanted = max(-self._limit_db, min(self._limit_db, self._target - measured))
         self._to_db += max(-self._glide_db, min(self._glide_db, wanted - self._to_db))
-
-
-def limit(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bend peaks above -4 dBFS so that none passes -1 dBFS; quieter samples are untouched."""
-    magnitude = np.abs(samples)
-    if not samples.size or float(magnitude.max()) <= _KNEE:
-        return samples
-    room = _CEILING - _KNEE
-    bent = _KNEE + room * np.tanh((magnitude - _KNEE) / room)
-    return np.where(magnitude > _KNEE, np.copysign(bent, samples), samples).astype(np.float32)

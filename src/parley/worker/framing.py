@@ -14,6 +14,7 @@ import numpy as np
 
 from parley.audio.frame import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, AudioFrame, WordMark
 from parley.audio.levels import to_float, to_int16
+from parley.audio.limiter import Limiter
 from parley.audio.loudness import SPEECH_LUFS, LoudnessNormalizer
 from parley.audio.resample import StreamingResampler
 from parley.text.sentences import ends_sentence
@@ -38,7 +39,7 @@ class FramingOptions:
     """What is done to an engine's audio besides resampling."""
 
     loudness: bool = True
-    """Bring it to ``target_lufs``; also bends peaks below -1 dBFS."""
+    """Bring it to ``target_lufs``; also keeps peaks below -1 dBFS, for which 5 ms are held back."""
     target_lufs: float = SPEECH_LUFS
     initial_gain_db: float = 0.0
     """Where the gain begins: measured on the voice when it was loaded."""
@@ -85,6 +86,7 @@ class Framer:
             if options.loudness
             else None
         )
+        self._limiter = Limiter(SAMPLE_RATE) if options.loudness else None
         self._trimming = options.trim
         self._held: NDArray[Any] | None = None
         self._resampler: StreamingResampler | None = None
@@ -161,6 +163,8 @@ class Framer:
         """The utterance is complete: return its last frames; the very last is padded with silence and marked final."""
         if self._samples:
             self._rest(self._options.lead_out)
+        if self._limiter is not None:
+            self._pcm.extend(to_int16(self._limiter.flush()).tobytes())
         self._pcm.extend(bytes(FRAME_BYTES - len(self._pcm) % FRAME_BYTES))
         return self._frames(final=True)
 
@@ -199,10 +203,10 @@ class Framer:
     def _release(self, samples: NDArray[Any]) -> None:
         """Samples that will be heard: set their level and queue them as s16."""
         self._trimming, self._held = False, None
-        if self._normalizer is not None:
-            samples = self._normalizer.process(samples)
-        self._pcm.extend(to_int16(samples).tobytes())
         self._samples += samples.size
+        if self._normalizer is not None and self._limiter is not None:
+            samples = self._limiter.process(self._normalizer.process(samples))
+        self._pcm.extend(to_int16(samples).tobytes())
 
     def _rest(self, seconds: float) -> None:
         """A voice takes a breath."""

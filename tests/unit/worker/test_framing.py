@@ -171,3 +171,12 @@ def test_quiet_and_loud_voices_come_out_alike(level: float) -> None:
     options = FramingOptions(initial_gain_db=gain_to(speech, 48_000))
     heard = pcm(frames_of([SynthesizedAudio(speech, 48_000)], options))
     assert abs(loudness(heard[:96_000], 48_000) + 16) < 1.5
+
+
+def test_loud_peaks_are_turned_down_and_nothing_of_the_sound_is_lost() -> None:
+    loud = noise(20_000, 0.9)
+    whole = pcm(frames_of([SynthesizedAudio(loud, 48_000)], FramingOptions(trim=False)))
+    cut = [SynthesizedAudio(loud[i : i + 333], 48_000) for i in range(0, 20_000, 333)]
+    assert np.abs(whole).max() <= round(32_768 * 10 ** (-1 / 20))
+    assert np.flatnonzero(whole)[-1] >= 19_990
+    assert np.array_equal(whole, pcm(frames_of(cut, FramingOptions(trim=False))))
