@@ -77,10 +77,14 @@ def kokoro_pack(
     *,
     speakers: Sequence[str] = ("af_one", "am_two"),
     timings: bool = True,
+    lengths: str = "lengths",
     ballast_mb: int = 0,
     seed: int = 0,
 ) -> Path:
-    """A Kokoro model at 24 kHz with random styles under ``root``; returns its folder."""
+    """A Kokoro model at 24 kHz with random styles under ``root``; returns its folder.
+
+    With ``timings`` it gives out its phonemes' lengths; ``lengths`` is what its graph calls them.
+    """
     folder = _folder(root, "kokoro", model_id)
     outputs = "float[T] audio" + (", int64[1,N] duration" if timings else "")
     head = (
@@ -89,6 +93,9 @@ def kokoro_pack(
     )
     tail = "audio = Reshape (y, flat)" + (" duration = Cast <to=7> (lengths)" if timings else "")
     model = make_graph("int64[1,N] tokens, float[1,256] style, float[1] speed", outputs, head, tail, 600)
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [lengths if name == "lengths" else name for name in names]
     random = np.random.default_rng(seed + 1)
     weights = make_weights(seed, 600) | {
         "voices": 0.05 * random.standard_normal((256, WIDTH)),

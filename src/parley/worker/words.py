@@ -6,16 +6,15 @@ All positions are Unicode code points in the text that was given.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 from parley.audio.frame import WordMark
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 Span = tuple[int, int]
 """First character and one past the last."""
+Sizes = tuple[Sequence[int], Sequence[int]]
+"""How large words are by themselves, and groups as they were spoken: in phonemes, say."""
 
 # One word: letters and digits with inner apostrophes, hyphens, points ("don't", "3.5", "e-mail");
 # scripts that write no spaces count one character as a word.
@@ -23,6 +22,9 @@ _WORD = re.compile(
     r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
     r"|[^\W_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+(?:['’.,\-][^\W_]+)*"
 )
+
+
+_NOT_ONE_TO_ONE = 0.2
 
 
 def words(text: str) -> list[Span]:
@@ -50,34 +52,70 @@ def proportional_marks(text: str, spans: Sequence[Span], start_sample: int, samp
 
 
 def grouped_marks(
-    text: str, spans: Sequence[Span], groups: Sequence[Span], start_sample: int = 0
+    text: str, spans: Sequence[Span], groups: Sequence[Span], start_sample: int = 0, *, sizes: Sizes | None = None
 ) -> tuple[WordMark, ...]:
     """Marks for the words at ``spans`` from the sample spans of an engine's phoneme groups.
 
-    An engine may say one word as several groups ("42") or several words as one ("of the"). When the
-    counts agree, each word takes its group; else the words are laid over the groups by their
-    length and their edges moved to the nearest edge of a group where that keeps them in order.
+    An engine may say one word as several groups ("42") or several words as one ("of the"). Where the counts
+    disagree, words and groups are matched in order so that their ``sizes`` fit best (letters and time, where the
+    engine's own are not known); words that share a group share its time. None of them is left without time.
     """
     if not spans or not groups:
         return ()
     if len(spans) == len(groups):
-        return tuple(
-            WordMark(begin, end, start_sample + first, start_sample + last)
-            for (begin, end), (first, last) in zip(spans, groups, strict=True)
-        )
-    begin, end = groups[0][0], groups[-1][1]
-    marks = proportional_marks(text, spans, begin, end - begin)
-    snapped = [begin]
-    for mark in marks[1:]:
-        nearest = min((first for first, _ in groups), key=lambda edge: abs(edge - mark.start_sample))
-        snapped.append(nearest if nearest > snapped[-1] else max(mark.start_sample, snapped[-1]))
-    snapped.append(end)
+        times: list[Span] = list(groups)
+    else:
+        mine, theirs = sizes or ([end - begin for begin, end in spans], [last - first for first, last in groups])
+        mine, theirs = [max(1, size) for size in mine], [max(1, size) for size in theirs]
+        times = []
+        for words_, groups_ in _matched(mine, theirs):
+            times += _divided(mine[slice(*words_)], groups[groups_[0]][0], groups[groups_[1] - 1][1])
     return tuple(
-        WordMark(
-            mark.text_start, mark.text_end, start_sample + snapped[i], start_sample + max(snapped[i], snapped[i + 1])
-        )
-        for i, mark in enumerate(marks)
+        WordMark(begin, end, start_sample + first, start_sample + max(first, last))
+        for (begin, end), (first, last) in zip(spans, times, strict=True)
     )
+
+
+def _matched(mine: Sequence[int], theirs: Sequence[int]) -> list[tuple[Span, Span]]:
+    """Words matched to groups by their sizes: one to one, one to some, or some to one.
+
+    The cheapest way through both in order: a match costs by how far its sizes are apart, against what the words
+    want, and a little for not being one to one.
+    """
+    scale = sum(theirs) / sum(mine)
+    wanted = [0.0, *accumulate(size * scale for size in mine)]
+    had = [0, *accumulate(theirs)]
+    spare = abs(len(mine) - len(theirs))
+    most = spare + 2
+    best: dict[tuple[int, int], tuple[float, tuple[int, int]]] = {(0, 0): (0.0, (0, 0))}
+    for i in range(len(mine)):
+        for j in range(max(0, i - most), min(len(theirs), i + most + 1)):
+            if (i, j) not in best:
+                continue
+            so_far = best[i, j][0]
+            steps = [(1, 1), *((1, n) for n in range(2, most + 1)), *((n, 1) for n in range(2, most + 1))]
+            for words_, groups_ in steps:
+                end = (i + words_, j + groups_)
+                if end[0] > len(mine) or end[1] > len(theirs):
+                    continue
+                want, have = wanted[end[0]] - wanted[i], had[end[1]] - had[j]
+                cost = so_far + abs(have - want) / want + _NOT_ONE_TO_ONE * (words_ + groups_ - 2)
+                if end not in best or cost < best[end][0]:
+                    best[end] = (cost, (i, j))
+    end, matches = (len(mine), len(theirs)), []
+    if end not in best:  # too far apart for any such way
+        return [((0, len(mine)), (0, len(theirs)))]
+    while end != (0, 0):
+        start = best[end][1]
+        matches.append(((start[0], end[0]), (start[1], end[1])))
+        end = start
+    return matches[::-1]
+
+
+def _divided(sizes: Sequence[int], first: int, last: int) -> list[Span]:
+    """The time from ``first`` to ``last`` shared by size."""
+    edges = _scaled(sizes, max(0, last - first))
+    return [(first + edges[k], first + edges[k + 1]) for k in range(len(sizes))]
 
 
 def _scaled(parts: Sequence[int], samples: int) -> list[int]:

@@ -34,6 +34,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_models.piper_pack(root, "piper-bare", alignments=False)
     tiny_models.kokoro_pack(root)
     tiny_models.kokoro_pack(root, "kokoro-untimed", timings=False)
+    tiny_models.kokoro_pack(root, "kokoro-published", timings=False, lengths="/encoder/Clip_output_0")
     tiny_models.sherpa_pack(root)
     tiny_models.sherpa_pack(root, "sherpa-three", speakers=3)
     return root
@@ -194,6 +195,7 @@ def test_kokoro_speaks_a_sentence_longer_than_its_window(built: Path) -> None:
         ("piper/piper-bare", "native"),
         ("kokoro/kokoro-tiny", "native"),
         ("kokoro/kokoro-untimed", "proportional"),
+        ("kokoro/kokoro-published", "native"),
         ("sherpa/sherpa-tiny", "proportional"),
     ],
 )
@@ -201,8 +203,17 @@ def test_marks_are_the_engines_own_where_the_model_tells_them(built: Path, pack:
     assert loaded(built / pack).info.word_marks == kind
 
 
-def test_exact_marks_can_be_left_out(packs: Path) -> None:
-    voice = loaded(packs / "piper/piper-bare", options={"alignments": False})
+def test_lengths_that_a_graph_computes_and_keeps_give_the_marks_of_those_that_it_gives_out(built: Path) -> None:
+    given, kept = (
+        [mark for chunk in speak(loaded(built / f"kokoro/{name}"), "One two three.") for mark in chunk.marks]
+        for name in ("kokoro-tiny", "kokoro-published")
+    )
+    assert kept == given
+
+
+@pytest.mark.parametrize("pack", ["piper/piper-bare", "kokoro/kokoro-published"])
+def test_exact_marks_can_be_left_out(packs: Path, pack: str) -> None:
+    voice = loaded(packs / pack, options={"alignments": False})
     assert voice.info.word_marks == "proportional"
     assert len([mark for chunk in speak(voice, "One two three.") for mark in chunk.marks]) == 3
 

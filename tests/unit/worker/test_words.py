@@ -47,3 +47,33 @@ def test_words_and_groups_that_disagree_still_give_marks_in_order_inside_the_aud
     starts = [mark.start_sample for mark in marks]
     assert starts == sorted(starts)
     assert all(0 <= mark.start_sample <= mark.end_sample <= groups[-1][1] for mark in marks)
+
+
+def starts(
+    text: str, groups: list[tuple[int, int]], sizes: tuple[list[int], list[int]] | None = None
+) -> list[tuple[int, int]]:
+    return [(mark.start_sample, mark.end_sample) for mark in grouped_marks(text, words(text), groups, sizes=sizes)]
+
+
+def test_words_that_are_run_together_share_the_time_of_their_group() -> None:
+    assert starts("some of the people", [(0, 400), (420, 660), (700, 1_300)], ([3, 2, 2, 5], [3, 4, 5])) == [
+        (0, 400), (420, 540), (540, 660), (700, 1_300),
+    ]  # fmt: skip
+    assert starts("At the corner", [(0, 250), (300, 900)]) == [(0, 100), (100, 250), (300, 900)]
+
+
+def test_a_word_that_is_said_as_several_takes_all_of_their_time() -> None:
+    assert starts("It is 4200 feet", [(0, 100), (110, 210), (220, 500), (510, 700), (720, 1_100)])[2:] == [
+        (220, 700), (720, 1_100),
+    ]  # fmt: skip
+
+
+@given(st.integers(1, 40), st.lists(st.integers(2_000, 20_000), min_size=1, max_size=40))
+def test_no_word_is_left_without_time_however_many_groups_there_are(n: int, lengths: list[int]) -> None:
+    groups, at = [], 0
+    for length in lengths:
+        groups.append((at, at + length))
+        at += length + 10
+    marks = starts("abc " * n, groups)
+    assert len(marks) == n
+    assert all(first < end for first, end in marks)

@@ -19,22 +19,30 @@ from parley.errors import ConfigError, EngineError, InvalidRequest, NotFound
 from parley.values import SynthesizedAudio, Voice
 from parley.worker.adapters.espeak_names import voice_name
 from parley.worker.adapters.loading import import_engine, in_slices, onnx_session, unreadable
+from parley.worker.adapters.onnx_outputs import names, with_output
 from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
-from parley.worker.words import Span, grouped_marks, proportional_marks, words
+from parley.worker.words import Sizes, Span, grouped_marks, proportional_marks, words
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
+    from pathlib import Path
 
-    from parley.audio.frame import WordMark
     from parley.values import ModelInfo
 
 _RATE = 24_000
 _MOST_PHONEMES = 510
+_LENGTHS = "/encoder/Clip_output_0"
+"""The tensor of the published model that holds how long each phoneme is."""
+_OUTPUT_NAME = "duration"
+"""The output in which the engine looks for it."""
 _SPOKEN = ("en-us", "en-gb", "es", "fr-fr", "hi", "it", "pt-br", "cmn", "ja", "de")
 """espeak-ng voices that the published weights were made for, and German, which they pronounce too."""
 _FLAG = re.compile(r"\([^()]*\)")
 """espeak-ng says where it changes the language for a foreign word: "(en)wˈɜːld(fr)"."""
 _SOUNDS = re.compile(r"\[\[([^\[\]]*)\]\]")
+_SILENT = frozenset('.,;:!?…—"“”()')
+_UNCOUNTED = _SILENT | frozenset(" ˈˌː")
+"""Stress and length: a word has less of them in a sentence than by itself."""
 _BRACKETS = str.maketrans("()", "“”")
 # The first letter of a published speaker's name says which language it was made for.
 _BY_PREFIX = {"a": "en-us", "b": "en-gb", "e": "es", "f": "fr-fr", "h": "hi", "i": "it", "p": "pt-br", "z": "cmn"}
@@ -58,6 +66,9 @@ class KokoroAdapter:
     }
     options: ClassVar[Mapping[str, PackOption]] = {
         "threads": PackOption("Threads of one inference; 0 takes one per core.", 0, ge=0, le=64),
+        "alignments": PackOption(
+            "Exact word marks: the published model is given an output with its phonemes' lengths.", True
+        ),
         "sentence_pause": PackOption("Silence between two sentences, in seconds.", 0.25, ge=0, le=2),
         "lead_out": PackOption("Silence behind a clause and the last sentence, in seconds.", 0.08, ge=0, le=2),
     }
@@ -87,11 +98,11 @@ class KokoroAdapter:
         """Read the model and its speakers, and speak one word."""
         module = import_engine("kokoro_onnx", "kokoro", "kokoro-onnx", "kokoro")
         model, voices = self._pack.file("model", self.files["model"]), self._pack.file("voices", self.files["voices"])
-        session = onnx_session(model, threads=self._pack.options["threads"], model_id=self.info.model_id)
-        names = {item.name for item in session.get_inputs()}
-        if not {"style", "speed"} <= names or not names & {"tokens", "input_ids"}:
+        session = self._session(model)
+        inputs = {item.name for item in session.get_inputs()}
+        if not {"style", "speed"} <= inputs or not inputs & {"tokens", "input_ids"}:
             raise ConfigError(
-                f"{model} is an ONNX model but no Kokoro model: its inputs are {', '.join(sorted(names))}; "
+                f"{model} is an ONNX model but no Kokoro model: its inputs are {', '.join(sorted(inputs))}; "
                 "expected are tokens (or input_ids), style and speed."
             )
         try:
@@ -112,6 +123,14 @@ class KokoroAdapter:
         )
         for _ in self.synthesize("Ready.", voice=Voice()):
             pass
+
+    def _session(self, model: Path) -> Any:
+        """The model; one that computes its lengths and does not give them out is made to."""
+        threads, model_id = self._pack.options["threads"], self.info.model_id
+        content = _with_lengths(model) if self._pack.options["alignments"] else None
+        session = onnx_session(model, threads=threads, model_id=model_id, content=content)
+        session._model_path = str(model)  # the engine looks whether that file is there; of content there is none
+        return session
 
     def synthesize(self, text: str, *, voice: Voice) -> Generator[SynthesizedAudio, None, None]:
         """Speak ``text``, a sentence. Raises NotFound (speaker), InvalidRequest (speed)."""
@@ -146,6 +165,14 @@ class KokoroAdapter:
         return name, engine.get_voice_style(name)
 
 
+def _with_lengths(model: Path) -> bytes | None:
+    """The published model with its phonemes' lengths as an output; None for any other, and where it has it already."""
+    content = model.read_bytes()
+    if not names(content, _LENGTHS) or names(content, _OUTPUT_NAME):
+        return None
+    return with_output(content, _LENGTHS, _OUTPUT_NAME)
+
+
 def _spoken(engine: Any, text: str, pieces: Sequence[str], manner: _Manner) -> Generator[SynthesizedAudio, None, None]:
     """The phonemes of ``text`` as audio, its words dealt to the pieces by their number."""
     spans = words(text)
@@ -156,7 +183,13 @@ def _spoken(engine: Any, text: str, pieces: Sequence[str], manner: _Manner) -> G
             piece, manner.style, manner.speed, is_phonemes=True, sentence_pause=0.0, clause_pause=0.0
         )
         samples = np.clip(np.ravel(audio), -1.0, 1.0).astype(np.float32)
-        marks = _marks(text, spans[taken:upto], timings, position, len(samples), rate)
+        mine, groups = spans[taken:upto], _groups(timings, len(samples), rate)
+        if groups:
+            sizes = _sizes(engine, text, mine, groups, manner.language) if len(groups) != len(mine) else None
+            times = [span for span, _ in groups]
+            marks = grouped_marks(text, mine, times, position, sizes=sizes)
+        else:
+            marks = proportional_marks(text, mine, position, len(samples))
         position, taken = position + len(samples), upto
         yield from in_slices(samples, rate, marks)
 
@@ -196,22 +229,23 @@ def _pieces(phonemes: str) -> list[str]:
     return [phonemes[:cut], *_pieces(phonemes[cut:].strip())]
 
 
-def _marks(
-    text: str, spans: Sequence[Span], timings: Sequence[Any], position: int, samples: int, rate: int
-) -> tuple[WordMark, ...]:
-    groups: list[Span] = []
+def _groups(timings: Sequence[Any], samples: int, rate: int) -> list[tuple[Span, int]]:
+    """What is spoken between spaces, punctuation left out: from which sample to which, and how many sounds."""
+    groups: list[tuple[Span, int]] = []
     first: float | None = None
-    end = 0.0
-    for timing in timings:
-        if timing.phoneme == " ":
+    end, sounds = 0.0, 0
+    for timing in (*timings, None):
+        if timing is None or timing.phoneme == " ":
             if first is not None:
-                groups.append((round(first * rate), round(end * rate)))
-            first = None
-        elif timing.phoneme not in '.,;:!?…—"“”()':
+                groups.append(((min(round(first * rate), samples), min(round(end * rate), samples)), sounds))
+            first, sounds = None, 0
+        elif timing.phoneme not in _SILENT:
             first, end = (timing.start if first is None else first), timing.end
-    if first is not None:
-        groups.append((round(first * rate), round(end * rate)))
-    groups = [(min(a, samples), min(b, samples)) for a, b in groups]
-    if groups:
-        return grouped_marks(text, spans, groups, position)
-    return proportional_marks(text, spans, position, samples)
+            sounds += timing.phoneme not in _UNCOUNTED
+    return groups
+
+
+def _sizes(engine: Any, text: str, spans: Sequence[Span], groups: Sequence[tuple[Span, int]], language: str) -> Sizes:
+    """How many sounds each word has by itself, and each group as it is spoken."""
+    alone = [_phonemes_of(engine, text[begin:end], language) for begin, end in spans]
+    return [sum(sound not in _UNCOUNTED for sound in sounds) for sounds in alone], [sounds for _, sounds in groups]

@@ -17,16 +17,16 @@ import numpy as np
 from parley.errors import ConfigError, EngineError, InvalidRequest, NotFound
 from parley.worker.adapters.loading import import_engine, in_slices, onnx_session, read_json
 from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
-from parley.worker.words import Span, grouped_marks, proportional_marks, words
+from parley.worker.words import Sizes, Span, grouped_marks, proportional_marks, words
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
-    from parley.audio.frame import WordMark
     from parley.values import ModelInfo, SynthesizedAudio, Voice
 
 _BREAKS = frozenset(" \n\t")
 _SILENT = frozenset("^$_.,;:!?¡¿…—–-\"'«»“”()")
+_UNCOUNTED = _BREAKS | _SILENT | frozenset("ˈˌː")
 
 
 class PiperAdapter:
@@ -106,7 +106,14 @@ class PiperAdapter:
             ids = engine.phonemes_to_ids(part)
             audio, lengths = engine.phoneme_ids_to_audio(ids, settings, include_alignments=True)
             samples = np.clip(np.atleast_1d(audio), -1.0, 1.0).astype(np.float32)
-            marks = _marks(text, mine, part, lengths, engine.config.phoneme_id_map, position, len(samples))
+            groups = (
+                [] if lengths is None else _group_samples(part, lengths, engine.config.phoneme_id_map, len(samples))
+            )
+            if groups:
+                sizes = _sizes(engine, text, mine, part) if len(groups) != len(mine) else None
+                marks = grouped_marks(text, mine, groups, position, sizes=sizes)
+            else:
+                marks = proportional_marks(text, mine, position, len(samples))
             position += len(samples)
             yield from in_slices(samples, engine.config.sample_rate, marks)
 
@@ -178,20 +185,15 @@ def _with_alignments(model: Any) -> bytes | None:
     return bytes(graph.SerializeToString())
 
 
-def _marks(
-    text: str,
-    spans: Sequence[Span],
-    phonemes: Sequence[str],
-    lengths: Any,
-    id_map: Mapping[str, Sequence[int]],
-    position: int,
-    samples: int,
-) -> tuple[WordMark, ...]:
-    """Marks of one part that begins at ``position``: exact where the model tells its phonemes' lengths."""
-    groups = [] if lengths is None else _group_samples(phonemes, lengths, id_map, samples)
-    if groups:
-        return grouped_marks(text, spans, groups, position)
-    return proportional_marks(text, spans, position, samples)
+def _sizes(engine: Any, text: str, spans: Sequence[Span], phonemes: Sequence[str]) -> Sizes:
+    """How many sounds each word has by itself, and each group as it is spoken."""
+    alone = [sum(_sounds(part) for part in engine.phonemize(text[begin:end])) for begin, end in spans]
+    return alone, [_sounds(phonemes[begin:end]) for begin, end in _spans_of_groups(phonemes)]
+
+
+def _sounds(phonemes: Sequence[str]) -> int:
+    """Stress and length are not counted: a word has less of them in a sentence than by itself."""
+    return sum(phoneme not in _UNCOUNTED for phoneme in phonemes)
 
 
 def _groups(phonemes: Sequence[str]) -> int:
