@@ -131,6 +131,10 @@ class Deadlines:
     """Until its first word, however lively it thinks."""
 
 
+WordMarks = Literal["native", "proportional"]
+"""Who says when words sound: the engine, or an estimate by the length of words."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """What a model is and needs, known without loading it."""
@@ -148,7 +152,7 @@ class ModelInfo:
     supports_lora: bool = False
     memory_bytes: int = 0
     """Estimated resident size, RAM or VRAM; 0 when unknown."""
-    word_marks: Literal["native", "proportional"] = "proportional"
+    word_marks: WordMarks = "proportional"
     concurrency: int = 1
     """Utterances that one loaded instance can speak at the same time."""
     open_speakers: bool = False

@@ -11,6 +11,7 @@ export interface VoiceModel {
   readonly state: "available" | "loading" | "resident" | "evicting" | "failed";
   readonly is_default: boolean;
   readonly error: string;
+  readonly real_time_factor?: number;
 }
 
 export async function fetchModels(key: string): Promise<VoiceModel[]> {
@@ -43,7 +44,9 @@ const WORDS: Record<VoiceModel["state"], string> = {
 /** A model's state in words. */
 export function describe(model: VoiceModel): string {
   const reason = model.state === "failed" && model.error ? `: ${model.error}` : "";
-  return `${model.model_id}: ${WORDS[model.state]}${reason}`;
+  const factor = model.real_time_factor ?? 0;
+  const slow = factor > 1 ? `; slower than real time here (${factor.toFixed(1)} s for a second), so it begins late` : "";
+  return `${model.model_id}: ${WORDS[model.state]}${slow}${reason}`;
 }
 
 /** One option per speaker; the value holds both names. */

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from parley import hints
@@ -159,6 +159,9 @@ def _voices(settings: Settings) -> Iterable[Finding]:
     for name, family in FAMILIES.items():
         if family.module:
             yield _package("voices", family.module, f"family {name}", family.extra, needed=name in used)
+    if "piper" in used and _present("piper") and not _present("onnx"):
+        yield Finding("voices", "word marks of piper", "optional",
+                      "estimated from the text: the voice's own need onnx", hints.install("piper"))  # fmt: skip
     packs = [info.model_id for info in catalog.models() if not {"embedded", "test"} & set(info.tags)]
     yield Finding("voices", "voice packs", "ok" if packs else "optional", ", ".join(packs) or "none yet",
                   "" if packs else hints.command("models pull"))  # fmt: skip
@@ -232,9 +235,17 @@ async def _port(settings: Settings) -> Finding:
         async with httpx2.AsyncClient(timeout=_PATIENCE, trust_env=False, verify=False) as client:
             scheme = "https" if settings.server.tls_cert else "http"
             answer = (await client.get(f"{scheme}://{host}:{port}/health")).json()
-        return Finding("neighbours", name, "ok", f"a Parley runs there: {answer['status']}")
+        return Finding("neighbours", name, "ok", f"a Parley runs there: {answer['status']}{_slow(answer)}")
     except (httpx2.HTTPError, ValueError, TypeError, KeyError):
         return Finding("neighbours", name, "wrong", reason, hints.command(f"up --port {port + 1 if port else 8080}"))
+
+
+def _slow(answer: dict[str, Any]) -> str:
+    """The voices that do not keep up there."""
+    return "".join(
+        f"; the voice {name} takes {factor:g} s for a second of speech"
+        for name, factor in answer.get("slow_voices", {}).items()
+    )
 
 
 async def _language_model(settings: Settings) -> Finding:

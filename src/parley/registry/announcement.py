@@ -34,6 +34,8 @@ class AnnouncedModel:
     """It speaks when a session names no model."""
     open_speakers: bool = False
     """It takes speakers besides those that are listed."""
+    real_time_factor: float = 0.0
+    """Seconds of work that it takes for a second of audio there; 0 when that has not been measured."""
 
     @property
     def is_test(self) -> bool:
@@ -137,6 +139,7 @@ def from_capabilities(
             needs_gpu=model.info.needs_gpu,
             memory_bytes=model.info.memory_bytes,
             is_default=model.is_default,
+            real_time_factor=model.real_time_factor,
         )
         for model in models
     )

@@ -112,6 +112,7 @@ def model_to_proto(status: ModelStatus) -> pb.Model:
         pinned=status.pinned,
         is_default=status.is_default,
         error=status.error,
+        real_time_factor=status.real_time_factor,
     )
 
 
@@ -133,7 +134,8 @@ def model_from_proto(message: pb.Model) -> ModelStatus:
         concurrency=message.concurrency or 1,
     )
     state: ModelState = _STATES[message.state - 1] if 1 <= message.state <= len(_STATES) else "available"
-    return ModelStatus(info, state, message.leases, message.pinned, message.is_default, message.error)
+    factor = round(message.real_time_factor, 3)
+    return ModelStatus(info, state, message.leases, message.pinned, message.is_default, message.error, factor)
 
 
 _PLAIN = (

@@ -24,6 +24,8 @@ class ModelStatus:
     """It is used when a session names no model."""
     error: str = ""
     """Why the last load failed; empty otherwise."""
+    real_time_factor: float = 0.0
+    """Seconds of work that it takes for a second of audio on this worker; 0 when it has not been measured."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket
 from parley import __version__
 from parley.errors import ParleyError, Unauthorized
 from parley.observability.metrics import CONTENT_TYPE
-from parley.server.fleet import models_in_use
+from parley.server.fleet import models_in_use, slow_voices
 from parley.server.http import check, error_response, guarded
 from parley.transports.websocket_endpoint import serve_websocket
 
@@ -103,6 +103,7 @@ def _details(host: SessionHost) -> dict[str, Any]:
         "max_sessions": host.settings.max_sessions,
         "models": models_in_use(host.parts.models, voices),
         "workers": sorted(voices.fleet.members),
+        "slow_voices": slow_voices(voices),
         "registries": [{"connected": each.connected, "detail": each.detail} for each in voices.registry_health()],
     }
 

@@ -101,6 +101,16 @@ def models_in_use(named: Mapping[str, str], pool: PooledSynthesizer) -> dict[str
     return {**named, **({"voice": ", ".join(sorted(defaults))} if defaults else {})}
 
 
+def slow_voices(pool: PooledSynthesizer) -> dict[str, float]:
+    """Models that take longer to make their sound than it lasts, and how much longer, where they are fastest."""
+    best: dict[str, float] = {}
+    for member in pool.fleet.members.values():
+        for model in member.announcement.models:
+            if model.real_time_factor > 0:
+                best[model.model_id] = min(model.real_time_factor, best.get(model.model_id, model.real_time_factor))
+    return {model_id: round(factor, 2) for model_id, factor in sorted(best.items()) if factor > 1}
+
+
 def figures_of(pool: PooledSynthesizer) -> Iterable[Sample]:
     """What the pool and its workers say of themselves, for the metrics."""
     members = list(pool.fleet.members.values())

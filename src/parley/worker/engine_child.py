@@ -41,7 +41,7 @@ def main() -> None:
         if kind == say.LOAD:
             adapter = pickle.loads(payload)  # noqa: S301 - written by our own parent
             error = wire.attempt(adapter.load, f"The model {adapter.info.model_id} can not be loaded")
-            wire.write(outgoing, say.READY, say.pack_end(0, error))
+            wire.write(outgoing, say.READY, say.pack_ready(error, adapter.info.word_marks))
         elif kind == say.SPEAK:
             _speak(adapter, cancelled, outgoing, payload)
         else:

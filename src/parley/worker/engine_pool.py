@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
+from dataclasses import replace
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +17,10 @@ from parley.interfaces import TtsAdapter
 from parley.text.speech.lexicon import EMPTY, parse_lexicon
 from parley.text.speech.normaliser import Normaliser
 from parley.values import ModelInfo, SynthesizedAudio, Voice, Wording
+from parley.worker.head_start import Speed
 from parley.worker.pacing import USUAL_PACE
 from parley.worker.pack import traits_of
+from parley.worker.refusals import too_slow
 from parley.worker.words import weights, words
 
 if TYPE_CHECKING:
@@ -27,6 +32,10 @@ if TYPE_CHECKING:
 WARM_UP_TEXT = "Hello, this is my voice."
 _ENOUGH_SECONDS = 5.0
 _WARM_UP_LIMIT = 120.0
+_FACTORS = 7
+"""Utterances whose median is a voice's speed."""
+_MOST_AT_ONCE = 0.7
+"""A voice streams when it has made less than this share of a sentence's work before its first audio."""
 
 
 class EnginePool:
@@ -42,6 +51,8 @@ class EnginePool:
         """What brings its voice to the common loudness, as measured on the warm-up."""
         self.pace = USUAL_PACE
         """Seconds that a letter takes at the voice's own speed, as measured on the warm-up."""
+        self._factors: deque[float] = deque(maxlen=_FACTORS)
+        self._measured_in_use = self._streams = False
         self.sentence_pause = self.lead_out = 0.0
         """Seconds of silence that belong to the voice: between sentences; behind clauses and the last sentence."""
         self.verbatim = False
@@ -67,22 +78,31 @@ class EnginePool:
         lexicon = parse_lexicon(wording.lexicon).over(self.lexicon)
         return Normaliser(self.language(voice), lexicon, phonemes=self.phonemes)
 
-    async def load(self, *, measure: bool = True, target_lufs: float = SPEECH_LUFS) -> None:
-        """Load all engines, or none. Raises what the first one that failed raised."""
+    async def load(
+        self, *, measure: bool = True, target_lufs: float = SPEECH_LUFS, slowest: float = 0.0
+    ) -> None:  # fmt: skip
+        """Load all engines, or none. Raises what the first one that failed raised.
+
+        ConfigError for a voice whose real-time factor is above ``slowest``, where that is not 0.
+        """
         await asyncio.get_running_loop().run_in_executor(None, Normaliser, self.language(Voice()))  # reads its rules
         results = await asyncio.gather(*(engine.load() for engine in self._engines), return_exceptions=True)
         failures = [result for result in results if isinstance(result, BaseException)]
         try:
             if failures:
                 raise failures[0]
-            if measure and not self.calibrated:
-                await self._warm_up(target_lufs)
+            self.info = replace(self.info, word_marks=self._engines[0].word_marks)
+            if not self.calibrated:
+                await self._warm_up(target_lufs if measure else None)
+            if 0 < slowest < self.real_time_factor:
+                raise too_slow(self.info.model_id, self.real_time_factor, slowest)
         except BaseException:
             with contextlib.suppress(Exception):  # why it could not be loaded says more
                 await asyncio.shield(self.unload())
             raise
 
-    async def _warm_up(self, target_lufs: float) -> None:
+    async def _warm_up(self, target_lufs: float | None) -> None:
+        """Measure loudness, pace and speed on a sentence; the gain is left alone without a target."""
         job = _WarmUp(WARM_UP_TEXT)
         self.submit(job)
         try:
@@ -97,8 +117,29 @@ class EnginePool:
         if job.chunks:
             rate = job.chunks[0].sample_rate
             samples = np.concatenate([chunk.samples for chunk in job.chunks])
-            self.gain_db = gain_to(samples, rate, target_lufs)
+            if target_lufs is not None:
+                self.gain_db = gain_to(samples, rate, target_lufs)
+            seconds = samples.size / rate
+            self._factors.append(sum(job.seconds) / seconds if seconds else 0.0)
+            self._streams = len(job.seconds) > 1 and job.seconds[0] < _MOST_AT_ONCE * sum(job.seconds)
             self.pace = samples.size / rate / sum(weights(WARM_UP_TEXT, words(WARM_UP_TEXT)))
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of work for a second of audio, in the median of what was spoken of late; 0 before it spoke."""
+        return median(self._factors) if self._factors else 0.0
+
+    def speed(self, voice: Voice) -> Speed:
+        """How fast ``voice`` is made and speaks."""
+        return Speed(self.real_time_factor, self._streams, self.pace / voice.speed)
+
+    def spoke(self, factor: float) -> None:
+        """An utterance took ``factor`` seconds of work for a second of its audio."""
+        if factor > 0:
+            if not self._measured_in_use:  # the warm-up ran while other things started
+                self._factors.clear()
+                self._measured_in_use = True
+            self._factors.append(factor)
 
     def submit(self, job: Job) -> None:
         """Queue a job on the engine with the least to do."""
@@ -162,6 +203,8 @@ class _WarmUp:
         self.text = text
         self.voice = Voice()
         self.chunks: list[SynthesizedAudio] = []
+        self.seconds: list[float] = []
+        """Of work, chunk by chunk."""
         self.cancelled = False
         self._loop = asyncio.get_running_loop()
         self.done: asyncio.Future[None] = self._loop.create_future()
@@ -177,6 +220,7 @@ class _WarmUp:
 
     def push(self, audio: SynthesizedAudio, seconds: float) -> None:
         self.chunks.append(audio)
+        self.seconds.append(seconds)
         if sum(chunk.samples.size / chunk.sample_rate for chunk in self.chunks) > _ENOUGH_SECONDS:
             self.cancelled = True
 

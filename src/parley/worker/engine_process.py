@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from parley.children.backoff import Backoff
 from parley.children.process import ChildGone, ChildProcess
@@ -21,6 +22,9 @@ from parley.interfaces import TtsAdapter
 from parley.worker import engine_wire as say
 from parley.worker.job import Job
 from parley.worker.memory import process_memory
+
+if TYPE_CHECKING:
+    from parley.values import WordMarks
 
 LOAD_LIMIT = 300.0
 """Seconds that loading may take before the child is ended."""
@@ -46,6 +50,7 @@ class ProcessEngine:
         self._not_before = 0.0
         self._thread: threading.Thread | None = None
         self._memory = 0
+        self._marks: WordMarks = adapter.info.word_marks
         self.restarts = 0
         """How often the child was started again after it had died."""
 
@@ -94,6 +99,10 @@ class ProcessEngine:
     @property
     def memory_bytes(self) -> int:
         return self._memory
+
+    @property
+    def word_marks(self) -> WordMarks:
+        return self._marks
 
     @property
     def pid(self) -> int:
@@ -209,7 +218,7 @@ class ProcessEngine:
         self._child = child = ChildProcess("parley.worker.engine_child")
         self._number = self._cancelled = 0
         try:
-            error = say.unpack_end(child.ask(say.LOAD, self._pickled, limit=LOAD_LIMIT)[1])[1]
+            error, self._marks = say.unpack_ready(child.ask(say.LOAD, self._pickled, limit=LOAD_LIMIT)[1])
         except ChildGone as gone:
             error = EngineError(f"The engine process of the model {self._name} ended while it was loading ({gone}).")
         if error is not None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from parley.audio.frame import WordMark
 from parley.children import wire
-from parley.values import SynthesizedAudio, Voice
+from parley.values import SynthesizedAudio, Voice, WordMarks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +27,7 @@ READY, AUDIO, END = b"R", b"A", b"E"
 _AUDIO = struct.Struct("<IIdIBH")
 _MARK = struct.Struct("<4I")
 _END = struct.Struct("<I")
+_MARKS: tuple[WordMarks, ...] = get_args(WordMarks)
 
 
 def pack_job(number: int, text: str, voice: Voice) -> bytes:
@@ -61,6 +62,16 @@ def unpack_audio(payload: bytes) -> tuple[int, SynthesizedAudio, float]:
     kind: Any = np.float32 if is_float else np.int16
     samples: NDArray[Any] = np.frombuffer(payload, kind, size, offset + count * _MARK.size)
     return number, SynthesizedAudio(samples, rate, marks), seconds
+
+
+def pack_ready(error: ParleyError | None, marks: WordMarks) -> bytes:
+    """The adapter is loaded, or ``error`` says why not; ``marks`` is whose word marks it gives."""
+    return bytes([_MARKS.index(marks)]) + wire.pack_error(error)
+
+
+def unpack_ready(payload: bytes) -> tuple[ParleyError | None, WordMarks]:
+    """What went wrong, and whose word marks there are."""
+    return wire.unpack_error(payload[1:]), _MARKS[payload[0]]
 
 
 def pack_end(number: int, error: ParleyError | None) -> bytes:

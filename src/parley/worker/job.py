@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from parley.errors import ParleyError
-from parley.values import SynthesizedAudio, Voice
+from parley.values import SynthesizedAudio, Voice, WordMarks
 
 
 class Job(Protocol):
@@ -58,6 +58,10 @@ class Engine(Protocol):
     @property
     def memory_bytes(self) -> int:
         """Memory that it was seen to take; 0 when unknown."""
+
+    @property
+    def word_marks(self) -> WordMarks:
+        """Whose word marks the loaded model gives; known once it is loaded."""
 
     async def unload(self) -> None:
         """Fail what is left with UnavailableError, free the memory, end the thread."""

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -23,6 +23,7 @@ from parley.values import ModelInfo
 from parley.worker import adapters
 from parley.worker.engine_pool import EnginePool, build_pool
 from parley.worker.gate import Gate
+from parley.worker.head_start import is_slow
 from parley.worker.memory import process_memory, release_memory
 from parley.worker.refusals import not_freed, refusal, shutting_down
 from parley.worker.residency import (
@@ -175,6 +176,9 @@ class ModelManager:
     def status(self, info: ModelInfo) -> ModelStatus:
         """Where one model is in its life."""
         model_id = info.model_id
+        pool = self._serving(model_id)
+        if pool is not None:
+            info = replace(info, word_marks=pool.info.word_marks)
         return ModelStatus(
             info,
             self._state(model_id),
@@ -182,7 +186,13 @@ class ModelManager:
             self._policy.pinned(model_id) or model_id in self._settings.pinned_models,
             model_id == self._default(),
             self._policy.failure(model_id),
+            round(pool.real_time_factor, 3) if pool is not None else 0.0,
         )
+
+    def _serving(self, model_id: str) -> EnginePool | None:
+        """The model as it is in memory."""
+        instance = self._policy.serving(model_id)
+        return self._pools.get(instance.number) if instance is not None else None
 
     def info(self, model_id: str) -> ModelInfo:
         """What a model is. Raises NotFound."""
@@ -305,6 +315,7 @@ class ModelManager:
             return
         self._failures.pop(action.model_id, None)
         self._pools[action.instance] = pool
+        _tell(pool)
         seconds = time.perf_counter() - began
         self._perform(self._policy.loaded(clock.now(), action.instance, pool.memory_bytes, seconds))
         self.changed()
@@ -320,7 +331,8 @@ class ModelManager:
         )
         pool.lexicon = lexicon_of(self._catalog.lexicon(model_id))
         try:
-            await pool.load(measure=self._synthesis.loudness, target_lufs=self._synthesis.target_lufs)
+            synthesis = self._synthesis
+            await pool.load(measure=synthesis.loudness, target_lufs=synthesis.target_lufs, slowest=synthesis.slowest)
         except ParleyError:
             raise
         except Exception as error:
@@ -368,6 +380,18 @@ class ModelManager:
 
     def _tick(self) -> None:
         self._perform(self._policy.tick(clock.now()))
+
+
+def _tell(pool: EnginePool) -> None:
+    """What somebody may wonder about later: in the log."""
+    model, factor = pool.info.model_id, round(pool.real_time_factor, 2)
+    if pool.info.word_marks == "proportional":
+        _log.info("when its words sound is estimated from the text", extra={"model": model})
+    if is_slow(factor):
+        _log.warning(
+            "this voice is slower than real time here: its first words wait, so that it has no holes",
+            extra={"model": model, "real_time_factor": factor, "head_start": "worker.synthesis.head_start"},
+        )
 
 
 def _nothing() -> None:

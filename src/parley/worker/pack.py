@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from parley.errors import ConfigError, NotFound
 from parley.hints import command
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from parley.interfaces import TtsAdapter
-    from parley.values import ModelInfo, Voice
+    from parley.values import ModelInfo, Voice, WordMarks
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class Traits:
     """Run it in a process of its own."""
     calibrated: bool = False
     """Its loudness is right as it comes."""
-    word_marks: Literal["native", "proportional"] = "proportional"
+    word_marks: WordMarks = "proportional"
     phonemes: str = ""
     """The bracket in which it takes IPA inside a text, such as ``[[{}]]``; empty where it takes none."""
     verbatim: bool = False

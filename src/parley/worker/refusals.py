@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parley.errors import CapacityError, EngineError, ParleyError, PreconditionFailed
+from parley.errors import CapacityError, ConfigError, EngineError, ParleyError, PreconditionFailed
 
 if TYPE_CHECKING:
     from parley.worker.residency import Refuse, Residency
@@ -41,6 +41,14 @@ def not_freed(model_id: str, failure: Exception, lost: int) -> EngineError:
     kept = f"; {_megabytes(lost)} did not come back and count as used until the worker is restarted" if lost else ""
     return EngineError(
         f"The model {model_id} serves no more, but its engine failed while it was unloaded ({failure!r}){kept}."
+    )
+
+
+def too_slow(model_id: str, factor: float, most: float) -> ConfigError:
+    """Its real-time factor is above what the settings allow."""
+    return ConfigError(
+        f"The model {model_id} takes {factor:.1f} s for a second of speech on this machine, and "
+        f"worker.synthesis.slowest allows {most:g}; choose a smaller voice, or raise that setting."
     )
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from parley.errors import EngineError, ParleyError, UnavailableError
 from parley.interfaces import TtsAdapter
-from parley.values import SynthesizedAudio
+from parley.values import SynthesizedAudio, WordMarks
 from parley.worker.job import Job
 from parley.worker.memory import process_memory
 
@@ -56,6 +56,7 @@ class ThreadEngine:
         self._closed = False
         self._thread: threading.Thread | None = None
         self._memory = 0
+        self._marks: WordMarks = adapter.info.word_marks
 
     async def load(self) -> None:
         """Start the thread and load the adapter on it. Raises what the adapter raises; then the thread is gone."""
@@ -87,6 +88,10 @@ class ThreadEngine:
     @property
     def memory_bytes(self) -> int:
         return self._memory
+
+    @property
+    def word_marks(self) -> WordMarks:
+        return self._marks
 
     async def unload(self) -> None:
         """Stop what is spoken, unload the adapter on its thread, end the thread. Raises what the adapter raises."""
@@ -195,6 +200,7 @@ class ThreadEngine:
         except Exception as error:
             raise EngineError(f"The model {self._name} can not be loaded: {error!r}.") from error
         self._memory = max(0, process_memory() - before)
+        self._marks = self._adapter.info.word_marks
 
     def _unload(self) -> None:
         gone = UnavailableError(f"The model {self._name} has been unloaded.")

@@ -177,12 +177,12 @@ class TtsServicer:
         )
         limits = UtteranceLimits(
             synthesis.read_ahead, min(synthesis.parallel_sentences, max(pool.slots, pool.info.concurrency)),
-            synthesis.max_text,
+            synthesis.max_text, synthesis.head_start,
         )  # fmt: skip
         hooks = UtteranceHooks(self._count_waiting, self._count_first_frame)
         return Utterance(
             utterance_id, voice, pool.submit, pool.wake, framing, limits, hooks,
-            language=pool.language(voice), normaliser=pool.normaliser(voice, wording),
+            language=pool.language(voice), normaliser=pool.normaliser(voice, wording), speed=pool.speed(voice),
         )  # fmt: skip
 
     async def _read_text(self, utterance: Utterance, text: str, requests: AsyncIterator[pb.SynthesizeRequest]) -> None:
@@ -239,6 +239,7 @@ class TtsServicer:
         factor = utterance.real_time_factor
         if factor:
             self.stats.real_time_factor.add(clock.now(), factor)
+            session.lease.pool.spoke(factor)
         if not self.sessions.speaking:
             self._quiet.set()
 

@@ -74,6 +74,25 @@ class SynthesisSettings:
                      "1 speaks them one after the other.", ge=1, le=16),
     ] = 1  # fmt: skip
     max_text: Annotated[int, Setting("Longest utterance.", unit="characters", ge=1)] = 20_000
+    head_start: Annotated[
+        float,
+        Setting(
+            "Longest wait of an utterance's first frame for a voice that could not keep up otherwise; 0 for none.",
+            unit="s",
+            ge=0,
+            le=60,
+        ),
+    ] = 4.0
+    slowest: Annotated[
+        float,
+        Setting(
+            "Time that a voice may take for a second of speech, measured when it is loaded; a slower one is refused. "
+            "0 takes any.",
+            unit="s",
+            ge=0,
+            le=100,
+        ),
+    ] = 0.0
     max_batch_frames: Annotated[
         int, Setting("Most frames in one message once the first ones have left.", ge=1, le=50)
     ] = 10

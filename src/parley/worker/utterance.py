@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 
 from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame
 from parley.errors import InvalidRequest, ParleyError
-from parley.text.sentences import sentences
+from parley.text.sentences import ends_sentence, sentences
 from parley.text.speech.normaliser import Normaliser
 from parley.text.speech.spoken import Spoken, as_written
 from parley.values import SynthesizedAudio, Voice
 from parley.worker.framing import Framer, FramingOptions
+from parley.worker.head_start import OPEN_CLAUSE, Opening, Speed
 from parley.worker.job import Job
+from parley.worker.words import weights, words
 
 _FRAME_SECONDS = FRAME_SAMPLES / SAMPLE_RATE
 
@@ -36,6 +38,8 @@ class UtteranceLimits:
     """Pieces spoken at the same time."""
     max_text: int = 20_000
     """Characters."""
+    head_start: float = 0.0
+    """The most seconds for which the first frame of a slow voice waits."""
 
 
 @dataclass(slots=True)
@@ -54,7 +58,7 @@ class Utterance:
     def __init__(
         self, utterance_id: str, voice: Voice, submit: Callable[[Job], None], wake: Callable[[], None],
         framing: FramingOptions, limits: UtteranceLimits, hooks: UtteranceHooks, *, language: str = "",
-        normaliser: Normaliser | None = None,
+        normaliser: Normaliser | None = None, speed: Speed = Speed(),
     ) -> None:  # fmt: skip
         self.utterance_id = utterance_id
         self._voice, self._submit, self._wake_engine = voice, submit, wake
@@ -63,6 +67,12 @@ class Utterance:
         self._stage = _Stage(Framer(utterance_id, framing), self._deliver)
         self._pieces: deque[_PieceJob] = deque()
         self._flying: set[_PieceJob] = set()
+        self._opening = Opening(speed, most=limits.head_start)
+        self._pace = speed.pace
+        self._getting_ahead = False
+        """The first frame waits, so that what follows comes in time."""
+        self._open_clause = False
+        """The last piece that came is no whole sentence."""
         self._count = 0
         self._text_length = 0
         self._blank = True
@@ -76,6 +86,8 @@ class Utterance:
         self._delivered = self._first_left = False
         self._error: ParleyError | None = None
         self._first_text: float | None = None
+        self._first_ready: float | None = None
+        """Seconds from the first text to the first frame, until that has left."""
         self._waiting = False
         self._worked = self._made = 0.0
         self.last_sequence = -1
@@ -105,6 +117,7 @@ class Utterance:
         if not self._count:
             self._first_text = time.perf_counter()
             self._set_waiting(True)
+        self._open_clause = not ends_sentence(text)
         self._pieces.append(_PieceJob(self, self._count, spoken, start, self._voice))
         self._count += 1
 
@@ -127,14 +140,44 @@ class Utterance:
             self._first_left = True
             self._let_engines_on()
         while not self._stopped:
+            wait = None
             if not self._paused:
-                if self._frames:
+                if self._frames and not (wait := self._wait_to_open()):
                     return self._take(most)
-                if self._error is not None:
+                if self._error is not None and not self._frames:
                     raise self._error
-            self._changed.clear()
-            await self._changed.wait()
+            await self._change(wait)
         return []
+
+    async def _change(self, within: float | None) -> None:
+        """Wait until something has changed, no longer than ``within`` seconds where that is given."""
+        self._changed.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._changed.wait()
+
+    def _wait_to_open(self) -> float:
+        """Seconds for which the first frame should wait, as things are; 0 once it may leave."""
+        if self.last_sequence >= 0 or self._error is not None:
+            return 0.0
+        now = time.perf_counter()
+        coming, worked = self._coming(now)
+        wait = self._opening.wait(now, self.ahead(), coming, worked) if coming else 0.0
+        if bool(wait) != self._getting_ahead:
+            self._getting_ahead = bool(wait)
+            self._let_engines_on()
+        return wait
+
+    def _coming(self, now: float) -> tuple[list[float], float]:
+        """Seconds of audio that are expected piece by piece; seconds of work that went into the first of them."""
+        if self.ahead() >= self._limits.read_ahead:
+            return [], 0.0  # engines stand still
+        jobs = sorted(self._flying, key=lambda job: job.index) + list(self._pieces)
+        lengths = [max(0.0, job.expected(self._pace) - job.made) for job in jobs]
+        if self._open_clause and not self._text_ended:
+            lengths.append(OPEN_CLAUSE)
+        first = jobs[0] if jobs else None
+        return lengths, now - first.began if first is not None and first.began and not first.made else 0.0
 
     @property
     def real_time_factor(self) -> float:
@@ -142,6 +185,9 @@ class Utterance:
         return self._worked / self._made if self._made else 0.0
 
     def _take(self, most: int) -> list[AudioFrame]:
+        if self._first_ready is not None:
+            self._hooks.first_frame(self._first_ready + self._opening.waited(time.perf_counter()))
+            self._first_ready = None
         half, held = self._limits.read_ahead / 2, self._stage.held_seconds
         before = self._frames_ahead()
         taken = [self._frames.popleft() for _ in range(min(most, len(self._frames)))]
@@ -210,7 +256,7 @@ class Utterance:
         For the piece that is heard now only its own frames count: audio of later pieces, which waits
         for its end, must never hold it up.
         """
-        if self._delivered and not self._first_left and not self._paused:
+        if self._delivered and not self._first_left and not self._paused and not self._getting_ahead:
             return False
         limit = self._limits.read_ahead
         ahead = self._frames_ahead() + (self._stage.held_seconds if job.index != self._stage.current else 0.0)
@@ -253,7 +299,7 @@ class Utterance:
         if self.cancelled:
             self._frames.clear()
         if self._first_text is not None and self._frames and self._frames[0].sequence == 0:
-            self._hooks.first_frame(time.perf_counter() - self._first_text)
+            self._first_ready = time.perf_counter() - self._first_text
             self._first_text = None
             self._submit_next()
         self._changed.set()
@@ -299,6 +345,10 @@ class _PieceJob:
     text_start: int
     voice: Voice
     throttled: bool = False
+    began: float = 0.0
+    """When an engine took it up; 0 before."""
+    made: float = 0.0
+    """Seconds of its audio that have come."""
 
     @property
     def text(self) -> str:
@@ -314,10 +364,16 @@ class _PieceJob:
     def wants_more(self) -> bool:
         return self.utterance.wants_more(self)
 
+    def expected(self, pace: float) -> float:
+        """Seconds that it will last, at ``pace`` seconds a letter."""
+        return pace * sum(weights(self.text, words(self.text)))
+
     def started(self) -> None:
+        self.began = time.perf_counter()
         self.utterance.job_started()
 
     def push(self, audio: SynthesizedAudio, seconds: float) -> None:
+        self.made += audio.samples.size / audio.sample_rate
         self.utterance.job_push(self.index, audio, seconds)
 
     def finished(self, error: ParleyError | None) -> None:

@@ -159,7 +159,7 @@ class EndSessionResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("model_id", "family", "languages", "speakers", "tags", "licence", "sample_rate", "memory_bytes", "needs_gpu", "supports_lora", "state", "leases", "pinned", "is_default", "error", "open_speakers", "native_word_marks", "concurrency")
+    __slots__ = ("model_id", "family", "languages", "speakers", "tags", "licence", "sample_rate", "memory_bytes", "needs_gpu", "supports_lora", "state", "leases", "pinned", "is_default", "error", "open_speakers", "native_word_marks", "concurrency", "real_time_factor")
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
     FAMILY_FIELD_NUMBER: _ClassVar[int]
     LANGUAGES_FIELD_NUMBER: _ClassVar[int]
@@ -178,6 +178,7 @@ class Model(_message.Message):
     OPEN_SPEAKERS_FIELD_NUMBER: _ClassVar[int]
     NATIVE_WORD_MARKS_FIELD_NUMBER: _ClassVar[int]
     CONCURRENCY_FIELD_NUMBER: _ClassVar[int]
+    REAL_TIME_FACTOR_FIELD_NUMBER: _ClassVar[int]
     model_id: str
     family: str
     languages: _containers.RepeatedScalarFieldContainer[str]
@@ -196,7 +197,8 @@ class Model(_message.Message):
     open_speakers: bool
     native_word_marks: bool
     concurrency: int
-    def __init__(self, model_id: _Optional[str] = ..., family: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ..., speakers: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., sample_rate: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., needs_gpu: _Optional[bool] = ..., supports_lora: _Optional[bool] = ..., state: _Optional[_Union[ModelState, str]] = ..., leases: _Optional[int] = ..., pinned: _Optional[bool] = ..., is_default: _Optional[bool] = ..., error: _Optional[str] = ..., open_speakers: _Optional[bool] = ..., native_word_marks: _Optional[bool] = ..., concurrency: _Optional[int] = ...) -> None: ...
+    real_time_factor: float
+    def __init__(self, model_id: _Optional[str] = ..., family: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ..., speakers: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., sample_rate: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., needs_gpu: _Optional[bool] = ..., supports_lora: _Optional[bool] = ..., state: _Optional[_Union[ModelState, str]] = ..., leases: _Optional[int] = ..., pinned: _Optional[bool] = ..., is_default: _Optional[bool] = ..., error: _Optional[str] = ..., open_speakers: _Optional[bool] = ..., native_word_marks: _Optional[bool] = ..., concurrency: _Optional[int] = ..., real_time_factor: _Optional[float] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ()
