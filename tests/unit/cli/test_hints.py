@@ -30,7 +30,7 @@ CLONE = Path("/home/ada/my clone")
             "uv sync --extra piper --inexact --project '/home/ada/my clone'",
             "uv run --project '/home/ada/my clone' parley up",
         ),
-        (Start(python="/opt/py"), "/opt/py -m pip install 'piper-tts>=1.8'", "parley up"),
+        (Start(python="/opt/py"), "/opt/py -m pip install 'piper-tts[alignment]>=1.8'", "parley up"),
         (
             Start(python="/opt/py", has_pip=False, on_path=False),
             "uv pip install --python /opt/py 'piper-tts>=1.8'",
