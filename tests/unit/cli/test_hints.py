@@ -33,7 +33,7 @@ CLONE = Path("/home/ada/my clone")
         (Start(python="/opt/py"), "/opt/py -m pip install 'piper-tts[alignment]>=1.8'", "parley up"),
         (
             Start(python="/opt/py", has_pip=False, on_path=False),
-            "uv pip install --python /opt/py 'piper-tts>=1.8'",
+            "uv pip install --python /opt/py 'piper-tts[alignment]>=1.8'",
             "parley up",
         ),
     ],
