@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from parley.bench import speech
-from parley.bench.heard_words import WORDS, count_words
+from parley.bench.heard_words import WORDS, bursts, count_words
 from parley.bench.load import frame, timing
 from parley.bench.pause_resume import difference
 from parley.client.playout import Heard
@@ -40,10 +40,21 @@ def test_what_is_lost_repeated_added_or_altered_is_counted(heard: list[Heard], w
 
 def test_words_are_counted_in_the_sound() -> None:
     said = speech.say(", ".join(WORDS) + ".")
-    assert count_words(said) == len(WORDS)
-    assert count_words(said[: len(said) // 2]) == pytest.approx(len(WORDS) / 2, abs=1)
-    assert count_words(said[:0]) == 0
-    assert count_words(np.zeros(48_000, np.int16)) == 0
+    whole = bursts(said)
+    assert len(whole) == count_words(said, whole) == len(WORDS)
+    assert count_words(said[: len(said) // 2], whole) == pytest.approx(len(WORDS) / 2, abs=1)
+    assert count_words(said[:0], whole) == 0
+    assert count_words(np.zeros(48_000, np.int16), whole) == 0
+
+
+def test_a_word_counts_when_more_than_half_of_its_sound_is_there() -> None:
+    loud, silence = np.full(24_000, 9_000, np.int16), np.zeros(9_600, np.int16)
+    said = np.concatenate([loud, silence, loud, silence])
+    whole = bursts(said)
+    assert whole == [0.5, 0.5]
+    assert [count_words(said[:end], whole) for end in (11_000, 13_000, 33_000, 44_000, 47_000, 60_000)] == [
+        0, 1, 1, 1, 2, 2,
+    ]  # fmt: skip
 
 
 def test_frames_at_their_time_have_neither_jitter_nor_lateness() -> None:

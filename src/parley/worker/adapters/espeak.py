@@ -50,6 +50,11 @@ _WORDS_PER_MINUTE = 175
 _WORD, _END = 1, 5
 _SYNCHRONOUS, _DONT_EXIT, _UTF8, _RATE_PARAMETER = 2, 0x8000, 1, 1
 _BLOCKS_AHEAD = 2
+_QUIET = 60
+"""What is no louder, as s16, is silence."""
+_SOFT = (",", ";", ":", "—", "–", "、", "，", "；", "：")
+_CLAUSE_PAUSE = 0.13
+"""Seconds, as the library rests between two clauses of a text."""
 
 
 class _Event(ctypes.Structure):
@@ -124,14 +129,18 @@ class EspeakAdapter:
         run = _Run(self._library, self._data, name, text, round(_WORDS_PER_MINUTE * voice.speed))
         thread = threading.Thread(target=run.speak, name="espeak", daemon=True)
         thread.start()
+        rate = 0
         try:
             while (item := run.blocks.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item
+                rate = item.sample_rate
                 yield item
         finally:
             run.cancel()
             thread.join()
+        if text.rstrip().endswith(_SOFT):  # the library rests there only where the text goes on
+            yield SynthesizedAudio(np.zeros(round(_CLAUSE_PAUSE * rate), np.int16), rate)
 
     def spoken_language(self, voice: Voice) -> str:
         """The pack's own language."""
@@ -235,13 +244,13 @@ class _Run:
 
     def _block(self, samples: Any, count: int, events: Any) -> int:
         """Called by the library about every 60 ms of audio; 1 stops it."""
+        if samples and count:
+            self._held.append(np.frombuffer(ctypes.string_at(samples, 2 * count), np.int16))
+            self._made += count
         index = 0
         while events[index].type:
             self._note(events[index])
             index += 1
-        if samples and count:
-            self._held.append(np.frombuffer(ctypes.string_at(samples, 2 * count), np.int16))
-            self._made += count
         self._pass_on(self._began if self._began >= 0 else self._made)
         return 1 if self.cancelled.is_set() else 0
 
@@ -254,7 +263,7 @@ class _Run:
             self._put(SynthesizedAudio(block, self._rate, marks))
 
     def _note(self, event: Any) -> None:
-        """Turn word events into marks: a word ends where the next one, or the clause's end, begins.
+        """Turn word events into marks: a word ends where the next one, or the clause's end, begins, or before a rest.
 
         The library's own positions wander in numbers and abbreviations, so an event counts for the
         word of the text that it falls into; words that it passes over share the time of the last one.
@@ -280,9 +289,16 @@ class _Run:
         """The words not yet marked, up to ``until``, have been spoken by ``sample``."""
         if self._began >= 0:
             spans = self.spans[self._marked : until]
-            self._marks.extend(proportional_marks(self.text, spans, self._began, max(0, sample - self._began)))
+            end = self._sound_until(self._began, sample)
+            self._marks.extend(proportional_marks(self.text, spans, self._began, max(0, end - self._began)))
             self._marked = max(self._marked, until)
         self._began = -1 if until == self._next_word else sample
+
+    def _sound_until(self, first: int, end: int) -> int:
+        """Where the sound between two samples ends: a rest behind a word is no part of it."""
+        held = np.concatenate([*self._held, np.zeros(0, np.int16)])[max(0, first - self._passed) : end - self._passed]
+        loud = np.flatnonzero(np.abs(held.astype(np.int32)) > _QUIET)
+        return end - (held.size - int(loud[-1]) - 1) if loud.size else end
 
     def _put(self, item: _Item) -> None:
         """Hand over one block; gives up when nobody listens any more."""
