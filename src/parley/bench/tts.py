@@ -17,6 +17,8 @@ real format are used, and ``piper-medium``: a random model with a vocoder of the
 voices have.
 ``--set adapter=piper,kokoro`` keeps only some families. Rounds: ``--trials`` (12).
 ``--set part=sessions`` or ``part=library`` leaves the other of the two out.
+``--set part=marks`` measures how far word marks are from where words sound (:mod:`parley.bench.tts_marks`);
+``--set ears=whisper-tiny.en --set store=FOLDER`` has a Whisper model of the store judge them.
 ``--set parallel=1,2,3`` measures something else: one reply whose sentences are spoken so many at a time
 (:mod:`parley.bench.tts_parallel`).
 """
@@ -32,7 +34,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from parley.bench import tts_parallel
+from parley.bench import tts_marks, tts_parallel
 from parley.bench.report import BenchOptions, LoadMeter, Param, Row, row
 from parley.bench.tts_library import against_library
 from parley.bench.tts_processes import TEXTS, Process, Round, speak, worker
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
 
     from parley.rpc.client import GrpcSynthesizer
 
-_PARTS = ("sessions", "library")
+_PARTS = ("sessions", "library", "marks")
 _REMOTE_PACK = """\
 languages: [en-US]
 licence: none
@@ -64,6 +66,10 @@ def run(options: BenchOptions) -> list[Row]:
     part = options.text("part")
     if part and part not in _PARTS:
         raise InvalidRequest(f"--set part={part}: say {' or '.join(_PARTS)}.")
+    if part == "marks":
+        with _packs(options, wanted) as folder:
+            found = _models(folder, wanted, builtin=not options.text("voicepacks"))
+            return tts_marks.run(options, folder, [model for model, family in found if family != "tone"])
     rows: list[Row] = []
     with _packs(options, wanted) as folder:
         for model, family in _models(folder, wanted, builtin=not options.text("voicepacks")):
