@@ -57,7 +57,7 @@ FAMILIES: dict[str, Family] = {
     "espeak": Family(
         f"{_HERE}.espeak:EspeakAdapter", module="espeakng_loader", code_licence="GPL-3.0-or-later", isolated=True
     ),
-    "piper": Family(f"{_HERE}.piper:PiperAdapter", "piper", "piper", "GPL-3.0-or-later"),
+    "piper": Family(f"{_HERE}.piper:PiperAdapter", "piper", "piper", "GPL-3.0-or-later", isolated=True),
     "kokoro": Family(f"{_HERE}.kokoro:KokoroAdapter", "kokoro", "kokoro_onnx", "MIT, with GPL-3.0 phonemizer"),
     "sherpa": Family(f"{_HERE}.sherpa:SherpaAdapter", "sherpa", "sherpa_onnx", "Apache-2.0", isolated=True),
     "pocket": Family(f"{_HERE}.pocket:PocketAdapter", "pocket", "pocket_tts", "MIT"),

@@ -1,8 +1,8 @@
 """Piper voices: VITS on ONNX Runtime, one sentence at a time, word marks from phoneme lengths.
 
 Engine: ``piper-tts`` 1.8 (GPL-3.0-or-later; brings its own espeak-ng), installed by the extra
-``piper``. The voices have licences of their own. The engine phonemises under a lock of its own;
-inference runs outside it, so one loaded voice speaks for several sessions at a time.
+``piper``, and run in a process of its own. The voices have licences of their own. The engine phonemises
+under a lock of its own; inference runs outside it, so one loaded voice could speak several texts at a time.
 """
 
 from __future__ import annotations
