@@ -82,6 +82,21 @@ async def test_a_voice_slower_than_real_time_ends_sooner_with_sentences_side_by_
     assert together["silence within"] < alone["silence within"]
 
 
+@pytest.mark.anyio
+async def test_a_voice_slower_than_real_time_begins_later_and_then_has_no_holes(tmp_path: Path) -> None:
+    tts_parallel.slow_pack(tmp_path)
+    text, model = "The first one, and the second one, and a third.", tts_parallel.SLOW
+    at_once, later = [
+        {
+            row.name: row.p50
+            for row in await tts_parallel.measure(tmp_path, model, "tone", 1, 1, text=text, head_start=head_start)
+        }
+        for head_start in (0.0, 60.0)
+    ]
+    assert later["first frame"] > at_once["first frame"]
+    assert later["silence within"] < 0.5 * at_once["silence within"]
+
+
 def test_a_pack_that_can_not_be_loaded_is_said_and_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tiny_models.kokoro_pack(tmp_path)
     (folder / "model.onnx").write_bytes(b"broken")

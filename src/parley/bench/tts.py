@@ -41,6 +41,7 @@ from parley.bench.tts_processes import TEXTS, Process, Round, speak, worker
 from parley.errors import ConfigError, InvalidRequest, ParleyError
 from parley.testing.speech_server import SpeechServer
 from parley.worker import adapters
+from parley.worker.settings import SynthesisSettings
 from parley.worker.voicepacks import VoicePackCatalog
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
     from parley.rpc.client import GrpcSynthesizer
 
+HEAD_START = SynthesisSettings().head_start
 _PARTS = ("sessions", "library", "marks")
 _REMOTE_PACK = """\
 languages: [en-US]
@@ -90,12 +92,14 @@ def _side_by_side(options: BenchOptions) -> list[Row]:
     except ValueError:
         raise InvalidRequest(f"--set parallel={options.text('parallel')}: numbers with commas are needed.") from None
     rows: list[Row] = []
+    rounds = options.trials or 6
     with _packs(BenchOptions(), {"piper"}) as folder:
         tts_parallel.slow_pack(folder)
         fast = [("piper-medium", "piper")] if (folder / "piper").exists() else []
         for model, family in ((tts_parallel.SLOW, "tone"), *fast):
             for number in numbers:
-                rows += asyncio.run(tts_parallel.measure(folder, model, family, number, options.trials or 6))
+                rows += asyncio.run(tts_parallel.measure(folder, model, family, number, rounds))
+            rows += asyncio.run(tts_parallel.measure(folder, model, family, 1, rounds, head_start=HEAD_START))
     return rows
 
 

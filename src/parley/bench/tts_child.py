@@ -1,7 +1,8 @@
 """Child processes of the ``tts`` benchmark, so that CPU time can be told apart.
 
-``python -m parley.bench.tts_child worker FOLDER MODEL PARALLEL`` serves a model on a free port, with as many engine
-slots as sentences of an utterance are spoken at a time; its first line is the address.
+``python -m parley.bench.tts_child worker FOLDER MODEL PARALLEL HEAD_START`` serves a model on a free port, with as
+many engine slots as sentences of an utterance are spoken at a time, and as many seconds of head start; its first
+line is the address.
 ``python -m parley.bench.tts_child piper MODEL.onnx [alike]`` calls the piper library directly: a JSON list of
 texts a line in, one JSON list of measurements a line out. ``alike`` gives onnxruntime Parley's settings.
 """
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 
-def worker(folder: str, model: str, parallel: str) -> None:
+def worker(folder: str, model: str, parallel: str, head_start: str) -> None:
     """Serve one model until told to stop."""
     from parley.worker.server import Worker, serve
     from parley.worker.settings import ModelSettings, SynthesisSettings, WorkerSettings
@@ -28,7 +29,7 @@ def worker(folder: str, model: str, parallel: str) -> None:
 
     async def main() -> None:
         models = ModelSettings(default_model=model, engine_slots=int(parallel))
-        synthesis = SynthesisSettings(parallel_sentences=int(parallel))
+        synthesis = SynthesisSettings(parallel_sentences=int(parallel), head_start=float(head_start))
         settings = WorkerSettings(port=0, models=models, synthesis=synthesis)
         roots = (Path(folder),) if folder else ()
         await serve(settings, VoicePackCatalog(roots), ready=ready)

@@ -7,6 +7,7 @@ server does (tones, held back); and ``piper-medium``, fast, on the CPUs of this 
 - ``first frame``: text sent -> first 20 ms frame received.
 - ``whole reply``: text sent -> last frame received.
 - ``silence within``: how long the listener, who plays from the first frame on, waits for audio in all.
+- ``head start``: the longest that the first frame may wait so that the rest comes in time; none but where it is named.
 - ``cpu``: CPU time of the worker's processes over the seconds of audio.
 """
 
@@ -47,11 +48,13 @@ def slow_pack(folder: Path) -> None:
     (place / "metadata.yaml").write_text(_SLOW_PACK, "utf-8")
 
 
-async def measure(folder: Path, model: str, family: str, parallel: int, rounds: int, *, text: str = REPLY) -> list[Row]:
+async def measure(
+    folder: Path, model: str, family: str, parallel: int, rounds: int, *, text: str = REPLY, head_start: float = 0.0
+) -> list[Row]:
     """Rows for one model with ``parallel`` sentences at a time, on as many engine slots."""
     first, whole, silence, cpu = [], [], [], []
     load = LoadMeter()
-    async with worker(folder, model, parallel=parallel) as (process, synthesizer):
+    async with worker(folder, model, parallel=parallel, head_start=head_start) as (process, synthesizer):
         await _hear(synthesizer, model, "warm", "Ready.")
         for number in range(rounds):
             before = process.cpu()
@@ -61,6 +64,7 @@ async def measure(folder: Path, model: str, family: str, parallel: int, rounds: 
             whole.append(arrivals[-1])
             silence.append(_silence(arrivals))
     params: dict[str, Param] = {"adapter": family, "model": model, "parallel": parallel}
+    params |= {"head start": head_start} if head_start else {}
     busy = load.read()
     return [
         row("first frame", "ms", first, params=params, load=busy),

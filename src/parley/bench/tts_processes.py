@@ -104,9 +104,14 @@ class Process:
 
 
 @asynccontextmanager
-async def worker(folder: Path, model: str, *, parallel: int = 1) -> AsyncIterator[tuple[Process, GrpcSynthesizer]]:
-    """A worker that serves ``model``, ``parallel`` sentences of an utterance at a time, and a client of it."""
-    child = _start("worker", str(folder), model, str(parallel))
+async def worker(
+    folder: Path, model: str, *, parallel: int = 1, head_start: float = 0.0
+) -> AsyncIterator[tuple[Process, GrpcSynthesizer]]:
+    """A worker that serves ``model``, ``parallel`` sentences of an utterance at a time, and a client of it.
+
+    ``head_start`` is ``worker.synthesis.head_start``.
+    """
+    child = _start("worker", str(folder), model, str(parallel), str(head_start))
     try:
         address = await asyncio.wait_for(asyncio.to_thread(_expect, child), _START_LIMIT)
         synthesizer = GrpcSynthesizer(address)
