@@ -85,6 +85,9 @@ class Recognizer(Protocol):
     """Audio of one turn in (16 kHz mono); partial transcripts, then one final, out.
 
     The turn ends when the audio ends. Closing the generator early abandons it.
+    Frames say whether somebody speaks (``AudioFrame.speaking``). Where that ends, the turn is probably over: a
+    recogniser that says how much it ``covered`` owes a transcript of all up to there, at once and unasked, also where
+    its words are the same; one that decodes whole recordings does that work now, and not at the end of the audio.
     Raises CapacityError when too many turns are waiting, EngineError when the engine dies.
     A turn is heard the same whatever others said before it, or say meanwhile.
     """

@@ -34,6 +34,7 @@ class _Answers:
             ask.LOAD: self._load,
             ask.START: self._start,
             ask.FEED: self._feed,
+            ask.PAUSE: self._pause,
             ask.FINISH: self._finish,
             ask.CUT: self._cut,
         }
@@ -61,6 +62,9 @@ class _Answers:
         turn, pcm = ask.unpack_audio(body)
         partial = self._turns[turn].feed(pcm)
         return {"transcript": to_json(partial) if partial is not None else None}
+
+    def _pause(self, body: bytes) -> dict[str, object]:
+        return {"transcript": to_json(self._turns[json.loads(body)["turn"]].pause())}
 
     def _finish(self, body: bytes) -> dict[str, object]:
         decoder = self._turns.pop(json.loads(body)["turn"])

@@ -42,6 +42,9 @@ class TurnDecoder(Protocol):
     def feed(self, pcm: bytes) -> Transcript | None:
         """Hear more s16le at 16 kHz; return a partial transcript when there is news."""
 
+    def pause(self) -> Transcript:
+        """Its speaker is silent, perhaps for good: return all that was understood, whether it is news or not."""
+
     def finish(self) -> Transcript:
         """The turn is over: return its final transcript."""
 
@@ -64,6 +67,8 @@ class DecoderSpec:
     """Interpreter of another environment; empty for this one."""
     copies: bool = False
     """Copies of a loaded decoder share its model and hear a turn each; else it is a :class:`SingleDecoder`."""
+    settles: bool = False
+    """After ``pause`` it knows all that was said: silence is kept from it unless somebody speaks again."""
 
 
 def to_json(transcript: Transcript) -> dict[str, object]:
@@ -74,6 +79,7 @@ def to_json(transcript: Transcript) -> dict[str, object]:
         "stable": transcript.stable,
         "language": transcript.language,
         "confidence": transcript.confidence,
+        "covered": transcript.covered,
         "words": [[word.text, word.start, word.end, word.probability] for word in transcript.words],
     }
 
@@ -89,4 +95,5 @@ def from_json(data: Mapping[str, object]) -> Transcript:
         words=tuple(TranscriptWord(*word) for word in words),
         language=str(data["language"]),
         confidence=float(str(data["confidence"])),
+        covered=float(str(data["covered"])),
     )

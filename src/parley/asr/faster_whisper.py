@@ -78,9 +78,10 @@ class WhisperEngine:
             prompt=request.prompt,
             hot_words=self._settings.hot_words,
             beam=self._settings.beam_size,
+            wanted=request.wanted,
         )
         segments = tuple(Segment(stretch.text, stretch.end) for stretch in window.stretches)
-        return Decoded(segments, window.language, window.confidence)
+        return Decoded(segments, window.language, window.confidence, window.language_probability)
 
     def _by_library(self, request: Request) -> Decoded:
         decoded = self._transcribe(request, word_times=request.final and self._settings.word_times)
@@ -103,7 +104,9 @@ class WhisperEngine:
         )
         segments = list(found)
         least = min((confidence(part.avg_logprob, part.no_speech_prob) for part in segments), default=1.0)
-        return Decoded(tuple(_segment(segment) for segment in segments), info.language, least)
+        return Decoded(
+            tuple(_segment(segment) for segment in segments), info.language, least, info.language_probability
+        )
 
 
 def device_for(wanted: str) -> str:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _CUT_AFTER = 12.0
 _PROMPT_LETTERS = 200
 _SHORTEST = 0.1
+_SURE_LANGUAGE, _ENOUGH_FOR_LANGUAGE = 0.8, 1.0
+"""Probability, and seconds of audio with its silence, from which a detected language holds for the rest of a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,13 @@ class Request:
     prompt: str
     """What was said just before."""
     final: bool
-    """The last time: take care, and give word times."""
+    """Probably the last time: take care, and give word times."""
+    wanted: Callable[[], bool] = lambda: True
+    """False once nobody waits for this any more: between two steps the engine may raise :class:`Unwanted`."""
+
+
+class Unwanted(Exception):
+    """A decoding was broken off because nobody waits for it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,8 @@ class Decoded:
     language: str
     confidence: float = 1.0
     """How far the words can be believed, 0 to 1."""
+    language_probability: float = 1.0
+    """How sure a language that was detected is."""
 
 
 class IncrementalTurn:
@@ -65,14 +75,17 @@ class IncrementalTurn:
 
     def __init__(self, decode: Callable[[Request], Decoded], language: str) -> None:
         self._decode, self._language = decode, language
+        self._newest = Decoded((), language)
+        self._attempt = object()
         self._pieces: list[NDArray[np.int16]] = []
         self._start = 0
         self._agreement = LocalAgreement()
         self._done: list[str] = []
-        self._done_words: list[TranscriptWord] = []
         self._confidence = 1.0
         self.samples = 0
         """Heard so far."""
+        self.decoded = 0
+        """How much of it the newest transcript is of."""
 
     def add(self, pcm: bytes) -> None:
         """More audio: s16le at 16 kHz."""
@@ -80,40 +93,67 @@ class IncrementalTurn:
         self.samples += len(pcm) // 2
 
     def partial(self) -> Transcript:
-        """Decode what there is. Blocking."""
+        """Decode what there is. Blocking. Raises Unwanted when it was broken off; it may be tried again."""
         decoded = self._run(final=False)
         self._agreement.update(_words(decoded.segments))
         transcript = self._transcript(final=False)
         self._cut(decoded.segments)
         return transcript
 
+    def pause(self) -> Transcript:
+        """Decode what there is as if it were all: perhaps nothing more is said. Blocking, Unwanted as above."""
+        self._agreement.update(_words(self._run(final=True).segments))
+        return self._transcript(final=False)
+
     def final(self) -> Transcript:
-        """Decode the turn's end. Blocking."""
-        decoded = self._run(final=True)
-        self._agreement.finish(_words(decoded.segments))
-        offset = self._start / RATE
-        for segment in decoded.segments:
-            for word in segment.words:
-                self._done_words.append(replace(word, start=word.start + offset, end=word.end + offset))
+        """Decode the turn's end. Blocking, Unwanted as above."""
+        self.pause()
+        return self.conclude()
+
+    def conclude(self) -> Transcript:
+        """Nothing was said after what :meth:`pause` decoded: that is the turn."""
+        self._agreement.finish()
         return self._transcript(final=True)
 
+    def drop(self) -> None:
+        """Nobody waits for what is being decoded. May be called from another thread."""
+        self._attempt = object()
+
+    @property
+    def known_language(self) -> str:
+        """What was asked for, or detected with certainty; else empty."""
+        return self._language
+
     def _run(self, *, final: bool) -> Decoded:
+        attempt = self._attempt = object()
         audio = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.int16)
         self._pieces = [audio]
-        if audio.size < _SHORTEST * RATE:
-            return Decoded((), self._language)
-        prompt = " ".join(self._done)[-_PROMPT_LETTERS:]
-        decoded = self._decode(Request(to_float(audio), self._language, prompt, final))
-        self._language = self._language or decoded.language
-        self._confidence = decoded.confidence
+        decoded = Decoded((), self._language)
+        if audio.size >= _SHORTEST * RATE:
+            prompt = " ".join(self._done)[-_PROMPT_LETTERS:]
+            request = Request(to_float(audio), self._language, prompt, final, lambda: self._attempt is attempt)
+            decoded = self._decode(request)
+            self._confidence = decoded.confidence
+            sure = decoded.language_probability >= _SURE_LANGUAGE and audio.size >= _ENOUGH_FOR_LANGUAGE * RATE
+            if sure and not self._language:
+                self._language = decoded.language
+        self._newest = decoded
+        self.decoded = self.samples
         return decoded
 
     def _transcript(self, *, final: bool) -> Transcript:
         stable = " ".join((*self._done, *self._agreement.stable))
         text = " ".join((*self._done, *self._agreement.stable, *self._agreement.tail))
-        words = tuple(self._done_words) if final else ()
+        offset = self._start / RATE
+        words = (word for segment in self._newest.segments for word in segment.words)
         return Transcript(
-            text, final=final, stable=len(stable), words=words, language=self._language, confidence=self._confidence
+            text,
+            final=final,
+            stable=len(stable),
+            words=tuple(replace(word, start=word.start + offset, end=word.end + offset) for word in words),
+            language=self._language or self._newest.language,
+            confidence=self._confidence,
+            covered=self.decoded / RATE,
         )
 
     def _cut(self, segments: Sequence[Segment]) -> None:

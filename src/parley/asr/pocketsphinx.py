@@ -187,12 +187,16 @@ class SphinxDecoder:
         self._since += len(pcm)
         if self._since < self._interval_bytes:
             return None
-        self._since = 0
-        text = self._better().result()[0]
-        if not text or text == self._told:
+        if self._better().result()[0] in ("", self._told):
+            self._since = 0
             return None
-        self._told = text
-        return Transcript(text, language="en-US", confidence=self._confidence())
+        return self.pause()
+
+    def pause(self) -> Transcript:
+        """Tell the words so far."""
+        self._since = 0
+        self._told = text = self._better().result()[0]
+        return Transcript(text, language="en-US", confidence=self._confidence(), covered=self._heard / RATE)
 
     def finish(self) -> Transcript:
         """End the turn."""

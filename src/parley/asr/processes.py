@@ -95,6 +95,10 @@ class DecoderProcess:
         said = (await self._ask(ask.FEED, ask.pack_audio(turn.number, pcm)))["transcript"]
         return from_json(said) if said is not None else None
 
+    async def pause(self, turn: _Turn) -> Transcript:
+        """All that was understood so far."""
+        return from_json((await self._ask(ask.PAUSE, json.dumps({"turn": turn.number}).encode()))["transcript"])
+
     async def finish(self, turn: _Turn) -> tuple[Transcript, str]:
         """The final transcript, and what has been learnt of the microphone."""
         said = await self._ask(ask.FINISH, json.dumps({"turn": turn.number}).encode())
@@ -145,6 +149,7 @@ class _Turn:
         self.child: ChildProcess | None = None
         """Which has heard what there was of it."""
         self.deaths = 0
+        self.speaking = True
         self.room = longest
         """Samples that may still come."""
         self._partial: Transcript | None = None
@@ -178,13 +183,18 @@ class _Turn:
         yield self._end.result()
 
 
+def _pace(spec: DecoderSpec) -> Pace:
+    """Copies keep their turns, however long; who has settled a turn at a pause is spared the silence."""
+    return Pace(longest=0 if spec.copies else Pace().longest, silence=not spec.settles)
+
+
 class ProcessRecognizer:
     """A Recognizer whose engine lives in decoder processes."""
 
     def __init__(self, spec: DecoderSpec, settings: AsrSettings) -> None:
         self._spec, self._settings = spec, settings
         self._threads = ThreadPoolExecutor(settings.decoders, thread_name_prefix=f"asr-{spec.name}")
-        self._sharing = Sharing(settings.decoders, Pace(longest=0) if spec.copies else Pace())
+        self._sharing = Sharing(settings.decoders, _pace(spec))
         self._turns: dict[int, _Turn] = {}
         self._number = 0
         self._decoders: list[DecoderProcess] = []
@@ -270,6 +280,11 @@ class ProcessRecognizer:
                     break
                 turn.audio.add(frame.pcm)
                 self._sharing.heard(number, frame.samples)
+                if turn.speaking and not frame.speaking:
+                    self._sharing.silent(number, clock.now())
+                elif frame.speaking and not turn.speaking:
+                    self._sharing.goes_on(number)
+                turn.speaking = frame.speaking
                 self._wake()
         except Exception as error:  # noqa: BLE001 - the source's failure is the turn's
             self._fail(number, error)
@@ -316,6 +331,8 @@ class ProcessRecognizer:
         partial: Transcript | None = None
         if order.samples:
             partial = await self._guarded(decoder.feed(turn, turn.audio.take(order.samples)))
+        if order.pause:
+            partial = await self._guarded(decoder.pause(turn))
         if order.turn not in self._turns:  # nobody wants it any more
             return
         if order.last:

@@ -55,6 +55,15 @@ class AsrSettings:
     partial_interval: Annotated[
         float, Setting("Shortest time between two partial transcripts of a turn.", unit="s", ge=0.05, le=5)
     ] = 0.3
+    partials_cpu: Annotated[
+        float,
+        Setting(
+            "Time of a decoder that whisper may spend on the partial transcripts of one who speaks, in seconds per "
+            "second; where many speak at once, all of them together get half of the decoders.",
+            ge=0.01,
+            le=1,
+        ),
+    ] = 0.3
     decoders: Annotated[
         int,
         Setting(

@@ -3,10 +3,11 @@
 A decoder hears one turn at a time, in slices. A turn keeps its decoder while nobody else needs it, so that who
 speaks alone is heard as if there were nobody else. When somebody does:
 
-1. Turns that have ended go first: whoever can be done soonest after their end (end + audio left, so that
-   a long one waits for short ones, but never for ever).
+1. Turns whose speaker has fallen silent, or that have ended, go first: they may be over, and somebody waits for the
+   answer. Whoever can be done soonest after their last word is first among them (its time + audio left, so that a
+   long one waits for short ones, but never for ever).
 2. The others are heard in stretches, in turn: a decoder goes on to whoever has waited longest once its turn has had
-   its stretch, or has been heard as far as it has been spoken.
+   its stretch, or has been heard as far as it has been spoken. Silence is heard when nobody else speaks.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ class Pace:
     """How long a turn may keep a decoder that others ask for; going over costs the last word, heard again."""
     longest: int = 30 * RATE
     """How much is heard without leaving the turn once; no more than this is ever heard again (0: no bound)."""
+    silence: bool = True
+    """Whether silence is heard at all: some engines know all words before it already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class Listen:
     turn: int
     samples: int
     last: bool
+    pause: bool = False
+    """Its speaker is silent since: tell all that was understood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,14 @@ class _Claim:
     """When it last got in line."""
     waiting: int = 0
     deadline: float | None = None
-    """Set when it has ended."""
+    """Set when it has ended, and while somebody waits for what was said before a silence."""
+    ended: bool = False
+    silent: bool = False
+    """Its speaker is, and somebody waits, or waited, for what they said before."""
+    unheard: int = 0
+    """Samples of what was said before the silence that no decoder has heard."""
+    told: bool = False
+    """What was said before the silence has been heard, and told."""
     place: int | None = None
     home: int | None = None
     """The only decoder that can go on with it."""
@@ -80,10 +92,24 @@ class Sharing:
         """So much more waits to be decoded."""
         self._claims[turn].waiting += samples
 
+    def silent(self, turn: int, now: float) -> None:
+        """Its speaker has fallen silent: what was heard so far may be all.
+
+        Of a turn that is far behind nobody expects that soon: it has no claim to go before others.
+        """
+        claim = self._claims[turn]
+        if claim.waiting <= self._pace.stretch:
+            claim.silent, claim.unheard, claim.deadline = True, claim.waiting, now + claim.waiting / RATE
+
+    def goes_on(self, turn: int) -> None:
+        """Its speaker speaks again."""
+        claim = self._claims[turn]
+        claim.silent, claim.told, claim.unheard, claim.deadline = False, False, 0, None
+
     def ended(self, turn: int, now: float) -> None:
         """Nothing more will come."""
         claim = self._claims[turn]
-        claim.deadline = now + claim.waiting / RATE
+        claim.ended, claim.deadline = True, now + claim.waiting / RATE
 
     def close(self, turn: int) -> None:
         """It is understood, or nobody wants it any more."""
@@ -93,6 +119,7 @@ class Sharing:
         """Its decoder has let go of it, or died: ``samples`` are to be heard again, by any or only by ``home``."""
         if (claim := self._claims.get(turn)) is not None:
             claim.waiting += samples
+            claim.unheard = min(claim.waiting, claim.unheard + samples) if self._owed(claim) else 0
             claim.place, claim.home, claim.used, claim.asked = None, home, 0, self._in_line()
 
     def waiting(self, turn: int) -> int:
@@ -113,17 +140,33 @@ class Sharing:
                 return None
             best.place = place
             return self._listen(best)
-        if holder.used >= (self._pace.longest or math.inf) and holder.deadline is None:
+        if holder.used >= (self._pace.longest or math.inf) and not self._owed(holder) and not holder.ended:
             return Leave(holder.turn)
         if best is not None and (best.home == place or not self._free()) and self._yields(holder, best):
             return Leave(holder.turn)
         return self._listen(holder) if self._has_work(holder) else None
 
     def _listen(self, claim: _Claim) -> Listen:
-        samples = min(claim.waiting, self._pace.slice)
+        if self._skips(claim):
+            claim.waiting = 0
+        owed = self._owed(claim)
+        samples = min(claim.unheard if owed else claim.waiting, self._pace.slice)
         claim.waiting -= samples
         claim.used += samples
-        return Listen(claim.turn, samples, claim.deadline is not None and not claim.waiting)
+        if not owed:
+            return Listen(claim.turn, samples, claim.ended and not claim.waiting)
+        claim.unheard -= samples
+        if not claim.unheard:
+            claim.told, claim.deadline = True, None
+        return Listen(claim.turn, samples, last=False, pause=claim.told)
+
+    def _owed(self, claim: _Claim) -> bool:
+        """Somebody waits for what was said before a silence, which is not over, nor is the turn."""
+        return claim.silent and not claim.told and not claim.ended
+
+    def _skips(self, claim: _Claim) -> bool:
+        """What waits is silence, and nobody needs to hear it."""
+        return claim.told and not self._pace.silence
 
     def _best(self, place: int) -> _Claim | None:
         """Who goes first among those without a decoder."""
@@ -137,12 +180,14 @@ class Sharing:
     def _yields(self, holder: _Claim, other: _Claim) -> bool:
         if other.deadline is not None:
             return holder.deadline is None or other.deadline < holder.deadline
-        if holder.deadline is not None or other.waiting < self._pace.ripe:
+        if holder.deadline is not None or other.waiting < self._pace.ripe or other.silent:
             return False
-        return holder.used >= self._pace.stretch or holder.waiting < self._pace.grain
+        return holder.silent or holder.used >= self._pace.stretch or holder.waiting < self._pace.grain
 
     def _has_work(self, claim: _Claim) -> bool:
-        return claim.deadline is not None or claim.waiting >= self._pace.grain
+        if claim.deadline is not None:
+            return True
+        return claim.waiting >= self._pace.grain and not self._skips(claim)
 
     def _free(self) -> int:
         return self._places - sum(claim.place is not None for claim in self._claims.values())
@@ -152,5 +197,7 @@ class Sharing:
         return self._line
 
 
-def _order(claim: _Claim) -> tuple[bool, float]:
-    return (False, claim.deadline) if claim.deadline is not None else (True, claim.asked)
+def _order(claim: _Claim) -> tuple[int, float]:
+    if claim.deadline is not None:
+        return 0, claim.deadline
+    return 1 + claim.silent, claim.asked

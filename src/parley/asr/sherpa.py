@@ -21,6 +21,8 @@ from parley.values import Transcript, TranscriptWord
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from parley.asr.settings import AsrSettings
 
 _PARTS = ("encoder", "decoder", "joiner")
@@ -42,7 +44,7 @@ def create(settings: AsrSettings) -> ProcessRecognizer:
         "hot_words": list(settings.hot_words),
     }
     return ProcessRecognizer(
-        DecoderSpec("sherpa", "parley.asr.sherpa:TransducerDecoder", arguments, copies=True), settings
+        DecoderSpec("sherpa", "parley.asr.sherpa:TransducerDecoder", arguments, copies=True, settles=True), settings
     )
 
 
@@ -71,6 +73,11 @@ class TransducerDecoder:
         self._recognizer: Any = None
         self._stream: Any = None
         self._told = ""
+        self._tails: list[float] = []
+        """Where in the stream silence was put in, in seconds: ``_TAIL`` each."""
+        self._fed = 0
+        """Samples in the stream."""
+        self._settled = False
         self._spells_hot_words = self._capitals = False
 
     def load(self) -> None:
@@ -100,23 +107,44 @@ class TransducerDecoder:
         else:
             self._stream = self._recognizer.create_stream()
         self._told = ""
+        self._tails, self._fed, self._settled = [], 0, False
 
     def feed(self, pcm: bytes) -> Transcript | None:
         """Hear more; tell the words when they have changed."""
-        self._stream.accept_waveform(RATE, to_float(samples_of(pcm)))
+        self._accept(to_float(samples_of(pcm)))
+        self._settled = False
         text = self._decode()
         if not text or text == self._told:
             return None
         self._told = text
         return Transcript(text, language=self._language)
 
+    def pause(self) -> Transcript:
+        """Put some silence in, which brings out the last words, and tell them all."""
+        if not self._settled:
+            self._settled = True
+            self._tails.append(self._fed / RATE)
+            self._accept(np.zeros(int(_TAIL * RATE), np.float32))
+        self._told = self._decode()
+        return Transcript(self._told, language=self._language)
+
     def finish(self) -> Transcript:
         """End the turn."""
-        self._stream.accept_waveform(RATE, np.zeros(int(_TAIL * RATE), np.float32))
+        self.pause()
         self._stream.input_finished()
         text = self._decode()
-        words = _words(self._recognizer.tokens(self._stream), self._recognizer.timestamps(self._stream))
+        times = [self._heard_at(time) for time in self._recognizer.timestamps(self._stream)]
+        words = _words(self._recognizer.tokens(self._stream), times)
         return Transcript(text, final=True, stable=len(text), words=words, language=self._language)
+
+    def _accept(self, samples: NDArray[np.float32]) -> None:
+        self._stream.accept_waveform(RATE, samples)
+        self._fed += samples.size
+
+    def _heard_at(self, time: float) -> float:
+        """A time in the stream as one in the turn: what was put in before it does not count."""
+        put_in = sum(min(_TAIL, max(0.0, time - at)) for at in self._tails)
+        return time - put_in
 
     def _decode(self) -> str:
         while self._recognizer.is_ready(self._stream):

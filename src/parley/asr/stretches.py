@@ -67,7 +67,7 @@ class Stretches:
             words=fixed.words + words,
             language=said.language or fixed.language,
             confidence=said.confidence if said.text or not fixed.text else fixed.confidence,
-            covered=(self._start + self.fed) / RATE,
+            covered=self._start / RATE + (said.covered or self.fed / RATE),
         )
 
 

@@ -1,23 +1,26 @@
 """A recogniser whose model is shared by all sessions and whose decoding runs on a few threads.
 
-For engines that release the interpreter's lock. Turns take their places at the decoder in the order
-of their asking; one that has ended goes before those that only want a partial transcript.
+For engines that release the interpreter's lock. ``occasion`` says when a turn is decoded. Those whose speaker has
+fallen silent go before those that only want a partial transcript; and who falls silent does not wait for the partial
+transcript of what they said before, which is broken off.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from parley import clock
 from parley.asr.decoder import RATE
-from parley.asr.incremental import IncrementalTurn
+from parley.asr.incremental import IncrementalTurn, Unwanted
+from parley.asr.occasion import Hearing, Occasion, PartialBudget, occasion
+from parley.asr.spoken_language import SpokenLanguage
 from parley.errors import CapacityError, EngineError, InvalidRequest, ParleyError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable
 
     from parley.asr.incremental import Decoded, Request
     from parley.asr.settings import AsrSettings
@@ -36,7 +39,8 @@ class RecordingEngine(Protocol):
     def load(self) -> None:
         """Read the model. ConfigError says what is missing."""
 
-    def decode(self, request: Request) -> Decoded: ...
+    def decode(self, request: Request) -> Decoded:
+        """May raise Unwanted where ``request.wanted()`` has become False."""
 
 
 class _Places:
@@ -47,47 +51,52 @@ class _Places:
         self._urgent: deque[asyncio.Future[None]] = deque()
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    @contextlib.asynccontextmanager
-    async def place(self, *, urgent: bool) -> AsyncIterator[None]:
+    async def take(self, ticket: asyncio.Future[None], *, urgent: bool) -> None:
+        """Have a place; ``leave`` gives it back. ``ticket`` is a new future that only this one waits for."""
         if self._free:
             self._free -= 1
-        else:
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            (self._urgent if urgent else self._waiting).append(turn)
-            try:
-                await turn
-            except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():
-                    self._leave()
-                raise
+            return
+        (self._urgent if urgent else self._waiting).append(ticket)
         try:
-            yield
-        finally:
-            self._leave()
+            await ticket
+        except asyncio.CancelledError:
+            if ticket.done() and not ticket.cancelled():
+                self.leave()
+            raise
 
-    def _leave(self) -> None:
+    def hurry(self, ticket: asyncio.Future[None]) -> None:
+        """It has become urgent while it waited."""
+        if ticket in self._waiting:
+            self._waiting.remove(ticket)
+            self._urgent.append(ticket)
+
+    def leave(self) -> None:
+        """Somebody else's turn."""
         for line in (self._urgent, self._waiting):
             while line:
-                turn = line.popleft()
-                if not turn.done():
-                    turn.set_result(None)
+                ticket = line.popleft()
+                if not ticket.done():
+                    ticket.set_result(None)
                     return
         self._free += 1
 
 
-class _Collected:
-    """A turn's audio, gathered while the decoder is busy."""
+class _OpenTurn:
+    """A turn's audio, gathered while the decoder is busy, and what is being done about it."""
 
-    def __init__(self, audio: AsyncIterable[AudioFrame], limit: int) -> None:
-        self._audio, self._limit = audio, limit
+    def __init__(self, audio: AsyncIterable[AudioFrame], limit: int, places: _Places, turn: IncrementalTurn) -> None:
+        self.heard = Hearing()
+        self.error: Exception | None = None
+        self._audio, self._limit, self._places, self._turn = audio, limit, places, turn
         self._pieces: list[bytes] = []
         self._news = asyncio.Event()
-        self.waiting = 0
-        """Samples that nobody has taken."""
-        self.ended = False
-        self.error: Exception | None = None
+        self._told = ("", 0)
+        self._ticket: asyncio.Future[None] | None = None
+        self._partial = False
+        """What waits or runs is only a partial transcript."""
 
-    async def run(self) -> None:
+    async def gather(self) -> None:
+        """Take the audio as it comes."""
         try:
             async for frame in self._audio:
                 if frame.sample_rate != RATE:
@@ -96,23 +105,44 @@ class _Collected:
                 if self._limit < 0:
                     break
                 self._pieces.append(frame.pcm)
-                self.waiting += frame.samples
+                self.heard.take(frame.samples, speaking=frame.speaking)
+                if self.heard.silent_from == self.heard.heard:
+                    self._hurry()
                 self._news.set()
         except Exception as error:  # noqa: BLE001 - the source's failure is the turn's
             self.error = error
-        self.ended = True
+        self.heard.end()
+        self._hurry()
         self._news.set()
 
-    async def grows_by(self, samples: int) -> bool:
-        """Wait until so many samples are there; False when there will be no more."""
-        while self.waiting < samples and not self.ended:
-            self._news.clear()
-            await self._news.wait()
-        return not self.ended
+    async def news(self) -> None:
+        """Wait until more was heard."""
+        self._news.clear()
+        await self._news.wait()
 
-    def take(self) -> bytes:
-        pcm, self._pieces, self.waiting = b"".join(self._pieces), [], 0
-        return pcm
+    async def take_place(self, now: Occasion) -> None:
+        """Wait for a decoder."""
+        self._partial = now is Occasion.PARTIAL
+        self._ticket = asyncio.get_running_loop().create_future()
+        await self._places.take(self._ticket, urgent=not self._partial)
+
+    def take(self) -> int:
+        """Give the decoder what came; returns how much it has now."""
+        self._turn.add(b"".join(self._pieces))
+        self._pieces = []
+        return self.heard.heard
+
+    def is_news(self, said: Transcript) -> bool:
+        """It has other words than the one before, or is the one that is owed to who fell silent."""
+        known, self._told = self._told, (said.text, said.stable)
+        return self._told != known or self.heard.known
+
+    def _hurry(self) -> None:
+        """What counts is to be decoded: a partial transcript must not stand in its way."""
+        if self._partial and self._ticket is not None:
+            self._partial = False
+            self._places.hurry(self._ticket)
+            self._turn.drop()
 
 
 class ThreadRecognizer:
@@ -122,39 +152,46 @@ class ThreadRecognizer:
         self._engine, self._settings = engine, settings
         self._threads = ThreadPoolExecutor(settings.decoders, thread_name_prefix=f"asr-{engine.name}")
         self._places = _Places(settings.decoders)
+        self._budget = PartialBudget(settings.partial_interval, settings.partials_cpu, settings.decoders)
         self._turns = 0
         self._loading: asyncio.Task[None] | None = None
 
-    async def transcribe(
-        self, audio: AsyncIterable[AudioFrame], *, language: str = ""
+    def transcribe(self, audio: AsyncIterable[AudioFrame], *, language: str = "") -> AsyncGenerator[Transcript, None]:
+        """Hear one turn of somebody unknown. See :class:`parley.interfaces.Recognizer`."""
+        return self.for_session().transcribe(audio, language=language)
+
+    def for_session(self) -> _SessionEars:
+        """One that remembers which language was spoken."""
+        return _SessionEars(self)
+
+    async def hear(
+        self, audio: AsyncIterable[AudioFrame], language: str, spoken: SpokenLanguage
     ) -> AsyncGenerator[Transcript, None]:
-        """Hear one turn. See :class:`parley.interfaces.Recognizer`."""
+        """Transcripts of one turn; where no language is given, ``spoken`` helps and learns."""
         self._admit()
         settings = self._settings
-        turn = IncrementalTurn(self._engine.decode, language or settings.language)
-        collected = _Collected(audio, int(settings.max_turn * RATE))
-        collecting = asyncio.create_task(collected.run())
-        told = ("", 0)
+        given = language or settings.language
+        turn = IncrementalTurn(self._engine.decode, given or spoken.language)
+        heard = _OpenTurn(audio, int(settings.max_turn * RATE), self._places, turn)
+        gathering = asyncio.create_task(heard.gather())
         try:
             await self._load()
-            while await collected.grows_by(int(settings.partial_interval * RATE)):
-                async with self._places.place(urgent=False):
-                    turn.add(collected.take())
-                    partial = await self._run(turn.partial)
-                if (partial.text, partial.stable) != told:
-                    told = (partial.text, partial.stable)
-                    yield partial
-            if collected.error:
-                raise collected.error
-            yield await self._finish(turn, collected)
+            while (now := self._occasion(heard)) is not Occasion.KNOWN:
+                if now is Occasion.WAIT:
+                    await heard.news()
+                    continue
+                said = await self._decode(turn, heard, now)
+                if said is not None and not heard.heard.ended and heard.is_news(said):
+                    yield said
+            final = turn.conclude()
+            if not given:
+                spoken.heard(turn.known_language, final.confidence if final.text else None)
+            yield final
         finally:
             self._turns -= 1
-            collecting.cancel()
-            await asyncio.gather(collecting, return_exceptions=True)
-
-    def for_session(self) -> ThreadRecognizer:
-        """Its engines hear each recording afresh: there is nothing to learn."""
-        return self
+            turn.drop()
+            gathering.cancel()
+            await asyncio.gather(gathering, return_exceptions=True)
 
     async def aclose(self) -> None:
         """Let the threads end after what they are doing."""
@@ -177,15 +214,65 @@ class ThreadRecognizer:
             self._loading = asyncio.create_task(self._run(self._engine.load))
         await asyncio.shield(self._loading)
 
-    async def _finish(self, turn: IncrementalTurn, collected: _Collected) -> Transcript:
-        async with self._places.place(urgent=True):
-            turn.add(collected.take())
-            return await self._run(turn.final)
+    def _occasion(self, heard: _OpenTurn) -> Occasion:
+        if heard.error is not None:
+            raise heard.error
+        return occasion(heard.heard, self._budget, self._turns)
+
+    async def _decode(self, turn: IncrementalTurn, heard: _OpenTurn, now: Occasion) -> Transcript | None:
+        """What was understood; None where it was dropped, or there is nothing to do any more once a decoder is free."""
+        await heard.take_place(now)
+        try:
+            now = self._occasion(heard)
+            if now in (Occasion.WAIT, Occasion.KNOWN):
+                self._places.leave()
+                return None
+            samples, began = heard.take(), clock.now()
+            running = self._start(turn.partial if now is Occasion.PARTIAL else turn.pause)
+        except BaseException:
+            self._places.leave()
+            raise
+        running.add_done_callback(self._decoded)
+        try:
+            said = await self._outcome(running)
+        except Unwanted:
+            return None
+        heard.heard.decoded, heard.heard.cost = samples, clock.now() - began
+        return said
+
+    def _decoded(self, running: asyncio.Future[Any]) -> None:
+        """A decoder is busy until its thread is done, also when nobody waits for it any more."""
+        if not running.cancelled():
+            running.exception()
+        self._places.leave()
+
+    def _start(self, work: Callable[[], _T]) -> asyncio.Future[_T]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def _run(self, work: Callable[[], _T]) -> _T:
+        return await self._outcome(self._start(work))
+
+    async def _outcome(self, running: asyncio.Future[_T]) -> _T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        except (ParleyError, TimeoutError):
+            return await asyncio.shield(running)
+        except (ParleyError, TimeoutError, Unwanted):
             raise
         except RuntimeError as error:
             raise EngineError(f"The recogniser {self._engine.name} failed: {error}") from error
+
+
+class _SessionEars:
+    """The recogniser as one session has it: which language is spoken here stays here."""
+
+    def __init__(self, shared: ThreadRecognizer) -> None:
+        self._shared = shared
+        self._spoken = SpokenLanguage()
+
+    def transcribe(self, audio: AsyncIterable[AudioFrame], *, language: str = "") -> AsyncGenerator[Transcript, None]:
+        return self._shared.hear(audio, language, self._spoken)
+
+    def for_session(self) -> _SessionEars:
+        return self._shared.for_session()
+
+    async def aclose(self) -> None:
+        """Left to whoever made the recogniser."""

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from parley.asr.decoder import RATE
+from parley.asr.incremental import Unwanted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -58,15 +59,29 @@ class Window:
     language: str
     confidence: float
     """0 to 1, of all of it."""
+    language_probability: float = 1.0
+    """How sure a language that was not given is."""
 
 
 def decode(
-    model: Any, audio: NDArray[np.float32], *, language: str | None, prompt: str, hot_words: Sequence[str], beam: int
+    model: Any,
+    audio: NDArray[np.float32],
+    *,
+    language: str | None,
+    prompt: str,
+    hot_words: Sequence[str],
+    beam: int,
+    wanted: Callable[[], bool] = lambda: True,
 ) -> Window:
-    """Decode at most ``LONGEST`` seconds (16 kHz, mono, -1..1) with a loaded ``faster_whisper.WhisperModel``."""
+    """Decode at most ``LONGEST`` seconds (16 kHz, mono, -1..1) with a loaded ``faster_whisper.WhisperModel``.
+
+    Raises Unwanted when ``wanted`` becomes False between two steps; the longest of them is over half of the work.
+    """
     seconds = audio.size / RATE
     encoded = model.encode(_features(model, audio))
-    language = language or _detect(model, encoded)
+    if not wanted():
+        raise Unwanted
+    language, sure = (language, 1.0) if language else _detect(model, encoded)
     tokenizer = _tokenizer(model, language)
     tokens = _prompt(tokenizer, prompt, hot_words)
     most = _TOKENS_AT_LEAST + math.ceil(_TOKENS_PER_SECOND * seconds)
@@ -85,7 +100,7 @@ def decode(
         for ids, end in stretches_of(result.sequences_ids[0], tokenizer.timestamp_begin, tokenizer.eot, seconds)
         if (text := tokenizer.decode(ids).strip())
     ]
-    return Window(tuple(stretches), language, confidence(result.scores[0], result.no_speech_prob))
+    return Window(tuple(stretches), language, confidence(result.scores[0], result.no_speech_prob), sure)
 
 
 def stretches_of(tokens: Sequence[int], first_stamp: int, end: int, seconds: float) -> list[tuple[list[int], float]]:
@@ -141,11 +156,12 @@ def _features(model: Any, audio: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.ascontiguousarray(features[:, : features.shape[1] // 2 * 2])  # the encoder halves the frames
 
 
-def _detect(model: Any, encoded: Any) -> str:
+def _detect(model: Any, encoded: Any) -> tuple[str, float]:
+    """The likeliest language, and how likely it is."""
     if not model.model.is_multilingual:
-        return "en"
-    best: str = model.model.detect_language(encoded)[0][0][0]
-    return best.strip("<|>")
+        return "en", 1.0
+    language, probability = model.model.detect_language(encoded)[0][0]
+    return language.strip("<|>"), float(probability)
 
 
 def _tokenizer(model: Any, language: str) -> Any:

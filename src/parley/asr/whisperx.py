@@ -6,12 +6,14 @@ Its dependencies exclude those of other engines, so it lives in an environment o
 
 from __future__ import annotations
 
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parley.asr.decoder import RATE, DecoderSpec
 from parley.asr.incremental import Decoded, IncrementalTurn, Request, Segment
+from parley.asr.occasion import PartialBudget
 from parley.asr.processes import ProcessRecognizer
 from parley.asr.whisper_languages import whisper_code
 from parley.errors import ConfigError
@@ -43,9 +45,15 @@ def create(settings: AsrSettings) -> ProcessRecognizer:
         "download": settings.download,
         "hot_words": list(settings.hot_words),
         "interval": settings.partial_interval,
+        "share": settings.partials_cpu,
     }
     spec = DecoderSpec(
-        "whisperx", "parley.asr.whisperx:WhisperxDecoder", arguments, python=settings.python, copies=True
+        "whisperx",
+        "parley.asr.whisperx:WhisperxDecoder",
+        arguments,
+        python=settings.python,
+        copies=True,
+        settles=True,
     )
     return ProcessRecognizer(spec, settings)
 
@@ -64,16 +72,18 @@ class WhisperxDecoder:
         threads: int = 1,
         download: bool = True,
         interval: float = 0.3,
+        share: float = 0.3,
         hot_words: Sequence[str] = (),
     ) -> None:
         self._name, self._device, self._compute_type = model, device, compute_type
         self._threads, self._download = threads, download
-        self._interval = int(interval * RATE)
+        self._budget = PartialBudget(interval, share)
+        self._cost = 0.0
         self._hot_words = " ".join(hot_words)
         self._model: Any = None
         self._aligners: dict[str, tuple[Any, Any] | None] = {}
         self._turn: IncrementalTurn | None = None
-        self._decoded_at = 0
+        self._decoded_at, self._settled_at = 0, -1
 
     def load(self) -> None:
         """Import the library and read the model. ConfigError says what is missing."""
@@ -92,21 +102,30 @@ class WhisperxDecoder:
     def start(self, language: str, memory: str) -> None:
         """Begin a turn."""
         self._turn = IncrementalTurn(self._decode, whisper_code(language))
-        self._decoded_at = 0
+        self._decoded_at, self._settled_at = 0, -1
 
     def feed(self, pcm: bytes) -> Transcript | None:
-        """Hear more; decode once per interval."""
+        """Hear more; decode as often as the budget allows."""
         assert self._turn is not None
         self._turn.add(pcm)
-        if self._turn.samples - self._decoded_at < self._interval:
+        if self._turn.samples - self._decoded_at < self._budget.gap(self._cost, 1):
             return None
-        self._decoded_at = self._turn.samples
+        self._decoded_at, began = self._turn.samples, time.process_time()
         partial = self._turn.partial()
+        self._cost = time.process_time() - began
         return partial if partial.text else None
+
+    def pause(self) -> Transcript:
+        """Decode all that was said, with care."""
+        assert self._turn is not None
+        self._decoded_at = self._settled_at = self._turn.samples
+        return self._turn.pause()
 
     def finish(self) -> Transcript:
         """End the turn."""
         assert self._turn is not None
+        if self._settled_at == self._turn.samples:
+            return self._turn.conclude()
         return self._turn.final()
 
     def _read(self) -> Any:

@@ -44,6 +44,8 @@ class AudioFrame:
     """Words that begin in this frame, or that became known with it."""
     final: bool = False
     """The utterance's last frame (padded with silence to its full length)."""
+    speaking: bool = True
+    """Of a microphone: False where its speaker is known to be silent at the frame's end, perhaps only for a moment."""
 
     @property
     def samples(self) -> int:

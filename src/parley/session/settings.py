@@ -71,6 +71,12 @@ class BargeInSettings:
     silence_to_resume: Annotated[
         float, Setting("Silence after a short sound that lets the reply go on.", unit="s", ge=0.05, le=2)
     ] = 0.24
+    words_within: Annotated[
+        float,
+        Setting(
+            "Silence after a short sound for which a recogniser that is behind is waited for.", unit="s", ge=0, le=2
+        ),
+    ] = 0.5
     noise_until: Annotated[
         float, Setting("A sound with less speech in it than this is a noise.", unit="s", ge=0, le=1)
     ] = 0.1

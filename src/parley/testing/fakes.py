@@ -223,6 +223,9 @@ class FakeRecognizer:
     """Of the first turns, where they differ."""
     error: ParleyError | None = None
     hang: bool = False
+    settles_in: float | None = None
+    """It says how much it covers, and tells all that was said so many seconds after its speaker has fallen silent."""
+    confidence: float = 1.0
     heard: list[bytearray] = field(default_factory=list)
     """The audio of each turn: s16le at 16 kHz."""
 
@@ -233,18 +236,21 @@ class FakeRecognizer:
         heard = bytearray()
         self.heard.append(heard)
         script = list(self.turns[index]) if index < len(self.turns) else []
-        text = ""
+        text, settled = "", _Settling(self.settles_in)
         async for frame in audio:
             heard += frame.pcm
             while script and len(heard) / 32_000 >= script[0][0]:
                 text = script.pop(0)[1]
-                yield Transcript(text)
+                if self.settles_in is None:
+                    yield Transcript(text, confidence=self.confidence)
+            if settled.at(len(heard) / 32_000, speaking=frame.speaking):
+                yield Transcript(text, confidence=self.confidence, covered=settled.silent_from)
         if self.hang:
             await asyncio.get_running_loop().create_future()
         await asyncio.sleep(self.latencies[index] if index < len(self.latencies) else self.latency)
         if self.error is not None:
             raise self.error
-        yield Transcript(script[-1][1] if script else text, final=True)
+        yield Transcript(script[-1][1] if script else text, final=True, confidence=self.confidence)
 
     def for_session(self) -> FakeRecognizer:
         """One script for all."""
@@ -252,6 +258,26 @@ class FakeRecognizer:
 
     async def aclose(self) -> None:
         pass
+
+
+@dataclass
+class _Settling:
+    """When a pause has been decoded."""
+
+    after: float | None
+    silent_from: float = 0.0
+    told: bool = True
+
+    def at(self, heard: float, *, speaking: bool) -> bool:
+        """True once for each silence; ``heard`` seconds of audio are there."""
+        if speaking:
+            self.told, self.silent_from = False, 0.0
+            return False
+        self.silent_from = self.silent_from or heard
+        if self.told or self.after is None or heard < self.silent_from + self.after:
+            return False
+        self.told = True
+        return True
 
 
 class FakeVad:

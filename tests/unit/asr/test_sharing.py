@@ -137,6 +137,81 @@ def test_such_a_turn_gets_its_decoder_back_although_another_one_is_free() -> Non
     assert sharing.next(0) == Leave(2)
 
 
+def test_who_falls_silent_is_heard_at_once_and_told_what_was_said() -> None:
+    sharing = shared(1, talker=10 * RATE, question=0)
+    assert sharing.next(0) == Listen(1, SLICE, last=False)
+    sharing.heard(2, SLICE + 1)
+    sharing.silent(2, 5.0)
+    sharing.heard(2, RATE // 4)
+    assert sharing.next(0) == Leave(1)
+    sharing.left(1, 0)
+    assert sharing.next(0) == Listen(2, SLICE, last=False)
+    assert sharing.next(0) == Listen(2, 1, last=False, pause=True)
+
+
+def test_silence_is_heard_when_nobody_else_speaks() -> None:
+    sharing = shared(1, silent=SLICE, talker=0)
+    sharing.silent(1, 0.0)
+    assert sharing.next(0) == Listen(1, SLICE, last=False, pause=True)
+    sharing.heard(1, SLICE)
+    assert sharing.next(0) == Listen(1, SLICE, last=False)
+    sharing.heard(1, SLICE)
+    sharing.heard(2, RIPE)
+    assert sharing.next(0) == Leave(1)
+    sharing.left(1, 0)
+    assert sharing.next(0) == Listen(2, SLICE, last=False)
+
+
+def test_a_voice_that_goes_on_waits_in_line_again() -> None:
+    sharing = shared(1, one=SLICE, other=10 * RATE)
+    sharing.silent(1, 0.0)
+    assert sharing.next(0) == Listen(1, SLICE, last=False, pause=True)
+    sharing.goes_on(1)
+    sharing.heard(1, SLICE)
+    assert sharing.next(0) == Listen(1, SLICE, last=False)
+    sharing.silent(1, 1.0)
+    assert sharing.next(0) == Listen(1, 0, last=False, pause=True)
+
+
+def test_a_pause_of_somebody_far_behind_goes_before_nobody() -> None:
+    sharing = shared(1, one=10 * RATE, behind=STRETCH + 1)
+    assert sharing.next(0) == Listen(1, SLICE, last=False)
+    sharing.silent(2, 0.0)
+    assert sharing.next(0) == Listen(1, SLICE, last=False)
+
+
+def test_an_engine_that_has_settled_a_pause_is_spared_the_silence() -> None:
+    sharing = Sharing(1, Pace(silence=False))
+    sharing.open(1)
+    sharing.heard(1, SLICE)
+    sharing.silent(1, 0.0)
+    assert sharing.next(0) == Listen(1, SLICE, last=False, pause=True)
+    sharing.heard(1, 5 * SLICE)
+    assert sharing.next(0) is None
+    sharing.ended(1, 1.0)
+    assert sharing.next(0) == Listen(1, 0, last=True)
+
+
+def test_what_was_silent_is_heard_after_all_when_the_voice_goes_on() -> None:
+    sharing = Sharing(1, Pace(silence=False))
+    sharing.open(1)
+    sharing.heard(1, SLICE)
+    sharing.silent(1, 0.0)
+    sharing.next(0)
+    sharing.heard(1, SLICE)
+    sharing.goes_on(1)
+    assert sharing.next(0) == Listen(1, SLICE, last=False)
+
+
+def test_a_decoder_that_dies_before_it_has_told_a_pause_owes_it_still() -> None:
+    sharing = shared(1, one=2 * SLICE)
+    sharing.silent(1, 0.0)
+    assert sharing.next(0) == Listen(1, SLICE, last=False)
+    sharing.left(1, SLICE)
+    assert sharing.next(0) == Listen(1, SLICE, last=False)
+    assert sharing.next(0) == Listen(1, SLICE, last=False, pause=True)
+
+
 def test_talkers_take_turns() -> None:
     sharing = shared(1, one=60 * RATE, two=60 * RATE, three=60 * RATE)
     stretches: list[int] = []

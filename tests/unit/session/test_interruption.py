@@ -86,9 +86,25 @@ def test_a_phrase_that_a_doubtful_recogniser_is_sure_of_takes_the_floor() -> Non
     assert outcome(question, CAUTIOUS) == "take_floor"
     assert outcome(replace(question, confidence=0.5), CAUTIOUS) is None
     assert outcome(replace(question, text="what"), CAUTIOUS) is None
-    past = replace(question, silence=0.6, ended=True, complete=True)
-    assert reconsider(past, CAUTIOUS) is not None
-    assert reconsider(replace(past, confidence=0.5), CAUTIOUS) is None
+
+
+def test_a_sound_that_was_judged_is_reopened_by_a_stop_that_is_sure_and_by_nothing_else() -> None:
+    past = replace(SPEECH, silence=0.6, ended=True, complete=True)
+    sure_stop = replace(past, text="oh please stop", confidence=0.9)
+    assert reconsider(sure_stop, CAUTIOUS) is not None
+    assert reconsider(replace(sure_stop, confidence=0.5), CAUTIOUS) is None
+    assert reconsider(replace(sure_stop, text="what time is it"), CAUTIOUS) is None
+    assert reconsider(replace(past, text="and memhome"), SETTINGS) is None
+
+
+def test_a_short_sound_waits_within_bounds_for_a_recogniser_that_is_behind() -> None:
+    short = replace(SPEECH, voiced=0.5, silence=0.3, ended=True, held=0.8, covered=False)
+    assert outcome(short, CAUTIOUS) is None
+    assert outcome(replace(short, covered=True), CAUTIOUS) == "backchannel"
+    assert outcome(replace(short, covered=True, text="wait stop"), CAUTIOUS) == "take_floor"
+    assert outcome(replace(short, silence=CAUTIOUS.words_within), CAUTIOUS) == "backchannel"
+    assert outcome(replace(short, held=CAUTIOUS.decide_within + CAUTIOUS.silence_to_resume), CAUTIOUS) is not None
+    assert outcome(replace(short, voiced=0.05), CAUTIOUS) == "noise"
 
 
 def test_a_reply_let_go_on_is_given_up_once_it_is_certain_that_stop_was_said() -> None:
@@ -110,6 +126,7 @@ sounds = st.builds(
     ended=st.booleans(),
     level_db=st.floats(-60, 0),
     text=st.sampled_from(["", "mhm", "stop", "blah", "yeah okay", "tell me more"]),
+    covered=st.booleans(),
     echo=st.floats(0, 1),
 )
 
@@ -126,7 +143,7 @@ def test_a_decision_is_made_in_bounded_time_and_says_why(sound: Sound) -> None:
 
 @given(sounds)
 def test_after_the_sound_a_short_silence_always_decides(sound: Sound) -> None:
-    quiet = replace(sound, silence=max(sound.silence, SETTINGS.silence_to_resume), ended=True)
+    quiet = replace(sound, silence=max(sound.silence, SETTINGS.silence_to_resume, SETTINGS.words_within), ended=True)
     assert classify(quiet, SETTINGS) is not None
 
 

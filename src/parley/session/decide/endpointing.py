@@ -73,6 +73,8 @@ class Evidence:
     """How the speech before the silence ended; None where that says nothing."""
     probability: float | None = None
     """A turn model's answer to "is it over?"; it outweighs everything else."""
+    covered: bool = True
+    """False while the recogniser has yet to tell the words before the silence: those that it told say nothing."""
 
 
 def wait_for(evidence: Evidence, habits: PauseHabits, settings: EndpointingSettings) -> Wait:
@@ -80,7 +82,10 @@ def wait_for(evidence: Evidence, habits: PauseHabits, settings: EndpointingSetti
     usual = _usual(habits, settings)
     if not settings.semantic:
         return Wait(usual, True, "silence")
-    by_words = completeness(evidence.text, evidence.language)
+    by_words = completeness(evidence.text, evidence.language) if evidence.covered else None
+    if evidence.probability is None and not evidence.covered:
+        # There is no answer without these words, so that to wait for them costs nothing.
+        return Wait(max(settings.max_delay, settings.min_delay), False, "behind")
     if evidence.probability is None and by_words is None:
         return Wait(usual, False, "silence")
     probability = _weighed(evidence, by_words)

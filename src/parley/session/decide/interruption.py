@@ -44,6 +44,8 @@ class Sound:
     """How far the words can be believed, 0 to 1."""
     complete: bool = False
     """True when the recogniser will say no more."""
+    covered: bool = True
+    """False while it is known to be behind: what was said last has yet to be told."""
     remaining: float = float("inf")
     """Of the reply, as far as is known."""
     echo: float = 0.0
@@ -128,6 +130,8 @@ def _by_silence(spoken: list[str], sound: Sound, settings: BargeInSettings) -> V
         if sound.silence >= settings.noise_silence:
             return Verdict("noise", (f"{sound.voiced:.2f} s of sound, no words",))
         return None
+    if not sound.covered and sound.silence < settings.words_within:
+        return None
     if sound.silence < settings.silence_to_resume and not (
         spoken and not unknown and sound.silence >= settings.noise_silence
     ):
@@ -168,13 +172,18 @@ def _quiet(sound: Sound, settings: BargeInSettings) -> Verdict | None:
 
 
 def reconsider(sound: Sound, settings: BargeInSettings) -> Verdict | None:
-    """The reply has been let go on: does the sound want the floor after all?"""
+    """The reply has been let go on: does the sound want the floor after all?
+
+    A sound that goes on may become anything. One that is over was judged, and words that come late say no more of it
+    than its length did, unless they are a stop that was understood for certain.
+    """
     if not sound.ended:
         verdict = classify(replace(sound, remaining=float("inf")), settings)
         return verdict if verdict and verdict.outcome == "take_floor" else None
     if not sound.complete or sound.echo >= settings.echo_threshold or is_quiet(sound, settings):
         return None
-    return wants_answer(sound.text, sound.language, sound.confidence, settings)
+    stop = _wants_floor(words(sound.text), sound.language, settings) if _believed(sound.confidence, settings) else ""
+    return Verdict("take_floor", (f'said "{stop}"',)) if stop else None
 
 
 def wants_answer(text: str, language: str, confidence: float, settings: BargeInSettings) -> Verdict | None:

@@ -158,6 +158,7 @@ class BargeIn:
             text=watched.text,
             confidence=watched.confidence,
             complete=watched.done,
+            covered=watched.covers(microphone.since_voice),
             remaining=reply.remaining,
             echo=microphone.echo_likelihood,
             language=self._floor.language,

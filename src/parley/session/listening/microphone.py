@@ -136,7 +136,12 @@ class Microphone:
     @property
     def last_voice_at(self) -> float:
         """Loop time of the last voice."""
-        return self.heard_at - (self._received / RATE - self.segmenter.last_voice)
+        return self.heard_at - self.since_voice
+
+    @property
+    def since_voice(self) -> float:
+        """Seconds of audio, silence in place of frames included, since the last voice."""
+        return self._received / RATE - self.segmenter.last_voice
 
     def silence(self, now: float) -> float:
         """Seconds since the last voice, also when the microphone has stopped sending."""

@@ -37,6 +37,8 @@ class Recognition:
         self._tasks = tasks
         self._understood = understood
         self._failed = failed
+        self._tells = False
+        """Whether this recogniser says how much it has covered; known from its first words on."""
 
     def voiced(self, turn: Turn) -> float:
         """Seconds of voice in it so far."""
@@ -44,7 +46,7 @@ class Recognition:
 
     def follow(self, turn: Turn) -> None:
         """Recognise what is being said now, from a little before its onset, as the next part of ``turn``."""
-        part = Part(RATE)
+        part = Part(RATE, tells=self._tells)
         if not turn.parts:
             turn.voiced_before = self._microphone.segmenter.voiced_ever - self._microphone.segmenter.voiced
         turn.parts.append(part)
@@ -54,8 +56,12 @@ class Recognition:
             return part.recognize(
                 self._recognizer,
                 self._floor.language,
-                lambda: self._understood(turn),
+                lambda: self._heard(part, turn),
                 lambda error: self._failed(turn, error),
             )
 
         part.task = self._tasks.spawn(recognize, "recognise")
+
+    def _heard(self, part: Part, turn: Turn) -> None:
+        self._tells = self._tells or part.tells
+        self._understood(turn)

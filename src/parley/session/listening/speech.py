@@ -106,7 +106,7 @@ class SpeechDetection:
         floor = self._floor
         heard = self._turns.open_turn if floor.agent is Agent.LISTENING else self._barge_in.watched
         if heard is not None:
-            heard.hear(samples.tobytes())
+            heard.hear(samples.tobytes(), speaking=self._microphone.segmenter.speaking)
         for event in events:
             if isinstance(event, SpeechStarted):
                 self._speech_started()

@@ -22,31 +22,44 @@ if TYPE_CHECKING:
 
 _WAITING = 30
 """Seconds of audio that may wait for the recogniser, whatever frames they come in."""
+_BLOCK = 0.1
+"""Seconds of the newest sound that a streaming engine may hold back, and all the same have heard the last voice."""
 
 
 class Part:
-    """A stretch of a turn that the recogniser hears as one."""
+    """A stretch of a turn that the recogniser hears as one.
 
-    def __init__(self, rate: int) -> None:
+    ``tells``: this recogniser is known to say how much its transcripts cover.
+    """
+
+    def __init__(self, rate: int, *, tells: bool = False) -> None:
         self.audio: Feed[AudioFrame] = Feed(_WAITING * rate, size=lambda frame: frame.samples)
         self.text = ""
         self.stable = 0
         self.confidence = 1.0
+        self.tells = tells
         self.done = False
         self.failed = False
         """True when the recogniser did not say all that it could."""
         self.task: asyncio.Task[None] | None = None
         self._rate = rate
         self._position = 0
+        self._covered = 0.0
         self._sequence = 0
         self._stream: GuardedStream[Transcript] | None = None
         self._due: float | None = None
 
-    def hear(self, pcm: bytes) -> None:
-        """The next samples."""
-        self.audio.put(AudioFrame(pcm, self._rate, "", self._sequence, self._position))
+    def hear(self, pcm: bytes, *, speaking: bool = True) -> None:
+        """The next samples, at whose end somebody speaks, or nobody does."""
+        self.audio.put(AudioFrame(pcm, self._rate, "", self._sequence, self._position, speaking=speaking))
         self._sequence += 1
         self._position += len(pcm) // 2
+
+    def covers(self, silence: float) -> bool:
+        """False while its words are known not to reach the last voice, which is so many seconds of audio ago."""
+        if self.done or not self.tells:
+            return True
+        return self._covered >= self._position / self._rate - silence - _BLOCK
 
     def close(self, timeout: float) -> None:
         """No more audio; the final transcript has ``timeout`` seconds to arrive."""
@@ -92,6 +105,8 @@ class Part:
 
     def _understood(self, transcript: Transcript) -> None:
         self.text, self.stable, self.confidence = transcript.text, transcript.stable, transcript.confidence
+        self._covered = transcript.covered
+        self.tells = self.tells or transcript.covered > 0
         self.done = transcript.final
 
 
@@ -154,10 +169,19 @@ class Turn:
         """True when the recogniser failed, or takes too long."""
         return self.overdue or any(part.failed for part in self.parts)
 
-    def hear(self, pcm: bytes) -> None:
-        """The next samples."""
+    def covers(self, silence: float) -> bool:
+        """False while the last words are known to be missing: the last voice is so many seconds of audio ago."""
+        return not self.parts or self.parts[-1].covers(silence)
+
+    def understood(self, silence: float) -> bool:
+        """True when the words are known to be all there, though the recogniser may still word them better."""
+        *earlier, last = self.parts or [Part(1)]
+        return last.tells and last.covers(silence) and all(part.done for part in earlier) and bool(self.text)
+
+    def hear(self, pcm: bytes, *, speaking: bool) -> None:
+        """The next samples, at whose end somebody speaks, or nobody does."""
         if self.parts:
-            self.parts[-1].hear(pcm)
+            self.parts[-1].hear(pcm, speaking=speaking)
 
     # --- what happens to it --------------------------------------------------------------
 

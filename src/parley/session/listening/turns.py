@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 _MOST_ASKED = 4
 """Questions that a turn model may leave open; one that hangs is not given ever more threads."""
+_BETTER_WORDS = 0.3
+"""Seconds for which the final transcript is waited for where another one reaches the end of the speech already."""
 _STILL_RISING = 0.04
 """Seconds to wait when something has just begun that may be speech."""
 
@@ -68,6 +70,11 @@ class Endpointing:
         self._turn: Turn | None = None
         """The one whose silence is being measured."""
 
+    @property
+    def silence(self) -> float:
+        """Seconds of audio since the last voice."""
+        return self._microphone.since_voice
+
     def begin(self, turn: Turn) -> None:
         """They are silent: when is the turn over, if they stay so?"""
         turn.paused(self._microphone.last_voice_at, self._microphone.melody(turn.began_at))
@@ -79,7 +86,10 @@ class Endpointing:
         """The better the words are known, the better the moment."""
         settings = self._settings
         self._turn = turn
-        evidence = Evidence(turn.text, self._floor.language, turn.confidence, turn.melody, turn.probability)
+        covered = turn.covers(self.silence)
+        evidence = Evidence(
+            turn.text, self._floor.language, turn.confidence, turn.melody, turn.probability, covered=covered
+        )
         wait = wait_for(evidence, self._habits, settings.endpointing)
         self._timers.set("end", turn.ended_at + wait.seconds, self._silence_ends_turn)
         self._speculation.compare(turn.text)
@@ -278,18 +288,21 @@ class Turns:
         self._notices.log(TurnClosed(self._notices.now(), turn.number, self._closing, delay))
         turn.closing(self._recognition.voiced(turn))
         self._close(turn)
-        self._timers.set("final transcript", now + self._limits.asr_timeout, self._wait_no_longer)
+        known = turn.understood(self._endpointing.silence)
+        patience = min(_BETTER_WORDS, self._limits.asr_timeout) if known else self._limits.asr_timeout
+        self._timers.set("final transcript", now + patience, lambda: self._wait_no_longer(late=not known))
 
     def _close(self, turn: Turn) -> None:
         turn.close(self._limits.asr_timeout + self._limits.asr_late)
 
-    def _wait_no_longer(self) -> None:
+    def _wait_no_longer(self, *, late: bool) -> None:
         """Go on with what is understood by now; if the rest comes later, it is not lost."""
         turn = self.open_turn
         if turn is None or turn.done or self._floor.agent is not Agent.THINKING:
             return
         turn.waited_out()
-        self._notices.failed(TimedOut("The recogniser took too long."))
+        if late:
+            self._notices.failed(TimedOut("The recogniser took too long."))
         self._answer(turn)
 
     def _answer(self, turn: Turn) -> None:
