@@ -11,6 +11,7 @@ from parley.asr import AsrSettings, create_recognizer
 from parley.audio.resample import resample
 from parley.bench.speech import say
 from parley.interfaces import Recognizer
+from parley.store import StoreSettings, open_store, read_catalog
 from parley.testing.recognizers import RATE, RecognizerContract
 from parley.testing.tiny_asr import whisper_folder
 from parley.testing.tiny_transducer import transducer_folder
@@ -25,6 +26,8 @@ async def opened(settings: AsrSettings) -> AsyncIterator[Recognizer]:
 
 
 class TestInstant(RecognizerContract):
+    settles = False
+
     @pytest.fixture
     async def recognizer(self) -> AsyncIterator[Recognizer]:
         async for recognizer in opened(AsrSettings(engine="instant")):
@@ -48,6 +51,23 @@ class TestFasterWhisper(RecognizerContract):
         pytest.importorskip("faster_whisper")
         folder = whisper_folder(tmp_path, SENTENCE)
         async for recognizer in opened(AsrSettings(engine="faster-whisper", model=str(folder))):
+            yield recognizer
+
+
+class TestWhisperTiny(RecognizerContract):
+    """A real model, where it has been fetched."""
+
+    @pytest.fixture
+    def speech(self) -> np.ndarray:
+        return np.concatenate([resample(say("tell me a story about the sea"), 48_000, RATE), np.zeros(1_600, np.int16)])
+
+    @pytest.fixture
+    async def recognizer(self) -> AsyncIterator[Recognizer]:
+        pytest.importorskip("faster_whisper")
+        entry, store = read_catalog().find("whisper-tiny.en"), open_store(StoreSettings())
+        if not store.has(entry):
+            pytest.skip("whisper-tiny.en is not on this machine; 'parley pull whisper-tiny.en' fetches it.")
+        async for recognizer in opened(AsrSettings(engine="faster-whisper", model=str(store.path(entry)))):
             yield recognizer
 
 

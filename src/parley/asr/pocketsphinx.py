@@ -187,10 +187,12 @@ class SphinxDecoder:
         self._since += len(pcm)
         if self._since < self._interval_bytes:
             return None
-        if self._better().result()[0] in ("", self._told):
-            self._since = 0
+        self._since = 0
+        text = self._better().result()[0]
+        if not text or text == self._told:
             return None
-        return self.pause()
+        self._told = text
+        return Transcript(text, language="en-US", confidence=self._confidence())
 
     def pause(self) -> Transcript:
         """Tell the words so far."""

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from parley.asr.decoder import RATE, DecoderSpec
+from parley.asr.decoder import DecoderSpec
 from parley.asr.incremental import Decoded, IncrementalTurn, Request, Segment
 from parley.asr.occasion import PartialBudget
 from parley.asr.processes import ProcessRecognizer

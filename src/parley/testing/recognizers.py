@@ -56,10 +56,38 @@ async def hear(recognizer: Recognizer, audio: AsyncIterator[AudioFrame], **how: 
         return [transcript async for transcript in transcripts]
 
 
+class Speaker:
+    """Audio whose pace the test decides: by events, so that nothing depends on how fast the machine is."""
+
+    def __init__(self) -> None:
+        self._frames: asyncio.Queue[AudioFrame | None] = asyncio.Queue()
+        self.said = 0
+        """Samples so far."""
+
+    def say(self, samples: NDArray[np.int16], *, speaking: bool = True) -> None:
+        """The next of them, in frames of 20 ms; ``speaking``: whether somebody is heard to."""
+        for start in range(0, samples.size, RATE // 50):
+            piece = samples[start : start + RATE // 50]
+            self._frames.put_nowait(AudioFrame(piece.tobytes(), RATE, start_sample=self.said, speaking=speaking))
+            self.said += piece.size
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        self._frames.put_nowait(None)
+
+    async def __aiter__(self) -> AsyncIterator[AudioFrame]:
+        while (frame := await self._frames.get()) is not None:
+            yield frame
+
+
 class RecognizerContract:
     """Tests for one implementation; ``recognizer`` is the fixture to give."""
 
     pytestmark = pytest.mark.anyio
+    settles = True
+    """It says how much its transcripts cover, and answers a pause with one that covers all of it."""
+    patience = 60.0
+    """Seconds that any one of its answers may take on a busy machine, the reading of its model included."""
 
     @pytest.fixture
     def speech(self) -> NDArray[np.int16]:
@@ -97,6 +125,64 @@ class RecognizerContract:
             hear(recognizer, live(speech, 8)), hear(recognizer, live(silence, 8)), hear(recognizer, live(speech, 8))
         )
         assert results[0][-1].text == results[2][-1].text == alone
+
+    async def test_every_transcript_says_how_far_it_can_be_believed(
+        self, recognizer: Recognizer, speech: NDArray[np.int16]
+    ) -> None:
+        transcripts = await hear(recognizer, live(speech, 4))
+        assert all(0.0 <= transcript.confidence <= 1.0 for transcript in transcripts)
+
+    async def test_who_falls_silent_is_told_all_that_was_said_before_the_audio_ends(
+        self, recognizer: Recognizer, speech: NDArray[np.int16]
+    ) -> None:
+        if not self.settles:
+            pytest.skip("This recogniser does not say how much it covers.")
+        speaker = Speaker()
+        async with aclosing(recognizer.transcribe(speaker)) as transcripts, asyncio.timeout(self.patience):
+            for stretch in (speech, speech[: speech.size // 2]):  # a voice that goes on is heard on
+                speaker.say(stretch)
+                voice = speaker.said / RATE
+                speaker.say(np.zeros(RATE // 5, np.int16), speaking=False)
+                said = await anext(transcripts)
+                while said.covered < voice - 0.1:
+                    assert not said.final
+                    said = await anext(transcripts)
+                assert said.covered <= speaker.said / RATE
+            speaker.say(np.zeros(RATE // 2, np.int16), speaking=False)
+            speaker.end()
+            (*_, final) = [transcript async for transcript in transcripts]
+        assert final.final
+        assert final.text.split()[:1] == said.text.split()[:1]
+        assert final.covered >= said.covered
+
+    async def test_a_turn_is_heard_the_same_with_and_without_its_pause_told(
+        self, recognizer: Recognizer, speech: NDArray[np.int16]
+    ) -> None:
+        speaker = Speaker()
+        speaker.say(speech)
+        speaker.say(np.zeros(RATE // 2, np.int16), speaking=False)
+        speaker.end()
+        told = (await hear(recognizer, aiter(speaker)))[-1]
+        untold = (await hear(recognizer, frames(np.concatenate([speech, np.zeros(RATE // 2, np.int16)]))))[-1]
+        assert told.text == untold.text
+
+    async def test_leaving_a_turn_does_not_wait_for_what_is_being_decoded(
+        self, recognizer: Recognizer, speech: NDArray[np.int16]
+    ) -> None:
+        assert (await hear(recognizer, frames(speech)))[-1].final  # the model is read
+        transcripts = recognizer.transcribe(frames(np.tile(speech, 5)))
+        waiting = asyncio.ensure_future(anext(transcripts))
+        await asyncio.sleep(0.05)  # something is being decoded by now; if not, there is less to leave
+        waiting.cancel()
+
+        async def leave() -> None:
+            await asyncio.gather(waiting, return_exceptions=True)
+            await transcripts.aclose()
+
+        leaving = asyncio.ensure_future(leave())
+        for _ in range(50):  # rounds of the loop, none of which waits for anything
+            await asyncio.sleep(0)
+        assert leaving.done()
 
     async def test_a_turn_left_early_frees_its_place(self, recognizer: Recognizer, speech: NDArray[np.int16]) -> None:
         for _ in range(6):

@@ -51,10 +51,14 @@ class DecoderEars:
     ) -> AsyncGenerator[Transcript, None]:
         engine = self._engine
         engine.start(language, self._memory)
-        ready_at = clock.now()
+        ready_at, speaking = clock.now(), True
         async for frame in audio:
             # The decoder works through its backlog; what it finds is known once it is done with this frame.
             partial, spent = timed(engine.feed, frame.pcm)
+            if speaking and not frame.speaking:
+                partial, more = timed(engine.pause)
+                spent += more
+            speaking = frame.speaking
             ready_at = max(ready_at, clock.now()) + self._delay(spent, frame.duration)
             if partial is not None:
                 await asyncio.sleep(max(0.0, ready_at - clock.now()))
