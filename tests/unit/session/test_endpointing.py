@@ -36,6 +36,21 @@ def test_half_a_sentence_is_waited_for(text: str) -> None:
     assert not wait.likely
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("I would like to.", "unfinished"),
+        ("Could you please?", "unfinished"),
+        ("I was thinking that.", "unfinished"),
+        ("What are you looking for?", "unsure"),
+        ("I know where it comes from.", "unsure"),
+        ("Tell me what it is.", "complete"),
+    ],
+)
+def test_a_mark_behind_half_a_sentence_does_not_make_it_whole(text: str, reason: str) -> None:
+    assert wait_for(Evidence(text, "en"), PauseHabits(), SETTINGS).reason == reason
+
+
 def test_without_words_nobody_knows() -> None:
     assert completeness("") is None
     assert wait_for(Evidence("", "en"), PauseHabits(), SETTINGS).seconds == SETTINGS.delay

@@ -129,8 +129,12 @@ def completeness(text: str, language: str = "") -> float | None:
     if ending in ",;:-–—…" or text.rstrip().endswith("..."):
         return 0.1
     marked = ending in ".?!。？！"
-    if _breaks_off(spoken, lexicon(language)):
-        return 0.5 if marked else 0.1  # recognisers put a full stop behind whatever they hear
+    known = lexicon(language)
+    if _breaks_off(spoken, known):
+        if not marked:
+            return 0.1
+        # Recognisers put a full stop, or a question mark, behind whatever they hear.
+        return 0.5 if known.questions.intersection(spoken[:-1]) else _UNLIKELY
     if marked:
         return 0.95
     return 0.8 if len(spoken) >= _COMPLETE_WORDS else 0.5

@@ -28,6 +28,8 @@ class Lexicon:
     pronouns: frozenset[str]
     openings: frozenset[str]
     """Beginnings of two or three words that are no sentence by themselves."""
+    questions: frozenset[str]
+    """Words to which a dangling word at the end of their sentence belongs ("what are you looking for")."""
 
 
 def _phrases(text: str) -> frozenset[str]:
@@ -65,6 +67,7 @@ _LEXICONS = {
             could you maybe, tell me, can you tell me, could you tell me, show me, give me, let me see, let me think,
             well, so, i think, i mean, you know, what about"""
         ),
+        questions=_phrases("what, what's, who, who's, whom, where, where's, when, which, how, how's, why"),
     ),
     "de": Lexicon(
         backchannels=_phrases(
@@ -87,6 +90,7 @@ _LEXICONS = {
         openings=_phrases(
             "kannst du, könntest du, könntest du bitte, kannst du bitte, bitte, also, ich glaube, ich meine"
         ),
+        questions=_phrases("was, wer, wen, wem, wessen, wie, wo, woher, wohin, wann, warum, welche, welcher, welches"),
     ),
     "es": Lexicon(
         backchannels=_phrases(
@@ -101,6 +105,7 @@ _LEXICONS = {
         auxiliaries=_phrases("es, son, era, está, quiero, puede, puedes, podría, tiene, hay"),
         pronouns=_phrases("yo, tú, él, ella, eso, esto, que"),
         openings=_phrases("puedes, podrías, por favor, bueno, creo que, o sea"),
+        questions=_phrases("qué, quién, quiénes, cuál, cuáles, cómo, dónde, cuándo, cuánto, cuántos"),
     ),
     "fr": Lexicon(
         backchannels=_phrases(
@@ -116,6 +121,7 @@ _LEXICONS = {
         auxiliaries=_phrases("est, sont, était, veux, peux, peut, pourrait, ai, a, ont"),
         pronouns=_phrases("je, tu, il, elle, on, nous, vous, ils, ça, ce"),
         openings=_phrases("peux-tu, pouvez-vous, s'il te plaît, s'il vous plaît, alors, je pense, je crois que"),
+        questions=_phrases("qui, que, quoi, quel, quelle, quels, quelles, où, comment, combien, quand, pourquoi"),
     ),
 }
 
