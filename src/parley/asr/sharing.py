@@ -6,7 +6,9 @@ speaks alone is heard as if there were nobody else. When somebody does:
 1. Turns whose speaker has fallen silent, or that have ended, go first: they may be over, and somebody waits for the
    answer. Whoever can be done soonest after their last word is first among them (its time + audio left, so that a
    long one waits for short ones, but never for ever).
-2. The others are heard in stretches, in turn: a decoder goes on to whoever has waited longest once its turn has had
+2. Who has just begun to speak goes before those who have been heard for a while: most turns are short, and one that
+   was heard while it was spoken is understood as soon as it ends. Its decoder waits for its next words meanwhile.
+3. The others are heard in stretches, in turn: a decoder goes on to whoever has waited longest once its turn has had
    its stretch, or has been heard as far as it has been spoken. Silence is heard when nobody else speaks.
 """
 
@@ -74,6 +76,8 @@ class _Claim:
     """The only decoder that can go on with it."""
     used: int = 0
     """Samples heard since it got its decoder."""
+    heard: int = 0
+    """Samples heard at all; what was heard twice counts twice, or who has just been left would be new again."""
 
 
 class Sharing:
@@ -153,6 +157,7 @@ class Sharing:
         samples = min(claim.unheard if owed else claim.waiting, self._pace.slice)
         claim.waiting -= samples
         claim.used += samples
+        claim.heard += samples
         if not owed:
             return Listen(claim.turn, samples, claim.ended and not claim.waiting)
         claim.unheard -= samples
@@ -175,14 +180,27 @@ class Sharing:
             for claim in self._claims.values()
             if claim.place is None and claim.home in (None, place) and self._has_work(claim)
         ]
-        return min(claims, key=_order, default=None)
+        return min(claims, key=self._order, default=None)
 
     def _yields(self, holder: _Claim, other: _Claim) -> bool:
         if other.deadline is not None:
             return holder.deadline is None or other.deadline < holder.deadline
-        if holder.deadline is not None or other.waiting < self._pace.ripe or other.silent:
+        if holder.deadline is not None or other.silent:
+            return False
+        if self._new(other) != self._new(holder):
+            return self._new(other) and other.waiting >= self._pace.slice
+        if other.waiting < self._pace.ripe:
             return False
         return holder.silent or holder.used >= self._pace.stretch or holder.waiting < self._pace.grain
+
+    def _new(self, claim: _Claim) -> bool:
+        """It has just begun, and goes on: this may be all that is ever said."""
+        return claim.heard < self._pace.stretch and not claim.silent
+
+    def _order(self, claim: _Claim) -> tuple[int, float]:
+        if claim.deadline is not None:
+            return 0, claim.deadline
+        return (3 if claim.silent else 1 if self._new(claim) else 2), claim.asked
 
     def _has_work(self, claim: _Claim) -> bool:
         if claim.deadline is not None:
@@ -195,9 +213,3 @@ class Sharing:
     def _in_line(self) -> int:
         self._line += 1
         return self._line
-
-
-def _order(claim: _Claim) -> tuple[int, float]:
-    if claim.deadline is not None:
-        return 0, claim.deadline
-    return 1 + claim.silent, claim.asked

@@ -137,6 +137,36 @@ def test_such_a_turn_gets_its_decoder_back_although_another_one_is_free() -> Non
     assert sharing.next(0) == Leave(2)
 
 
+def test_who_has_just_begun_goes_before_who_talks_on_and_keeps_the_decoder_between_words() -> None:
+    sharing = shared(1, talker=60 * RATE)
+    for _ in range(STRETCH // SLICE):
+        sharing.next(0)
+    sharing.open(2)
+    sharing.heard(2, SLICE)
+    assert sharing.next(0) == Leave(1)
+    sharing.left(1, 0)
+    assert sharing.next(0) == Listen(2, SLICE, last=False)
+    assert sharing.next(0) is None
+    sharing.heard(2, SLICE)
+    assert sharing.next(0) == Listen(2, SLICE, last=False)
+    sharing.silent(2, 1.0)
+    assert sharing.next(0) == Listen(2, 0, last=False, pause=True)
+    assert sharing.next(0) == Leave(2)
+
+
+def test_who_has_just_begun_is_so_for_one_stretch() -> None:
+    sharing = shared(1, talker=60 * RATE, beginner=0)
+    while sharing.next(0) != Leave(1):
+        sharing.heard(2, SLICE)
+    sharing.left(1, 0)
+    heard = 0
+    while isinstance(order := sharing.next(0), Listen):
+        assert order.turn == 2
+        sharing.heard(2, SLICE)
+        heard += order.samples
+    assert (order, heard) == (Leave(2), STRETCH)
+
+
 def test_who_falls_silent_is_heard_at_once_and_told_what_was_said() -> None:
     sharing = shared(1, talker=10 * RATE, question=0)
     assert sharing.next(0) == Listen(1, SLICE, last=False)
