@@ -19,6 +19,7 @@ voices have.
 ``--set part=sessions`` or ``part=library`` leaves the other of the two out.
 ``--set part=marks`` measures how far word marks are from where words sound (:mod:`parley.bench.tts_marks`);
 ``--set ears=whisper-tiny.en --set store=FOLDER`` has a Whisper model of the store judge them.
+``--set part=peaks`` measures what keeping peaks below the ceiling does to a voice (:mod:`parley.bench.tts_peaks`).
 ``--set parallel=1,2,3`` measures something else: one reply whose sentences are spoken so many at a time
 (:mod:`parley.bench.tts_parallel`).
 """
@@ -34,7 +35,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from parley.bench import tts_marks, tts_parallel
+from parley.bench import tts_marks, tts_parallel, tts_peaks
 from parley.bench.report import BenchOptions, LoadMeter, Param, Row, row
 from parley.bench.tts_library import against_library
 from parley.bench.tts_processes import TEXTS, Process, Round, speak, worker
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from parley.rpc.client import GrpcSynthesizer
 
 HEAD_START = SynthesisSettings().head_start
-_PARTS = ("sessions", "library", "marks")
+_PARTS = ("sessions", "library", "marks", "peaks")
 _REMOTE_PACK = """\
 languages: [en-US]
 licence: none
@@ -68,10 +69,11 @@ def run(options: BenchOptions) -> list[Row]:
     part = options.text("part")
     if part and part not in _PARTS:
         raise InvalidRequest(f"--set part={part}: say {' or '.join(_PARTS)}.")
-    if part == "marks":
+    if part in ("marks", "peaks"):
         with _packs(options, wanted) as folder:
             found = _models(folder, wanted, builtin=not options.text("voicepacks"))
-            return tts_marks.run(options, folder, [model for model, family in found if family != "tone"])
+            models = [model for model, family in found if family != "tone"]
+            return tts_marks.run(options, folder, models) if part == "marks" else tts_peaks.run(folder, models)
     rows: list[Row] = []
     with _packs(options, wanted) as folder:
         for model, family in _models(folder, wanted, builtin=not options.text("voicepacks")):
