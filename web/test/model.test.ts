@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { initial, mood, reduce, stateInWords, type Model, type PageEvent } from "../src/model";
 import type { ServerMessage, Voice } from "../src/protocol";
 import { stepsOf } from "../src/view/latency";
-import { optionFor, optionsOf, voiceOf, type VoiceModel } from "../src/voices";
+import { describe as describeModel, optionFor, optionsOf, voiceOf, type VoiceModel } from "../src/voices";
 
 const voice: Voice = { model: "espeak-en", speaker: "", language: "en", speed: 1, lora: "" };
 
@@ -117,6 +117,11 @@ describe("the voice picker", () => {
       { model: "piper-amy", speaker: "a" },
       { model: "piper-amy", speaker: "b" },
     ]);
+  });
+
+  it("says where a voice is slower than real time", () => {
+    expect(describeModel({ ...model, real_time_factor: 0.4 })).toBe("piper-amy: on disk; it is loaded when you choose it");
+    expect(describeModel({ ...model, state: "resident", real_time_factor: 1.33 })).toContain("ready; slower than real time");
   });
 
   it("shows the voice that speaks, after another one was refused", () => {

@@ -81,7 +81,6 @@ class Limiter:
         bound = _lowest_ahead(self._bounds(sound), self.delay)
         steps = np.arange(1, count + 1, dtype=np.int64) * self._rise
         low = np.minimum.accumulate(np.concatenate(([self._gain], bound - steps)))[1:] + steps
-        np.minimum(low, _ONE, out=low)
         self._gain = int(low[-1])
         path = np.concatenate((self._path, low))
         self._path = path[count:]

@@ -19,6 +19,11 @@ OPEN_CLAUSE = 2.0
 """Seconds that are expected of a sentence whose first clause is all that has come."""
 
 
+LATEST = 7.0
+"""Seconds after its first text at which an utterance begins at the latest, where it can: orchestrators that hear
+nothing for 8 s (``routing.failover.first_frame_timeout``) ask another worker."""
+
+
 @dataclass(frozen=True, slots=True)
 class Speed:
     """How fast a voice is on this machine."""
@@ -36,18 +41,21 @@ class Opening:
 
     def __init__(self, speed: Speed, *, most: float) -> None:
         self._speed = speed
+        self.asked_at = float("inf")
+        """When the first text came."""
         self._most = most if speed.factor > 0 else 0.0
         self._since: float | None = None
 
     def wait(self, now: float, ready: float, coming: Sequence[float], worked: float = 0.0) -> float:
-        """Seconds until it is worth asking again; 0 once it may begin, at the latest after ``most`` seconds."""
+        """Seconds until it is worth asking again; 0 once it may begin: after ``most`` seconds at the latest, and
+        ``LATEST`` after its text."""
         if self._most <= 0:
             return 0.0
         if self._since is None:
             self._since = now
         speed = self._speed
         wait = head_start(speed.factor, ready, coming, streams=speed.streams, worked=worked)
-        return max(0.0, min(wait, self._since + self._most - now))
+        return max(0.0, min(wait, self._since + self._most - now, self.asked_at + LATEST - now))
 
     def waited(self, now: float) -> float:
         """Seconds since it was first asked."""

@@ -77,7 +77,8 @@ class SynthesisSettings:
     head_start: Annotated[
         float,
         Setting(
-            "Longest wait of an utterance's first frame for a voice that could not keep up otherwise; 0 for none.",
+            "Longest wait of an utterance's first frame for a voice that could not keep up otherwise, in any case over "
+            "7 s after its text; 0 for none.",
             unit="s",
             ge=0,
             le=60,

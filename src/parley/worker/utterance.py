@@ -115,7 +115,7 @@ class Utterance:
         if not spoken.says_something:
             return
         if not self._count:
-            self._first_text = time.perf_counter()
+            self._first_text = self._opening.asked_at = time.perf_counter()
             self._set_waiting(True)
         self._open_clause = not ends_sentence(text)
         self._pieces.append(_PieceJob(self, self._count, spoken, start, self._voice))

@@ -69,6 +69,18 @@ async def test_four_families_speak_at_once_in_one_worker(bench: Bench, packs: Pa
     assert resident == sorted(names)
 
 
+async def test_what_a_loaded_voice_is_like_is_told_as_it_is(bench: Bench, packs: Path) -> None:
+    worker = await bench.worker(VoicePackCatalog((packs,)), settings())
+    client = bench.client(worker)
+    before = {status.info.model_id: status for status in await client.worker.models()}
+    assert (before["piper-tiny"].info.word_marks, before["piper-tiny"].real_time_factor) == ("proportional", 0)
+    for name in ("piper-tiny", "sherpa-tiny"):
+        await client.worker.load(name)
+    after = {status.info.model_id: status for status in await client.worker.models()}
+    assert [after[name].info.word_marks for name in ("piper-tiny", "sherpa-tiny")] == ["native", "proportional"]
+    assert all(after[name].real_time_factor > 0 for name in ("piper-tiny", "sherpa-tiny"))
+
+
 async def test_a_voices_speakers_are_listed_before_it_is_loaded(bench: Bench, packs: Path) -> None:
     worker = await bench.worker(VoicePackCatalog((packs,)), settings())
     listed = {status.info.model_id: status.info for status in await bench.client(worker).worker.models()}

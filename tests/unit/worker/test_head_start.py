@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.worker.head_start import BREATH, head_start
+from parley.worker.head_start import BREATH, LATEST, Opening, Speed, head_start
 
 FAST, NEARLY, SLOW = 0.1, 0.8, 1.5
 
@@ -68,3 +68,19 @@ def test_a_voice_that_streams_never_runs_dry_after_its_wait(factor: float, ready
     for part in range(101):
         made = total * part / 100
         assert wait + ready + made >= factor * made - 1e-6
+
+
+def test_a_wait_ends_after_the_most_that_is_allowed_and_soon_enough_after_the_text() -> None:
+    opening = Opening(Speed(factor=3.0), most=4.0)
+    opening.asked_at = 100.0
+    assert opening.wait(101.0, 1.0, [20.0]) == 4.0
+    assert opening.wait(104.5, 1.0, [20.0]) == 0.5
+    assert opening.wait(105.0, 1.0, [20.0]) == 0.0
+    late = Opening(Speed(factor=3.0), most=4.0)
+    late.asked_at = 100.0
+    assert late.wait(100.0 + LATEST - 1.0, 1.0, [20.0]) == 1.0
+    assert late.wait(100.0 + LATEST, 1.0, [20.0]) == 0.0
+
+
+def test_a_voice_of_unknown_speed_waits_for_nothing() -> None:
+    assert Opening(Speed(), most=4.0).wait(0.0, 0.0, [20.0]) == 0.0
