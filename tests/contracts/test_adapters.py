@@ -99,6 +99,7 @@ class TestEspeak(BuiltinContract):
 
 
 class TestPiper(FilesContract):
+    isolated = True
     family = "piper"
     build = staticmethod(tiny_models.piper_pack)
 

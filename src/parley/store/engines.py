@@ -41,7 +41,7 @@ class EnginePackage:
 ENGINES: dict[str, EnginePackage] = {
     "whisper": EnginePackage("faster_whisper", "faster-whisper", "MIT"),
     "piper": EnginePackage("piper", "piper-tts", "GPL-3.0-or-later", _APART),
-    "kokoro": EnginePackage("kokoro_onnx", "kokoro-onnx", "MIT"),
+    "kokoro": EnginePackage("kokoro_onnx", "kokoro-onnx", "MIT, with phonemizer, which is GPL-3.0-or-later"),
     "sherpa": EnginePackage("sherpa_onnx", "sherpa-onnx", "Apache-2.0"),
     "pocket": EnginePackage("pocket_tts", "pocket-tts", "MIT"),
 }
