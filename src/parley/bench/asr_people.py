@@ -14,8 +14,6 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from parley.asr import whisper_window
 from parley.audio import AudioFrame
 from parley.bench import people
@@ -27,6 +25,7 @@ from parley.bench.turns.people import is_whole
 from parley.bench.word_error import WordError, word_error
 from parley.interfaces import Recognizer
 from parley.testing.virtual_time import run_virtual
+from parley.values import Transcript
 
 _FRAME = 320
 _WORDS = 3
@@ -92,7 +91,9 @@ def _hear_all(recognizer: Callable[[], Recognizer], recordings: Sequence[Recordi
             made.append(CpuTimeLoop())
             return made[-1]
 
-        text, spent = timed(run_virtual, _hear(recognizer(), recording), loop)
+        told = _hear(recognizer(), recording.samples, recording.language)
+        transcript, spent = timed(run_virtual, told, loop)
+        text = transcript.text
         wrong = word_error(recording.text, text)
         if show and wrong.errors:
             print(f"{wrong.errors} {recording.name}: {recording.text!r} heard as {text!r}")
@@ -103,17 +104,21 @@ def _hear_all(recognizer: Callable[[], Recognizer], recordings: Sequence[Recordi
     return heard
 
 
-async def _hear(recognizer: Recognizer, recording: Recording) -> str:
-    """Its final transcript."""
-    text = ""
-    async with aclosing(recognizer.transcribe(_spoken(recording), language=recording.language)) as transcripts:
+def hear(recognizer: Recognizer, samples: people.Samples, language: str = "en") -> tuple[str, float]:
+    """The final transcript of a recording, and how far it can be believed."""
+    heard = run_virtual(_hear(recognizer, samples, language), CpuTimeLoop)
+    return heard.text, heard.confidence
+
+
+async def _hear(recognizer: Recognizer, samples: people.Samples, language: str) -> Transcript:
+    heard = Transcript("")
+    async with aclosing(recognizer.transcribe(_spoken(samples), language=language)) as transcripts:
         async for transcript in transcripts:
-            text = transcript.text
-    return text
+            heard = transcript
+    return heard
 
 
-async def _spoken(recording: Recording) -> AsyncGenerator[AudioFrame, None]:
-    samples = np.asarray(recording.samples, np.int16)
+async def _spoken(samples: people.Samples) -> AsyncGenerator[AudioFrame, None]:
     for sequence, start in enumerate(range(0, len(samples), _FRAME)):
         piece = samples[start : start + _FRAME]
         await asyncio.sleep(len(piece) / people.RATE)

@@ -12,6 +12,7 @@ import contextlib
 import functools
 import gzip
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -112,6 +113,8 @@ _NOISE_FOLDERS = ("carts", "default", "doors", "xpanes")
 _THEATRE = "moonshine-voice==0.1.5"
 _THEATRE_FILES = {"two_cities": "reader", "beckett": "player", "endgame_nagg_nell": "Nagg and Nell"}
 _TIMEOUT = 600
+_NOTES = re.compile(r"\[.*?\]|\(.*?\)")
+"""What their author says of a prompt, and nobody in it."""
 
 
 def people(languages: Sequence[str] = LANGUAGES) -> list[Recording]:
@@ -153,7 +156,7 @@ def read_prompt_texts(path: Path) -> Mapping[str, str]:
         for line in lines:
             name, colon, text = line.strip().partition(":")
             if colon and not name.startswith(";") and text.strip() and text.strip()[0] not in "[<(":
-                texts[name.strip()] = text.partition("[")[0].strip()
+                texts[name.strip()] = _NOTES.sub("", text).strip()
     return texts
 
 

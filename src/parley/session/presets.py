@@ -7,15 +7,15 @@ from collections.abc import Mapping
 PRESETS: Mapping[str, Mapping[str, float | int | bool | str]] = {
     "default": {},
     "fast": {
-        "endpointing.min_delay": 0.12,
-        "endpointing.delay": 0.25,
+        "endpointing.min_delay": 0.2,
+        "endpointing.delay": 0.3,
         "endpointing.doubtful_delay": 0.5,
         "endpointing.max_delay": 0.7,
     },
     "patient": {
-        "endpointing.min_delay": 0.4,
+        "endpointing.min_delay": 0.5,
         "endpointing.delay": 0.8,
-        "endpointing.doubtful_delay": 1.5,
+        "endpointing.doubtful_delay": 1.2,
         "endpointing.max_delay": 2.2,
         "barge_in.take_floor_after": 1.1,
     },

@@ -121,7 +121,7 @@ class EndpointingSettings:
 
     min_delay: Annotated[
         float, Setting("Silence that ends a turn whose words sound complete.", unit="s", ge=0.05, le=5)
-    ] = 0.2
+    ] = 0.32
     delay: Annotated[
         float,
         Setting("Silence that ends a turn of which nothing is known, before habits are.", unit="s", ge=0.05, le=5),
@@ -134,7 +134,7 @@ class EndpointingSettings:
             ge=0.05,
             le=5,
         ),
-    ] = 1.0
+    ] = 0.7
     max_delay: Annotated[
         float, Setting("Silence that ends a turn even in the middle of a sentence.", unit="s", ge=0.1, le=10)
     ] = 1.4

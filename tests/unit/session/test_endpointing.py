@@ -56,11 +56,33 @@ def test_without_words_nobody_knows() -> None:
     assert wait_for(Evidence("", "en"), PauseHabits(), SETTINGS).seconds == SETTINGS.delay
 
 
-def test_a_turn_model_is_asked_before_the_words() -> None:
-    assert (
-        wait_for(Evidence("I would like to", "en", probability=0.9), PauseHabits(), SETTINGS).seconds
-        == SETTINGS.min_delay
-    )
+@pytest.mark.parametrize("probability", [0.0, 0.3, 0.9, 1.0])
+def test_words_that_break_off_and_words_that_are_surely_complete_keep_their_say(probability: float) -> None:
+    """A turn model takes half of the pauses inside a sentence for its end, and one-word answers for a beginning."""
+    broken = wait_for(Evidence("I would like to", "en", probability=probability), PauseHabits(), SETTINGS)
+    complete = wait_for(Evidence("What time is it?", "en", probability=probability), PauseHabits(), SETTINGS)
+    assert broken.reason == "unfinished"
+    assert complete.reason in ("complete", "unsure")
+
+
+def test_a_turn_model_that_hears_no_end_makes_the_wait_longer() -> None:
+    """Recognisers put a full stop behind whatever they hear."""
+    heard = [wait_for(Evidence("That conference.", "en", 0.6, None, p), PauseHabits(), SETTINGS) for p in (0.9, 0.05)]
+    assert heard[0].seconds < heard[1].seconds
+
+
+def test_a_turn_model_says_nothing_of_an_answer_of_one_word() -> None:
+    alone, rated = Evidence("Tuesday", "en", 0.4), Evidence("Tuesday", "en", 0.4, None, 0.02)
+    assert wait_for(alone, PauseHabits(), SETTINGS) == wait_for(rated, PauseHabits(), SETTINGS)
+
+
+@given(st.text(max_size=40), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_a_turn_model_that_is_surer_of_the_end_never_makes_the_wait_longer(
+    text: str, confidence: float, one: float, other: float
+) -> None:
+    low, high = sorted((one, other))
+    waits = [wait_for(Evidence(text, "en", confidence, None, p), PauseHabits(), SETTINGS).seconds for p in (high, low)]
+    assert waits[0] <= waits[1]
 
 
 def test_somebody_who_pauses_long_is_given_longer() -> None:

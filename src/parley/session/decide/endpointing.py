@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from parley.session.decide.lexicon import Lexicon, lexicon, words
+from parley.session.decide.weights import ENOUGH_WORDS, MOST, WEIGHTS, Weights
 
 if TYPE_CHECKING:
     from parley.session.decide.melody import Melody
@@ -21,9 +22,6 @@ _PAUSES_TO_TRUST = 2
 _COMPLETE_WORDS = 3
 _BELIEVED = 0.5
 """Confidence from which words alone may end a turn soon."""
-_MELODY, _HELD = 1.3, 0.8
-"""Log-odds that a finished melody speaks for the end, and a held one against it: people who have finished
-sometimes hold their voice, and seldom let it fall when they have not."""
 
 
 class PauseHabits:
@@ -72,7 +70,7 @@ class Evidence:
     melody: Melody | None = None
     """How the speech before the silence ended; None where that says nothing."""
     probability: float | None = None
-    """A turn model's answer to "is it over?"; it outweighs everything else."""
+    """A turn model's answer to "is it over?", 0 to 1; None where there is none."""
     covered: bool = True
     """False while the recogniser has yet to tell the words before the silence: those that it told say nothing."""
 
@@ -82,36 +80,58 @@ def wait_for(evidence: Evidence, habits: PauseHabits, settings: EndpointingSetti
     usual = _usual(habits, settings)
     if not settings.semantic:
         return Wait(usual, True, "silence")
-    by_words = completeness(evidence.text, evidence.language) if evidence.covered else None
-    if evidence.probability is None and not evidence.covered:
+    if not evidence.covered:
         # There is no answer without these words, so that to wait for them costs nothing.
         return Wait(max(settings.max_delay, settings.min_delay), False, "behind")
+    by_words = completeness(evidence.text, evidence.language)
     if evidence.probability is None and by_words is None:
         return Wait(usual, False, "silence")
-    probability = _weighed(evidence, by_words)
+    probability = likelihood(evidence)
     if probability >= _LIKELY:
         return Wait(min(settings.min_delay, settings.max_delay), True, "complete")
     if probability <= _UNLIKELY:
         return Wait(max(settings.max_delay, settings.min_delay), False, "unfinished")
-    if evidence.probability is None and evidence.confidence < _BELIEVED:
+    if evidence.confidence < _BELIEVED:
         return Wait(max(usual, min(settings.doubtful_delay, settings.max_delay)), True, "doubtful")
     return Wait(usual, True, "unsure")
 
 
-def _weighed(evidence: Evidence, by_words: float | None) -> float:
-    """How likely the turn is over, 0 to 1: the less the words can be believed, the more the melody counts.
-
-    Words that break off are believed in any case: to wait for somebody who has finished costs little.
-    """
-    if evidence.probability is not None:
-        return evidence.probability
-    assert by_words is not None
-    if by_words <= _UNLIKELY:
-        return by_words
-    odds = evidence.confidence * math.log(by_words / (1 - by_words))
-    if evidence.melody is not None:
-        odds += (1 - evidence.confidence) * (_MELODY if evidence.melody.finished else -_HELD)
+def likelihood(evidence: Evidence, weights: Weights = WEIGHTS) -> float:
+    """How likely the turn is over, 0 to 1, by all that is known; whatever is absent counts nothing."""
+    odds = sum(
+        weight * value
+        for weight, value in zip(
+            (weights.words, weights.fall, -weights.held, weights.model_over, weights.model_unfinished),
+            sources(evidence),
+            strict=True,
+        )
+    )
     return 1 / (1 + math.exp(-odds))
+
+
+def sources(evidence: Evidence) -> tuple[float, float, float, float, float]:
+    """What words, a falling and a held melody, and a turn model that says yes or no bring, before they are weighed.
+
+    The less the words can be believed, the more the melody counts. Words that break off are believed in any case: to
+    wait for somebody who has finished costs little.
+    """
+    by_words = completeness(evidence.text, evidence.language)
+    words_say, doubt = 0.0, 1.0
+    if by_words is not None:
+        believed = 1.0 if by_words <= _UNLIKELY else evidence.confidence
+        words_say, doubt = believed * _log_odds(by_words), 1.0 - believed
+    fall = held = 0.0
+    if evidence.melody is not None:
+        fall, held = (doubt, 0.0) if evidence.melody.finished else (0.0, doubt)
+    heard = min(1.0, (len(words(evidence.text)) - 1) / (ENOUGH_WORDS - 1)) if by_words is not None else 1.0
+    model = 0.0 if evidence.probability is None else heard * _log_odds(evidence.probability)
+    return words_say, fall, held, max(0.0, model), min(0.0, model)
+
+
+def _log_odds(probability: float) -> float:
+    """Within ``MOST`` on both sides: nobody is sure for good."""
+    bounded = min(max(probability, 1e-6), 1 - 1e-6)
+    return min(MOST, max(-MOST, math.log(bounded / (1 - bounded))))
 
 
 def _usual(habits: PauseHabits, settings: EndpointingSettings) -> float:
@@ -134,7 +154,7 @@ def completeness(text: str, language: str = "") -> float | None:
         if not marked:
             return 0.1
         # Recognisers put a full stop, or a question mark, behind whatever they hear.
-        return 0.5 if known.questions.intersection(spoken[:-1]) else _UNLIKELY
+        return 0.5 if known.questions.intersection(spoken[:-1]) else 0.2
     if marked:
         return 0.95
     return 0.8 if len(spoken) >= _COMPLETE_WORDS else 0.5

@@ -1,0 +1,148 @@
+"""Fits the weights of ``parley.session.decide.weights`` on the tuning side, and shows what each source brings.
+
+    python scripts/fit_endpointing.py --set model=whisper-tiny.en --set turn=smart-turn
+
+An end is a whole utterance of a person's, or a turn of the synthetic voices'. A pause is a person's sentence cut at
+the deepest dip in its middle (what they recorded without a hesitation is given one), or the synthetic voices' first
+half. All are judged 0.1 s after the last voice, as a session does. Recordings and models are fetched or named as
+``parley bench turns --set people=en`` does; nothing of the reporting side is looked at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass, fields
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from parley.bench import people, speech
+from parley.bench.asr_people import hear
+from parley.bench.people import RATE, Samples, Stretch
+from parley.bench.real_models import asr_settings, loaded, turn_model
+from parley.bench.report import BenchOptions
+from parley.bench.turns.corpus import corpus
+from parley.bench.turns.people import is_breath
+from parley.session.decide.endpointing import Evidence, sources
+from parley.session.decide.melody import melody
+from parley.session.decide.weights import WEIGHTS, Weights
+
+_BEHIND = RATE // 10
+_SHORTEST_CUT, _FEWEST_WORDS = 1.2, 4
+_RIDGE = 1.0
+"""Two hundred examples deserve no large weights."""
+GROUPS = {"words": ("words",), "melody": ("fall", "held"), "turn model": ("model_over", "model_unfinished")}
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Speech, and whether it was all."""
+
+    samples: Samples
+    """16 kHz, its last voice ``_BEHIND`` before its end."""
+    over: bool
+
+
+def examples() -> Iterator[Example]:
+    """The tuning side of the people, and the synthetic voices of the published texts."""
+    for recording, stretch in people.singles([one for one in people.people(["en"]) if one.tuning]):
+        if is_breath(recording, stretch):
+            yield Example(_quiet_behind(recording.samples[: stretch.end]), over=True)
+            if stretch.seconds >= _SHORTEST_CUT and len(recording.text.split()) >= _FEWEST_WORDS:
+                yield Example(_quiet_behind(recording.samples[: dip(recording.samples, stretch)]), over=False)
+    for case in corpus():
+        if case.kind in ("turn", "pause"):
+            said = soxr.resample(case.sounds[0].samples, speech.RATE, RATE)
+            yield Example(_quiet_behind(said), over=case.kind == "turn")
+
+
+def _quiet_behind(samples: Samples) -> Samples:
+    return np.concatenate([samples, np.zeros(_BEHIND, np.int16)])
+
+
+def dip(samples: Samples, stretch: Stretch) -> int:
+    """Where the middle of a breath is quietest: between two words, most often."""
+    voice = samples[stretch.start : stretch.end]
+    blocks = voice[: len(voice) // people.BLOCK * people.BLOCK].reshape(-1, people.BLOCK).astype(np.float64)
+    power = np.convolve(np.mean(blocks**2, axis=1), np.ones(5) / 5, "same")
+    low, high = int(0.3 * len(power)), int(0.7 * len(power))
+    return stretch.start + (low + int(np.argmin(power[low:high]))) * people.BLOCK
+
+
+def fitted(table: NDArray[np.float64], over: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Weights by ridge regression of the log-odds, ends and pauses counting the same; and their mean log loss."""
+    share = np.where(over > 0, 0.5 / over.sum(), 0.5 / (len(over) - over.sum())) * len(over)
+    weights = np.zeros(table.shape[1])
+    for _ in range(60):
+        likely = 1 / (1 + np.exp(-table @ weights))
+        gradient = table.T @ (share * (over - likely)) - _RIDGE * weights
+        curvature = (table * (share * likely * (1 - likely))[:, None]).T @ table + _RIDGE * np.eye(len(weights))
+        weights = weights + np.linalg.solve(curvature, gradient)
+    return weights, loss(table, over, weights)
+
+
+def loss(table: NDArray[np.float64], over: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """Mean log loss, ends and pauses counting the same; 0.693 knows nothing."""
+    odds = np.where(over > 0, 1.0, -1.0) * (table @ weights)
+    each = np.logaddexp(0.0, -odds)
+    return float((each[over > 0].mean() + each[over == 0].mean()) / 2)
+
+
+def area(table: NDArray[np.float64], over: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """How often an end is judged likelier than a pause; 0.5 is chance."""
+    odds = table @ weights
+    higher = odds[over > 0][:, None] - odds[over == 0][None, :]
+    return float(np.mean((higher > 0) + 0.5 * (higher == 0)))
+
+
+def main() -> None:
+    """Print the weights, and the table of what each source brings."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--set", action="append", default=[], help="engine=, model=, turn=, store=: as parley bench")
+    given = dict(part.split("=", 1) for part in parser.parse_args().set)
+    options = BenchOptions(
+        params={"engine": "faster-whisper", "model": "whisper-tiny.en", "turn": "smart-turn"} | given
+    )
+    recognizer, model = loaded(asr_settings(options)), turn_model(options)
+    rows, over = [], []
+    for example in examples():
+        text, confidence = hear(recognizer(), example.samples)
+        probability = model.probability(example.samples[-8 * RATE :]) if model else None
+        rows.append(sources(Evidence(text, "en", confidence, melody(example.samples), probability)))
+        over.append(example.over)
+    show(np.array(rows), np.array(over, float))
+
+
+def show(table: NDArray[np.float64], over: NDArray[np.float64]) -> None:
+    names = [entry.name for entry in fields(Weights)]
+    # A source speaks against the end where its weight is written without a sign.
+    signs = np.array([-1.0 if name == "held" else 1.0 for name in names])
+    weights, lost = fitted(table, over)
+    print(f"{int(over.sum())} ends, {int(len(over) - over.sum())} pauses")
+    print("fitted:", _named(names, signs * weights), f"log loss {lost:.3f}, area {area(table, over, weights):.3f}")
+    used = signs * np.array(astuple(WEIGHTS))
+    print(
+        "in use:",
+        _named(names, signs * used),
+        f"log loss {loss(table, over, used):.3f}, area {area(table, over, used):.3f}",
+    )
+    for group, members in GROUPS.items():
+        without = table * np.array([name not in members for name in names])
+        again, lost = fitted(without, over)
+        print(f"without {group}: log loss {lost:.3f}, area {area(without, over, again):.3f}")
+    for name in names:
+        without = table * np.array([name != other for other in names])
+        again, lost = fitted(without, over)
+        print(f"without {name} alone: log loss {lost:.3f}, area {area(without, over, again):.3f}")
+
+
+def _named(names: Sequence[str], weights: NDArray[np.float64]) -> str:
+    assert not any(math.isnan(weight) for weight in weights)
+    return ", ".join(f"{name} {weight:.2f}" for name, weight in zip(names, weights, strict=True))
+
+
+if __name__ == "__main__":
+    main()

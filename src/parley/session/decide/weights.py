@@ -1,0 +1,32 @@
+"""What each source of evidence counts when a turn's end is judged: one place, fitted, in log-odds.
+
+``scripts/fit_endpointing.py`` finds these numbers on the tuning side of the recordings of people and on the synthetic
+voices, and prints what is lost where a source is left out (docs/performance.md has the table).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much each source moves the log-odds that the turn is over."""
+
+    words: float = 0.75
+    """Of the words' own log-odds, as far as they are believed."""
+    fall: float = 1.6
+    """A melody that sounds finished, as far as the words are not believed."""
+    held: float = 0.0
+    """Against the end: one that does not. No gain: people who have finished hold their voice as often."""
+    model_over: float = 0.0
+    """Of a turn model's log-odds where it takes the turn for over. No gain: it does in the middle of sentences, too."""
+    model_unfinished: float = 0.6
+    """Of its log-odds where it does not."""
+
+
+WEIGHTS = Weights()
+MOST = 3.0
+"""Log-odds beyond which a turn model is no surer."""
+ENOUGH_WORDS = 3
+"""A turn model that has heard fewer knows less: it takes most answers of one word for the beginning of a sentence."""
