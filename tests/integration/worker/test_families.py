@@ -228,7 +228,7 @@ async def test_the_command_line_asks_the_workers_that_the_settings_name(
     two = await bench.worker(VoicePackCatalog(), settings())
     named = [f'routing.workers=["{one.address}", "{two.address}"]']
     await asyncio.to_thread(models_command.list_models, set_=named, as_json=True)
-    assert list(json.loads(capsys.readouterr().out)) == [one.address, two.address]
+    assert list(json.loads(capsys.readouterr().out)["workers"]) == [one.address, two.address]
 
 
 async def test_the_command_line_asks_every_worker_of_the_registry(
