@@ -134,7 +134,7 @@ class EndpointingSettings:
             ge=0.05,
             le=5,
         ),
-    ] = 0.7
+    ] = 1.0
     max_delay: Annotated[
         float, Setting("Silence that ends a turn even in the middle of a sentence.", unit="s", ge=0.1, le=10)
     ] = 1.4

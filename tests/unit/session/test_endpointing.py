@@ -109,7 +109,8 @@ FALL, HELD, RISE = Melody(-0.2, -2.0), Melody(0.5, 1.5), Melody(1.0, 2.0)
         ("with the what i just said", DOUBTFUL, FALL, "complete"),
         ("what i read it", DOUBTFUL, RISE, "complete"),
         ("what time is it", 0.9, HELD, "complete"),
-        ("i would like to", DOUBTFUL, FALL, "unfinished"),
+        ("i would like to", 1.0, HELD, "unfinished"),
+        ("i would like to", DOUBTFUL, FALL, "doubtful"),
         ("my questions", DOUBTFUL, HELD, "doubtful"),
     ],
 )

@@ -112,14 +112,12 @@ def likelihood(evidence: Evidence, weights: Weights = WEIGHTS) -> float:
 def sources(evidence: Evidence) -> tuple[float, float, float, float, float]:
     """What words, a falling and a held melody, and a turn model that says yes or no bring, before they are weighed.
 
-    The less the words can be believed, the more the melody counts. Words that break off are believed in any case: to
-    wait for somebody who has finished costs little.
+    The less the words can be believed, the more the melody counts: a recogniser that mishears often ends on "the".
     """
     by_words = completeness(evidence.text, evidence.language)
     words_say, doubt = 0.0, 1.0
     if by_words is not None:
-        believed = 1.0 if by_words <= _UNLIKELY else evidence.confidence
-        words_say, doubt = believed * _log_odds(by_words), 1.0 - believed
+        words_say, doubt = evidence.confidence * _log_odds(by_words), 1.0 - evidence.confidence
     fall = held = 0.0
     if evidence.melody is not None:
         fall, held = (doubt, 0.0) if evidence.melody.finished else (0.0, doubt)

@@ -105,7 +105,7 @@ class Part:
 
     def _understood(self, transcript: Transcript) -> None:
         self.text, self.stable, self.confidence = transcript.text, transcript.stable, transcript.confidence
-        self._covered = transcript.covered
+        self._covered = max(self._covered, transcript.covered)  # what has once been decoded stays so
         self.tells = self.tells or transcript.covered > 0
         self.done = transcript.final
 
