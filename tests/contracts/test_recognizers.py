@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.integration.weights import fetched
 
 from parley.asr import AsrSettings, create_recognizer
 from parley.audio.resample import resample
@@ -55,7 +56,7 @@ class TestFasterWhisper(RecognizerContract):
 
 
 class TestWhisperTiny(RecognizerContract):
-    """A real model, where it has been fetched."""
+    """A real model, fetched by name."""
 
     @pytest.fixture
     def speech(self) -> np.ndarray:
@@ -64,10 +65,9 @@ class TestWhisperTiny(RecognizerContract):
     @pytest.fixture
     async def recognizer(self) -> AsyncIterator[Recognizer]:
         pytest.importorskip("faster_whisper")
-        entry, store = read_catalog().find("whisper-tiny.en"), open_store(StoreSettings())
-        if not store.has(entry):
-            pytest.skip("whisper-tiny.en is not on this machine; 'parley pull whisper-tiny.en' fetches it.")
-        async for recognizer in opened(AsrSettings(engine="faster-whisper", model=str(store.path(entry)))):
+        store = open_store(StoreSettings(folder=str(fetched("whisper-tiny.en"))))
+        model = store.path(read_catalog().find("whisper-tiny.en"))
+        async for recognizer in opened(AsrSettings(engine="faster-whisper", model=str(model))):
             yield recognizer
 
 
