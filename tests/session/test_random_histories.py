@@ -75,3 +75,15 @@ def test_whatever_happens_nothing_hangs_and_nothing_is_lost(shard: int) -> None:
         assert run_virtual(live(history)) == []
 
     histories()
+
+
+# A quiet sound was let go on, and grew loud before the first sound of the reply.
+GREW_LOUD = (
+    "00000000ef0f000000000000000000000000000000000000000000009a010068000080657900002900000021000000000000"
+    "00000000000000000000"
+)
+
+
+@pytest.mark.parametrize("history", [GREW_LOUD], ids=["grew loud"])
+def test_what_failed_once_does_not_fail_again(history: str) -> None:
+    assert run_virtual(live(bytes.fromhex(history))) == []

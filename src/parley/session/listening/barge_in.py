@@ -128,8 +128,13 @@ class BargeIn:
             verdict = reconsider(sound, self._settings)
             if verdict is not None:
                 self._decide(verdict, sound)
-            elif watched.too_quiet and not sound.ended and not is_quiet(sound, self._settings):
+            elif self._grew_loud(watched, sound):
                 self._on(Event.EVIDENCE_FOUND)
+
+    def _grew_loud(self, watched: Turn, sound: Sound) -> bool:
+        """What was too quiet to be meant is not any more, and there is a reply that it can hold back."""
+        loud = watched.too_quiet and not sound.ended and not is_quiet(sound, self._settings)
+        return loud and self._floor.knows(Event.EVIDENCE_FOUND)
 
     def take_floor(self, reason: str) -> None:
         """It was an interruption: somebody said so."""
