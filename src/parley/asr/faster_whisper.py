@@ -25,13 +25,18 @@ _FILES = ("config.json", "preprocessor_config.json", "model.bin", "tokenizer.jso
 
 
 def create(settings: AsrSettings) -> ThreadRecognizer:
-    """The recogniser for these settings; nothing is loaded yet. ConfigError when the package is missing."""
+    """The recogniser for these settings; nothing is loaded yet.
+
+    ConfigError when the package is missing, or its model where nothing may be fetched.
+    """
     try:
         import faster_whisper  # noqa: F401
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"The recogniser faster-whisper needs the package {error.name}; install it with: {install('whisper')}."
         ) from error
+    if not settings.download:
+        model_folder(settings.model or DEFAULT_MODEL, download=False)
     return ThreadRecognizer(WhisperEngine(settings), settings)
 
 

@@ -62,6 +62,24 @@ def ears_for(settings: Settings, language: str) -> AsrSettings:
     return replace(settings.asr, engine=choice.entry.engine, model=str(store.path(choice.entry)))
 
 
+def named_ears(settings: Settings) -> AsrSettings:
+    """The recogniser's settings where ``asr.model`` names a model of the catalog: its folder in place of its name.
+
+    Raises ConfigError when it is not here.
+    """
+    from parley.cli.pull import opened
+
+    catalog, store = opened(settings)
+    entry = catalog.of_kind("ears").get(settings.asr.model)
+    if settings.asr.engine == AUTO or entry is None:
+        return settings.asr
+    if not store.has(entry):
+        raise ConfigError(
+            f"asr.model is {entry.model_id}, which is not here; fetch it with `{command(f'pull {entry.model_id}')}`."
+        )
+    return replace(settings.asr, model=str(store.path(entry)))
+
+
 def _tell_of_strangers(language: str, better: str) -> None:
     """The embedded recogniser knows English alone: say so where another language is spoken."""
     from parley.store.embedded import embedded

@@ -38,11 +38,13 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 def check_wanted(settings: Settings) -> None:
     """Refuse what cannot be opened before anything is started: nobody waits for workers to hear of it.
 
-    Raises ConfigError for a way in whose package or key is missing, and for a turn model that is not here.
+    Raises ConfigError for a way in whose package or key is missing, and for a turn model or a recogniser's model that
+    is not here.
     """
-    from parley.cli.chosen import turn_model
+    from parley.cli.chosen import named_ears, turn_model
 
     turn_model(settings)
+    named_ears(settings)
     if settings.livekit.url:
         from parley.server.livekit import check_settings
 
@@ -171,7 +173,7 @@ def _open_language_model(settings: Settings, voices: PooledSynthesizer) -> Langu
 def _open_recognizer(settings: Settings) -> Recognizer:
     from parley.asr import AUTO, AsrSettings, create_recognizer
     from parley.asr.by_language import ByLanguage
-    from parley.cli.chosen import ears_for
+    from parley.cli.chosen import ears_for, named_ears
     from parley.llm.script import phrases
     from parley.session.decide.lexicon import lexicon
 
@@ -189,7 +191,7 @@ def _open_recognizer(settings: Settings) -> Recognizer:
     def make(asr: AsrSettings) -> Recognizer:
         return create_recognizer(asr, phrases=likely)
 
-    return ByLanguage(partial(ears_for, settings), make) if settings.asr.engine == AUTO else make(settings.asr)
+    return ByLanguage(partial(ears_for, settings), make) if settings.asr.engine == AUTO else make(named_ears(settings))
 
 
 def _open_end_of_turn(settings: Settings) -> EndOfTurnModel | None:

@@ -84,3 +84,9 @@ def test_transcripts_survive_the_way_between_processes() -> None:
 )
 def test_whisper_is_told_a_language_by_its_own_code(tag: str, code: str) -> None:
     assert whisper_code(tag) == code
+
+
+def test_a_model_that_is_not_here_is_said_before_anybody_speaks() -> None:
+    pytest.importorskip("faster_whisper")
+    with pytest.raises(ConfigError, match=r"asr\.download is off"):
+        create_recognizer(AsrSettings(engine="faster-whisper", model="nobody/nothing"))

@@ -10,7 +10,7 @@ import structlog
 from tests.unit.vad.test_smart_turn import tiny_model
 
 from parley.cli import chosen
-from parley.cli.chosen import ears_for, in_words, models_named, turn_model, what_would_be_better
+from parley.cli.chosen import ears_for, in_words, models_named, named_ears, turn_model, what_would_be_better
 from parley.cli.compose import _open_end_of_turn
 from parley.cli.pull import opened
 from parley.config import Settings
@@ -81,6 +81,19 @@ def test_auto_takes_a_turn_model_as_soon_as_one_is_measured_to_be_better(
 def test_a_turn_model_that_is_asked_for_and_not_here_is_said_with_what_fetches_it(settings: Settings) -> None:
     with pytest.raises(ConfigError, match=r"pull smart-turn-v3\.2"):
         turn_model(with_turn(settings, "smart-turn"))
+
+
+@pytest.mark.parametrize("engine", ["faster-whisper", "auto"])
+def test_a_recognisers_model_goes_by_its_name_in_the_catalog(settings: Settings, engine: str) -> None:
+    settings = replace(settings, asr=replace(settings.asr, engine=engine, model="whisper-base"))
+    if engine == "auto":
+        assert named_ears(settings) == settings.asr
+        return
+    with pytest.raises(ConfigError, match="pull whisper-base"):
+        named_ears(settings)
+    put(settings, "whisper-base")
+    catalog, store = opened(settings)
+    assert named_ears(settings).model == str(store.path(catalog.find("whisper-base")))
 
 
 def test_the_fetched_model_is_the_one_that_sessions_get(settings: Settings) -> None:
