@@ -65,11 +65,26 @@ class Transcript:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A language model asks for a tool."""
+
+    call_id: str
+    """The model's own name for this asking; its result is told under the same."""
+    name: str
+    arguments: str
+    """JSON as the model wrote it: perhaps not valid."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
     """One message of the conversation as a language model sees it."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "tool"]
     text: str
+    calls: tuple[ToolCall, ...] = ()
+    """What an assistant's message asks for; each is followed by a ``tool`` message."""
+    call_id: str = ""
+    """Which call a ``tool`` message answers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from parley import clock
+from parley.conversation import History
 from parley.errors import EngineError, InvalidTransition, NotFound, SessionFailed
 from parley.messages import EndTurn, ErrorMessage, Interrupt, StartSession, TextInput
 from parley.session.decide.floor_table import Event
-from parley.session.decide.history import History
 from parley.session.log import Decided, Failed, LogEntry, ReplyOver, Speculated, Stages, Transition, TurnClosed
 from parley.session.settings import LimitSettings, PlayoutSettings, SessionSettings
 from parley.session.speaking.reply import Reply, ReplyParts

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from parley.audio.frame import FRAME_SAMPLES
+from parley.conversation import History
 from parley.errors import EngineError, NotFound, UnavailableError
 from parley.llm.script import ScriptModel
 from parley.messages import (
@@ -23,7 +24,6 @@ from parley.messages import (
     TurnLatency,
     VoiceChanged,
 )
-from parley.session.decide.history import History
 from parley.session.settings import LimitSettings, ReplySettings, SessionSettings
 from parley.testing.conversation import conversation
 from parley.testing.fakes import FakeLanguageModel, FakeSynthesizer, fake_speech

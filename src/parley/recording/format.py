@@ -51,7 +51,8 @@ class Recording:
 
     folder: Path
     header: Mapping[str, Any]
-    """``format``, ``parley`` (version), ``session_id``, ``input_rate``, ``start``, ``settings``, ``vad``."""
+    """``format``, ``parley`` (version), ``session_id``, ``input_rate``, ``start``, ``settings``, ``vad``;
+    ``items`` of the conversation that the session goes on with."""
     entries: tuple[Entry, ...]
 
     def pcm(self, kind: str) -> Iterator[tuple[Entry, bytes]]:

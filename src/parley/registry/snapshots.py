@@ -7,13 +7,12 @@ orchestrator makes ids that cannot be guessed, and a snapshot lives only for a s
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from parley.values import ChatMessage
+from parley.conversation import Item, item_from, plain
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -33,34 +32,27 @@ class SessionSnapshot:
     """What a session has to know to go on elsewhere."""
 
     session_id: str
-    history: tuple[ChatMessage, ...] = ()
-    """With every reply cut to what was heard."""
+    items: tuple[Item, ...] = ()
+    """The conversation, with every reply cut to what was heard."""
 
     def to_json(self) -> str:
-        """JSON of at most about MAX_BYTES; the oldest messages go first."""
-        history = self.history
+        """JSON of at most about MAX_BYTES; the oldest items go first."""
+        items = [plain(item) for item in self.items]
         while True:
-            text = json.dumps(dataclasses.asdict(dataclasses.replace(self, history=history)), separators=(",", ":"))
-            if len(text) <= MAX_BYTES or not history:
+            text = json.dumps({"session_id": self.session_id, "items": items}, separators=(",", ":"))
+            if len(text) <= MAX_BYTES or not items:
                 return text
-            history = history[len(history) // 2 + 1 :]
+            items = items[len(items) // 2 + 1 :]
 
     @classmethod
     def from_json(cls, text: str | bytes) -> SessionSnapshot:
-        """Read :meth:`to_json`. ValueError when malformed."""
+        """Read :meth:`to_json`, or what earlier versions wrote: messages alone. ValueError when malformed."""
         try:
             data: dict[str, Any] = json.loads(text)
-            history = tuple(_message(message) for message in data.get("history", ()))
-            return cls(data["session_id"], history)
+            items = data["items"] if "items" in data else data.get("history", ())
+            return cls(data["session_id"], tuple(item_from(item) for item in items))
         except (AttributeError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"not a session snapshot: {error}") from error
-
-
-def _message(data: dict[str, Any]) -> ChatMessage:
-    message = ChatMessage(**data)
-    if message.role not in ("system", "user", "assistant") or not isinstance(message.text, str):
-        raise ValueError("not a message of a conversation")
-    return message
 
 
 class SnapshotStore(Protocol):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from parley.conversation import History, item_from
 from parley.interfaces import VoiceActivityDetector
 from parley.messages import ServerMessage, StartSession
 from parley.recording.format import Recording
@@ -75,6 +76,7 @@ async def _replay(recording: Recording, ears: Ears, overrides: Mapping[str, Any]
         recognizer=ReplayRecognizer(recording, timeline),
         language_model=ReplayLanguageModel(recording, timeline),
         synthesizer=ReplaySynthesizer(recording, timeline),
+        history=History(item_from(item) for item in header.get("items", ())),
         settings=with_overrides(settings_from(header["settings"]), overrides),
         echo=ReplayEchoGuard(recording) if "clean" in had else None,
         end_of_turn=ReplayEndOfTurn(recording) if "end_of_turn" in had else None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from parley.session.engine import SessionEngine
 
 if TYPE_CHECKING:
+    from parley.conversation import History
     from parley.interfaces import (
         EchoGuard,
         EndOfTurnModel,
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
         VoiceActivityDetector,
     )
     from parley.messages import StartSession
-    from parley.session.decide.history import History
     from parley.session.listening.microphone import MicrophoneFilter
     from parley.session.log import Observer
     from parley.session.settings import SessionSettings

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from parley.conversation import plain
 from parley.errors import ConfigError
 from parley.recording import RecordingSettings, SessionRecorder, remove_expired
 from parley.recording.format import EVENTS
@@ -74,6 +75,7 @@ class RecordingKeeper:
             "start": encode(parts.start),
             "settings": asdict(settings),
             "deadlines": asdict(parts.language_model.deadlines),
+            "items": [plain(item) for item in parts.history.items] if parts.history else [],
             "vad": {"name": self._vad.engine, "settings": asdict(self._vad)},
         }
 

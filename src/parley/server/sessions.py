@@ -9,7 +9,7 @@ import secrets
 import socket
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -17,11 +17,11 @@ import structlog
 
 from parley import clock
 from parley.audio.resample import Resampler, microphone_resampler
+from parley.conversation import History
 from parley.errors import CapacityError, ParleyError, Unauthorized, UnavailableError
 from parley.messages import StartSession, VoiceChanged
 from parley.registry.snapshots import SessionSnapshot
 from parley.server.engine_parts import EngineParts
-from parley.session.decide.history import History
 from parley.session.log import ReplyOver, Transition, TurnClosed
 from parley.session.settings import SessionSettings
 from parley.text.speech.lexicon import check_lexicon
@@ -30,6 +30,7 @@ from parley.transports.client_settings import ClientSettings
 from parley.transports.websocket_settings import WebSocketSettings
 
 if TYPE_CHECKING:
+    from parley.conversation import Item
     from parley.interfaces import EchoGuard, EndOfTurnModel, LanguageModel, Recognizer, Transport, VoiceActivityDetector
     from parley.observability.metrics import Metrics
     from parley.registry.snapshots import SnapshotStore
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from parley.server.settings import ServerSettings
     from parley.session.engine import SessionEngine
     from parley.session.log import LogEntry
-    from parley.values import ChatMessage, Voice
+    from parley.values import Voice
 
 log = structlog.get_logger(__name__)
 
@@ -241,13 +242,13 @@ class SessionHost:
         store = self.parts.snapshots
         if store is None or not start.resume_session:
             return History(limit=limit)
-        messages = await self._taken_over(start.resume_session)
-        if messages is None:
+        items = await self._taken_over(start.resume_session)
+        if items is None:
             snapshot = await store.load(start.resume_session)
-            messages = list(snapshot.history) if snapshot else []
-        return History(messages, limit=limit)
+            items = snapshot.items if snapshot else ()
+        return History(items, limit=limit)
 
-    async def _taken_over(self, session_id: str) -> list[ChatMessage] | None:
+    async def _taken_over(self, session_id: str) -> tuple[Item, ...] | None:
         """End a session that somebody goes on with, whose connection may hang; its history, None when there is none.
 
         It gives up its place at once. Telling its client may take a moment, which nobody waits for.
@@ -258,7 +259,7 @@ class SessionHost:
         self._replaced.add(session_id)
         old.end("The conversation goes on over another connection.")
         await old.settled.wait()
-        return old.history.messages()
+        return old.history.items
 
     async def _hold(self, session: _Session, kind: str) -> None:
         began, code = clock.now(), ""
@@ -386,9 +387,9 @@ class _Session:
         store = self._host.parts.snapshots
         if store is None:
             return
-        messages = tuple(self.engine.history.messages())
-        if messages:
-            await store.save(SessionSnapshot(self.session_id, messages))
+        items = tuple(replace(item) for item in self.engine.history.items)  # as they are now
+        if items:
+            await store.save(SessionSnapshot(self.session_id, items))
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(_quietly(work), name=f"session {self.session_id[:8]}")

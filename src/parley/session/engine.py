@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from parley import clock
 from parley.audio.frame import AudioFrame
+from parley.conversation import History
 from parley.errors import ParleyError, TimedOut
 from parley.messages import SessionEnded, SessionStarted, StartSession, StateChanged
 from parley.session.decide.floor_table import Action, Agent, Event
-from parley.session.decide.history import History
 from parley.session.decide.sayings import Sayings
 from parley.session.floor import MovableFloor
 from parley.session.listening.barge_in import BargeIn

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from parley import clock
+from parley.conversation import History
 from parley.errors import SessionFailed
 from parley.interfaces import EchoGuard, EndOfTurnModel
 from parley.messages import ClientMessage, ReplyEnded, ServerMessage, StartSession, StateChanged
-from parley.session.decide.history import History
 from parley.session.engine import SessionEngine
 from parley.session.log import LogEntry
 from parley.session.settings import SessionSettings

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parley.audio.frame import WordMark
-from parley.session.decide.ledger import Ledger, heard_text
+from parley.conversation.heard import heard_text
+from parley.session.decide.ledger import Ledger
 
 FRAME = 960
 TEXT = "Hello there, how are you?"

@@ -13,14 +13,12 @@ from bisect import insort
 from typing import TYPE_CHECKING
 
 from parley.audio.frame import SAMPLE_RATE
+from parley.conversation.heard import CHARACTERS_PER_SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from parley.audio.frame import WordMark
-
-_CHARACTERS_PER_SECOND = 15.0
-"""Pace of speech, where nothing better is known."""
 
 
 class Ledger:
@@ -112,39 +110,9 @@ class Ledger:
             insort(self.marks, mark, key=lambda known: known.start_sample)
 
 
-def heard_text(text: str, marks: Sequence[WordMark], heard: int, *, finished: bool = False) -> str:
-    """The part of ``text`` that was heard: whole words, with the punctuation that belongs to them.
-
-    A word counts when more than half of it was heard. Without marks the pace of speech is guessed.
-    """
-    if finished:
-        return text.strip()
-    if not heard:
-        return ""
-    if not marks:
-        return _whole_words(text, round(heard / SAMPLE_RATE * _CHARACTERS_PER_SECOND))
-    end = 0
-    for mark in marks:
-        if 2 * heard > mark.start_sample + mark.end_sample:
-            end = max(end, mark.text_end)
-    return _with_punctuation(text, end)
-
-
-def _whole_words(text: str, characters: int) -> str:
-    if characters >= len(text):
-        return text.strip()
-    return text[:characters].rpartition(" ")[0].strip()
-
-
-def _with_punctuation(text: str, end: int) -> str:
-    while 0 < end < len(text) and not text[end].isspace() and not text[end].isalnum():
-        end += 1
-    return text[:end].strip()
-
-
 def expected_duration(text: str, marks: Sequence[WordMark]) -> float:
     """Seconds that the whole text takes, by the pace of the words that are known."""
     if not marks or not marks[-1].text_end:
-        return len(text) / _CHARACTERS_PER_SECOND
+        return len(text) / CHARACTERS_PER_SECOND
     last = marks[-1]
     return last.end_sample / SAMPLE_RATE * len(text) / last.text_end

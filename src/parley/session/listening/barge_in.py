@@ -17,7 +17,7 @@ from parley.session.log import Decided
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from parley.session.decide.history import History
+    from parley.conversation import History
     from parley.session.floor import Floor
     from parley.session.listening.late import LateTranscripts
     from parley.session.listening.microphone import Microphone

@@ -13,7 +13,7 @@ from parley.session.decide.lexicon import words
 from parley.session.log import TranscriptLate
 
 if TYPE_CHECKING:
-    from parley.session.decide.history import History, Words
+    from parley.conversation import History, Message
     from parley.session.floor import Floor
     from parley.session.listening.turn import Turn
     from parley.session.log import LateOutcome
@@ -30,7 +30,7 @@ class _Left:
     """A turn that nobody waits for any more."""
 
     turn: Turn
-    words: Words
+    words: Message
     """Where what it said stands in the history."""
     since: float
     unanswered: bool
@@ -52,7 +52,7 @@ class LateTranscripts:
         self._replies = replies
         self._left: list[_Left] = []
 
-    def leave(self, turn: Turn, words: Words, *, unanswered: bool = False) -> None:
+    def leave(self, turn: Turn, words: Message, *, unanswered: bool = False) -> None:
         """What is still understood of ``turn`` belongs at ``words``; ``unanswered``: and is to be answered."""
         text = self._worth_keeping(turn)
         if text or turn.done:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from parley.conversation import History, Message
     from parley.interfaces import EndOfTurnModel
-    from parley.session.decide.history import History, Words
     from parley.session.floor import Floor
     from parley.session.listening.late import LateTranscripts
     from parley.session.listening.microphone import Microphone
@@ -224,7 +224,7 @@ class Turns:
         if turn is not None:
             self._late.leave(turn, self._history.keep_place("user"))
 
-    def answered(self, words: Words | None) -> None:
+    def answered(self, words: Message | None) -> None:
         """Its reply sounds; what it said stands at ``words`` (None: the reply answers nothing)."""
         if words is None:
             return

@@ -13,9 +13,9 @@ from parley.messages import ReplyEnded, TurnLatency
 from parley.session.log import Latency, ReplyOver
 
 if TYPE_CHECKING:
+    from parley.conversation import History, Message
     from parley.interfaces import Transport
     from parley.messages import PlayoutReport
-    from parley.session.decide.history import History, Words
     from parley.session.outbox import Notices, Outbox
     from parley.session.settings import PlayoutSettings
     from parley.session.speaking.reply import Reply
@@ -32,14 +32,14 @@ class ReplyRecords:
     def __init__(self, history: History, notices: Notices) -> None:
         self._history = history
         self._notices = notices
-        self._open: dict[str, tuple[Reply, Words]] = {}
+        self._open: dict[str, tuple[Reply, Message]] = {}
 
     def find(self, utterance_id: str) -> Reply | None:
         """A reply that was cut off and is not settled yet."""
         reply, _ = self._open.get(utterance_id, (None, None))
         return reply
 
-    def note_turn(self, reply: Reply) -> Words | None:
+    def note_turn(self, reply: Reply) -> Message | None:
         """What the reply answers belongs to the past from its first sound on, or from its end where it has none."""
         return self._history.add_participant(reply.turn_text) if reply.turn_text else None
 
@@ -64,7 +64,7 @@ class ReplyRecords:
         """The reply is over, and this was heard of it."""
         self._close(reply, self._history.keep_place("assistant"))
 
-    def _close(self, reply: Reply, words: Words) -> None:
+    def _close(self, reply: Reply, words: Message) -> None:
         heard, text, outcome = reply.heard, reply.heard_text(), reply.life.outcome
         self._history.amend(words, text)
         at = self._notices.now()

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from parley.audio.frame import AudioFrame
+    from parley.conversation import History, Message
     from parley.errors import ParleyError
     from parley.messages import PlayoutReport
-    from parley.session.decide.history import History, Words
     from parley.session.decide.sayings import Sayings
     from parley.session.floor import Floor
     from parley.session.outbox import Notices
@@ -144,7 +144,7 @@ class Replies:
         if self.current is not None:
             self.current.say_end()
 
-    def announce(self) -> Words | None:
+    def announce(self) -> Message | None:
         """Its first frame is there: the participant is told of it, and the history of what it answers.
 
         Returns the place of that in the history, where it answers something.
@@ -227,7 +227,7 @@ class Replies:
         """The client says how far it has played."""
         self._loudspeaker.take_report(report, self.current)
 
-    def finish(self) -> Words | None:
+    def finish(self) -> Message | None:
         """It was heard to its end, or failed. Returns the place of what it answers, where that had none before."""
         reply, self.current = self._current, None
         words = None if reply.life.announced else self._records.note_turn(reply)

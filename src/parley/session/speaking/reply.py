@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from parley import clock
 from parley.audio.frame import SAMPLE_RATE, AudioFrame
+from parley.conversation.heard import heard_text
 from parley.errors import ParleyError, RequestError, TimedOut
-from parley.session.decide.ledger import Ledger, expected_duration, heard_text
+from parley.session.decide.ledger import Ledger, expected_duration
 from parley.session.decide.remarks import Remark, remark
 from parley.session.decide.reply_life import ReplyEvent, ReplyLife, ReplyState
 from parley.session.feeds import Feed

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from parley.session.decide.history import LONGEST, LONGEST_IN_ALL, History
+from parley.conversation import History
+from parley.conversation.telling import LONGEST, LONGEST_IN_ALL
 from parley.values import ChatMessage
 
 

@@ -1,0 +1,184 @@
+"""A conversation as a list of items, kept within bounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from parley.conversation.heard import heard_text
+from parley.conversation.items import Call, Item, Message, Result, Role
+from parley.conversation.telling import LONGEST, forgotten, tell, told_length
+from parley.errors import InvalidRequest, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from parley.values import ChatMessage
+
+
+class History:
+    """The conversation so far, oldest first, without words that nobody heard.
+
+    ``limit`` bounds how often the sides alternate: the oldest are forgotten, together with what was called and
+    answered between them. So are, of all items, the newest kept that have ``LONGEST_IN_ALL`` characters together; and
+    of what one side says without an answer, the newest ``LONGEST`` characters.
+    """
+
+    def __init__(self, items: Iterable[Item] = (), *, limit: int = 100) -> None:
+        self._limit = limit
+        self._items: list[Item] = []
+        self._named = 0
+        for item in items:
+            self._put(len(self._items), item)
+        self._forget()
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """All of them, in their order."""
+        return tuple(self._items)
+
+    def messages(self, system_prompt: str = "", *, turn: str = "") -> list[ChatMessage]:
+        """What a language model is told: the prompt, the conversation, and ``turn``, the participant's newest words.
+
+        Neighbouring messages of one side are joined, since most models want the roles to alternate; each call is
+        followed by its result.
+        """
+        return tell(self._items, system_prompt, turn=turn)
+
+    # --- by id -------------------------------------------------------------------------
+
+    def get(self, item_id: str) -> Item:
+        """The item of this id. Raises NotFound."""
+        return self._items[self._place_of(item_id)]
+
+    def insert(self, item: Item, *, after: str | None = None) -> Item:
+        """Add an item behind the one with the id ``after``; "" is the beginning, None the end.
+
+        One without an id is given one. Raises NotFound for an unknown ``after``, and InvalidRequest for an id that is
+        taken, for a second call or result of one name, and for the result of a call that is not before it.
+        """
+        place = len(self._items) if after is None else self._place_of(after) + 1 if after else 0
+        self._check(item, place)
+        self._put(place, item)
+        self._forget()
+        return item
+
+    def delete(self, item_id: str) -> None:
+        """Forget an item; with a call goes its result. Raises NotFound."""
+        self._items.pop(self._place_of(item_id))
+        self._forget_orphans()
+
+    def truncate(self, item_id: str, heard: int) -> None:
+        """Of the agent's message ``item_id`` only the first ``heard`` samples (48 kHz) reached the ear.
+
+        A word counts when more than half of it did. Raises NotFound, and InvalidRequest for what the agent did not say.
+        """
+        item = self.get(item_id)
+        if not isinstance(item, Message) or item.role != "assistant":
+            raise InvalidRequest("Only what the agent said can be cut to what was heard of it.")
+        item.text = heard_text(item.text, item.marks, heard)
+        item.marks = tuple(mark for mark in item.marks if mark.text_end <= len(item.text))
+
+    # --- as it happens -----------------------------------------------------------------
+
+    def add_participant(self, text: str) -> Message:
+        """The participant said this; where nothing was said, nothing is added."""
+        return self._add("user", text) if text else Message("user", "")
+
+    def add_agent(self, heard: str) -> Message:
+        """The participant heard this of a reply; nothing is added when they heard nothing."""
+        return self._add("assistant", heard) if heard else Message("assistant", "")
+
+    def keep_place(self, role: Role) -> Message:
+        """Something was said here that is not known yet: :meth:`amend` says what, or that it was nothing."""
+        return self._add(role, "")
+
+    def amend(self, message: Message, text: str) -> None:
+        """It is known better now what was said there; empty for nothing."""
+        message.text = text
+        place = next((place for place, item in enumerate(self._items) if item is message), None)
+        if place is None:
+            return
+        if text:
+            self._shorten(place)
+        else:
+            del self._items[place]
+        self._forget()
+
+    def _add(self, role: Role, text: str) -> Message:
+        message = Message(role, text)
+        self._put(len(self._items), message)
+        self._shorten(len(self._items) - 1)
+        self._forget()
+        return message
+
+    # --- bounds ------------------------------------------------------------------------
+
+    def _put(self, place: int, item: Item) -> None:
+        while not item.id or any(known.id == item.id for known in self._items):
+            self._named += 1
+            item.id = f"item_{self._named}"
+        self._items.insert(place, item)
+
+    def _place_of(self, item_id: str) -> int:
+        for place, item in enumerate(self._items):
+            if item.id == item_id:
+                return place
+        raise NotFound("The conversation has no item of this id.")
+
+    def _check(self, item: Item, place: int) -> None:
+        if any(known.id == item.id for known in self._items):
+            raise InvalidRequest("The conversation has an item of this id already.")
+        if isinstance(item, Message):
+            return
+        kind: Any = type(item)
+        if any(isinstance(known, kind) and known.call_id == item.call_id for known in self._items):
+            raise InvalidRequest(f"There is a {kind.__name__.lower()} of this name already.")
+        asked = (known for known in self._items[:place] if isinstance(known, Call))
+        if isinstance(item, Result) and all(known.call_id != item.call_id for known in asked):
+            raise InvalidRequest("A result must stand behind its call.")
+
+    def _shorten(self, place: int) -> None:
+        """Keep the newest ``LONGEST`` characters of what this side says here; the last words whole in any case."""
+        side = next(side for side in self._sides() if any(item is self._items[place] for item in side))
+        said = [item for item in side if isinstance(item, Message) and item.text]
+        over = len(" ".join(message.text for message in said)) - max(LONGEST, len(said[-1].text) if said else 0)
+        for message in said:
+            if over <= 0:
+                return
+            if len(message.text) >= over:
+                message.text = message.text[over:].lstrip()
+                return
+            over -= len(message.text) + 1
+            self._items.remove(message)
+
+    def _forget(self) -> None:
+        sides = list(self._sides())[-self._limit :]
+        kept = sides[forgotten([sum(map(told_length, side)) for side in sides]) :]
+        self._items = [item for side in kept for item in side]
+        self._forget_orphans()
+
+    def _forget_orphans(self) -> None:
+        """Results whose calls are gone."""
+        asked: set[str] = set()
+        kept: list[Item] = []
+        for item in self._items:
+            if isinstance(item, Call):
+                asked.add(item.call_id)
+            if not isinstance(item, Result) or item.call_id in asked:
+                kept.append(item)
+        self._items = kept
+
+    def _sides(self) -> Iterator[list[Item]]:
+        """Runs of items of one side; what is called and answered belongs to the agent's."""
+        side: list[Item] = []
+        for item in self._items:
+            if side and _role(side[-1]) != _role(item):
+                yield side
+                side = []
+            side.append(item)
+        if side:
+            yield side
+
+
+def _role(item: Item) -> Role:
+    return item.role if isinstance(item, Message) else "assistant"

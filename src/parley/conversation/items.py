@@ -1,0 +1,76 @@
+"""The entries of a conversation: messages, calls of tools, and their results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from parley.audio.frame import WordMark
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(slots=True, eq=False)
+class Message:
+    """What one side said. It may become better known later; empty while it is not known at all."""
+
+    role: Role
+    text: str
+    id: str = ""
+    """Given when it is added, where it has none."""
+    marks: tuple[WordMark, ...] = ()
+    """Where its words stand in its sound, for one that may still be cut to what was heard; never kept elsewhere."""
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """The language model asked for a tool."""
+
+    call_id: str
+    """The model's own name for this asking; its result bears the same."""
+    name: str
+    arguments: str
+    """JSON as the model wrote it, whether or not it is valid."""
+    id: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Result:
+    """What became of a call: what the tool answered, or why there is no answer."""
+
+    call_id: str
+    output: str
+    id: str = ""
+
+
+Item = Message | Call | Result
+
+_KINDS: dict[str, type[Message] | type[Call] | type[Result]] = {"message": Message, "call": Call, "result": Result}
+_FIELDS = {
+    "message": ("id", "role", "text"),
+    "call": ("id", "call_id", "name", "arguments"),
+    "result": ("id", "call_id", "output"),
+}
+
+
+def plain(item: Item) -> dict[str, str]:
+    """An item as JSON knows it: ``type`` and its texts."""
+    kind = next(name for name, known in _KINDS.items() if isinstance(item, known))
+    return {"type": kind} | {name: getattr(item, name) for name in _FIELDS[kind]}
+
+
+def item_from(data: Mapping[str, Any]) -> Item:
+    """Read :func:`plain`; a message may lack type and id, as those of older snapshots do. ValueError when malformed."""
+    if not isinstance(data, Mapping):
+        raise ValueError("an item of a conversation is an object")
+    kind = data.get("type", "message")
+    if kind not in _KINDS:
+        raise ValueError("no item of a conversation is of this type")
+    values = {name: data.get(name, "" if name == "id" else None) for name in _FIELDS[kind]}
+    if not all(isinstance(value, str) for value in values.values()):
+        raise ValueError(f"a {kind} has the texts {', '.join(_FIELDS[kind])}")
+    if kind == "message" and values["role"] not in ("system", "user", "assistant"):
+        raise ValueError("nobody of this role takes part in a conversation")
+    return _KINDS[kind](**values)
