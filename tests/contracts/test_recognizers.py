@@ -13,9 +13,9 @@ from parley.audio.resample import resample
 from parley.bench.speech import say
 from parley.interfaces import Recognizer
 from parley.store import StoreSettings, open_store, read_catalog
-from parley.testing.recognizers import RATE, RecognizerContract
+from parley.testing.recognizers import RATE, BurstsContract, RecognizerContract
 from parley.testing.tiny_asr import whisper_folder
-from parley.testing.tiny_transducer import transducer_folder
+from parley.testing.tiny_transducer import nemo_folder, transducer_folder
 
 SENTENCE = "turn on the kitchen lights"
 
@@ -71,11 +71,22 @@ class TestWhisperTiny(RecognizerContract):
             yield recognizer
 
 
-class TestSherpa(RecognizerContract):
+class TestSherpa(BurstsContract):
     @pytest.fixture
     async def recognizer(self, tmp_path: Path) -> AsyncIterator[Recognizer]:
         pytest.importorskip("sherpa_onnx")
-        folder = transducer_folder(tmp_path, SENTENCE)
+        folder = transducer_folder(tmp_path, self.sentence, window=45, step=32)
+        async for recognizer in opened(AsrSettings(engine="sherpa", model=str(folder))):
+            yield recognizer
+
+
+class TestSherpaNemo(BurstsContract):
+    """A cache-aware transducer of NeMo that goes on by 1.12 s, as Nemotron-streaming at its most patient."""
+
+    @pytest.fixture
+    async def recognizer(self, tmp_path: Path) -> AsyncIterator[Recognizer]:
+        pytest.importorskip("sherpa_onnx")
+        folder = nemo_folder(tmp_path, self.sentence, chunk=112)
         async for recognizer in opened(AsrSettings(engine="sherpa", model=str(folder))):
             yield recognizer
 

@@ -31,7 +31,11 @@ class AsrSettings:
         str, Setting("Language to listen for (BCP 47); empty: the session's own, else detected where the engine can.")
     ] = ""
     hot_words: Annotated[
-        tuple[str, ...], Setting("Names and terms that are likely to be said; every recogniser here is told of them.")
+        tuple[str, ...],
+        Setting(
+            "Names and terms that are likely to be said; every recogniser is told of them that can be (sherpa where "
+            "the model's folder has a bpe.vocab)."
+        ),
     ] = ()
     phrases: Annotated[
         tuple[str, ...],

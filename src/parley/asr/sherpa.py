@@ -1,10 +1,12 @@
-"""Streaming transducers on sherpa-onnx: native streaming, many languages, fast on a CPU.
+"""Streaming transducers on sherpa-onnx: zipformers, and NeMo's cache-aware ones, Nemotron-streaming among them.
 
-A bad model makes the library end its process, so it runs in processes of its own.
+Native streaming, many languages, fast on a CPU. A bad model makes the library end its process, so it runs in
+processes of its own. When a turn is over is the session's to decide: the library's own end points stay off.
 """
 
 from __future__ import annotations
 
+import math
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ import numpy as np
 
 from parley.asr.decoder import RATE, DecoderSpec
 from parley.asr.processes import ProcessRecognizer
+from parley.asr.transducer_model import TransducerModel, read_model
 from parley.audio.levels import samples_of, to_float
 from parley.errors import ConfigError
 from parley.hints import install
@@ -25,9 +28,12 @@ if TYPE_CHECKING:
 
     from parley.asr.settings import AsrSettings
 
-_PARTS = ("encoder", "decoder", "joiner")
-_TAIL = 0.5
-"""Seconds of silence after the end: the network needs to see what follows a word."""
+_AFTER = 0.3
+"""Seconds by which a transducer may say a word late."""
+_LAST_PIECE = 0.3
+"""Seconds that the last piece of a word may last."""
+_UNTOLD = 0.75
+"""Confidence of a model that does not tell its own: believed, but not where a reply would be lost on it."""
 _WORD_START = "\u2581"
 
 
@@ -37,7 +43,7 @@ def create(settings: AsrSettings) -> ProcessRecognizer:
         raise ConfigError(f"The recogniser sherpa needs the package sherpa-onnx; install it with: {install('sherpa')}.")
     if not settings.model:
         raise ConfigError("The recogniser sherpa needs asr.model: the folder of a streaming transducer.")
-    model_files(settings.model)
+    read_model(settings.model)
     arguments = {
         "folder": settings.model,
         "threads": settings.threads or 1,
@@ -48,19 +54,6 @@ def create(settings: AsrSettings) -> ProcessRecognizer:
     )
 
 
-def model_files(folder: str) -> dict[str, str]:
-    """The four files of a streaming transducer as sherpa-onnx publishes them; int8 where there is a choice."""
-    root = Path(folder)
-    found = {"tokens": root / "tokens.txt"}
-    for part in _PARTS:
-        candidates = sorted(root.glob(f"{part}*.onnx"), key=lambda path: ("int8" not in path.name, path.name))
-        found[part] = candidates[0] if candidates else root / f"{part}.onnx"
-    missing = [path.name for path in found.values() if not path.is_file()]
-    if missing:
-        raise ConfigError(f"The folder {folder} is no streaming transducer: {', '.join(missing)} is missing.")
-    return {part: str(path) for part, path in found.items()}
-
-
 class TransducerDecoder:
     """One model; a stream of its own for each turn."""
 
@@ -68,97 +61,154 @@ class TransducerDecoder:
     """Nothing of one turn is left for the next."""
 
     def __init__(self, folder: str, threads: int = 1, hot_words: Sequence[str] = ()) -> None:
-        self._folder, self._threads, self._hot_words = folder, threads, tuple(hot_words)
+        self._folder, self._threads = folder, threads
+        self._hot_words = tuple(word for word in hot_words if word)
         self._language = ""
+        self._model = TransducerModel({}, 0.0, 0.0)
         self._recognizer: Any = None
         self._stream: Any = None
         self._told = ""
-        self._tails: list[float] = []
-        """Where in the stream silence was put in, in seconds: ``_TAIL`` each."""
+        self._silences: list[float] = []
+        """Where in the stream silence was put in, in seconds: so much each that all before it is understood."""
         self._fed = 0
         """Samples in the stream."""
+        self._steps = 0
+        """Of the network's, so far."""
         self._settled = False
-        self._spells_hot_words = self._capitals = False
+        self._searches = False
 
     def load(self) -> None:
         """Read the networks. The library exits the process when they are bad."""
         import sherpa_onnx
 
-        files = model_files(self._folder)
-        pieces = Path(self._folder, "bpe.vocab")
-        self._spells_hot_words = pieces.is_file()
-        self._capitals = any(letter.isupper() for letter in Path(files["tokens"]).read_text().split("<unk>")[-1])
-        spelling = {"modeling_unit": "bpe", "bpe_vocab": str(pieces)} if self._spells_hot_words else {}
+        self._model = model = read_model(self._folder)
+        self._searches = bool(self._hot_words) and model.spells and model.searches
+        if self._searches:
+            pieces = Path(model.files["tokens"]).read_text("utf-8").split("<unk>")[-1]
+            if any(letter.isupper() for letter in pieces) and not any(letter.islower() for letter in pieces):
+                self._hot_words = tuple(word.upper() for word in self._hot_words)
+        spelling = {"modeling_unit": "bpe", "bpe_vocab": str(Path(self._folder, "bpe.vocab"))}
         self._recognizer = sherpa_onnx.OnlineRecognizer.from_transducer(
-            **files,
+            **model.files,
             num_threads=self._threads,
             sample_rate=RATE,
-            decoding_method="modified_beam_search",
+            # One hypothesis costs a fourth, and what it has said it never takes back.
+            decoding_method="modified_beam_search" if self._searches else "greedy_search",
             enable_endpoint_detection=False,
-            **spelling,
+            **(spelling if self._searches else {}),
         )
 
     def start(self, language: str, memory: str) -> None:
         """Begin a turn; hot words raise the score of their pieces, where the model's folder has its bpe.vocab."""
         self._language = language
-        spelled = [word.upper() if self._capitals else word for word in self._hot_words if word]
-        if spelled and self._spells_hot_words:
-            self._stream = self._recognizer.create_stream(hotwords="/".join(spelled))
+        if self._searches:
+            self._stream = self._recognizer.create_stream(hotwords="/".join(self._hot_words))
         else:
             self._stream = self._recognizer.create_stream()
+        if self._model.languages:
+            known = self._model.language(language)
+            self._stream.set_option("language", known)  # without one the model finds out by itself
+            self._language = language if known else ""
         self._told = ""
-        self._tails, self._fed, self._settled = [], 0, False
+        self._silences, self._fed, self._steps, self._settled = [], 0, 0, False
 
     def feed(self, pcm: bytes) -> Transcript | None:
         """Hear more; tell the words when they have changed."""
-        self._accept(to_float(samples_of(pcm)))
         self._settled = False
-        text = self._decode()
-        if not text or text == self._told:
+        self._hear(to_float(samples_of(pcm)))
+        said = self._transcript(final=False)
+        if not said.text or said.text == self._told:
             return None
-        self._told = text
-        return Transcript(text, language=self._language)
+        self._told = said.text
+        return said
 
     def pause(self) -> Transcript:
-        """Put some silence in, which brings out the last words, and tell them all."""
-        if not self._settled:
-            self._settled = True
-            self._tails.append(self._fed / RATE)
-            self._accept(np.zeros(int(_TAIL * RATE), np.float32))
-        self._told = self._decode()
-        return Transcript(self._told, language=self._language)
+        """Put so much silence in that the network goes past the last word, and tell all of them."""
+        self._settle()
+        said = self._transcript(final=False)
+        self._told = said.text
+        return said
 
     def finish(self) -> Transcript:
         """End the turn."""
-        self.pause()
+        self._settle()
         self._stream.input_finished()
-        text = self._decode()
-        times = [self._heard_at(time) for time in self._recognizer.timestamps(self._stream)]
-        words = _words(self._recognizer.tokens(self._stream), times)
-        return Transcript(text, final=True, stable=len(text), words=words, language=self._language)
+        self._decode()
+        return self._transcript(final=True)
 
-    def _accept(self, samples: NDArray[np.float32]) -> None:
+    def _settle(self) -> None:
+        if not self._settled:
+            self._settled = True
+            self._silences.append(self._fed / RATE)
+            self._hear(np.zeros(round(self._silence * RATE), np.float32))
+
+    @property
+    def _silence(self) -> float:
+        return self._model.window + _AFTER
+
+    def _hear(self, samples: NDArray[np.float32]) -> None:
         self._stream.accept_waveform(RATE, samples)
         self._fed += samples.size
+        self._decode()
+
+    def _decode(self) -> None:
+        while self._recognizer.is_ready(self._stream):
+            self._recognizer.decode_stream(self._stream)
+            self._steps += 1
+
+    def _transcript(self, *, final: bool) -> Transcript:
+        result = self._recognizer.get_result_all(self._stream)
+        text = str(result.text).strip()
+        times = [self._heard_at(time) for time in result.timestamps]
+        words = words_of(result.tokens, times, result.ys_probs)
+        spelled = " ".join(word.text for word in words) == text  # not where pieces are single bytes of a letter
+        return Transcript(
+            text,
+            final=final,
+            stable=len(text) if final else self._kept(text),
+            words=words if spelled else (),
+            language=self._language,
+            confidence=_confidence(result.ys_probs) if text else 1.0,
+            covered=self._heard_at(min(self._steps * self._model.step, self._fed / RATE)),
+        )
+
+    def _kept(self, text: str) -> int:
+        """Letters that stay: a single hypothesis may only add to its last word."""
+        return 0 if self._searches else max(0, text.rfind(" "))
 
     def _heard_at(self, time: float) -> float:
         """A time in the stream as one in the turn: what was put in before it does not count."""
-        put_in = sum(min(_TAIL, max(0.0, time - at)) for at in self._tails)
-        return time - put_in
-
-    def _decode(self) -> str:
-        while self._recognizer.is_ready(self._stream):
-            self._recognizer.decode_stream(self._stream)
-        return str(self._recognizer.get_result(self._stream)).strip()
+        put_in = sum(min(self._silence, max(0.0, time - at)) for at in self._silences)
+        return max(0.0, time - put_in)
 
 
-def _words(tokens: Sequence[str], times: Sequence[float]) -> tuple[TranscriptWord, ...]:
-    """Words from pieces: a piece that begins with a space or "▁" begins a word; a word ends where the next begins."""
-    begun: list[tuple[str, float]] = []
-    for token, time in zip(tokens, times, strict=False):
+def words_of(
+    tokens: Sequence[str], times: Sequence[float], log_probabilities: Sequence[float]
+) -> tuple[TranscriptWord, ...]:
+    """Words from pieces: one that begins with a space or "▁" begins a word; a word ends where the next begins."""
+    told = len(log_probabilities) == len(tokens)
+    begun: list[tuple[str, list[int]]] = []
+    for place, token in enumerate(tokens[: len(times)]):
         if not begun or token.startswith((_WORD_START, " ")):
-            begun.append((token.strip(_WORD_START + " "), time))
+            begun.append((token.strip(_WORD_START + " "), [place]))
         else:
-            begun[-1] = (begun[-1][0] + token, begun[-1][1])
-    ends = [start for _, start in begun[1:]] + [times[-1] + 0.04 if len(times) else 0.0]
-    return tuple(TranscriptWord(text, start, end) for (text, start), end in zip(begun, ends, strict=True) if text)
+            begun[-1] = (begun[-1][0] + token, [*begun[-1][1], place])
+    starts = [times[places[0]] for _, places in begun]
+    ends = [
+        min(after, times[places[-1]] + _LAST_PIECE)
+        for (_, places), after in zip(begun, [*starts[1:], math.inf], strict=False)
+    ]
+    return tuple(
+        TranscriptWord(
+            text, start, end, _confidence([log_probabilities[place] for place in places]) if told else _UNTOLD
+        )
+        for (text, places), start, end in zip(begun, starts, ends, strict=True)
+        if text
+    )
+
+
+def _confidence(log_probabilities: Sequence[float]) -> float:
+    """How far pieces can be believed: their mean log probability, which the library has tempered, as a probability."""
+    if not log_probabilities:
+        return _UNTOLD
+    return round(min(1.0, math.exp(sum(log_probabilities) / len(log_probabilities))), 4)

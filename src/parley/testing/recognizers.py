@@ -22,6 +22,7 @@ import pytest
 
 from parley.audio.frame import AudioFrame
 from parley.errors import ParleyError
+from parley.testing.bursts import bursts, known_within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -132,6 +133,23 @@ class RecognizerContract:
         transcripts = await hear(recognizer, live(speech, 4))
         assert all(0.0 <= transcript.confidence <= 1.0 for transcript in transcripts)
 
+    async def test_what_is_covered_was_said_and_only_grows(
+        self, recognizer: Recognizer, speech: NDArray[np.int16]
+    ) -> None:
+        given = 0
+
+        async def counted() -> AsyncIterator[AudioFrame]:
+            nonlocal given
+            async for frame in live(speech, 4):
+                given += frame.samples
+                yield frame
+
+        covered = 0.0
+        async with aclosing(recognizer.transcribe(counted())) as transcripts:
+            async for said in transcripts:
+                assert covered <= said.covered <= given / RATE + 1e-6
+                covered = said.covered
+
     async def test_who_falls_silent_is_told_all_that_was_said_before_the_audio_ends(
         self, recognizer: Recognizer, speech: NDArray[np.int16]
     ) -> None:
@@ -207,3 +225,42 @@ class RecognizerContract:
     async def test_closing_twice_is_harmless(self, recognizer: Recognizer) -> None:
         await recognizer.aclose()
         await recognizer.aclose()
+
+
+class BurstsContract(RecognizerContract):
+    """For a recogniser with a tiny model that hears a word in each burst (:mod:`parley.testing.bursts`)."""
+
+    sentence = "turn on the kitchen lights"
+
+    @pytest.fixture
+    def speech(self) -> NDArray[np.int16]:
+        """As many bursts as the sentence has words."""
+        return bursts(len(self.sentence.split()))
+
+    def heard(self, count: int) -> str:
+        """What so many bursts are understood as."""
+        return " ".join(self.sentence.split()[:count])
+
+    async def test_each_hears_its_own_words(self, recognizer: Recognizer) -> None:
+        results = await asyncio.gather(*(hear(recognizer, live(bursts(count), 4)) for count in (2, 5, 3)))
+        assert [result[-1].text for result in results] == [self.heard(count) for count in (2, 5, 3)]
+
+    async def test_the_words_of_all_that_is_covered_are_there(
+        self, recognizer: Recognizer, speech: NDArray[np.int16]
+    ) -> None:
+        transcripts = await hear(recognizer, live(speech, 2))
+        assert len(transcripts) > 1
+        for said in transcripts:
+            assert said.text == self.heard(len(said.text.split()))
+            assert len(said.text.split()) >= known_within(said.covered)
+
+    async def test_a_pause_brings_out_the_last_word(self, recognizer: Recognizer) -> None:
+        speaker = Speaker()
+        async with aclosing(recognizer.transcribe(speaker)) as transcripts, asyncio.timeout(self.patience):
+            for count in (2, 4):
+                speaker.say(bursts(2))
+                speaker.say(np.zeros(RATE // 50, np.int16), speaking=False)
+                said = await anext(transcripts)
+                while said.text != self.heard(count):
+                    assert not said.final
+                    said = await anext(transcripts)
