@@ -94,7 +94,7 @@ async def test_say_takes_text_that_is_still_arriving() -> None:
         for part in (b"Gr\xc3", b"\xbc\xc3\x9f ", b"Gott."):
             process.stdin.write(part)
             await process.stdin.drain()
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # so that the pieces are not read as one
         process.stdin.close()
         out, _ = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 0

@@ -136,7 +136,7 @@ async def three_turns(participant: Participant, link: Link) -> None:
     await participant.until_agent("idle")
     await participant.types("tell me a story")
     await participant.until_agent("speaking")
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.5)  # so that some of it has been heard
     await link.far.send(Interrupt())
     await until(lambda: participant.outcomes() == ["finished", "interrupted"], 20)
     participant.says("Hello there")
@@ -147,7 +147,7 @@ async def a_nod(participant: Participant, link: Link) -> None:
     """Somebody says "mhm" while the agent speaks: it falls silent, and goes on to the end."""
     await participant.types("hello")
     await participant.until_agent("speaking")
-    await asyncio.sleep(0.8)
+    await asyncio.sleep(0.8)  # so that the nod falls into the middle of it
     participant.says("mhm")
     await until(lambda: participant.outcomes() == ["finished"], 30)
 

@@ -37,6 +37,7 @@ from parley.worker.residency import (
     StartUnload,
 )  # fmt: skip
 from parley.worker.settings import ModelSettings, SynthesisSettings
+from parley.worker.tickets import Tickets
 from parley.worker.voicepacks import AUTO, Catalog
 
 _log = logging.getLogger(__name__)
@@ -73,9 +74,7 @@ class ModelManager:
         )
         self._gate = Gate(settings.gpu_parallel) if settings.gpu_parallel else None
         self._pools: dict[int, EnginePool] = {}
-        self._tickets: dict[int, asyncio.Future[int]] = {}
-        self._wants: dict[int, str] = {}
-        self._next_ticket = 0
+        self._tickets = Tickets()
         self._failures: dict[str, ParleyError] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -103,10 +102,7 @@ class ModelManager:
         self._closing = True
         if self._timer is not None:
             self._timer.cancel()
-        for ticket, future in list(self._tickets.items()):
-            del self._tickets[ticket]
-            if not future.done():
-                future.set_exception(shutting_down())
+        self._tickets.refuse_all(shutting_down)
 
     async def aclose(self) -> None:
         """Refuse who waits, free every model. What is freed here counts like every other unload."""
@@ -131,7 +127,7 @@ class ModelManager:
     async def acquire(self, name: str, owner: str) -> Lease:
         """Wait for a model and claim it. Raises NotFound, CapacityError, ConfigError or EngineError."""
         model_id = self._describe(self.resolve(name))
-        ticket = self._ticket(model_id)
+        ticket = self._tickets.take(model_id)
         number = await self._ask(ticket, self._policy.acquire(clock.now(), ticket, model_id, owner))
         return Lease(model_id, owner, self._pools[number], self, ticket)
 
@@ -140,7 +136,7 @@ class ModelManager:
         model_id = self._describe(await self._look_up(name, refresh=True))
         if self._policy.serving(model_id) is not None and not pin:
             return 0.0
-        began, ticket = clock.now(), self._ticket(model_id)
+        began, ticket = clock.now(), self._tickets.take(model_id)
         resident = self._policy.serving(model_id) is not None
         await self._ask(ticket, self._policy.load(began, ticket, model_id, pin=pin))
         return 0.0 if resident else clock.now() - began
@@ -148,7 +144,7 @@ class ModelManager:
     async def unload(self, name: str) -> int:
         """Free a model. Returns the bytes that it had taken. Raises PreconditionFailed while it is used."""
         model_id = self._describe(self.resolve(name))
-        ticket = self._ticket(model_id)
+        ticket = self._tickets.take(model_id)
         self._freed.pop(model_id, None)
         await self._ask(ticket, self._policy.unload(clock.now(), ticket, model_id))
         return self._freed.pop(model_id, 0)
@@ -162,7 +158,7 @@ class ModelManager:
         if self._policy.serving(model_id) is None:
             await self.load(model_id)
             return
-        ticket = self._ticket(model_id)
+        ticket = self._tickets.take(model_id)
         await self._ask(ticket, self._policy.reload(clock.now(), ticket, model_id))
 
     # --- what is known ---
@@ -252,26 +248,16 @@ class ModelManager:
 
     # --- carrying out ---
 
-    def _ticket(self, model_id: str) -> int:
-        self._next_ticket += 1
-        self._wants[self._next_ticket] = model_id
-        self._tickets[self._next_ticket] = asyncio.get_running_loop().create_future()
-        return self._next_ticket
-
     async def _ask(self, ticket: int, actions: list[Action]) -> int:
         """Perform what a request brought about and wait for its answer."""
-        future = self._tickets[ticket]
         if self._closing:
-            self._answer(ticket, lambda future: future.set_exception(shutting_down()))
+            self._tickets.refuse(ticket, shutting_down())
         self._perform(actions)
         try:
-            return await future
+            return await self._tickets.answer(ticket)
         except asyncio.CancelledError:
             self._perform(self._policy.cancel(clock.now(), ticket))
             raise
-        finally:
-            self._tickets.pop(ticket, None)
-            self._wants.pop(ticket, None)
 
     def _release(self, ticket: int) -> None:
         if not self._closing:
@@ -287,17 +273,12 @@ class ModelManager:
                 case StartUnload():
                     self._spawn(self._unload(action))
                 case Grant():
-                    self._answer(action.ticket, lambda future, n=action.instance: future.set_result(n))  # type: ignore[misc]
+                    self._tickets.grant(action.ticket, action.instance)
                 case Refuse():
-                    model_id = self._wants.get(action.ticket, "")
+                    model_id = self._tickets.model_of(action.ticket)
                     error = refusal(action, model_id, self._policy, self._failures.get(model_id))
-                    self._answer(action.ticket, lambda future, e=error: future.set_exception(e))  # type: ignore[misc]
+                    self._tickets.refuse(action.ticket, error)
         self._schedule()
-
-    def _answer(self, ticket: int, settle: Callable[[asyncio.Future[int]], None]) -> None:
-        future = self._tickets.get(ticket)
-        if future is not None and not future.done():
-            settle(future)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -196,7 +196,7 @@ async def test_a_turn_beyond_the_bound_is_refused_at_once(recognizer: ProcessRec
 
     async with aclosing(recognizer.transcribe(endless())) as one, aclosing(recognizer.transcribe(endless())) as two:
         waiting = [asyncio.ensure_future(anext(one)), asyncio.ensure_future(anext(two))]
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # nothing tells that both have been lent a decoder: neither ever says a word
         with pytest.raises(CapacityError, match=r"asr\.decoders"):
             await hear(recognizer, endless())
         for task in waiting:

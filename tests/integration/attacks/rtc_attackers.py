@@ -93,7 +93,7 @@ async def _token(url: str) -> dict[str, str]:
             answer = await http.post(f"{url}/v1/livekit/token")
             if answer.status_code != 503:
                 break
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.2)  # until the server has met its LiveKit: a poll
     token: dict[str, str] = answer.raise_for_status().json()
     return token
 

@@ -68,7 +68,7 @@ async def test_a_request_that_drips_is_told_so_as_well(place: tuple[str, int]) -
             if answer.done():
                 break
             writer.write(bytes([byte]))
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # the attack itself: a byte now and then
     assert (await answer).startswith(b"HTTP/1.1 408 ")
     writer.close()
 

@@ -200,7 +200,7 @@ async def test_closing_an_utterance_ends_the_engine_work_within_a_chunk(bench: A
     await synthesis.aclose()
     await bench.until(lambda: speaking.closed == 1)
     made = speaking.chunks
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # the time in which a voice that went on would have made more
     assert speaking.chunks == made
     assert worker.servicer.stats.queue_depth == 0
 
@@ -219,7 +219,7 @@ async def test_closing_ends_the_iteration_of_another_task(bench: Any) -> None:
     synthesis = bench.start(client, TEXT, model="slow")
     await synthesis.pause()
     listening = asyncio.ensure_future(bench.rest(synthesis))
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0.02)  # until the other task waits for a frame; nothing tells that it does
     await synthesis.aclose()
     assert all(not frame.final for frame in await listening)
 

@@ -356,10 +356,9 @@ class Reply:
     async def _send(self, frame: AudioFrame) -> None:
         lateness = await self._until_due(frame.end_sample)
         now = clock.now()
-        ledger = self.ledger
-        ledger.sent(frame.start_sample, frame.end_sample, now)
+        self.ledger.sent(frame.start_sample, frame.end_sample, now)
         if frame.marks:
-            ledger.add_marks(frame.marks)
+            self.ledger.add_marks(frame.marks)
         self.sending_since = now
         self._owner.reply_frame(self, frame, lateness)
         # Nothing is awaited between the last look at the hold and this call.
