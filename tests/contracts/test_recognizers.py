@@ -15,6 +15,7 @@ from parley.interfaces import Recognizer
 from parley.store import StoreSettings, open_store, read_catalog
 from parley.testing.recognizers import RATE, BurstsContract, RecognizerContract
 from parley.testing.tiny_asr import whisper_folder
+from parley.testing.tiny_moonshine import moonshine_folder
 from parley.testing.tiny_transducer import nemo_folder, transducer_folder
 
 SENTENCE = "turn on the kitchen lights"
@@ -88,6 +89,15 @@ class TestSherpaNemo(BurstsContract):
         pytest.importorskip("sherpa_onnx")
         folder = nemo_folder(tmp_path, self.sentence, chunk=112)
         async for recognizer in opened(AsrSettings(engine="sherpa", model=str(folder))):
+            yield recognizer
+
+
+class TestMoonshine(BurstsContract):
+    @pytest.fixture
+    async def recognizer(self, tmp_path: Path) -> AsyncIterator[Recognizer]:
+        pytest.importorskip("moonshine_voice")
+        folder = moonshine_folder(tmp_path, self.sentence)
+        async for recognizer in opened(AsrSettings(engine="moonshine", model=str(folder), partials_cpu=1.0)):
             yield recognizer
 
 

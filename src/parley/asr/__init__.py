@@ -18,6 +18,7 @@ RECOGNIZERS: dict[str, str] = {
     "pocketsphinx": "parley.asr.pocketsphinx:create",
     "faster-whisper": "parley.asr.faster_whisper:create",
     "sherpa": "parley.asr.sherpa:create",
+    "moonshine": "parley.asr.moonshine:create",
     "whisperx": "parley.asr.whisperx:create",
     "instant": "parley.asr.instant:create",
 }

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 RATE = 16_000
 """Hz of all audio that a decoder hears."""
+UNTOLD = 0.75
+"""Confidence of an engine that does not tell its own: believed, but not where a reply would be lost on it."""
 
 
 @dataclass(frozen=True, slots=True)

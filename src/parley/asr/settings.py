@@ -16,15 +16,16 @@ class AsrSettings:
         str,
         Setting(
             "Recogniser: auto (the best fetched one for the session's language, else the embedded one), pocketsphinx "
-            "(embedded, works offline, plain US English), faster-whisper, sherpa, whisperx; "
+            "(embedded, works offline, plain US English), faster-whisper, sherpa, moonshine, whisperx; "
             "instant always understands the same words (asr.model), for measurements.",
-            choices=("auto", "pocketsphinx", "faster-whisper", "sherpa", "whisperx", "instant"),
+            choices=("auto", "pocketsphinx", "faster-whisper", "sherpa", "moonshine", "whisperx", "instant"),
         ),
     ] = "auto"
     model: Annotated[
         str,
         Setting(
-            "Model name or local folder; empty for the engine's usual one (base for whisper). sherpa needs a folder."
+            "Model name or local folder; empty for the engine's usual one (base for whisper). sherpa and "
+            "moonshine need one."
         ),
     ] = ""
     language: Annotated[

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from parley.asr.decoder import RATE, DecoderSpec
+from parley.asr.decoder import RATE, UNTOLD, DecoderSpec
+from parley.asr.fed_stream import FedStream
 from parley.asr.processes import ProcessRecognizer
 from parley.asr.transducer_model import TransducerModel, read_model
 from parley.audio.levels import samples_of, to_float
@@ -32,8 +33,6 @@ _AFTER = 0.3
 """Seconds by which a transducer may say a word late."""
 _LAST_PIECE = 0.3
 """Seconds that the last piece of a word may last."""
-_UNTOLD = 0.75
-"""Confidence of a model that does not tell its own: believed, but not where a reply would be lost on it."""
 _WORD_START = "\u2581"
 
 
@@ -68,13 +67,9 @@ class TransducerDecoder:
         self._recognizer: Any = None
         self._stream: Any = None
         self._told = ""
-        self._silences: list[float] = []
-        """Where in the stream silence was put in, in seconds: so much each that all before it is understood."""
-        self._fed = 0
-        """Samples in the stream."""
+        self._fed = FedStream(0.0)
         self._steps = 0
         """Of the network's, so far."""
-        self._settled = False
         self._searches = False
 
     def load(self) -> None:
@@ -110,12 +105,13 @@ class TransducerDecoder:
             self._stream.set_option("language", known)  # without one the model finds out by itself
             self._language = language if known else ""
         self._told = ""
-        self._silences, self._fed, self._steps, self._settled = [], 0, 0, False
+        self._fed, self._steps = FedStream(self._model.window + _AFTER), 0
 
     def feed(self, pcm: bytes) -> Transcript | None:
         """Hear more; tell the words when they have changed."""
-        self._settled = False
-        self._hear(to_float(samples_of(pcm)))
+        samples = to_float(samples_of(pcm))
+        self._fed.hear(samples.size)
+        self._hear(samples)
         said = self._transcript(final=False)
         if not said.text or said.text == self._told:
             return None
@@ -137,18 +133,11 @@ class TransducerDecoder:
         return self._transcript(final=True)
 
     def _settle(self) -> None:
-        if not self._settled:
-            self._settled = True
-            self._silences.append(self._fed / RATE)
-            self._hear(np.zeros(round(self._silence * RATE), np.float32))
-
-    @property
-    def _silence(self) -> float:
-        return self._model.window + _AFTER
+        if put_in := self._fed.settle():
+            self._hear(np.zeros(put_in, np.float32))
 
     def _hear(self, samples: NDArray[np.float32]) -> None:
         self._stream.accept_waveform(RATE, samples)
-        self._fed += samples.size
         self._decode()
 
     def _decode(self) -> None:
@@ -159,7 +148,7 @@ class TransducerDecoder:
     def _transcript(self, *, final: bool) -> Transcript:
         result = self._recognizer.get_result_all(self._stream)
         text = str(result.text).strip()
-        times = [self._heard_at(time) for time in result.timestamps]
+        times = [self._fed.turn_time(time) for time in result.timestamps]
         words = words_of(result.tokens, times, result.ys_probs)
         spelled = " ".join(word.text for word in words) == text  # not where pieces are single bytes of a letter
         return Transcript(
@@ -169,17 +158,12 @@ class TransducerDecoder:
             words=words if spelled else (),
             language=self._language,
             confidence=_confidence(result.ys_probs) if text else 1.0,
-            covered=self._heard_at(min(self._steps * self._model.step, self._fed / RATE)),
+            covered=self._fed.turn_time(self._steps * self._model.step),
         )
 
     def _kept(self, text: str) -> int:
         """Letters that stay: a single hypothesis may only add to its last word."""
         return 0 if self._searches else max(0, text.rfind(" "))
-
-    def _heard_at(self, time: float) -> float:
-        """A time in the stream as one in the turn: what was put in before it does not count."""
-        put_in = sum(min(self._silence, max(0.0, time - at)) for at in self._silences)
-        return max(0.0, time - put_in)
 
 
 def words_of(
@@ -200,7 +184,7 @@ def words_of(
     ]
     return tuple(
         TranscriptWord(
-            text, start, end, _confidence([log_probabilities[place] for place in places]) if told else _UNTOLD
+            text, start, end, _confidence([log_probabilities[place] for place in places]) if told else UNTOLD
         )
         for (text, places), start, end in zip(begun, starts, ends, strict=True)
         if text
@@ -210,5 +194,5 @@ def words_of(
 def _confidence(log_probabilities: Sequence[float]) -> float:
     """How far pieces can be believed: their mean log probability, which the library has tempered, as a probability."""
     if not log_probabilities:
-        return _UNTOLD
+        return UNTOLD
     return round(min(1.0, math.exp(sum(log_probabilities) / len(log_probabilities))), 4)

@@ -102,7 +102,12 @@ def _machine(trouble: str) -> Iterable[Finding]:
 # --- ears ------------------------------------------------------------------------------
 
 
+RECOGNISER_EXTRAS = {"faster-whisper": "whisper", "sherpa": "sherpa", "moonshine": "moonshine"}
+"""The recognisers that come with an extra of the package."""
+
+
 def _ears(settings: Settings) -> Iterable[Finding]:
+    from parley.store.engines import ENGINES
     from parley.vad import create_vad
 
     try:
@@ -113,7 +118,8 @@ def _ears(settings: Settings) -> Iterable[Finding]:
         yield Finding("ears", f"speech detector {settings.vad.engine}", "ok")
     engine = settings.asr.engine
     yield _package("ears", "pocketsphinx", "recogniser pocketsphinx", "", needed=engine == "pocketsphinx")
-    yield _package("ears", "faster_whisper", "recogniser faster-whisper", "whisper", needed=engine == "faster-whisper")
+    for name, extra in RECOGNISER_EXTRAS.items():
+        yield _package("ears", ENGINES[extra].module, f"recogniser {name}", extra, needed=engine == name)
     yield _listeners(settings)
     yield _best_here(settings)
 

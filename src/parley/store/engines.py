@@ -43,6 +43,7 @@ ENGINES: dict[str, EnginePackage] = {
     "piper": EnginePackage("piper", "piper-tts", "GPL-3.0-or-later", _APART),
     "kokoro": EnginePackage("kokoro_onnx", "kokoro-onnx", "MIT, with phonemizer, which is GPL-3.0-or-later"),
     "sherpa": EnginePackage("sherpa_onnx", "sherpa-onnx", "Apache-2.0"),
+    "moonshine": EnginePackage("moonshine_voice", "moonshine-voice", "MIT"),
     "pocket": EnginePackage("pocket_tts", "pocket-tts", "MIT"),
 }
 """By extra of the distribution."""

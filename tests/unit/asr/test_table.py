@@ -21,6 +21,12 @@ def test_sherpa_without_a_model_says_what_to_set() -> None:
         create_recognizer(AsrSettings(engine="sherpa"))
 
 
+def test_moonshine_without_a_model_says_what_to_set() -> None:
+    pytest.importorskip("moonshine_voice")
+    with pytest.raises(ConfigError, match=r"asr\.model"):
+        create_recognizer(AsrSettings(engine="moonshine"))
+
+
 def test_an_incomplete_transducer_folder_is_refused_with_what_is_missing(tmp_path: Path) -> None:
     pytest.importorskip("sherpa_onnx")
     (tmp_path / "tokens.txt").write_text("<blk> 0\n")
