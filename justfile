@@ -16,6 +16,7 @@ lint:
     lint-imports
     python scripts/gen_proto.py --check
     python scripts/lock.py --check
+    python scripts/lock_engines.py --check
     python scripts/docs.py --check
 
 # Mend what can be mended by a program.
@@ -46,6 +47,10 @@ test-integration:
 test-pocket:
     python scripts/test_pocket.py
 
+# WhisperX through its real library, in the environment that `parley engines install whisperx` makes (7 GB).
+test-whisperx *flags:
+    python scripts/test_whisperx.py {{ flags }}
+
 # The long ones, asked for by name.
 soak:
     pytest -q -rs -m soak --timeout 3600 tests
@@ -53,6 +58,10 @@ soak:
 # Pin every version: requirements.lock and the constraints in pyproject.toml.
 lock *flags:
     python scripts/lock.py {{ flags }}
+
+# Pin the packages of the environments of engines, all of them or those of one NAME.
+lock-engines *names:
+    python scripts/lock_engines.py {{ names }}
 
 # gRPC stubs from proto/.
 gen-proto:

@@ -31,8 +31,9 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path_factory:
     for name in [name for name in os.environ if name.startswith("PARLEY_")]:
         if not name.startswith(("PARLEY_TEST_", "PARLEY_CI")):
             monkeypatch.delenv(name)
-    # Nor what has been fetched: every test starts with an empty store.
+    # Nor what has been fetched: every test starts with an empty store, and without environments of engines.
     monkeypatch.setenv("PARLEY_STORE__FOLDER", str(tmp_path_factory.getbasetemp() / "store"))
+    monkeypatch.setenv("PARLEY_ENGINES__FOLDER", str(tmp_path_factory.getbasetemp() / "environments"))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Every recogniser keeps the same contract, each through its real engine."""
 
-import sys
+import venv
+import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from tests.integration.weights import fetched
 from parley.asr import AsrSettings, create_recognizer
 from parley.audio.resample import resample
 from parley.bench.speech import say
+from parley.environments import GROUPS, Environments, child_package
+from parley.environments.groups import Label
+from parley.environments.shelf import digest, write_label
 from parley.interfaces import Recognizer
 from parley.store import StoreSettings, open_store, read_catalog
 from parley.testing.recognizers import RATE, BurstsContract, RecognizerContract
@@ -101,38 +105,71 @@ class TestMoonshine(BurstsContract):
             yield recognizer
 
 
-WHISPERX = '''
-"""Stands in for the library: the functions that are used, with their signatures and results."""
-import types
-
+STAND_IN = {
+    "torch/__init__.py": """
+class cuda:
+    is_available = staticmethod(lambda: False)
+set_num_threads = int
+""",
+    "torch/hub.py": "download_url_to_file = print",
+    "faster_whisper/__init__.py": "",
+    "faster_whisper/vad.py": """
+VadOptions = dict
+def get_speech_timestamps(audio, options):
+    return [{"start": 0, "end": len(audio)}]
+""",
+    "whisperx/alignment.py": "",
+    "whisperx/diarize.py": """
+class Segment:
+    def __init__(self, start, end, speaker):
+        self.start, self.end = start, end
+""",
+    "whisperx/vads.py": """
+class Vad:
+    def __init__(self, onset): pass
+""",
+    "whisperx/__init__.py": """
 class Model:
+    def __init__(self, vad): self.vad = vad
     def transcribe(self, audio, batch_size, language):
         assert audio.dtype == "float32"
-        return {"segments": [{"text": " turn on the lights", "start": 0.0, "end": 1.5}], "language": language or "en"}
+        (speech,) = self.vad({"waveform": audio, "sample_rate": 16000})
+        segment = {"text": " turn on the lights", "start": speech.start, "end": speech.end, "avg_logprob": -0.2}
+        return {"segments": [segment], "language": language or "en"}
 
-def load_model(name, device, *, compute_type, asr_options, vad_method, threads, local_files_only):
-    return Model()
+def load_model(name, device, *, compute_type, asr_options, vad_model, threads, local_files_only):
+    assert local_files_only
+    return Model(vad_model)
 
-def load_align_model(language, device):
+def load_align_model(language, device, *, model_cache_only):
+    assert model_cache_only
     return "model", {"language": language}
 
 def align(segments, model, metadata, audio, device):
     words = [{"word": w, "start": n * 0.3, "end": n * 0.3 + 0.3, "score": 0.9}
              for n, w in enumerate(segments[0]["text"].split())]
     return {"segments": [{**segments[0], "words": words}]}
-'''
+""",
+}
+"""The functions of the library that are used, with their signatures and results."""
 
 
 class TestWhisperx(RecognizerContract):
-    """Its adapter, in a process of another interpreter, with a stand-in for the library (which excludes our others)."""
+    """Its adapter, in an environment of its own, with a stand-in for the library (7 GB: `just test-whisperx`)."""
 
     @pytest.fixture
-    async def recognizer(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Recognizer]:
-        (tmp_path / "whisperx.py").write_text(WHISPERX)
-        (tmp_path / "torch.py").write_text("class cuda:\n    is_available = staticmethod(lambda: False)\n")
-        python = tmp_path / "python"
-        path = f"{tmp_path}:$PYTHONPATH"
-        python.write_text(f'#!/bin/sh\nPYTHONPATH="{path}" exec {sys.executable} "$@"\n')
-        python.chmod(0o755)
-        async for recognizer in opened(AsrSettings(engine="whisperx", python=str(python))):
-            yield recognizer
+    async def recognizer(self, tmp_path: Path) -> AsyncIterator[Recognizer]:
+        shelf, group = Environments(tmp_path), GROUPS["whisperx"]
+        venv.create(shelf.path(group), with_pip=False)
+        site = next(shelf.path(group).glob("lib/python*/site-packages"))
+        (site / "numpys.pth").write_text(str(Path(np.__file__).parents[1]))
+        with zipfile.ZipFile(child_package.write_wheel(tmp_path)) as wheel:
+            wheel.extractall(site)
+        for place, text in STAND_IN.items():
+            (site / place).parent.mkdir(exist_ok=True)
+            (site / place).write_text(text)
+        write_label(shelf.path(group), Label(group.name, digest(shelf.listed(group)), child_package.version(), "3.11"))
+        (tmp_path / "model.bin").touch()
+        recognizer = create_recognizer(AsrSettings(engine="whisperx", model=str(tmp_path)), environments=shelf)
+        yield recognizer
+        await recognizer.aclose()

@@ -12,6 +12,7 @@ from parley.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from parley.environments import Environments
     from parley.interfaces import Recognizer
 
 RECOGNIZERS: dict[str, str] = {
@@ -23,6 +24,8 @@ RECOGNIZERS: dict[str, str] = {
     "instant": "parley.asr.instant:create",
 }
 """Name in the settings -> "module:function"; each function takes AsrSettings and returns a Recognizer."""
+APART = frozenset({"whisperx"})
+"""Those that run in environments of their own; their functions take the Environments, too (None: the user's own)."""
 
 AUTO = "auto"
 """In the settings: whoever knows what was fetched chooses; here it is the embedded one."""
@@ -31,11 +34,13 @@ EMBEDDED = "pocketsphinx"
 __all__ = ["AUTO", "EMBEDDED", "RECOGNIZERS", "AsrSettings", "create_recognizer"]
 
 
-def create_recognizer(settings: AsrSettings | None = None, *, phrases: Sequence[str] = ()) -> Recognizer:
+def create_recognizer(
+    settings: AsrSettings | None = None, *, phrases: Sequence[str] = (), environments: Environments | None = None
+) -> Recognizer:
     """Make the recogniser that all sessions share; its engine is loaded with the first turn.
 
-    ``phrases`` are added to those of the settings. Raises ConfigError when the engine or its model is
-    known to be missing.
+    ``phrases`` are added to those of the settings; ``environments`` are the user's own where none are given.
+    Raises ConfigError when the engine, its environment or its model is known to be missing.
     """
     settings = settings or AsrSettings()
     if settings.engine == AUTO:
@@ -45,4 +50,7 @@ def create_recognizer(settings: AsrSettings | None = None, *, phrases: Sequence[
     if settings.engine not in RECOGNIZERS:
         raise ConfigError(f'There is no recogniser "{settings.engine}"; choose one of {", ".join(RECOGNIZERS)}.')
     module, _, function = RECOGNIZERS[settings.engine].partition(":")
-    return cast("Recognizer", getattr(import_module(module), function)(settings))
+    create = getattr(import_module(module), function)
+    if settings.engine not in APART:
+        return cast("Recognizer", create(settings))
+    return cast("Recognizer", create(settings, environments))

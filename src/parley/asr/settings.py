@@ -50,9 +50,6 @@ class AsrSettings:
     word_times: Annotated[
         bool, Setting("Let whisper find when each word was said: twice the time for a final transcript.")
     ] = False
-    python: Annotated[
-        str, Setting("Interpreter of the environment that has whisperx, which tolerates no other engine beside it.")
-    ] = ""
     threads: Annotated[int, Setting("CPU threads per decoder; 0: the engine's own choice.", ge=0, le=64)] = 1
     download: Annotated[
         bool, Setting("Fetch a whisper model that is not on this machine when it is first needed; off, nothing is.")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from parley.children import wire
@@ -27,10 +25,14 @@ class ChildProcess:
     """One child over two pipes. Blocking: used from a thread that owns it; ``kill`` from any."""
 
     def __init__(self, module: str, arguments: Sequence[str] = (), *, python: str = "") -> None:
-        """Start ``python -m module``; ``python`` is the interpreter of another environment, empty for this one."""
+        """Start ``python -m module``; ``python`` is the interpreter of another environment, empty for this one.
+
+        Another environment has what its child needs, and sees nothing of this one.
+        """
+        interpreter = [python, "-I"] if python else [sys.executable]
         self._process = subprocess.Popen(
-            [python or sys.executable, "-m", module, *arguments],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment(python),
+            [*interpreter, "-m", module, *arguments],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for us: the child goes when its pipe ends
         )  # fmt: skip
         assert self._process.stdin
@@ -112,10 +114,3 @@ class ChildProcess:
     def _give_up(self, seconds: float) -> None:
         self._overdue = f"no answer within {seconds:g} s"
         self.kill()
-
-
-def _environment(python: str) -> dict[str, str] | None:
-    """Another environment's interpreter finds Parley's own modules, which need no more than numpy there."""
-    if not python:
-        return None
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}

@@ -120,8 +120,32 @@ def _ears(settings: Settings) -> Iterable[Finding]:
     yield _package("ears", "pocketsphinx", "recogniser pocketsphinx", "", needed=engine == "pocketsphinx")
     for name, extra in RECOGNISER_EXTRAS.items():
         yield _package("ears", ENGINES[extra].module, f"recogniser {name}", extra, needed=engine == name)
+    yield from _apart(settings, "ears", engine)
     yield _listeners(settings)
     yield _best_here(settings)
+
+
+_CALLED = {"ears": "recogniser", "voice": "family"}
+
+
+def _apart(settings: Settings, kind: str, used: str) -> Iterable[Finding]:
+    """Engines in environments of their own: how large each is, or what its environment would take."""
+    from parley.cli.engines import as_dict
+    from parley.environments import GROUPS
+
+    for group in GROUPS.values():
+        about = as_dict(settings, group)
+        for family in group.families:
+            if family.kind != kind:
+                continue
+            detail = "; ".join(filter(None, (about["state"], about["advice"])))
+            if about["usable"]:
+                yield Finding(kind, f"{_CALLED[kind]} {family.name}", "ok", f"{about['size_mb']} MB, {detail}")
+            else:
+                state: State = "wrong" if family.name == used else "optional"
+                detail += f"; takes {about['disk_mb']} MB"
+                mend = hints.command(f"engines install {group.name}")
+                yield Finding(kind, f"{_CALLED[kind]} {family.name}", state, detail, mend)
 
 
 def _best_here(settings: Settings) -> Finding:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from parley.asr import AsrSettings
     from parley.config import Settings
     from parley.llm.nearby import NearbyModel
+    from parley.store import Entry
     from parley.store.choice import Choice
 
 log = structlog.get_logger(__name__)
@@ -65,12 +66,14 @@ def ears_for(settings: Settings, language: str) -> AsrSettings:
 def named_ears(settings: Settings) -> AsrSettings:
     """The recogniser's settings where ``asr.model`` names a model of the catalog: its folder in place of its name.
 
-    Raises ConfigError when it is not here.
+    WhisperX takes the best whisper model that is here where none is named. Raises ConfigError when it is not here.
     """
     from parley.cli.pull import opened
 
     catalog, store = opened(settings)
     entry = catalog.of_kind("ears").get(settings.asr.model)
+    if settings.asr.engine == "whisperx" and not settings.asr.model:
+        entry = _best_whisper(settings)
     if settings.asr.engine == AUTO or entry is None:
         return settings.asr
     if not store.has(entry):
@@ -78,6 +81,16 @@ def named_ears(settings: Settings) -> AsrSettings:
             f"asr.model is {entry.model_id}, which is not here; fetch it with `{command(f'pull {entry.model_id}')}`."
         )
     return replace(settings.asr, model=str(store.path(entry)))
+
+
+def _best_whisper(settings: Settings) -> Entry | None:
+    """Of those that are here, whatever is installed to run them."""
+    from parley.cli.pull import opened
+    from parley.text.languages import speaks
+
+    catalog, store = opened(settings)
+    here = (entry for entry in store.installed(catalog, "ears") if entry.engine == "faster-whisper")
+    return next((entry for entry in here if speaks(entry.languages, settings.asr.language or ENGLISH)), None)
 
 
 def _tell_of_strangers(language: str, better: str) -> None:

@@ -174,6 +174,7 @@ def _open_recognizer(settings: Settings) -> Recognizer:
     from parley.asr import AUTO, AsrSettings, create_recognizer
     from parley.asr.by_language import ByLanguage
     from parley.cli.chosen import ears_for, named_ears
+    from parley.environments import open_environments
     from parley.llm.script import phrases
     from parley.session.decide.lexicon import lexicon
 
@@ -189,7 +190,7 @@ def _open_recognizer(settings: Settings) -> Recognizer:
     likely = (*(phrases() if settings.llm.engine == "script" else ()), *short)
 
     def make(asr: AsrSettings) -> Recognizer:
-        return create_recognizer(asr, phrases=likely)
+        return create_recognizer(asr, phrases=likely, environments=open_environments(settings.engines))
 
     return ByLanguage(partial(ears_for, settings), make) if settings.asr.engine == AUTO else make(named_ears(settings))
 

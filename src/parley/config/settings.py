@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from parley.asr.settings import AsrSettings
 from parley.audio.settings import MicrophoneSettings
+from parley.environments.settings import EngineSettings
 from parley.llm.settings import LlmSettings
 from parley.observability.settings import LogSettings
 from parley.recording.settings import RecordingSettings
@@ -42,6 +43,7 @@ class Settings:
     livekit: LiveKitSettings = field(default_factory=LiveKitSettings)
     recording: RecordingSettings = field(default_factory=RecordingSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
+    engines: EngineSettings = field(default_factory=EngineSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     log: LogSettings = field(default_factory=LogSettings)
 

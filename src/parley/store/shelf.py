@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parley.errors import NotFound
+from parley.folders import data_folder, size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from parley.store.catalog import Catalog, Entry
     from parley.store.settings import StoreSettings
 
@@ -53,23 +50,5 @@ class Store:
 
 def open_store(settings: StoreSettings, voices: Path | None = None) -> Store:
     """The store that the settings name, or the user's own; ``voices`` keeps those elsewhere."""
-    folder = Path(settings.folder).expanduser() if settings.folder else _data_folder() / "models"
+    folder = Path(settings.folder).expanduser() if settings.folder else data_folder() / "models"
     return Store(folder, voices or folder / "voice")
-
-
-def _data_folder() -> Path:
-    """Where this system keeps a user's data."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "parley"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "parley"
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "parley"
-
-
-def size_of(folder: Path) -> int:
-    """Bytes of all files in it."""
-    return sum(path.stat().st_size for path in _files(folder))
-
-
-def _files(folder: Path) -> Iterable[Path]:
-    return (path for path in folder.rglob("*") if path.is_file())

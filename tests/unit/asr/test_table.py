@@ -6,6 +6,7 @@ from parley.asr import AsrSettings, create_recognizer
 from parley.asr.decoder import from_json, to_json
 from parley.asr.faster_whisper import device_for, model_folder
 from parley.asr.whisper_languages import whisper_code
+from parley.environments import Environments
 from parley.errors import ConfigError
 from parley.values import Transcript, TranscriptWord
 
@@ -34,14 +35,9 @@ def test_an_incomplete_transducer_folder_is_refused_with_what_is_missing(tmp_pat
         create_recognizer(AsrSettings(engine="sherpa", model=str(tmp_path)))
 
 
-def test_whisperx_without_its_environment_says_how_to_make_one() -> None:
-    with pytest.raises(ConfigError, match=r"asr\.python"):
-        create_recognizer(AsrSettings(engine="whisperx"))
-
-
-def test_an_interpreter_that_is_not_there_is_named() -> None:
-    with pytest.raises(ConfigError, match="/nowhere/python"):
-        create_recognizer(AsrSettings(engine="whisperx", python="/nowhere/python"))
+def test_whisperx_without_its_environment_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="parley engines install whisperx"):
+        create_recognizer(AsrSettings(engine="whisperx"), environments=Environments(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,24 @@ def test_a_recognisers_model_goes_by_its_name_in_the_catalog(settings: Settings,
     assert named_ears(settings).model == str(store.path(catalog.find("whisper-base")))
 
 
+@pytest.mark.parametrize(
+    ("here", "language", "taken"),
+    [
+        ([], "en", ""),
+        (["whisper-tiny.en"], "en", "whisper-tiny.en"),
+        (["whisper-tiny.en"], "de", ""),
+        (["whisper-tiny.en", "whisper-base"], "de", "whisper-base"),
+    ],
+)
+def test_whisperx_takes_the_best_whisper_model_that_is_here(
+    settings: Settings, here: list[str], language: str, taken: str
+) -> None:
+    settings = replace(settings, asr=replace(settings.asr, engine="whisperx", language=language))
+    put(settings, *here)
+    catalog, store = opened(settings)
+    assert named_ears(settings).model == (str(store.path(catalog.find(taken))) if taken else "")
+
+
 def test_the_fetched_model_is_the_one_that_sessions_get(settings: Settings) -> None:
     catalog, store = opened(settings)
     folder = store.path(catalog.find("smart-turn-v3.2"))

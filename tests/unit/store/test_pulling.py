@@ -218,7 +218,7 @@ def test_a_wheel_without_a_stated_checksum_is_never_fetched(index: Path, tmp_pat
 
 
 def test_without_an_installer_one_sentence_says_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wheels, "uv", lambda: None)
+    monkeypatch.setattr(wheels.uv, "program", lambda: None)
     monkeypatch.setattr(wheels, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="Neither uv nor pip is on this machine"):
         wheels.installer()

