@@ -20,6 +20,7 @@ from parley.store import StoreSettings, open_store, read_catalog
 from parley.testing.recognizers import RATE, BurstsContract, RecognizerContract
 from parley.testing.tiny_asr import whisper_folder
 from parley.testing.tiny_moonshine import moonshine_folder
+from parley.testing.tiny_nemo import nemo_offline_folder
 from parley.testing.tiny_transducer import nemo_folder, transducer_folder
 
 SENTENCE = "turn on the kitchen lights"
@@ -102,6 +103,15 @@ class TestMoonshine(BurstsContract):
         pytest.importorskip("moonshine_voice")
         folder = moonshine_folder(tmp_path, self.sentence)
         async for recognizer in opened(AsrSettings(engine="moonshine", model=str(folder), partials_cpu=1.0)):
+            yield recognizer
+
+
+class TestOnnxAsr(BurstsContract):
+    @pytest.fixture
+    async def recognizer(self, tmp_path: Path) -> AsyncIterator[Recognizer]:
+        pytest.importorskip("onnx_asr")
+        folder = nemo_offline_folder(tmp_path, self.sentence)
+        async for recognizer in opened(AsrSettings(engine="onnx-asr", model=str(folder))):
             yield recognizer
 
 

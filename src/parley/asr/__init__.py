@@ -20,6 +20,7 @@ RECOGNIZERS: dict[str, str] = {
     "faster-whisper": "parley.asr.faster_whisper:create",
     "sherpa": "parley.asr.sherpa:create",
     "moonshine": "parley.asr.moonshine:create",
+    "onnx-asr": "parley.asr.onnx_asr:create",
     "whisperx": "parley.asr.whisperx:create",
     "instant": "parley.asr.instant:create",
 }

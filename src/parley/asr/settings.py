@@ -16,16 +16,25 @@ class AsrSettings:
         str,
         Setting(
             "Recogniser: auto (the best fetched one for the session's language, else the embedded one), pocketsphinx "
-            "(embedded, works offline, plain US English), faster-whisper, sherpa, moonshine, whisperx; "
+            "(embedded, works offline, plain US English), faster-whisper, sherpa, moonshine, onnx-asr, whisperx; "
             "instant always understands the same words (asr.model), for measurements.",
-            choices=("auto", "pocketsphinx", "faster-whisper", "sherpa", "moonshine", "whisperx", "instant"),
+            choices=(
+                "auto",
+                "pocketsphinx",
+                "faster-whisper",
+                "sherpa",
+                "moonshine",
+                "onnx-asr",
+                "whisperx",
+                "instant",
+            ),
         ),
     ] = "auto"
     model: Annotated[
         str,
         Setting(
-            "Model name or local folder; empty for the engine's usual one (base for whisper). sherpa and "
-            "moonshine need one."
+            "Name of a model in 'parley models list', or a local folder; empty for the engine's usual one (base for "
+            "whisper). sherpa, moonshine and onnx-asr need one."
         ),
     ] = ""
     language: Annotated[
@@ -42,7 +51,9 @@ class AsrSettings:
         tuple[str, ...],
         Setting("Whole phrases that are likely to be said: pocketsphinx compares them with its open vocabulary."),
     ] = ()
-    device: Annotated[str, Setting("Where whisper models run.", choices=("auto", "cpu", "cuda"))] = "auto"
+    device: Annotated[
+        str, Setting("Where the models of whisper and onnx-asr run.", choices=("auto", "cpu", "cuda"))
+    ] = "auto"
     compute_type: Annotated[
         str, Setting("Number format of whisper models; empty: int8 on a CPU, float16 on a GPU.")
     ] = ""

@@ -6,21 +6,21 @@ processes of its own. When a turn is over is the session's to decide: the librar
 
 from __future__ import annotations
 
-import math
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from parley.asr.decoder import RATE, UNTOLD, DecoderSpec
+from parley.asr.decoder import RATE, DecoderSpec
 from parley.asr.fed_stream import FedStream
+from parley.asr.pieces import confidence, words_of
 from parley.asr.processes import ProcessRecognizer
 from parley.asr.transducer_model import TransducerModel, read_model
 from parley.audio.levels import samples_of, to_float
 from parley.errors import ConfigError
 from parley.hints import install
-from parley.values import Transcript, TranscriptWord
+from parley.values import Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 _AFTER = 0.3
 """Seconds by which a transducer may say a word late."""
-_LAST_PIECE = 0.3
-"""Seconds that the last piece of a word may last."""
-_WORD_START = "\u2581"
 
 
 def create(settings: AsrSettings) -> ProcessRecognizer:
@@ -157,42 +154,10 @@ class TransducerDecoder:
             stable=len(text) if final else self._kept(text),
             words=words if spelled else (),
             language=self._language,
-            confidence=_confidence(result.ys_probs) if text else 1.0,
+            confidence=confidence(result.ys_probs) if text else 1.0,
             covered=self._fed.turn_time(self._steps * self._model.step),
         )
 
     def _kept(self, text: str) -> int:
         """Letters that stay: a single hypothesis may only add to its last word."""
         return 0 if self._searches else max(0, text.rfind(" "))
-
-
-def words_of(
-    tokens: Sequence[str], times: Sequence[float], log_probabilities: Sequence[float]
-) -> tuple[TranscriptWord, ...]:
-    """Words from pieces: one that begins with a space or "▁" begins a word; a word ends where the next begins."""
-    told = len(log_probabilities) == len(tokens)
-    begun: list[tuple[str, list[int]]] = []
-    for place, token in enumerate(tokens[: len(times)]):
-        if not begun or token.startswith((_WORD_START, " ")):
-            begun.append((token.strip(_WORD_START + " "), [place]))
-        else:
-            begun[-1] = (begun[-1][0] + token, [*begun[-1][1], place])
-    starts = [times[places[0]] for _, places in begun]
-    ends = [
-        min(after, times[places[-1]] + _LAST_PIECE)
-        for (_, places), after in zip(begun, [*starts[1:], math.inf], strict=False)
-    ]
-    return tuple(
-        TranscriptWord(
-            text, start, end, _confidence([log_probabilities[place] for place in places]) if told else UNTOLD
-        )
-        for (text, places), start, end in zip(begun, starts, ends, strict=True)
-        if text
-    )
-
-
-def _confidence(log_probabilities: Sequence[float]) -> float:
-    """How far pieces can be believed: their mean log probability, which the library has tempered, as a probability."""
-    if not log_probabilities:
-        return UNTOLD
-    return round(min(1.0, math.exp(sum(log_probabilities) / len(log_probabilities))), 4)

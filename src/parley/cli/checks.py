@@ -102,7 +102,7 @@ def _machine(trouble: str) -> Iterable[Finding]:
 # --- ears ------------------------------------------------------------------------------
 
 
-RECOGNISER_EXTRAS = {"faster-whisper": "whisper", "sherpa": "sherpa", "moonshine": "moonshine"}
+RECOGNISER_EXTRAS = {"faster-whisper": "whisper", "sherpa": "sherpa", "moonshine": "moonshine", "onnx-asr": "onnx-asr"}
 """The recognisers that come with an extra of the package."""
 
 

@@ -44,6 +44,7 @@ ENGINES: dict[str, EnginePackage] = {
     "kokoro": EnginePackage("kokoro_onnx", "kokoro-onnx", "MIT, with phonemizer, which is GPL-3.0-or-later"),
     "sherpa": EnginePackage("sherpa_onnx", "sherpa-onnx", "Apache-2.0"),
     "moonshine": EnginePackage("moonshine_voice", "moonshine-voice", "MIT"),
+    "onnx-asr": EnginePackage("onnx_asr", "onnx-asr", "MIT"),
     "pocket": EnginePackage("pocket_tts", "pocket-tts", "MIT"),
 }
 """By extra of the distribution."""

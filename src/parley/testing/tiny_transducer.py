@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_FEATURES = 80
+_FEATURES, _NEMO_FEATURES = 80, 128
 _CONTEXT = 2
 _SURE = 20.0
 _SUBSAMPLING, _POOL = 8, 4
@@ -143,7 +143,7 @@ def _save_nemo_encoder(
     prompt = ", int64[1] prompt_index" if prompted else ""
     chosen = "prompt_index" if prompted else "nothing"
     text = f"""<ir_version: 8, opset_import: ["" : 17]> encoder
-     (float[1,{_FEATURES},{chunk + 9}] audio_signal, int64[1] length, float[1,1,1,1] cache_last_channel,
+     (float[1,{_NEMO_FEATURES},{chunk + 9}] audio_signal, int64[1] length, float[1,1,1,1] cache_last_channel,
       float[1,1,1,1] cache_last_time, int64[1] cache_last_channel_len{prompt})
      => (float[1,{count + texts},{steps}] outputs, int64[1] encoded_lengths, float[1,1,1,1] cache_last_channel_next,
       float[1,1,1,1] cache_last_time_next, int64[1] cache_last_channel_len_next)

@@ -22,10 +22,11 @@ def test_sherpa_without_a_model_says_what_to_set() -> None:
         create_recognizer(AsrSettings(engine="sherpa"))
 
 
-def test_moonshine_without_a_model_says_what_to_set() -> None:
-    pytest.importorskip("moonshine_voice")
+@pytest.mark.parametrize(("engine", "package"), [("moonshine", "moonshine_voice"), ("onnx-asr", "onnx_asr")])
+def test_without_a_model_an_engine_says_what_to_set(engine: str, package: str) -> None:
+    pytest.importorskip(package)
     with pytest.raises(ConfigError, match=r"asr\.model"):
-        create_recognizer(AsrSettings(engine="moonshine"))
+        create_recognizer(AsrSettings(engine=engine))
 
 
 def test_an_incomplete_transducer_folder_is_refused_with_what_is_missing(tmp_path: Path) -> None:

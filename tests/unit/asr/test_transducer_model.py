@@ -2,10 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from parley.asr.sherpa import words_of
 from parley.asr.transducer_model import TransducerModel, onnx_facts, read_model
 from parley.errors import ConfigError
-from parley.values import TranscriptWord
 
 
 def varint(number: int) -> bytes:
@@ -85,17 +83,3 @@ def test_a_unified_model_keeps_one_hypothesis(tmp_path: Path) -> None:
 def test_the_nearest_language_that_a_model_knows_is_told_to_it(wanted: str, language: str) -> None:
     known = ("en-US", "de-DE", "pt-BR", "pt-PT", "zh-CN")
     assert TransducerModel({}, 1, 1, languages=known).language(wanted) == language
-
-
-def test_pieces_become_words_that_end_where_the_next_begins_or_soon() -> None:
-    words = words_of(["▁turn", "▁kit", "chen", "▁lights"], [0.2, 0.4, 0.6, 2.0], [0.0, -0.1, -0.3, -5.0])
-    assert words == (
-        TranscriptWord("turn", 0.2, 0.4, 1.0),
-        TranscriptWord("kitchen", 0.4, pytest.approx(0.9), pytest.approx(0.8187)),  # type: ignore[arg-type]
-        TranscriptWord("lights", 2.0, 2.3, pytest.approx(0.0067)),  # type: ignore[arg-type]
-    )
-
-
-def test_words_of_a_model_that_tells_no_probabilities_are_not_quite_sure() -> None:
-    (word,) = words_of([" turn"], [0.2], [])
-    assert 0.5 < word.probability < 0.8
