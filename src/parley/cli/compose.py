@@ -15,7 +15,7 @@ from parley.values import Voice
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from starlette.routing import BaseRoute
 
@@ -227,7 +227,19 @@ async def _open_routes(settings: Settings, host: SessionHost, stack: AsyncExitSt
         routes += await _open_livekit(settings, host, stack)
         transports.append("livekit")
     in_use = partial(models_in_use, host.parts.models, host.parts.voices)
+    if settings.api.audio:
+        routes += _audio_routes(settings, host, in_use)
     return [*routes, *model_routes(host, FleetModels(host.parts.voices), transports, in_use)]
+
+
+def _audio_routes(settings: Settings, host: SessionHost, in_use: Callable[[], Mapping[str, str]]) -> list[BaseRoute]:
+    from parley.api.speech import Speech
+    from parley.api.transcription import Transcription
+    from parley.server.fleet import speakers_of
+
+    voices = host.parts.voices
+    speech = Speech(host, settings.api, voices, partial(speakers_of, voices), voices.end_session)
+    return [*speech.routes, *Transcription(host, settings.api, host.parts.recognizer, in_use).routes]
 
 
 async def _open_livekit(settings: Settings, host: SessionHost, stack: AsyncExitStack) -> list[BaseRoute]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from parley.api.settings import ApiSettings
 from parley.asr.settings import AsrSettings
 from parley.audio.settings import MicrophoneSettings
 from parley.environments.settings import EngineSettings
@@ -41,6 +42,7 @@ class Settings:
     websocket: WebSocketSettings = field(default_factory=WebSocketSettings)
     webrtc: WebRtcSettings = field(default_factory=WebRtcSettings)
     livekit: LiveKitSettings = field(default_factory=LiveKitSettings)
+    api: ApiSettings = field(default_factory=ApiSettings)
     recording: RecordingSettings = field(default_factory=RecordingSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     engines: EngineSettings = field(default_factory=EngineSettings)

@@ -79,6 +79,16 @@ def _rank(status: ModelStatus) -> int:
     return _BEST_FIRST.index(status.state)
 
 
+def speakers_of(pool: PooledSynthesizer) -> dict[str, tuple[str, ...]]:
+    """Each model that some worker announces, but the test tones, with the speakers that it lists."""
+    return {
+        model.model_id: model.speakers
+        for member in pool.fleet.members.values()
+        for model in member.announcement.models
+        if "test" not in model.tags
+    }
+
+
 def voices_of(pool: PooledSynthesizer) -> list[Voice]:
     """The voices that a conversation can switch to: each model but the test tones, with its speakers."""
     voices: dict[tuple[str, str], Voice] = {}

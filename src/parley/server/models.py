@@ -1,7 +1,8 @@
 """The voices of the fleet over HTTP: what the page's picker shows, and loads.
 
 ``GET /v1/models`` lists every model that some worker has, in its best state anywhere; those tagged ``test`` stand
-apart, as ``test_models``: they are no choice for a person.
+apart, as ``test_models``: they are no choice for a person. Beside it, under ``object`` and ``data``, stands the same
+list in the shape that OpenAI's clients read, and ``GET /v1/models/{id}`` gives one of them in both shapes.
 ``POST /v1/models/{id}/load`` returns when it is resident; ``POST /v1/models/{id}/unload`` when it is gone.
 ``GET /v1/client`` tells a page by which transports it may connect, and which models hear, speak, take turns, answer.
 """
@@ -17,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from parley import __version__
+from parley.errors import NotFound
 from parley.rpc.values import ModelStatus
 from parley.server.http import Gate, guarded
 
@@ -47,7 +49,16 @@ def model_routes(
         lists: dict[str, list[dict[str, Any]]] = {"models": [], "test_models": []}
         for status in await fleet.models():
             lists["test_models" if "test" in status.info.tags else "models"].append(_as_json(status))
-        return JSONResponse(lists, headers={"Cache-Control": "no-store"})
+        data = [_as_theirs(model["model_id"]) for model in lists["models"]]
+        return JSONResponse({"object": "list", "data": data, **lists}, headers={"Cache-Control": "no-store"})
+
+    async def one(request: Request) -> Response:
+        wanted = request.path_params["id"]
+        for status in await fleet.models():
+            if status.info.model_id == wanted:
+                said = {**_as_theirs(wanted), **_as_json(status)}
+                return JSONResponse(said, headers={"Cache-Control": "no-store"})
+        raise NotFound(f"There is no model called {wanted!r}.")
 
     async def load(request: Request) -> Response:
         await fleet.load_model(request.path_params["id"])
@@ -62,7 +73,13 @@ def model_routes(
         Route("/v1/models", guarded(gate, listing)),
         Route("/v1/models/{id}/load", guarded(gate, load), methods=["POST"]),
         Route("/v1/models/{id}/unload", guarded(gate, unload), methods=["POST"]),
+        Route("/v1/models/{id:path}", guarded(gate, one)),
     ]
+
+
+def _as_theirs(model_id: str) -> dict[str, Any]:
+    """A model as OpenAI's clients want it: they refuse one without a time."""
+    return {"id": model_id, "object": "model", "created": 0, "owned_by": "parley"}
 
 
 def _as_json(status: ModelStatus) -> dict[str, Any]:

@@ -1,0 +1,46 @@
+"""Errors as OpenAI's clients read them: ``{"error": {"message", "type", "param", "code"}}``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response
+
+from parley.errors import CapacityError, ParleyError, RequestError, Unauthorized
+from parley.server.http import check, status_of
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from parley.server.http import Gate, Handler
+
+
+def guarded(gate: Gate, handler: Handler) -> Handler:
+    """Check who asks, and turn errors into answers of that shape."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            check(gate, request)
+            return await handler(request)
+        except ParleyError as error:
+            return error_response(error)
+
+    return answer
+
+
+def error_response(error: ParleyError) -> Response:
+    """The status that fits, with the time after which another try is worth it."""
+    headers = {"Retry-After": str(max(1, round(error.retry_after)))} if isinstance(error, CapacityError) else {}
+    return JSONResponse({"error": described(error)}, status_of(error), headers)
+
+
+def described(error: ParleyError) -> dict[str, Any]:
+    """What stands under ``error``."""
+    kind = "server_error"
+    if isinstance(error, Unauthorized):
+        kind = "authentication_error"
+    elif isinstance(error, RequestError):
+        kind = "invalid_request_error"
+    elif isinstance(error, CapacityError):
+        kind = "rate_limit_error"
+    return {"message": error.message, "type": kind, "param": None, "code": error.code}

@@ -1,0 +1,39 @@
+"""Settings of the interfaces that other people's clients know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from parley.settings import Setting
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """Interfaces that clients of other systems know: OpenAI's audio routes."""
+
+    audio: Annotated[bool, Setting("Serve /v1/audio/speech, /v1/audio/transcriptions and /v1/audio/voices.")] = True
+    names: Annotated[
+        dict[str, str],
+        Setting(
+            "What a name that clients send stands for here: a model, or model/speaker. OpenAI's own names of models "
+            "and voices stand for the defaults."
+        ),
+    ] = field(default_factory=dict)
+    speech_at_once: Annotated[
+        int,
+        Setting(
+            "Texts spoken at a time for /v1/audio/speech; more wait a little, then are asked to come again.",
+            ge=1,
+            le=1000,
+        ),
+    ] = 4
+    longest_text: Annotated[int, Setting("Longest text of one request.", unit="characters", ge=1, le=1_000_000)] = 4096
+    transcriptions_at_once: Annotated[
+        int,
+        Setting("Recordings written down at a time; more wait a little, then are asked to come again.", ge=1, le=100),
+    ] = 2
+    largest_file: Annotated[
+        int, Setting("Largest recording that is taken.", unit="bytes", ge=1_000, le=200_000_000)
+    ] = 25_000_000
+    longest_audio: Annotated[float, Setting("Longest recording that is taken.", unit="s", ge=1, le=36_000)] = 3600.0

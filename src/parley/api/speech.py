@@ -1,0 +1,147 @@
+"""``POST /v1/audio/speech`` and ``GET /v1/audio/voices``: text in, a sound file out while it is spoken."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import uuid
+from contextlib import AsyncExitStack, aclosing
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from parley.api.encoding import FORMATS
+from parley.api.errors import described, guarded
+from parley.api.names import voice_of, voices_in
+from parley.api.places import Places
+from parley.api.requests import speech_request
+from parley.api.streams import EVENTS, Streamed, event
+from parley.errors import InvalidRequest, ParleyError
+from parley.text.sentences import Sentences
+from parley.text.speech.normaliser import has_words
+from parley.values import Wording
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
+
+    from starlette.requests import Request
+
+    from parley.api.encoding import Encoder
+    from parley.api.requests import SpeechRequest
+    from parley.api.settings import ApiSettings
+    from parley.interfaces import Synthesis, Synthesizer
+    from parley.server.http import Gate
+
+log = structlog.get_logger(__name__)
+
+_FIRST_CLAUSE = 24
+"""Characters after which the first clause may end at a comma, so that the first sound is early."""
+_TOGETHER = 5
+"""Frames of 20 ms that are encoded in one go, behind the first."""
+_NOTHING = "There is nothing to say: no word in the input."
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+class Speech:
+    """The routes over a pool of voices.
+
+    ``speakers`` tells each model that is known with those of its speakers it lists; ``forget`` is called with a
+    session's id when the last is said.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        settings: ApiSettings,
+        voices: Synthesizer,
+        speakers: Callable[[], Mapping[str, Collection[str]]],
+        forget: Callable[[str], Any],
+    ) -> None:
+        self._settings, self._voices, self._speakers, self._forget = settings, voices, speakers, forget
+        self._places = Places(settings.speech_at_once, "texts", "api.speech_at_once")
+        self.routes = [
+            Route("/v1/audio/speech", guarded(gate, self._speech), methods=["POST"]),
+            Route("/v1/audio/voices", guarded(gate, self._voice_list)),
+        ]
+
+    async def _voice_list(self, _: Request) -> Response:
+        voices = [{"id": name, "name": name} for name in voices_in(self._speakers())]
+        return JSONResponse({"voices": voices}, headers=_NO_STORE)
+
+    async def _speech(self, request: Request) -> Response:
+        asked = speech_request(
+            await _json(request, 8 * self._settings.longest_text + 65_536), self._settings.longest_text
+        )
+        if not has_words(asked.text):
+            raise InvalidRequest(_NOTHING)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._places.one())
+            synthesis = self._begin(asked, stack)
+            await stack.enter_async_context(aclosing(synthesis))
+            encoder = await asyncio.to_thread(FORMATS[asked.format])
+            # What the worker refuses is refused here with its status, not in the middle of a file.
+            first = await anext(synthesis, None)
+            if first is None:
+                raise InvalidRequest(_NOTHING)
+            pieces = _encoded(first.pcm, synthesis, encoder)
+            if asked.stream == "sse":
+                return Streamed(_events(pieces, len(asked.text)), EVENTS, stack.pop_all())
+            return Streamed(pieces, encoder.content_type, stack.pop_all())
+
+    def _begin(self, asked: SpeechRequest, stack: AsyncExitStack) -> Synthesis:
+        voice = voice_of(asked.model, asked.voice, self._speakers(), self._settings.names)
+        voice = type(voice)(voice.model, voice.speaker, asked.language, asked.speed)
+        self._voices.check(voice)
+        session = f"speech-{uuid.uuid4().hex}"
+        stack.push_async_callback(self._forget, session)
+        return self._voices.synthesize(
+            _clauses(asked), voice=voice, session_id=session, utterance_id=session, wording=Wording()
+        )
+
+
+async def _clauses(asked: SpeechRequest) -> AsyncIterator[str]:
+    splitter = Sentences(asked.language, first_clause=_FIRST_CLAUSE)
+    for clause in (*splitter.add(asked.text), *splitter.finish()):
+        yield clause
+
+
+async def _encoded(first: bytes, synthesis: Synthesis, encoder: Encoder) -> AsyncGenerator[bytes, None]:
+    """Pieces of the file, as they are ready."""
+    held = [first]
+    async for frame in synthesis:
+        if len(held) >= (_TOGETHER if first == b"" else 1):
+            if piece := await asyncio.to_thread(encoder.add, b"".join(held)):
+                yield piece
+            held, first = [], b""
+        held.append(frame.pcm)
+    if piece := await asyncio.to_thread(lambda: encoder.add(b"".join(held)) + encoder.finish()):
+        yield piece
+
+
+async def _events(pieces: AsyncGenerator[bytes, None], characters: int) -> AsyncGenerator[bytes, None]:
+    try:
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield event({"type": "speech.audio.delta", "audio": base64.b64encode(piece).decode()})
+    except ParleyError as error:
+        log.warning("speech over HTTP ended early", code=error.code, reason=error.message)
+        yield event({"type": "error", "error": described(error)})
+        return
+    usage = {"input_tokens": characters, "output_tokens": 0, "total_tokens": characters}
+    yield event({"type": "speech.audio.done", "usage": usage})
+
+
+async def _json(request: Request, most: int) -> Any:
+    """The body, of at most ``most`` bytes."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > most:
+            raise InvalidRequest(f"The request is larger than {most} bytes.")
+    try:
+        return json.loads(bytes(body))
+    except (UnicodeDecodeError, ValueError, RecursionError):
+        raise InvalidRequest("The request is no JSON.") from None

@@ -1,0 +1,178 @@
+"""``POST /v1/audio/transcriptions``: a recording in, its words out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from parley.api import transcripts
+from parley.api.errors import described, guarded
+from parley.api.forms import form
+from parley.api.names import is_their_hearing_model
+from parley.api.places import Places
+from parley.api.recordings import RATE, Recording
+from parley.api.requests import TranscriptionRequest, transcription_request
+from parley.api.streams import EVENTS, Streamed, event
+from parley.api.transcripts import Segment, Written
+from parley.audio.frame import AudioFrame
+from parley.errors import CapacityError, NotFound, ParleyError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from parley.api.settings import ApiSettings
+    from parley.interfaces import Recognizer
+    from parley.server.http import Gate
+    from parley.values import Transcript
+
+log = structlog.get_logger(__name__)
+
+_TRIES = 20
+"""Times that a piece is given again to ears that were full: conversations come first."""
+_UPLOADS = 4
+"""Recordings that may be on their way for each that is written down; a slow sender keeps nobody waiting."""
+_FRAME = RATE // 5
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+class Transcription:
+    """The route over the ears that conversations use; ``in_use`` names models by their kind, for people."""
+
+    def __init__(
+        self, gate: Gate, settings: ApiSettings, recognizer: Recognizer, in_use: Callable[[], Mapping[str, str]]
+    ) -> None:
+        self._settings, self._recognizer, self._in_use = settings, recognizer, in_use
+        most = settings.transcriptions_at_once
+        self._places = Places(most, "recordings", "api.transcriptions_at_once")
+        self._uploads = Places(_UPLOADS * most, "recordings on their way", "api.transcriptions_at_once")
+        self.routes = [Route("/v1/audio/transcriptions", guarded(gate, self._transcribe), methods=["POST"])]
+
+    async def _transcribe(self, request: Request) -> Response:
+        async with AsyncExitStack() as stack:
+            async with self._uploads.one():
+                fields, file = await form(request, self._settings.largest_file)
+            texts = {name: value for name, value in fields.items() if isinstance(value, str)}
+            granularities = tuple(str(value) for value in fields.getlist("timestamp_granularities[]"))
+            asked = transcription_request(texts, granularities)
+            self._check_model(asked.model)
+            await stack.enter_async_context(self._places.one())
+            recording = Recording(self._settings.longest_audio)
+            stack.push_async_callback(recording.aclose)
+            await recording.open(file)
+            if asked.stream:
+                heard = self._heard(recording, asked.language)
+                return Streamed(_events(heard, recording.duration), EVENTS, stack.pop_all())
+            return await _until_gone(request, self._all(recording, asked))
+
+    def _check_model(self, name: str) -> None:
+        name = self._settings.names.get(name, name)
+        ears = self._in_use().get("ears", "")
+        if not is_their_hearing_model(name) and name not in ears.replace("(", " ").replace(")", " ").split():
+            raise NotFound(f"There is no recogniser called {name!r} here; the one in use is {ears}.")
+
+    async def _all(self, recording: Recording, asked: TranscriptionRequest) -> Response:
+        segments: list[Segment] = []
+        language = asked.language
+        async with aclosing(self._heard(recording, asked.language)) as heard:
+            async for start, end, said in heard:
+                if said.final:
+                    segments.append(_segment(start, end, said))
+                    language = language or said.language
+        written = Written(recording.duration, tuple(segment for segment in segments if segment.text), language)
+        return _response(written, asked)
+
+    async def _heard(
+        self, recording: Recording, language: str
+    ) -> AsyncGenerator[tuple[float, float, Transcript], None]:
+        """What is understood of each piece, with where it begins and ends; the last of a piece is final."""
+        ears = self._recognizer.for_session()
+        for index, (start, end) in enumerate(recording.pieces):
+            pcm = await recording.samples(index)
+            async for said in _patiently(ears, pcm, language):
+                yield start, end, said
+
+
+async def _patiently(ears: Recognizer, pcm: bytes, language: str) -> AsyncGenerator[Transcript, None]:
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            async with aclosing(ears.transcribe(_frames(pcm), language=language)) as transcripts:
+                async for said in transcripts:
+                    yield said
+        except CapacityError as error:
+            if not tries_left:
+                raise
+            await asyncio.sleep(error.retry_after)
+        else:
+            return
+
+
+async def _frames(pcm: bytes) -> AsyncIterator[AudioFrame]:
+    for number, start in enumerate(range(0, len(pcm), 2 * _FRAME)):
+        yield AudioFrame(pcm[start : start + 2 * _FRAME], RATE, sequence=number, start_sample=start // 2)
+
+
+def _segment(start: float, end: float, said: Transcript) -> Segment:
+    words = tuple(replace(word, start=word.start + start, end=word.end + start) for word in said.words)
+    return Segment(start, end, said.text.strip(), words, said.confidence)
+
+
+def _response(written: Written, asked: TranscriptionRequest) -> Response:
+    if asked.format == "text":
+        return PlainTextResponse(written.text + "\n", headers=_NO_STORE)
+    if asked.format == "srt":
+        return PlainTextResponse(transcripts.srt(written), headers=_NO_STORE)
+    if asked.format == "vtt":
+        return Response(transcripts.vtt(written), media_type="text/vtt", headers=_NO_STORE)
+    if asked.format == "verbose_json":
+        said = transcripts.verbose(written, words=asked.words, segments=asked.segments)
+        return JSONResponse(said, headers=_NO_STORE)
+    return JSONResponse(transcripts.plain(written), headers=_NO_STORE)
+
+
+async def _until_gone(request: Request, work: Any) -> Response:
+    """The answer of ``work``, which ends when whoever asked for it has left."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            answer: Response = working.result()
+            return answer
+        return Response(status_code=499)
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _events(
+    heard: AsyncGenerator[tuple[float, float, Transcript], None], duration: float
+) -> AsyncGenerator[bytes, None]:
+    whole, sent = "", 0
+    try:
+        async with aclosing(heard):
+            async for _, _, said in heard:
+                text = said.text.strip() if said.final else said.text[: said.stable].lstrip()
+                piece = f" {text}" if whole and text else text
+                if len(piece) > sent:
+                    yield event({"type": "transcript.text.delta", "delta": piece[sent:]})
+                    sent = len(piece)
+                if said.final:
+                    whole, sent = whole + piece, 0
+    except ParleyError as error:
+        log.warning("a recording was not written down to its end", code=error.code, reason=error.message)
+        yield event({"type": "error", "error": described(error)})
+        return
+    yield event({"type": "transcript.text.done", "text": whole, "usage": transcripts.usage(duration)})
