@@ -302,17 +302,17 @@ class ModelManager:
         self.changed()
 
     async def _build(self, model_id: str) -> EnginePool:
-        info = self.info(model_id)
-        pool = build_pool(
-            info,
-            lambda: self._catalog.create(model_id),
-            slots=self._settings.engine_slots,
-            isolated=self._settings.isolate or self._catalog.isolated(model_id),
-            gate=self._gate if info.needs_gpu else None,
-        )
-        pool.lexicon = lexicon_of(self._catalog.lexicon(model_id))
+        """Whatever fails: whoever asked for the model waits for the answer."""
         try:
-            synthesis = self._synthesis
+            info, synthesis = self.info(model_id), self._synthesis
+            pool = build_pool(
+                info,
+                lambda: self._catalog.create(model_id),
+                slots=self._settings.engine_slots,
+                isolated=self._settings.isolate or self._catalog.isolated(model_id),
+                gate=self._gate if info.needs_gpu else None,
+            )
+            pool.lexicon = lexicon_of(self._catalog.lexicon(model_id))
             await pool.load(measure=synthesis.loudness, target_lufs=synthesis.target_lufs, slowest=synthesis.slowest)
         except ParleyError:
             raise

@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from parley.errors import CapacityError, ConfigError, EngineError, NotFound, PreconditionFailed, UnavailableError
+from parley.interfaces import TtsAdapter
 from parley.rpc.gen import tts_pb2 as pb
 from parley.testing.engines import EngineCatalog
 from parley.worker.server import SERVICE, Worker
@@ -307,3 +308,17 @@ async def test_a_killed_worker_takes_its_engine_processes_with_it(bench: Any) ->
     with pytest.raises(UnavailableError):
         await bench.rest(speaking)
     await process.wait()
+
+
+async def test_a_model_whose_adapter_can_not_even_be_made_fails_at_once_and_others_go_on(bench: Any) -> None:
+    class Unmakeable(EngineCatalog):
+        def create(self, model_id: str) -> TtsAdapter:
+            if model_id == "slow":
+                raise AttributeError("no such option")
+            return super().create(model_id)
+
+    client = bench.client(await bench.worker(Unmakeable("slow")))
+    async with asyncio.timeout(5):
+        with pytest.raises(EngineError, match=r"The model slow can not be loaded.*no such option"):
+            await client.worker.load("slow")
+        assert (await bench.rest(bench.start(client, LONG)))[-1].final

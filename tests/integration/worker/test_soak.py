@@ -44,6 +44,8 @@ class Counting:
         self._catalog = catalog
     def __getattr__(self, name):
         return getattr(self._catalog, name)
+    def isolated(self, model_id):
+        return False  # what happens in a child is not seen from here
     def create(self, model_id):
         adapter = self._catalog.create(model_id)
         for name in ("load", "unload"):
