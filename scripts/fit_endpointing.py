@@ -34,7 +34,7 @@ _BEHIND = RATE // 10
 _SHORTEST_CUT, _FEWEST_WORDS = 1.2, 4
 _RIDGE = 1.0
 """Two hundred examples deserve no large weights."""
-GROUPS = {"words": ("words",), "melody": ("fall", "held"), "turn model": ("model_over", "model_unfinished")}
+GROUPS = {"words": ("words", "brief"), "melody": ("fall", "held"), "turn model": ("model_over", "model_unfinished")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +44,23 @@ class Example:
     samples: Samples
     """16 kHz, its last voice ``_BEHIND`` before its end."""
     over: bool
+    length: float
+    """Seconds from its onset to its last voice."""
 
 
 def examples() -> Iterator[Example]:
     """The tuning side of the people, and the synthetic voices of the published texts."""
     for recording, stretch in people.singles([one for one in people.people(["en"]) if one.tuning]):
         if is_breath(recording, stretch):
-            yield Example(_quiet_behind(recording.samples[: stretch.end]), over=True)
+            yield Example(_quiet_behind(recording.samples[: stretch.end]), over=True, length=stretch.seconds)
             if stretch.seconds >= _SHORTEST_CUT and len(recording.text.split()) >= _FEWEST_WORDS:
-                yield Example(_quiet_behind(recording.samples[: dip(recording.samples, stretch)]), over=False)
+                end = dip(recording.samples, stretch)
+                length = (end - stretch.start) / RATE
+                yield Example(_quiet_behind(recording.samples[:end]), over=False, length=length)
     for case in corpus():
         if case.kind in ("turn", "pause"):
             said = soxr.resample(case.sounds[0].samples, speech.RATE, RATE)
-            yield Example(_quiet_behind(said), over=case.kind == "turn")
+            yield Example(_quiet_behind(said), over=case.kind == "turn", length=len(said) / RATE)
 
 
 def _quiet_behind(samples: Samples) -> Samples:
@@ -111,7 +115,8 @@ def main() -> None:
     for example in examples():
         text, confidence = hear(recognizer(), example.samples)
         probability = model.probability(example.samples[-8 * RATE :]) if model else None
-        rows.append(sources(Evidence(text, "en", confidence, melody(example.samples), probability)))
+        evidence = Evidence(text, "en", confidence, melody(example.samples), probability, length=example.length)
+        rows.append(sources(evidence))
         over.append(example.over)
     show(np.array(rows), np.array(over, float))
 

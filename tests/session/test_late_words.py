@@ -33,8 +33,8 @@ async def test_the_recogniser_is_told_at_once_that_its_speaker_is_silent_and_tha
     async with conversation(sounds=[(0.5, 1.2), (2.0, 3.0)], recognizer=recognizer) as talk:
         await talk.heard_out()
         assert talk.history[0] == ("user", "I would like to sleep")
-        # The silence is noticed at 3.0 + 0.08, understood 0.1 later, and long enough min_delay after the last voice.
-        assert talk.logged(TurnClosed)[0].at == pytest.approx(3.0 + EndpointingSettings().min_delay, abs=0.04)
+        # The silence is noticed at 3.0 + 0.08, understood 0.1 later, and long enough after the last voice.
+        assert talk.logged(TurnClosed)[0].at == pytest.approx(3.0 + EndpointingSettings().delay, abs=0.04)
 
 
 async def test_a_turn_is_not_over_before_its_last_words_are_told() -> None:

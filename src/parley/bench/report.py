@@ -90,6 +90,8 @@ class Row:
     params: Mapping[str, Param] = field(default_factory=dict)
     load: Mapping[str, float] = field(default_factory=dict)
     """The machine while it was measured: see ``LoadMeter``."""
+    note: str = ""
+    """What the number is of, where that must be known to judge it; printed once for all rows that have it."""
 
 
 def row(
@@ -205,7 +207,8 @@ def show(console: Console, title: str, rows: Sequence[Row]) -> None:
     """A table for people; one line per row."""
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", caption=_machine(rows), caption_justify="left")
+    caption = "\n".join([*dict.fromkeys(item.note for item in rows if item.note), _machine(rows)])
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     table.add_column("number", overflow="fold")
     table.add_column("with", overflow="fold")
     for column in ("unit", "n", "p50", "p95", "p99", "goal", ""):

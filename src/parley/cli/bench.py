@@ -56,7 +56,8 @@ def bench(
 ) -> None:
     """Measure. Without --url a server and a worker are started on free ports and stopped afterwards.
 
-    The rows of --json are {name, unit, n, p50, p95, p99, goal, met, params, load}. Speech is synthesised at run time.
+    The rows of --json are {name, unit, n, p50, p95, p99, goal, met, params, load, note}. Speech is synthesised at run
+    time.
     """
     from rich.console import Console
 

@@ -100,7 +100,8 @@ class BargeInSettings:
         str,
         Setting(
             'Recognised words that may take the floor: all of them; only stops ("stop, wait, no"), for a recogniser '
-            "that often mishears, as the embedded one does, and others only where it is sure of them; or none.",
+            "that often mishears, as the embedded one does, and others only where there are two or more beside nods "
+            "that are believed, or last; or none.",
             choices=("all", "stops", "none"),
         ),
     ] = "stops"
@@ -120,16 +121,21 @@ class EndpointingSettings:
     """When the participant's turn is over."""
 
     min_delay: Annotated[
-        float, Setting("Silence that ends a turn whose words sound complete.", unit="s", ge=0.05, le=5)
-    ] = 0.32
+        float, Setting("Silence that ends a turn which is over for all that is known.", unit="s", ge=0.05, le=5)
+    ] = 0.36
     delay: Annotated[
         float,
-        Setting("Silence that ends a turn of which nothing is known, before habits are.", unit="s", ge=0.05, le=5),
-    ] = 0.45
+        Setting(
+            "Silence that ends a turn which is probably over, or of which nothing is known; habits take its place.",
+            unit="s",
+            ge=0.05,
+            le=5,
+        ),
+    ] = 0.5
     doubtful_delay: Annotated[
         float,
         Setting(
-            "Silence that ends a turn whose words may be misheard and whose melody does not sound finished.",
+            "Silence that ends a turn which may as well go on as not, where its words can not be believed.",
             unit="s",
             ge=0.05,
             le=5,

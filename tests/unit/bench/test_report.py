@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -43,7 +44,7 @@ def test_one_sample_has_no_tail() -> None:
 
 def test_the_json_has_what_it_promises() -> None:
     body = json.loads(to_json([row("x", "ms", [1, 2], goal=Goal(3), params={"n": 1}, load=LoadMeter().read())]))
-    assert set(body[0]) == {"name", "unit", "n", "p50", "p95", "p99", "goal", "met", "params", "load"}
+    assert set(body[0]) == {"name", "unit", "n", "p50", "p95", "p99", "goal", "met", "params", "load", "note"}
     assert set(body[0]["load"]) == {"load1", "cpu", "steal", "cores"}
     assert body[0]["met"] is True
 
@@ -61,3 +62,10 @@ def test_a_parameter_that_is_no_number_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="--set snr=loud"):
         options.number("snr", 20)
     assert options.number("other", 20) == 20
+
+
+def test_what_the_numbers_are_of_is_printed_once() -> None:
+    out = io.StringIO()
+    rows = [row("first", "ms", [1.5]), replace(row("second", "ms", [2]), note="of 7 cases, the reporting side")]
+    show(Console(file=out, width=140), "title", [*rows, replace(rows[1], name="third")])
+    assert out.getvalue().count("of 7 cases, the reporting side") == 1

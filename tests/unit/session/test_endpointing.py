@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,21 +11,22 @@ from parley.session.decide.melody import Melody
 from parley.session.settings import EndpointingSettings
 
 SETTINGS = EndpointingSettings()
+DOUBTFUL = 0.3
+FALL, HELD, RISE = Melody(-0.2, -2.0), Melody(0.5, 1.5), Melody(1.0, 2.0)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "what time is it",
-        "Tell me a long story.",
-        "stop talking for a moment",
-        "yes.",
-        "what can you do",
-        "i wonder what time it is",
-    ],
-)
+@pytest.mark.parametrize("text", ["What time is it?", "Tell me a long story.", "yes.", "Yes", "Goodbye!"])
 def test_a_whole_sentence_ends_the_turn_soon(text: str) -> None:
-    assert wait_for(Evidence(text, "en"), PauseHabits(), SETTINGS).seconds == SETTINGS.min_delay
+    wait = wait_for(Evidence(text, "en"), PauseHabits(), SETTINGS)
+    assert wait.likely
+    assert wait.seconds == pytest.approx(SETTINGS.min_delay, abs=0.03)
+
+
+@pytest.mark.parametrize("text", ["what time is it", "stop talking for a moment", "i wonder what time it is"])
+def test_words_of_a_recogniser_that_sets_no_full_stops_are_weighed_with_the_melody(text: str) -> None:
+    flat, fallen = (wait_for(Evidence(text, "en", 1.0, m), PauseHabits(), SETTINGS).seconds for m in (None, FALL))
+    assert flat == pytest.approx(SETTINGS.delay, abs=0.01)
+    assert SETTINGS.min_delay <= fallen < flat - 0.05
 
 
 @pytest.mark.parametrize(
@@ -67,8 +70,46 @@ def test_words_that_break_off_and_words_that_are_surely_complete_keep_their_say(
 
 def test_a_turn_model_that_hears_no_end_makes_the_wait_longer() -> None:
     """Recognisers put a full stop behind whatever they hear."""
-    heard = [wait_for(Evidence("That conference.", "en", 0.6, None, p), PauseHabits(), SETTINGS) for p in (0.9, 0.05)]
+    heard = [
+        wait_for(Evidence("That conference is now.", "en", 0.6, None, p), PauseHabits(), SETTINGS) for p in (0.9, 0.05)
+    ]
     assert heard[0].seconds < heard[1].seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "confidence", "length"),
+    [
+        ("Tuesday.", 0.03, 0.7), ("Yes,", 0.64, 0.5), ("yes", 0.3, 0.5), ("on Tuesday", 0.3, 0.9), ("60.", 0.03, 0.6),
+        ("good night", 0.3, 0.8), ("Yes, please.", 0.3, 0.9),
+    ],
+)  # fmt: skip
+def test_a_whole_answer_of_a_word_or_two_needs_no_doubtful_delay(text: str, confidence: float, length: float) -> None:
+    wait = wait_for(Evidence(text, "en", confidence, length=length), PauseHabits(), SETTINGS)
+    assert wait.likely
+    assert wait.seconds < SETTINGS.delay + 0.02
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("the", 0.3), ("um", 0.4), ("I think", 0.6), ("tell me", 0.5), ("to", 0.3),  # nothing whole
+        ("Well...", 0.5), ("Mother -", 0.5),  # trails off
+        ("555 12", 0.9), ("20 30", 0.9),  # a number in groups
+        ("my questions", 1.4),  # too long for two words
+    ],
+)  # fmt: skip
+def test_a_word_or_two_that_is_no_whole_answer_is_waited_for(text: str, length: float) -> None:
+    wait = wait_for(Evidence(text, "en", 0.3, length=length), PauseHabits(), SETTINGS)
+    assert wait.seconds > SETTINGS.delay + 0.1
+
+
+def test_the_wait_grows_gradually_as_the_end_becomes_less_likely() -> None:
+    waits = [
+        wait_for(Evidence("That conference is", "en", 0.6, None, p / 1000), PauseHabits(), SETTINGS).seconds
+        for p in range(40, 500)
+    ]
+    assert waits == sorted(waits, reverse=True)
+    assert all(longer - shorter < 0.05 for longer, shorter in itertools.pairwise(waits))
 
 
 def test_a_turn_model_says_nothing_of_an_answer_of_one_word() -> None:
@@ -96,10 +137,6 @@ def test_somebody_who_pauses_long_is_given_longer() -> None:
     assert waits[2] >= SETTINGS.min_delay
 
 
-DOUBTFUL = 0.3
-FALL, HELD, RISE = Melody(-0.2, -2.0), Melody(0.5, 1.5), Melody(1.0, 2.0)
-
-
 @pytest.mark.parametrize(
     ("text", "confidence", "melody", "reason"),
     [
@@ -108,10 +145,10 @@ FALL, HELD, RISE = Melody(-0.2, -2.0), Melody(0.5, 1.5), Melody(1.0, 2.0)
         ("tell me a twelve", DOUBTFUL, None, "doubtful"),
         ("with the what i just said", DOUBTFUL, FALL, "complete"),
         ("what i read it", DOUBTFUL, RISE, "complete"),
-        ("what time is it", 0.9, HELD, "complete"),
+        ("what time is it", 1.0, HELD, "complete"),
         ("i would like to", 1.0, HELD, "unfinished"),
         ("i would like to", DOUBTFUL, FALL, "doubtful"),
-        ("my questions", DOUBTFUL, HELD, "doubtful"),
+        ("all my questions", DOUBTFUL, HELD, "doubtful"),
     ],
 )
 def test_words_that_may_be_misheard_are_weighed_with_the_melody(
@@ -120,7 +157,7 @@ def test_words_that_may_be_misheard_are_weighed_with_the_melody(
     wait = wait_for(Evidence(text, "en", confidence, melody), PauseHabits(), SETTINGS)
     assert wait.reason == reason
     if reason == "doubtful":
-        assert wait.seconds == SETTINGS.doubtful_delay
+        assert SETTINGS.delay < wait.seconds < SETTINGS.max_delay
 
 
 EVIDENCE = st.builds(

@@ -71,7 +71,7 @@ def test_endless_nods_take_the_floor_in_the_end() -> None:
 
 
 def test_a_recogniser_that_mishears_nods_costs_no_reply() -> None:
-    nod = replace(SPEECH, text="in the", voiced=0.8, held=0.9, confidence=0.3)
+    nod = replace(SPEECH, text="in the", voiced=0.7, held=0.8, confidence=0.3)
     assert outcome(nod, CAUTIOUS) is None
     assert outcome(replace(nod, silence=0.25, ended=True), CAUTIOUS) == "backchannel"
     assert reconsider(replace(nod, silence=0.6, ended=True, text="you may choose", complete=True), CAUTIOUS) is None
@@ -84,8 +84,43 @@ def test_stop_takes_the_floor_also_from_a_recogniser_that_mishears() -> None:
 def test_a_phrase_that_a_doubtful_recogniser_is_sure_of_takes_the_floor() -> None:
     question = replace(SPEECH, text="what time is it", voiced=0.6, held=0.7, confidence=0.9)
     assert outcome(question, CAUTIOUS) == "take_floor"
-    assert outcome(replace(question, confidence=0.5), CAUTIOUS) is None
+    assert outcome(replace(question, confidence=0.3), CAUTIOUS) is None
     assert outcome(replace(question, text="what"), CAUTIOUS) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "confidence", "voiced", "expected"),
+    [
+        ("Who was she?", 0.36, 0.5, "take_floor"),  # two words that are believed halfway
+        ("who was she", 0.1, 0.5, None),  # a nod misheard, perhaps
+        ("Big wire.", 0.01, 0.76, "take_floor"),  # whatever it was, it was longer than a nod
+        ("I'm tired.", 0.07, 0.7, None),
+        ("I see you.", 0.44, 0.68, None),  # a nod, and one word
+        ("yeah okay right", 0.4, 0.84, None),  # three nods
+        ("Mm-hmm, go on", 0.4, 0.8, None),
+        ("Extension.", 0.5, 0.6, None),  # one word is more often a nod misheard
+    ],
+)
+def test_two_words_beside_nods_take_the_floor_where_belief_or_length_speaks_for_them(
+    text: str, confidence: float, voiced: float, expected: str | None
+) -> None:
+    sound = replace(SPEECH, text=text, confidence=confidence, voiced=voiced, held=voiced)
+    assert outcome(sound, CAUTIOUS) == expected
+
+
+def test_long_words_of_a_recogniser_that_is_behind_prove_nothing_yet() -> None:
+    sound = replace(SPEECH, text="I'm done.", confidence=0.04, voiced=0.8, held=0.8)
+    assert outcome(sound, CAUTIOUS) == "take_floor"
+    assert outcome(replace(sound, covered=False), CAUTIOUS) is None
+
+
+@pytest.mark.parametrize("text", ["Goodbye.", "Cancelled.", "Oh, no, wait."])
+def test_a_word_that_ends_the_matter_takes_the_floor_alone(text: str) -> None:
+    assert outcome(replace(SPEECH, text=text, confidence=0.1), CAUTIOUS) == "take_floor"
+
+
+def test_oh_no_is_a_remark_of_a_listener() -> None:
+    assert outcome(replace(SPEECH, text="Oh, no.", confidence=0.1), CAUTIOUS) is None
 
 
 def test_a_sound_that_was_judged_is_reopened_by_a_stop_that_is_sure_and_by_nothing_else() -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from parley.session.decide.lexicon import Lexicon, lexicon, words
-from parley.session.decide.weights import ENOUGH_WORDS, MOST, WEIGHTS, Weights
+from parley.session.decide.weights import BRIEF_SECONDS, BRIEF_WORDS, ENOUGH_WORDS, MOST, WEIGHTS, Weights
 
 if TYPE_CHECKING:
     from parley.session.decide.melody import Melody
     from parley.session.settings import EndpointingSettings
 
 _LIKELY, _UNLIKELY = 0.7, 0.3
+_SURE, _USUAL, _OPEN, _BROKEN_OFF = 2.2, 1.0, 0.25, -0.85
+"""Log-odds of an end at which a silence of ``min_delay``, ``delay``, ``doubtful_delay``, ``max_delay`` ends it."""
 _LEARNING = 0.3
 """Weight of the newest pause."""
 _MARGIN = 2.0
@@ -73,6 +76,8 @@ class Evidence:
     """A turn model's answer to "is it over?", 0 to 1; None where there is none."""
     covered: bool = True
     """False while the recogniser has yet to tell the words before the silence: those that it told say nothing."""
+    length: float = 0.0
+    """Seconds from the turn's onset to its last voice."""
 
 
 def wait_for(evidence: Evidence, habits: PauseHabits, settings: EndpointingSettings) -> Wait:
@@ -87,13 +92,28 @@ def wait_for(evidence: Evidence, habits: PauseHabits, settings: EndpointingSetti
     if evidence.probability is None and by_words is None:
         return Wait(usual, False, "silence")
     probability = likelihood(evidence)
+    seconds = _patience(probability, evidence.confidence, usual, settings)
     if probability >= _LIKELY:
-        return Wait(min(settings.min_delay, settings.max_delay), True, "complete")
+        return Wait(seconds, True, "complete")
     if probability <= _UNLIKELY:
-        return Wait(max(settings.max_delay, settings.min_delay), False, "unfinished")
-    if evidence.confidence < _BELIEVED:
-        return Wait(max(usual, min(settings.doubtful_delay, settings.max_delay)), True, "doubtful")
-    return Wait(usual, True, "unsure")
+        return Wait(seconds, False, "unfinished")
+    return Wait(seconds, True, "doubtful" if evidence.confidence < _BELIEVED else "unsure")
+
+
+def _patience(probability: float, confidence: float, usual: float, settings: EndpointingSettings) -> float:
+    """The less likely an end, the longer the silence: to answer late costs little, to interrupt costs a sentence.
+
+    Between the four delays it grows evenly with the log-odds; words that are believed wait less for what is open.
+    """
+    soonest, longest = min(settings.min_delay, settings.max_delay), max(settings.max_delay, settings.min_delay)
+    doubtful = min(max(settings.doubtful_delay, usual), longest)
+    either = usual + (1 - confidence) * (doubtful - usual)
+    delays = ((_SURE, soonest), (_USUAL, usual), (_OPEN, either), (_BROKEN_OFF, longest))
+    odds = min(_bare_log_odds(probability), _SURE)
+    for (high, shorter), (low, longer) in itertools.pairwise(delays):
+        if odds >= low:
+            return shorter + (longer - shorter) * (high - odds) / (high - low)
+    return longest
 
 
 def likelihood(evidence: Evidence, weights: Weights = WEIGHTS) -> float:
@@ -101,7 +121,14 @@ def likelihood(evidence: Evidence, weights: Weights = WEIGHTS) -> float:
     odds = sum(
         weight * value
         for weight, value in zip(
-            (weights.words, weights.fall, -weights.held, weights.model_over, weights.model_unfinished),
+            (
+                weights.words,
+                weights.brief,
+                weights.fall,
+                -weights.held,
+                weights.model_over,
+                weights.model_unfinished,
+            ),
             sources(evidence),
             strict=True,
         )
@@ -109,27 +136,51 @@ def likelihood(evidence: Evidence, weights: Weights = WEIGHTS) -> float:
     return 1 / (1 + math.exp(-odds))
 
 
-def sources(evidence: Evidence) -> tuple[float, float, float, float, float]:
-    """What words, a falling and a held melody, and a turn model that says yes or no bring, before they are weighed.
+def sources(evidence: Evidence) -> tuple[float, float, float, float, float, float]:
+    """What words, their fewness, a falling and a held melody, and a turn model that says yes or no bring, unweighed.
 
-    The less the words can be believed, the more the melody counts: a recogniser that mishears often ends on "the".
+    The less the words say, or can be believed, the more the melody counts: a recogniser that mishears often ends on
+    "the", and many set no full stops.
     """
     by_words = completeness(evidence.text, evidence.language)
     words_say, doubt = 0.0, 1.0
     if by_words is not None:
-        words_say, doubt = evidence.confidence * _log_odds(by_words), 1.0 - evidence.confidence
+        words_say = evidence.confidence * _log_odds(by_words)
+        doubt = 1.0 - abs(words_say) / MOST
     fall = held = 0.0
     if evidence.melody is not None:
         fall, held = (doubt, 0.0) if evidence.melody.finished else (0.0, doubt)
     heard = min(1.0, (len(words(evidence.text)) - 1) / (ENOUGH_WORDS - 1)) if by_words is not None else 1.0
     model = 0.0 if evidence.probability is None else heard * _log_odds(evidence.probability)
-    return words_say, fall, held, max(0.0, model), min(0.0, model)
+    return words_say, float(is_brief(evidence)), fall, held, max(0.0, model), min(0.0, model)
+
+
+def is_brief(evidence: Evidence) -> bool:
+    """True for a word or two that nothing need follow: "yes", "on Tuesday". Whoever means to say more says more.
+
+    No more than one number: people tell theirs in groups.
+    """
+    spoken = words(evidence.text)
+    if not 0 < len(spoken) <= BRIEF_WORDS or evidence.length > BRIEF_SECONDS:
+        return False
+    if _trails_off(evidence.text) or _breaks_off(spoken, lexicon(evidence.language)):
+        return False
+    return len(spoken) == 1 or not any(word.isdigit() for word in spoken)
 
 
 def _log_odds(probability: float) -> float:
     """Within ``MOST`` on both sides: nobody is sure for good."""
+    return min(MOST, max(-MOST, _bare_log_odds(probability)))
+
+
+def _bare_log_odds(probability: float) -> float:
     bounded = min(max(probability, 1e-6), 1 - 1e-6)
-    return min(MOST, max(-MOST, math.log(bounded / (1 - bounded))))
+    return math.log(bounded / (1 - bounded))
+
+
+def _trails_off(text: str) -> bool:
+    """Something is to follow, by what stands at the end; a comma alone says less of it."""
+    return text.rstrip().endswith(("...", *";:-–—…"))
 
 
 def _usual(habits: PauseHabits, settings: EndpointingSettings) -> float:
@@ -144,7 +195,7 @@ def completeness(text: str, language: str = "") -> float | None:
     if not spoken:
         return None
     ending = text.rstrip()[-1:]
-    if ending in ",;:-–—…" or text.rstrip().endswith("..."):
+    if ending == "," or _trails_off(text):
         return 0.1
     marked = ending in ".?!。？！"
     known = lexicon(language)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from parley.session.decide.lexicon import begins_backchannel, lexicon, only_backchannels, words
+from parley.session.decide.lexicon import begins_backchannel, lexicon, only_backchannels, without_backchannels, words
 
 if TYPE_CHECKING:
     from parley.messages import DecisionOutcome
@@ -20,6 +20,10 @@ _NOD = 0.35
 """Seconds of patience for each nod that was heard: shorter than most, since some are still being decoded."""
 _SURE = 0.8
 """Confidence from which words are taken as they are even from a recogniser that often mishears."""
+_HALF_SURE = 0.32
+"""From which two words that are no nods were hardly a nod misheard, whatever they were."""
+_PHRASE = 0.88
+"""Of ``take_floor_after``: voice from which two words that are no nods, however doubtful, were more than a nod."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +101,19 @@ def _by_words(spoken: list[str], sound: Sound, settings: BargeInSettings) -> Ver
         return Verdict("take_floor", (f'says "{stop}"',))
     if _believed(sound.confidence, settings) and len(spoken) >= 2 and sound.voiced >= settings.take_floor_after / 2:
         return Verdict("take_floor", (f"{len(spoken)} words that are no nods",))
+    if _is_phrase(spoken, sound, settings):
+        return Verdict("take_floor", ("two words or more that are no nods",))
     if sound.voiced >= settings.take_floor_after:
         return Verdict("take_floor", (f"{sound.voiced:.2f} s of speech",))
     return None
+
+
+def _is_phrase(spoken: list[str], sound: Sound, settings: BargeInSettings) -> bool:
+    """Misheard perhaps, but more than a nod: words beside the nods in it, and enough voice or belief for them."""
+    if len(without_backchannels(spoken, lexicon(sound.language).backchannels)) < 2:
+        return False
+    long = sound.covered and sound.voiced >= _PHRASE * settings.take_floor_after
+    return long or (sound.confidence >= _HALF_SURE and sound.voiced >= settings.take_floor_after / 2)
 
 
 def _believed(confidence: float, settings: BargeInSettings) -> bool:

@@ -9,6 +9,8 @@ from functools import cache
 from parley.text.languages import primary
 
 _WORD = re.compile(r"[\w'’-]+", re.UNICODE)
+_LONGEST = 3
+"""Words of a nod at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,14 @@ def _phrases(text: str) -> frozenset[str]:
 _LEXICONS = {
     "en": Lexicon(
         backchannels=_phrases(
-            """mhm, mm, mmm, hm, hmm, uh huh, mm hmm, mm hm, um hum, hum, uh, um, huh, ah, aha, oh, ooh, eh, yeah,
-            yes, yep, yup, ya, okay, ok, kay, alright, all right, right, sure, true, exactly, indeed, i see,
+            """mhm, mm, mmm, hm, hmm, uh huh, mm hmm, mm hm, um hum, hum, uh, um, huh, ah, aha, oh, ooh, oh no, eh,
+            yeah, yes, yep, yup, ya, okay, ok, kay, alright, all right, right, sure, true, exactly, indeed, i see,
             see, really, oh really, got it, good, great, nice, cool, wow, interesting, of course, no way, go on,
             makes sense, fine, ha, haha, i know, that's right, you're right, absolutely, definitely, totally,
             fair enough, very good"""
         ),
-        stops=_phrases("stop, wait, no, hold, sorry, excuse, pardon, quiet, shut, enough, cancel, pause, nope, listen"),
+        stops=_phrases("""stop, wait, no, hold, sorry, excuse, pardon, quiet, shut, enough, cancel, pause, nope, listen,
+            goodbye, cancelled, canceled"""),
         openers=_phrases(
             "hey, hello, but, actually, what, who, why, where, when, how, question, tell, can, could, please, let's"
         ),
@@ -139,16 +142,18 @@ def words(text: str) -> list[str]:
 
 def only_backchannels(spoken: list[str], known: frozenset[str]) -> bool:
     """True when the words are nothing but nods, one after the other; hyphens are spaces here."""
-    rest = " ".join(spoken).replace("-", " ").split()
-    longest = 3
+    return not without_backchannels(spoken, known)
+
+
+def without_backchannels(spoken: list[str], known: frozenset[str]) -> list[str]:
+    """The words that belong to no nod; hyphens are spaces here."""
+    rest, left = " ".join(spoken).replace("-", " ").split(), []
     while rest:
-        for count in range(min(longest, len(rest)), 0, -1):
-            if " ".join(rest[:count]) in known:
-                rest = rest[count:]
-                break
-        else:
-            return False
-    return True
+        count = next((n for n in range(min(_LONGEST, len(rest)), 0, -1) if " ".join(rest[:n]) in known), 0)
+        if not count:
+            left.append(rest[0])
+        rest = rest[max(1, count) :]
+    return left
 
 
 def begins_backchannel(spoken: list[str], known: frozenset[str]) -> bool:

@@ -15,6 +15,8 @@ class Weights:
 
     words: float = 0.75
     """Of the words' own log-odds, as far as they are believed."""
+    brief: float = 2.0
+    """A whole answer of a word or two."""
     fall: float = 1.6
     """A melody that sounds finished, as far as the words are not believed."""
     held: float = 0.0
@@ -30,3 +32,5 @@ MOST = 3.0
 """Log-odds beyond which a turn model is no surer."""
 ENOUGH_WORDS = 3
 """A turn model that has heard fewer knows less: it takes most answers of one word for the beginning of a sentence."""
+BRIEF_WORDS, BRIEF_SECONDS = 2, 1.0
+"""The most of both in a brief answer; what lasts longer had more words than were understood."""

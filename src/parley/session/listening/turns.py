@@ -88,7 +88,13 @@ class Endpointing:
         self._turn = turn
         covered = turn.covers(self.silence)
         evidence = Evidence(
-            turn.text, self._floor.language, turn.confidence, turn.melody, turn.probability, covered=covered
+            turn.text,
+            self._floor.language,
+            turn.confidence,
+            turn.melody,
+            turn.probability,
+            covered=covered,
+            length=turn.ended_at - turn.began_at,
         )
         wait = wait_for(evidence, self._habits, settings.endpointing)
         self._timers.set("end", turn.ended_at + wait.seconds, self._silence_ends_turn)
