@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from parley.session.decide.lexicon import Lexicon, lexicon, words
+from parley.session.decide.lexicon import Lexicon, is_unspaced, lexicon, words
 from parley.session.decide.weights import BRIEF_SECONDS, BRIEF_WORDS, ENOUGH_WORDS, MOST, WEIGHTS, Weights
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _bare_log_odds(probability: float) -> float:
 
 def _trails_off(text: str) -> bool:
     """Something is to follow, by what stands at the end; a comma alone says less of it."""
-    return text.rstrip().endswith(("...", *";:-–—…"))
+    return text.rstrip().endswith(("...", *";:-–—…；：؛"))
 
 
 def _usual(habits: PauseHabits, settings: EndpointingSettings) -> float:
@@ -195,9 +195,9 @@ def completeness(text: str, language: str = "") -> float | None:
     if not spoken:
         return None
     ending = text.rstrip()[-1:]
-    if ending == "," or _trails_off(text):
+    if ending in ",，、،" or _trails_off(text):
         return 0.1
-    marked = ending in ".?!。？！"
+    marked = ending in ".?!。？！।؟"
     known = lexicon(language)
     if _breaks_off(spoken, known):
         if not marked:
@@ -212,6 +212,8 @@ def completeness(text: str, language: str = "") -> float | None:
 def _breaks_off(spoken: list[str], known: Lexicon) -> bool:
     """True when a sentence hardly ever ends like this."""
     last = spoken[-1]
+    if is_unspaced(last):
+        return any(last.endswith(phrase) for phrase in known.dangling) or last in known.openings
     if last in known.auxiliaries:
         return len(spoken) < 2 or spoken[-2] not in known.pronouns
     return last in known.dangling or " ".join(spoken[-2:]) in known.dangling or " ".join(spoken) in known.openings

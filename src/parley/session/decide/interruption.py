@@ -10,7 +10,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from parley.session.decide.lexicon import begins_backchannel, lexicon, only_backchannels, without_backchannels, words
+from parley.session.decide.lexicon import (
+    begins_backchannel,
+    first_of,
+    lexicon,
+    only_backchannels,
+    without_backchannels,
+    words,
+)
 
 if TYPE_CHECKING:
     from parley.messages import DecisionOutcome
@@ -217,4 +224,4 @@ def _wants_floor(spoken: list[str], language: str, settings: BargeInSettings) ->
     """The first word that asks for the floor; empty when there is none."""
     known = lexicon(language)
     asking = known.stops | known.openers if settings.trust_words == "all" else known.stops
-    return next((word for word in spoken if word in asking), "")
+    return first_of(spoken, asking)

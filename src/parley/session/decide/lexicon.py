@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from functools import cache
 
+from parley.session.decide.lexicons import MORE
 from parley.text.languages import primary
 
-_WORD = re.compile(r"[\w'’-]+", re.UNICODE)
-_LONGEST = 3
-"""Words of a nod at the most."""
+_MARKS = "\u0300-\u036f\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff\u0e00-\u0eff"
+"""Vowel signs and accents, which belong to the letter before: Latin, Arabic, the scripts of India, Thai and Lao."""
+_WORD = re.compile(rf"[\w{_MARKS}'’-]+", re.UNICODE)
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
+"""Kana and Han characters, which are written without spaces between words."""
+_LONGEST = 8
+"""Words of a nod at the most, or characters where there are no spaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,10 @@ class Lexicon:
 
 def _phrases(text: str) -> frozenset[str]:
     return frozenset(" ".join(phrase.split()) for phrase in text.split(",") if phrase.strip())
+
+
+def _lexicon(lists: Mapping[str, str]) -> Lexicon:
+    return Lexicon(*(_phrases(lists.get(entry.name, "")) for entry in fields(Lexicon)))
 
 
 _LEXICONS = {
@@ -126,6 +136,7 @@ _LEXICONS = {
         openings=_phrases("peux-tu, pouvez-vous, s'il te plaît, s'il vous plaît, alors, je pense, je crois que"),
         questions=_phrases("qui, que, quoi, quel, quelle, quels, quelles, où, comment, combien, quand, pourquoi"),
     ),
+    **{language: _lexicon(lists) for language, lists in MORE.items()},
 }
 
 
@@ -140,20 +151,45 @@ def words(text: str) -> list[str]:
     return [word.lower().replace("’", "'").strip("'-") for word in _WORD.findall(text)]
 
 
+def is_unspaced(word: str) -> bool:
+    """True where the writing knows no spaces, so that this may be a whole sentence."""
+    return _UNSPACED.search(word) is not None
+
+
 def only_backchannels(spoken: list[str], known: frozenset[str]) -> bool:
     """True when the words are nothing but nods, one after the other; hyphens are spaces here."""
     return not without_backchannels(spoken, known)
 
 
 def without_backchannels(spoken: list[str], known: frozenset[str]) -> list[str]:
-    """The words that belong to no nod; hyphens are spaces here."""
-    rest, left = " ".join(spoken).replace("-", " ").split(), []
+    """The words that belong to no nod; hyphens are spaces here. Of writing without spaces two characters count one."""
+    left: list[str] = []
+    for word in spoken:
+        if is_unspaced(word):
+            characters = _left(list(word), "", known)
+            left += ["".join(characters[at : at + 2]) for at in range(0, len(characters) - 1, 2)] or characters
+    rest = " ".join(word for word in spoken if not is_unspaced(word))
+    return left + _left(rest.replace("-", " ").split(), " ", known)
+
+
+def _left(rest: list[str], space: str, known: frozenset[str]) -> list[str]:
+    left = []
     while rest:
-        count = next((n for n in range(min(_LONGEST, len(rest)), 0, -1) if " ".join(rest[:n]) in known), 0)
+        count = next((n for n in range(min(_LONGEST, len(rest)), 0, -1) if space.join(rest[:n]) in known), 0)
         if not count:
             left.append(rest[0])
         rest = rest[max(1, count) :]
     return left
+
+
+def first_of(spoken: list[str], asking: frozenset[str]) -> str:
+    """The first of the words that is one of these, or holds one where there are no spaces; empty when none does."""
+    for word in spoken:
+        if word in asking:
+            return word
+        if is_unspaced(word) and (held := [phrase for phrase in asking if phrase in word]):
+            return max(held, key=len)
+    return ""
 
 
 def begins_backchannel(spoken: list[str], known: frozenset[str]) -> bool:
