@@ -50,8 +50,11 @@ def create(settings: AsrSettings) -> ThreadRecognizer:
     return ThreadRecognizer(NemoEngine(settings), settings)
 
 
-def model_type(folder: str) -> tuple[str, str]:
-    """What the model in this folder is, and its number format: "" or "int8". ConfigError says what is missing."""
+def model_type(folder: str, *, gpu: bool = False) -> tuple[str, str]:
+    """What the model in this folder is, and its number format: "" or "int8". ConfigError says what is missing.
+
+    Where there is a choice, int8 for a CPU, and not for a GPU, which does not reckon so.
+    """
     root = Path(folder)
     try:
         kind = str(json.loads((root / "config.json").read_text("utf-8"))["model_type"])
@@ -64,7 +67,8 @@ def model_type(folder: str) -> tuple[str, str]:
             f"The model in {folder} is of the type {kind}, which is not run here; these are: {', '.join(_FILES)}."
         )
     missing: list[str] = [] if (root / "vocab.txt").is_file() else ["vocab.txt"]
-    for number_format, ending in (("int8", ".int8.onnx"), ("", ".onnx")):
+    formats = [("int8", ".int8.onnx"), ("", ".onnx")]
+    for number_format, ending in reversed(formats) if gpu else formats:
         if all((root / f"{name}{ending}").is_file() for name in _FILES[kind]):
             if not missing:
                 return kind, number_format
@@ -93,11 +97,11 @@ class NemoEngine:
         import onnxruntime
 
         folder = self._settings.model
-        kind, number_format = model_type(folder)
+        providers = providers_for(self._settings.device, onnxruntime.get_available_providers())
+        kind, number_format = model_type(folder, gpu=len(providers) > 1)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._settings.threads
         options.inter_op_num_threads = 1
-        providers = providers_for(self._settings.device, onnxruntime.get_available_providers())
         try:
             model = onnx_asr.load_model(
                 kind, folder, quantization=number_format or None, sess_options=options, providers=providers

@@ -52,7 +52,7 @@ class AsrSettings:
         Setting("Whole phrases that are likely to be said: pocketsphinx compares them with its open vocabulary."),
     ] = ()
     device: Annotated[
-        str, Setting("Where the models of whisper and onnx-asr run.", choices=("auto", "cpu", "cuda"))
+        str, Setting("Where the models of whisper, onnx-asr and sherpa run.", choices=("auto", "cpu", "cuda"))
     ] = "auto"
     compute_type: Annotated[
         str, Setting("Number format of whisper models; empty: int8 on a CPU, float16 on a GPU.")

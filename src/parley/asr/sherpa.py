@@ -6,6 +6,7 @@ processes of its own. When a turn is over is the session's to decide: the librar
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,9 +40,11 @@ def create(settings: AsrSettings) -> ProcessRecognizer:
         raise ConfigError(f"The recogniser sherpa needs the package sherpa-onnx; install it with: {install('sherpa')}.")
     if not settings.model:
         raise ConfigError("The recogniser sherpa needs asr.model: the folder of a streaming transducer.")
+    provider = provider_for(settings.device, version("sherpa-onnx"))
     read_model(settings.model)
     arguments = {
         "folder": settings.model,
+        "provider": provider,
         "threads": settings.threads or 1,
         "hot_words": list(settings.hot_words),
     }
@@ -50,14 +53,25 @@ def create(settings: AsrSettings) -> ProcessRecognizer:
     )
 
 
+def provider_for(device: str, installed: str) -> str:
+    """Where the library computes. ConfigError when a GPU is insisted upon and the installed version knows none."""
+    has_gpu = "cuda" in installed
+    if device == "cuda" and not has_gpu:
+        raise ConfigError(
+            f"asr.device is cuda, but sherpa-onnx {installed} knows no GPU; install the CUDA build that its project "
+            "publishes in its place, or set asr.device to auto or cpu."
+        )
+    return "cuda" if has_gpu and device != "cpu" else "cpu"
+
+
 class TransducerDecoder:
     """One model; a stream of its own for each turn."""
 
     memory = ""
     """Nothing of one turn is left for the next."""
 
-    def __init__(self, folder: str, threads: int = 1, hot_words: Sequence[str] = ()) -> None:
-        self._folder, self._threads = folder, threads
+    def __init__(self, folder: str, threads: int = 1, hot_words: Sequence[str] = (), provider: str = "cpu") -> None:
+        self._folder, self._threads, self._provider = folder, threads, provider
         self._hot_words = tuple(word for word in hot_words if word)
         self._language = ""
         self._model = TransducerModel({}, 0.0, 0.0)
@@ -73,7 +87,7 @@ class TransducerDecoder:
         """Read the networks. The library exits the process when they are bad."""
         import sherpa_onnx
 
-        self._model = model = read_model(self._folder)
+        self._model = model = read_model(self._folder, gpu=self._provider == "cuda")
         self._searches = bool(self._hot_words) and model.spells and model.searches
         if self._searches:
             pieces = Path(model.files["tokens"]).read_text("utf-8").split("<unk>")[-1]
@@ -84,6 +98,7 @@ class TransducerDecoder:
             **model.files,
             num_threads=self._threads,
             sample_rate=RATE,
+            provider=self._provider,
             # One hypothesis costs a fourth, and what it has said it never takes back.
             decoding_method="modified_beam_search" if self._searches else "greedy_search",
             enable_endpoint_detection=False,

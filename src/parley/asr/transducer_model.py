@@ -52,12 +52,15 @@ class TransducerModel:
         )
 
 
-def read_model(folder: str) -> TransducerModel:
-    """Find the files (int8 where there is a choice) and read their facts. ConfigError says what is missing."""
+def read_model(folder: str, *, gpu: bool = False) -> TransducerModel:
+    """Find the files and read their facts: where there is a choice int8 for a CPU, and not for a GPU.
+
+    ConfigError says what is missing.
+    """
     root = Path(folder)
     found = {"tokens": root / "tokens.txt"}
     for part in _PARTS:
-        candidates = sorted(root.glob(f"{part}*.onnx"), key=lambda path: ("int8" not in path.name, path.name))
+        candidates = sorted(root.glob(f"{part}*.onnx"), key=lambda path: (("int8" in path.name) == gpu, path.name))
         found[part] = candidates[0] if candidates else root / f"{part}.onnx"
     missing = [path.name for path in found.values() if not path.is_file()]
     if missing:

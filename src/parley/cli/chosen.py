@@ -66,21 +66,33 @@ def ears_for(settings: Settings, language: str) -> AsrSettings:
 def named_ears(settings: Settings) -> AsrSettings:
     """The recogniser's settings where ``asr.model`` names a model of the catalog: its folder in place of its name.
 
-    WhisperX takes the best whisper model that is here where none is named. Raises ConfigError when it is not here.
+    ``auto`` stands for its engine then. WhisperX takes the best whisper model that is here where none is named.
+    Raises ConfigError when it is not here, or another engine's.
     """
     from parley.cli.pull import opened
 
     catalog, store = opened(settings)
     entry = catalog.of_kind("ears").get(settings.asr.model)
-    if settings.asr.engine == "whisperx" and not settings.asr.model:
+    engine = settings.asr.engine
+    if engine == "whisperx" and not settings.asr.model:
         entry = _best_whisper(settings)
-    if settings.asr.engine == AUTO or entry is None:
+    if entry is None:
         return settings.asr
+    if engine == AUTO:
+        engine = entry.engine
+    elif entry.engine != _MODELS_OF.get(engine, engine):
+        raise ConfigError(
+            f"asr.model is {entry.model_id}, which {entry.engine} runs; set asr.engine to {entry.engine} or auto."
+        )
     if not store.has(entry):
         raise ConfigError(
             f"asr.model is {entry.model_id}, which is not here; fetch it with `{command(f'pull {entry.model_id}')}`."
         )
-    return replace(settings.asr, model=str(store.path(entry)))
+    return replace(settings.asr, engine=engine, model=str(store.path(entry)))
+
+
+_MODELS_OF = {"whisperx": "faster-whisper"}
+"""Engines that run another one's models."""
 
 
 def _best_whisper(settings: Settings) -> Entry | None:
@@ -155,8 +167,11 @@ def models_named(settings: Settings) -> dict[str, str]:
 
 
 def _ears_named(settings: Settings) -> str:
+    from parley.cli.pull import opened
     from parley.store import embedded
 
+    if settings.asr.model in opened(settings)[0].of_kind("ears"):
+        return settings.asr.model
     if settings.asr.engine != AUTO:
         return settings.asr.engine
     entry = choice_of(settings, "ears", settings.asr.language or ENGLISH).entry
@@ -214,7 +229,7 @@ def _better(settings: Settings) -> dict[str, str]:
 
     language = settings.asr.language or ENGLISH
     found = {}
-    if settings.asr.engine == AUTO:
+    if named_ears(settings).engine == AUTO:
         found["ears"] = choice_of(settings, "ears", language).better
     if settings.worker.models.default_model == AUTO and _voice_named(settings) == VOICE:
         found["voice"] = choice_of(settings, "voice", language).better

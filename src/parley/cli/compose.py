@@ -192,7 +192,8 @@ def _open_recognizer(settings: Settings) -> Recognizer:
     def make(asr: AsrSettings) -> Recognizer:
         return create_recognizer(asr, phrases=likely, environments=open_environments(settings.engines))
 
-    return ByLanguage(partial(ears_for, settings), make) if settings.asr.engine == AUTO else make(named_ears(settings))
+    named = named_ears(settings)
+    return ByLanguage(partial(ears_for, settings), make) if named.engine == AUTO else make(named)
 
 
 def _open_end_of_turn(settings: Settings) -> EndOfTurnModel | None:

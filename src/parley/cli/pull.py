@@ -88,15 +88,15 @@ def _bring(
         return
     tables.show(_offer(absent, extras))
     _ask(yes)
+    if extras:  # first: some engines bring what checks their models
+        typer.echo(f"engines: {', '.join(engines.ENGINES[extra].package for extra in extras)}")
+        engines.install(extras)
     for entry in absent:
         typer.echo(f"{entry.model_id}:")
         folder = fetch(
             entry, store.path(entry), mirror=mirror, replace=replace, say=lambda line: typer.echo(f"  {line}")
         )
         typer.echo(f"  is ready in {folder}")
-    if extras:
-        typer.echo(f"engines: {', '.join(engines.ENGINES[extra].package for extra in extras)}")
-        engines.install(extras)
     typer.echo(f"Start with `{command('up')}`: it takes the best that is installed.")
 
 

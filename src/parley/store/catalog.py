@@ -62,7 +62,7 @@ class Entry:
     extra: str = ""
     """Extra of the package that brings the engine; empty where the engine is always there."""
     checksums: Mapping[str, str] = field(default_factory=dict)
-    """File in the store -> "sha256:..." or "md5:...", as its author publishes it."""
+    """File in the store -> "sha256:...", "md5:..." or "crc32c:...", as its author publishes it."""
     forbidden: str = ""
     """Why the licence does not allow it here; empty where it does."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -131,7 +131,8 @@ class KnownModel:
     memory_mb: Annotated[int, Setting("Estimated resident size.", unit="MB", ge=0)] = 0
     extra: Annotated[str, Setting("Extra of the package that brings its engine.")] = ""
     checksums: Annotated[
-        dict[str, str], Setting("File in the store to 'sha256:...' or 'md5:...', as its author publishes it.")
+        dict[str, str],
+        Setting("File in the store to 'sha256:...', 'md5:...' or 'crc32c:...', as its author publishes it."),
     ] = field(default_factory=dict)
     forbidden: Annotated[str, Setting("Why its licence does not allow it here.")] = ""
     metadata: Annotated[dict[str, Any], Setting("Of a voice: what is written to its pack's metadata.yaml.")] = field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from dataclasses import dataclass
+from importlib import invalidate_caches
 from importlib.metadata import PackageNotFoundError, requires
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -93,3 +94,4 @@ def install(extras: Iterable[str]) -> None:
         return
     with tempfile.TemporaryDirectory() as elsewhere:  # no project's own constraints may get in between
         run_installer(wanted, cwd=elsewhere, what=", ".join(wanted))
+    invalidate_caches()  # what came can be imported at once

@@ -2,6 +2,7 @@
 
 import gc
 import json
+from base64 import b64decode
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from parley.asr import AsrSettings, create_recognizer
 from parley.asr.moonshine import MoonshineDecoder
 from parley.errors import ConfigError
+from parley.store import read_catalog
 from parley.testing.bursts import bursts
 from parley.testing.recognizers import RATE, frames, hear
 
@@ -85,6 +87,20 @@ def test_the_librarys_stream_of_a_turn_that_was_left_is_freed(folder: Path) -> N
     decoder.start("", "")
     gc.collect()
     assert not close.alive
+
+
+def test_the_catalog_says_of_moonshines_models_what_the_library_says_itself() -> None:
+    from moonshine_voice.moonshine_api import moonshine_get_stt_dependencies_string
+
+    catalog = read_catalog()
+    for model, size in (("moonshine-tiny-en", 2), ("moonshine-small-en", 4)):
+        entry = catalog.find(model)
+        (group,) = json.loads(moonshine_get_stt_dependencies_string("en", {"model_arch": size}))["groups"]
+        assert entry.sources[0].place == group["base_url"]
+        stated = {file["name"]: f"crc32c:{b64decode(file['checksum']).hex()}" for file in group["files"]}
+        assert entry.checksums == stated
+        assert set(entry.files) == set(stated)
+        assert entry.size_mb == pytest.approx(sum(file["size"] for file in group["files"]) / 1e6, abs=1)
 
 
 async def test_a_damaged_model_is_one_sentence(folder: Path) -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from parley.asr import AsrSettings, create_recognizer
 from parley.asr.sherpa import TransducerDecoder
+from parley.cli.compose import _open_recognizer
+from parley.config import load_settings
 from parley.testing.bursts import bursts
 from parley.testing.recognizers import frames, hear
 from parley.testing.tiny_transducer import nemo_folder, transducer_folder
@@ -33,6 +35,15 @@ async def test_a_model_of_many_languages_is_told_which_one_to_listen_for(
     final = (await hear(recognizer, frames(bursts(3)), language=language))[-1]
     await recognizer.aclose()
     assert (final.text, final.language) == (text, told)
+
+
+async def test_a_model_of_the_catalog_hears_by_its_name_alone(tmp_path: Path) -> None:
+    nemo_folder(tmp_path / "ears" / "nemotron-3.5-streaming", SENTENCES)
+    flags = {"store.folder": str(tmp_path), "asr.model": "nemotron-3.5-streaming"}
+    recognizer = _open_recognizer(load_settings(flags=flags, environ={}))
+    final = (await hear(recognizer, frames(bursts(3)), language="de-DE"))[-1]
+    await recognizer.aclose()
+    assert final.text == "mach bitte die"
 
 
 @pytest.mark.parametrize("build", [transducer_folder, nemo_folder])

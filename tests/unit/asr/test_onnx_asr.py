@@ -30,6 +30,13 @@ def test_the_small_number_format_is_taken_where_all_of_it_is_there(
     assert model_type(folder(tmp_path, kind, "vocab.txt", *files)) == (kind, number_format)
 
 
+def test_a_gpu_gets_the_large_numbers_where_there_is_a_choice(tmp_path: Path) -> None:
+    where = folder(tmp_path, "nemo-conformer-ctc", "vocab.txt", "model.int8.onnx", "model.onnx")
+    assert model_type(where, gpu=True) == ("nemo-conformer-ctc", "")
+    (tmp_path / "model.onnx").unlink()
+    assert model_type(where, gpu=True) == ("nemo-conformer-ctc", "int8")
+
+
 @pytest.mark.parametrize(
     ("kind", "files", "says"),
     [

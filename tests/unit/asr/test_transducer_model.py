@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from parley.asr.sherpa import provider_for
 from parley.asr.transducer_model import TransducerModel, onnx_facts, read_model
 from parley.errors import ConfigError
 
@@ -59,6 +60,20 @@ def test_each_family_says_how_far_it_looks(tmp_path: Path, facts: dict[str, str]
 def test_a_network_that_does_not_stream_is_refused_with_what_to_take(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not made for streaming"):
         read_model(folder(tmp_path, {"model_type": "EncDecRNNTBPEModel"}))
+
+
+def test_a_gpu_is_used_where_the_library_knows_one_and_not_silently_replaced() -> None:
+    assert provider_for("auto", "2.0.1+cuda12.cudnn9") == provider_for("cuda", "2.0.1+cuda12.cudnn9") == "cuda"
+    assert provider_for("auto", "2.0.1") == provider_for("cpu", "2.0.1+cuda12.cudnn9") == "cpu"
+    with pytest.raises(ConfigError, match=r"sherpa-onnx 2\.0\.1 knows no GPU"):
+        provider_for("cuda", "2.0.1")
+
+
+@pytest.mark.parametrize(("gpu", "taken"), [(False, "encoder.int8.onnx"), (True, "encoder.onnx")])
+def test_a_cpu_gets_the_small_numbers_and_a_gpu_the_large_ones(tmp_path: Path, gpu: bool, taken: str) -> None:
+    where = folder(tmp_path, {"T": "45", "decode_chunk_len": "32"})
+    onnx_file(tmp_path / "encoder.int8.onnx", {"T": "45", "decode_chunk_len": "32"})
+    assert Path(read_model(where, gpu=gpu).files["encoder"]).name == taken
 
 
 def test_a_unified_model_keeps_one_hypothesis(tmp_path: Path) -> None:

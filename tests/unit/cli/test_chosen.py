@@ -86,14 +86,20 @@ def test_a_turn_model_that_is_asked_for_and_not_here_is_said_with_what_fetches_i
 @pytest.mark.parametrize("engine", ["faster-whisper", "auto"])
 def test_a_recognisers_model_goes_by_its_name_in_the_catalog(settings: Settings, engine: str) -> None:
     settings = replace(settings, asr=replace(settings.asr, engine=engine, model="whisper-base"))
-    if engine == "auto":
-        assert named_ears(settings) == settings.asr
-        return
     with pytest.raises(ConfigError, match="pull whisper-base"):
         named_ears(settings)
-    put(settings, "whisper-base")
+    put(settings, "whisper-base", "whisper-tiny.en")
     catalog, store = opened(settings)
-    assert named_ears(settings).model == str(store.path(catalog.find("whisper-base")))
+    named = named_ears(settings)
+    assert (named.engine, named.model) == ("faster-whisper", str(store.path(catalog.find("whisper-base"))))
+    assert models_named(settings)["ears"] == "whisper-base"
+    assert "ears" not in what_would_be_better(settings)
+
+
+def test_a_model_of_another_engine_is_refused_with_its_own(settings: Settings) -> None:
+    settings = replace(settings, asr=replace(settings.asr, engine="faster-whisper", model="moonshine-tiny-en"))
+    with pytest.raises(ConfigError, match=r"which moonshine runs; set asr\.engine to moonshine or auto"):
+        named_ears(settings)
 
 
 @pytest.mark.parametrize(

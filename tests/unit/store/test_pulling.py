@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +16,7 @@ from parley.errors import ConfigError, InvalidRequest, NotFound, UnavailableErro
 from parley.store import Entry, Source, StoreSettings, open_store
 from parley.store.pulling import pull
 from parley.store.sources import pip as wheels
+from parley.store.sources.parts import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +76,22 @@ def test_a_file_that_is_not_its_authors_is_deleted_and_nothing_becomes_visible(t
         pull(entry, tmp_path / "tiny")
     assert not (tmp_path / "tiny").exists()
     assert not list(tmp_path.rglob(".tiny.part/model.bin"))
+
+
+def test_a_checksum_of_any_kind_that_authors_publish_is_held_against_the_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"123456789")
+    assert digest_of(tmp_path / "file", "md5") == "25f9e794323b453885f5181f1b624d0b"
+    pytest.importorskip("google_crc32c")
+    assert digest_of(tmp_path / "file", "crc32c") == "e3069283"
+
+
+def test_a_checksum_that_cannot_be_reckoned_says_what_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "google_crc32c", None)
+    entry = ears(at(tmp_path / "from"), checksums={"model.bin": "crc32c:00000000"})
+    with pytest.raises(UnavailableError, match="needs the package google-crc32c"):
+        pull(entry, tmp_path / "tiny")
 
 
 def test_a_licence_that_forbids_it_is_refused(tmp_path: Path) -> None:

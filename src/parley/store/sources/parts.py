@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from parley.errors import NotFound, UnavailableError
+from parley.hints import install_packages
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,9 +49,29 @@ def verify(entry: Entry, name: str, path: Path) -> None:
 
 
 def digest_of(path: Path, kind: str) -> str:
-    """Checksum of a file as lower-case hexadecimal; ``kind`` is sha256 or md5."""
+    """Checksum of a file as lower-case hexadecimal; ``kind`` is sha256, md5 or crc32c.
+
+    The last is no protection against malice, and all that some authors state. Raises UnavailableError where the
+    package that reckons it is missing.
+    """
     with path.open("rb") as file:
+        if kind == "crc32c":
+            return _crc32c(file)
         return hashlib.file_digest(file, kind).hexdigest()
+
+
+def _crc32c(file: BinaryIO) -> str:
+    try:
+        import google_crc32c
+    except ModuleNotFoundError as error:
+        raise UnavailableError(
+            "Checking what was fetched needs the package google-crc32c; install it with: "
+            f"{install_packages('google-crc32c')}."
+        ) from error
+    checksum = 0
+    while block := file.read(1 << 20):
+        checksum = google_crc32c.extend(checksum, block)
+    return f"{checksum:08x}"
 
 
 def _inside(folder: Path, part: str, source: Source) -> Path:
