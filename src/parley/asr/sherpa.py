@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     from parley.asr.settings import AsrSettings
 
 _AFTER = 0.3
-"""Seconds by which a transducer may say a word late."""
+"""Seconds by which a transducer may say a word late: what came last it has heard, and not yet understood."""
+_A_LITTLE = 0.001
+"""Seconds; to have covered none would mean not to say how much."""
+_FILTER = 0.05
+"""Seconds that the library's filter bank holds back."""
 
 
 def create(settings: AsrSettings) -> ProcessRecognizer:
@@ -117,7 +121,7 @@ class TransducerDecoder:
             self._stream.set_option("language", known)  # without one the model finds out by itself
             self._language = language if known else ""
         self._told = ""
-        self._fed, self._steps = FedStream(self._model.window + _AFTER), 0
+        self._fed, self._steps = FedStream(self._model.window + _AFTER + _FILTER), 0
 
     def feed(self, pcm: bytes) -> Transcript | None:
         """Hear more; tell the words when they have changed."""
@@ -170,7 +174,7 @@ class TransducerDecoder:
             words=words if spelled else (),
             language=self._language,
             confidence=confidence(result.ys_probs) if text else 1.0,
-            covered=self._fed.turn_time(self._steps * self._model.step),
+            covered=max(_A_LITTLE, self._fed.turn_time(self._steps * self._model.step - _AFTER)),
         )
 
     def _kept(self, text: str) -> int:
