@@ -33,6 +33,9 @@ class FedStream:
 
     def turn_time(self, time: float) -> float:
         """Seconds in the stream as seconds in the turn, where no silence was put in; no more than it was fed."""
-        time = min(time, self.samples / RATE)
-        put_in = sum(min(self.silence, max(0.0, time - at)) for at in self._silences)
-        return max(0.0, time - put_in)
+        time, put_in = max(0.0, min(time, self.samples / RATE)), 0.0
+        for at in self._silences:
+            if time <= at + self.silence:
+                return min(time, at) - put_in
+            put_in += self.silence
+        return time - put_in
