@@ -5,6 +5,7 @@ Clients of OpenAI have its names built in; those stand for the defaults. Every o
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from parley.errors import NotFound
@@ -48,6 +49,14 @@ def voice_of(model: str, voice: str, speakers: Mapping[str, Collection[str]], na
     if speaker in VOICES and speaker not in speakers.get(wanted, ()):
         speaker = ""
     return Voice(model=wanted, speaker=speaker)
+
+
+def existing_voice(voice: Voice, speakers: Mapping[str, Collection[str]], names: Mapping[str, str]) -> Voice:
+    """The same for a client that names a model, and a speaker apart from it; other fields stay. Raises NotFound."""
+    meant = voice_of("", voice.model, speakers, names) if voice.model else Voice()
+    if voice.model and not meant.model:
+        raise NotFound(f"There is no voice called {voice.model!r}.")
+    return replace(voice, model=meant.model, speaker=voice.speaker or meant.speaker)
 
 
 def _split(voice: str, speakers: Mapping[str, Collection[str]]) -> tuple[str, str]:

@@ -37,3 +37,23 @@ class ApiSettings:
         int, Setting("Largest recording that is taken.", unit="bytes", ge=1_000, le=200_000_000)
     ] = 25_000_000
     longest_audio: Annotated[float, Setting("Longest recording that is taken.", unit="s", ge=1, le=36_000)] = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class WyomingSettings:
+    """Home Assistant's protocol for voices and ears, on a port of its own. It knows no keys."""
+
+    enabled: Annotated[bool, Setting("Take connections of Wyoming clients, such as Home Assistant.")] = False
+    host: Annotated[str, Setting("Address to listen on; whoever reaches it may use voices and ears.")] = "127.0.0.1"
+    port: Annotated[int, Setting("Port to listen on; 0 takes a free one.", ge=0, le=65_535)] = 10300
+    connections: Annotated[int, Setting("Connections at a time.", ge=1, le=10_000)] = 50
+    exchanges: Annotated[
+        int, Setting("Texts and recordings at work at a time; more wait a little, then are refused.", ge=1, le=1000)
+    ] = 4
+    idle: Annotated[
+        float, Setting("A connection on which nothing comes for this long is closed.", unit="s", ge=1, le=86_400)
+    ] = 300.0
+    longest_text: Annotated[int, Setting("Longest text of one exchange.", unit="characters", ge=1, le=1_000_000)] = (
+        20_000
+    )
+    longest_audio: Annotated[float, Setting("Longest recording of one exchange.", unit="s", ge=1, le=3600)] = 120.0

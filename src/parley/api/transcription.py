@@ -39,6 +39,8 @@ _TRIES = 20
 _UPLOADS = 4
 """Recordings that may be on their way for each that is written down; a slow sender keeps nobody waiting."""
 _FRAME = RATE // 5
+_SILENCE = RATE // 4
+"""Samples behind a piece: a recording that was cut off at its last sound still ends."""
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -116,6 +118,7 @@ async def _patiently(ears: Recognizer, pcm: bytes, language: str) -> AsyncGenera
 async def _frames(pcm: bytes) -> AsyncIterator[AudioFrame]:
     for number, start in enumerate(range(0, len(pcm), 2 * _FRAME)):
         yield AudioFrame(pcm[start : start + 2 * _FRAME], RATE, sequence=number, start_sample=start // 2)
+    yield AudioFrame(bytes(2 * _SILENCE), RATE, start_sample=len(pcm) // 2, speaking=False)
 
 
 def _segment(start: float, end: float, said: Transcript) -> Segment:

@@ -178,6 +178,21 @@ def _ears_named(settings: Settings) -> str:
     return entry.model_id if entry else embedded.EARS
 
 
+def ears_languages(settings: Settings) -> tuple[str, ...]:
+    """What the recognisers of these settings hear (BCP 47), each language once."""
+    from parley.cli.pull import opened
+    from parley.store.embedded import embedded
+
+    if settings.asr.language:
+        return (settings.asr.language,)
+    catalog, store = opened(settings)
+    if settings.asr.engine == AUTO:
+        heard = [entry.languages for entry in (*store.installed(catalog, "ears"), embedded("ears"))]
+        return tuple(dict.fromkeys(language for some in heard for language in some))
+    entry = catalog.of_kind("ears").get(settings.asr.model)
+    return entry.languages if entry else (ENGLISH,)
+
+
 def _voice_named(settings: Settings) -> str:
     from parley.cli.worker import voice_roots
     from parley.worker.voicepacks import VoicePackCatalog

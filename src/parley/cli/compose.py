@@ -230,7 +230,42 @@ async def _open_routes(settings: Settings, host: SessionHost, stack: AsyncExitSt
     in_use = partial(models_in_use, host.parts.models, host.parts.voices)
     if settings.api.audio:
         routes += _audio_routes(settings, host, in_use)
+    if settings.wyoming.enabled:
+        await _open_wyoming(settings, host, stack)
     return [*routes, *model_routes(host, FleetModels(host.parts.voices), transports, in_use)]
+
+
+async def _open_wyoming(settings: Settings, host: SessionHost, stack: AsyncExitStack) -> None:
+    from parley import __version__
+    from parley.api.names import existing_voice
+    from parley.api.places import Places
+    from parley.api.wyoming.connection import Service
+    from parley.api.wyoming.info import described
+    from parley.api.wyoming.server import WyomingServer
+    from parley.cli.chosen import ears_languages
+    from parley.server.fleet import announced_by, speakers_of
+
+    voices, languages = host.parts.voices, ears_languages(settings)
+
+    def resolve(voice: Voice) -> Voice:
+        meant = existing_voice(voice, speakers_of(voices), settings.api.names)
+        voices.check(meant)
+        return meant
+
+    server = WyomingServer(
+        Service(
+            settings.wyoming,
+            voices,
+            host.parts.recognizer,
+            Places(settings.wyoming.exchanges, "texts and recordings", "wyoming.exchanges"),
+            lambda: described(announced_by(voices), host.parts.models.get("ears", ""), languages, __version__),
+            resolve,
+            voices.end_session,
+        ),
+        reuse_port=settings.server.reuse_port,
+    )
+    await server.start()
+    stack.push_async_callback(server.aclose)
 
 
 def _audio_routes(settings: Settings, host: SessionHost, in_use: Callable[[], Mapping[str, str]]) -> list[BaseRoute]:

@@ -30,6 +30,9 @@ def up(
             "--https", help="Serve HTTPS with a certificate of this machine's own, for phones and other hosts."
         ),
     ] = False,
+    wyoming: Annotated[
+        bool, typer.Option("--wyoming", help="Let Home Assistant use voices and ears (Wyoming, port 10300).")
+    ] = False,
     browser: Annotated[bool, typer.Option(help="Open the page once everything is ready.")] = True,
     voice: Annotated[
         str | None, typer.Option(help="Model that speaks by default.", show_default="the best here")
@@ -61,6 +64,7 @@ def up(
 
     host = host or ("0.0.0.0" if https else None)  # noqa: S104  (who asks for HTTPS wants other hosts in)
     flags = {"server.host": host, "server.port": port, "worker.models.default_model": voice, **llm_flags(llm)}
+    flags |= {"wyoming.enabled": wyoming or None}
     settings = settings_from(config, override, flags)
     configure_logging(settings.log)
     check_wanted(settings)

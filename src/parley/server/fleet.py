@@ -11,6 +11,7 @@ from parley.observability.metrics import Sample
 from parley.values import Voice
 
 if TYPE_CHECKING:
+    from parley.registry import AnnouncedModel
     from parley.routing.fleet import WorkerHandles
     from parley.routing.pool import PooledSynthesizer
     from parley.rpc.values import ModelStatus
@@ -77,6 +78,17 @@ async def _models_of(worker: WorkerHandles) -> Sequence[ModelStatus]:
 
 def _rank(status: ModelStatus) -> int:
     return _BEST_FIRST.index(status.state)
+
+
+def announced_by(pool: PooledSynthesizer) -> list[AnnouncedModel]:
+    """What some worker announces, but the test tones, sorted by id."""
+    announced = {
+        model.model_id: model
+        for member in pool.fleet.members.values()
+        for model in member.announcement.models
+        if "test" not in model.tags
+    }
+    return [announced[model_id] for model_id in sorted(announced)]
 
 
 def speakers_of(pool: PooledSynthesizer) -> dict[str, tuple[str, ...]]:

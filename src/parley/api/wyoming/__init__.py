@@ -1,0 +1,1 @@
+"""Wyoming, Home Assistant's protocol: one exchange after the other on a connection, for voices and ears."""

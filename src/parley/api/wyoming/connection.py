@@ -1,0 +1,249 @@
+"""One connection: messages in, one exchange after the other, messages out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from parley.api.wyoming import wire
+from parley.api.wyoming.asked import format_of, language_of, text_of, voice_of
+from parley.api.wyoming.hearing import Heard, write_down
+from parley.api.wyoming.speaking import Spoken, speak
+from parley.api.wyoming.wire import Event
+from parley.errors import ParleyError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from parley.api.places import Places
+    from parley.api.settings import WyomingSettings
+    from parley.interfaces import Recognizer, Synthesizer
+    from parley.values import Voice
+
+log = structlog.get_logger(__name__)
+
+_STALL = 30.0
+"""Seconds for which a client may not read."""
+_LONGEST_PING = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What all connections share."""
+
+    settings: WyomingSettings
+    voices: Synthesizer
+    ears: Recognizer
+    places: Places
+    info: Callable[[], dict[str, Any]]
+    resolve: Callable[[Voice], Voice]
+    """The voice that is meant; raises NotFound."""
+    forget: Callable[[str], Awaitable[Any]]
+
+
+class Connection:
+    """A client that stays as long as it likes, and says one thing after the other."""
+
+    def __init__(self, service: Service, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._service, self._reader, self._writer = service, reader, writer
+        self._spoken: Spoken | None = None
+        """The text of which more is to come."""
+        self._heard: Heard | None = None
+        """The recording of which more is to come."""
+        self._streaming = False
+        """From synthesize-start to synthesize-stop."""
+        self._language = ""
+        self._exchange: asyncio.Task[None] | None = None
+        self._ending: tuple[Event, ...] = ()
+        """What the client reads until, when the exchange fails."""
+
+    async def run(self) -> None:
+        """Until the client leaves, says what is no message, or nothing for too long."""
+        try:
+            while (event := await self._next()) is not None:
+                await self._handle(event)
+        except ParleyError as error:
+            await self._tell(error)
+        except (ConnectionError, TimeoutError):
+            return
+        finally:
+            await self._end()
+
+    async def _next(self) -> Event | None:
+        """The next message. Raises TimeoutError when it is the client's turn and nothing comes."""
+        reading = asyncio.ensure_future(wire.read(self._reader))
+        try:
+            while not reading.done():
+                done, _ = await asyncio.wait((reading,), timeout=self._service.settings.idle)
+                if not done and not self._at_work:
+                    raise TimeoutError
+            return reading.result()
+        finally:
+            reading.cancel()
+
+    @property
+    def _at_work(self) -> bool:
+        """True while the client waits for us."""
+        waits = self._spoken is None and self._heard is None
+        return waits and self._exchange is not None and not self._exchange.done()
+
+    async def _handle(self, event: Event) -> None:
+        handler = _HANDLERS.get(event.kind)
+        if handler is None:
+            return  # other programs' events are passed over
+        try:
+            await handler(self, event.data, event.payload)
+        except ParleyError as error:
+            await self._abandon()
+            await self._fail(error)
+
+    # --- what clients say ----------------------------------------------------------------
+
+    async def _describe(self, _: Mapping[str, Any], __: bytes) -> None:
+        await self._send(Event("info", self._service.info()))
+
+    async def _ping(self, data: Mapping[str, Any], _: bytes) -> None:
+        await self._send(Event("pong", {"text": text_of(data)[:_LONGEST_PING]} if "text" in data else {}))
+
+    async def _synthesize(self, data: Mapping[str, Any], _: bytes) -> None:
+        if self._streaming:
+            return  # the whole text once more, for servers that know no pieces
+        await self._speak(data)
+        if self._spoken is not None:
+            self._spoken.add(text_of(data))
+            self._spoken.end()
+            self._spoken = None
+
+    async def _synthesize_start(self, data: Mapping[str, Any], _: bytes) -> None:
+        self._streaming = True
+        await self._speak(data, Event("synthesize-stopped"))
+
+    async def _synthesize_chunk(self, data: Mapping[str, Any], _: bytes) -> None:
+        if self._streaming and self._spoken is not None:
+            self._spoken.add(text_of(data))
+
+    async def _synthesize_stop(self, _: Mapping[str, Any], __: bytes) -> None:
+        self._streaming = False
+        if self._spoken is not None:
+            self._spoken.end()
+            self._spoken = None
+
+    async def _transcribe(self, data: Mapping[str, Any], _: bytes) -> None:
+        self._language = language_of(data)
+
+    async def _audio_start(self, data: Mapping[str, Any], _: bytes) -> None:
+        await self._finish()
+        self._ending = (Event("transcript", {"text": ""}), Event("transcript-stop"))
+        format_of(data)
+        self._heard = heard = Heard(self._service.settings.longest_audio)
+        language, self._language = self._language, ""
+        self._begin(write_down(self._service.ears, language, heard, self._send))
+
+    async def _audio_chunk(self, data: Mapping[str, Any], payload: bytes) -> None:
+        if self._heard is not None:
+            await self._while_it_lasts(self._heard.add(payload, format_of(data)))
+
+    async def _audio_stop(self, _: Mapping[str, Any], __: bytes) -> None:
+        if self._heard is not None:
+            self._heard.end()
+            self._heard = None
+
+    # --- one exchange after the other ----------------------------------------------------
+
+    async def _speak(self, data: Mapping[str, Any], *last: Event) -> None:
+        await self._finish()
+        self._ending = (Event("audio-stop"), *last)
+        service = self._service
+        voice = service.resolve(voice_of(data))
+        self._spoken = spoken = Spoken(voice.language, service.settings.longest_text)
+        self._begin(speak(service.voices, voice, spoken, self._send, service.forget), *last)
+
+    def _begin(self, work: Coroutine[Any, Any, None], *last: Event) -> None:
+        self._exchange = asyncio.create_task(self._carried_out(work, last), name="wyoming exchange")
+
+    async def _carried_out(self, work: Coroutine[Any, Any, None], last: Sequence[Event]) -> None:
+        try:
+            async with self._service.places.one():
+                await work
+            for event in last:
+                await self._send(event)
+        except ParleyError as error:
+            await self._fail(error)
+        finally:
+            work.close()
+
+    async def _fail(self, error: ParleyError) -> None:
+        """Say why, and what the client reads until."""
+        self._spoken = self._heard = None
+        ending, self._ending = self._ending, ()
+        await self._tell(error)
+        for event in ending:
+            await self._send(event)
+
+    async def _while_it_lasts(self, waiting: Coroutine[Any, Any, None]) -> None:
+        """Wait for room in an exchange that may end, and then never has any."""
+        task = asyncio.ensure_future(waiting)
+        assert self._exchange is not None
+        await asyncio.wait((task, self._exchange), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+            return
+        self._heard = None
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    async def _finish(self) -> None:
+        """An exchange that is complete is waited for before the next one; one that is not was left by its client."""
+        if self._spoken is not None or self._heard is not None:
+            await self._abandon()
+        if self._exchange is not None:
+            await asyncio.wait((self._exchange,))
+            exchange, self._exchange = self._exchange, None
+            exchange.result()
+
+    async def _abandon(self) -> None:
+        self._spoken = self._heard = None
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.cancel()
+            await asyncio.gather(exchange, return_exceptions=True)
+
+    async def _end(self) -> None:
+        """Nobody says anything more: what was said completely is still answered, as far as somebody reads."""
+        if self._at_work and self._exchange is not None:
+            await asyncio.wait((self._exchange,))
+        await self._abandon()
+        self._writer.close()
+
+    # --- out -----------------------------------------------------------------------------
+
+    async def _send(self, event: Event) -> None:
+        self._writer.write(wire.packed(event))
+        async with asyncio.timeout(_STALL):
+            await self._writer.drain()
+
+    async def _tell(self, error: ParleyError) -> None:
+        log.info("a wyoming client was refused", code=error.code)
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            await self._send(Event("error", {"text": error.message, "code": error.code}))
+
+
+Handler = Callable[[Connection, "Mapping[str, Any]", bytes], Awaitable[None]]
+_HANDLERS: dict[str, Handler] = {
+    "describe": Connection._describe,
+    "ping": Connection._ping,
+    "synthesize": Connection._synthesize,
+    "synthesize-start": Connection._synthesize_start,
+    "synthesize-chunk": Connection._synthesize_chunk,
+    "synthesize-stop": Connection._synthesize_stop,
+    "transcribe": Connection._transcribe,
+    "audio-start": Connection._audio_start,
+    "audio-chunk": Connection._audio_chunk,
+    "audio-stop": Connection._audio_stop,
+}
+"""Message -> what is done; everything else is passed over."""
