@@ -7,8 +7,8 @@ or a timeout (PEP 789). Every seam has a fake and a contract suite in ``parley.t
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from parley.audio.frame import AudioFrame
 from parley.values import (
@@ -19,6 +19,7 @@ from parley.values import (
     ReplyPart,
     SpeechScore,
     SynthesizedAudio,
+    ToolInfo,
     Transcript,
     Voice,
     Wording,
@@ -138,11 +139,30 @@ class LanguageModel(Protocol):
     """Conversation in, reply text out, delta by delta.
 
     ``Thinking`` between the deltas is a sign of life. The session gives a reply up that misses ``deadlines``.
+    A reply that asks for ``tools`` ends with the calls, and is asked for again with their results in the history.
     """
 
     deadlines: Deadlines
 
-    def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart, None]: ...
+    def reply(
+        self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo] = ()
+    ) -> AsyncGenerator[ReplyPart, None]: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Tools(Protocol):
+    """Functions that a language model may ask for; one set of them serves all sessions."""
+
+    def offered(self) -> Sequence[ToolInfo]:
+        """Those that there are now; no two of one name."""
+
+    async def call(self, name: str, arguments: Mapping[str, Any], *, key: str) -> str:
+        """What the tool says, in words for the model.
+
+        ``key`` is the same whenever the same call is made again. Being cancelled ends one that reads; one that writes
+        goes on to its end. Raises ParleyError, whose sentence is told to the model.
+        """
 
     async def aclose(self) -> None: ...
 

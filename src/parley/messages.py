@@ -18,6 +18,7 @@ PROTOCOL_VERSION = 1
 ParticipantState = Literal["silent", "speaking"]
 AgentState = Literal["idle", "listening", "thinking", "speaking", "barged_in", "terminated"]
 ReplyOutcome = Literal["finished", "interrupted", "failed"]
+ToolState = Literal["running", "left", "done", "failed", "refused", "cancelled"]
 DecisionOutcome = Literal["take_floor", "backchannel", "noise", "echo"]
 
 
@@ -291,6 +292,18 @@ class TurnLatency:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolUpdate:
+    """Where a call of a tool stands; never what was asked or answered."""
+
+    type: ClassVar[str] = "tool"
+    call_id: str
+    turn: int
+    name: str
+    state: ToolState
+    """running; left (at work, and no reply waits for it); done, failed, refused (never begun) or cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
 class VoiceChanged:
     """The voice from the next utterance on; ``note`` says when it is not the one that was asked for."""
 
@@ -340,6 +353,7 @@ ServerMessage = (
     | AudioOnset
     | BargeInDecided
     | TurnLatency
+    | ToolUpdate
     | VoiceChanged
     | Pong
     | ErrorMessage

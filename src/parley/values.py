@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,8 +132,44 @@ class NothingToSay:
     """A reply that has no words, and is meant to have none: nobody apologises for it."""
 
 
-ReplyPart = str | ChangeVoice | Thinking | NothingToSay
-"""What a language model's reply is made of; text comes delta by delta."""
+ReplyPart = str | ChangeVoice | Thinking | NothingToSay | ToolCall
+"""What a language model's reply is made of; text comes delta by delta, calls of tools whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolInfo:
+    """A function that a language model may ask for, and what may happen to a call of it."""
+
+    name: str
+    """Letters, digits, ``_`` and ``-``, at most 64."""
+    description: str
+    """For the model: what it does, and when to ask for it."""
+    parameters: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
+    """JSON schema of its arguments, an object."""
+    effect: Literal["read", "write"] = "write"
+    """Whether it changes anything outside: a call that writes never begins on a guess and is never cut off."""
+    timeout: float = 10.0
+    """Seconds after which a call is given up."""
+    interruption: Literal["cancel", "finish"] = "cancel"
+    """Whether an interruption of its reply ends a call that reads."""
+    filler_after: float = 1.5
+    """Seconds of silence after which the agent says that it is still at work; 0 for never."""
+    confirm: bool = False
+    """The participant must be asked, by voice, before it is done."""
+    background: bool = False
+    """The reply does not wait for it; when it is done, the agent says so at the next gap."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a name that no model may be told, a time that is none, or a read that is confirmed."""
+        if not _TOOL_NAME.fullmatch(self.name):
+            raise ValueError(f'a tool cannot be called "{self.name}": letters, digits, _ and -, at most 64')
+        if not 0 < self.timeout <= 3600 or self.filler_after < 0:
+            raise ValueError(f"the times of the tool {self.name} must be above 0 s, its timeout at most an hour")
+        if self.confirm and self.effect == "read":
+            raise ValueError(f"the tool {self.name} only reads: there is nothing to confirm")
+
+
+_TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)

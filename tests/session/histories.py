@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from parley import clock
 from parley.audio.frame import SAMPLE_RATE, AudioFrame, WordMark
 from parley.errors import CapacityError, EngineError, NotFound, ParleyError, SessionFailed
+from parley.interfaces import Tools
 from parley.messages import (
     ClientMessage,
     EndSession,
@@ -44,6 +45,7 @@ from parley.values import (
     ReplyPart,
     SpeechScore,
     Thinking,
+    ToolInfo,
     Transcript,
     Voice,
 )
@@ -142,7 +144,9 @@ class Mind:
     mood: str = "well"
     deadlines: Deadlines = field(default_factory=lambda: Deadlines(2.0, 2.0, 4.0))
 
-    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart, None]:
+    async def reply(
+        self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo] = ()
+    ) -> AsyncGenerator[ReplyPart, None]:
         mood = self.mood
         if mood == "slow":
             await asyncio.sleep(1.5)
@@ -297,8 +301,11 @@ class Visit:
 class Life:
     """A participant who comes, talks, leaves and comes back; ``troubles`` says what must never be."""
 
+    tools: Tools | None = None
+    settings = SETTINGS
+
     def __init__(self, reports: bool, delay: float) -> None:
-        self.ears, self.mind, self.throat = Ears(), Mind(), Throat()
+        self.ears, self.mind, self.throat = Ears(), self.make_mind(), Throat()
         self.visits: list[Visit] = []
         self.troubles: list[str] = []
         self.typed: list[str] = []
@@ -311,6 +318,9 @@ class Life:
         self._sign: object = None
         self._signed_at = 0.0
         self.come()
+
+    def make_mind(self) -> Mind:
+        return Mind()
 
     @property
     def now(self) -> Visit:
@@ -332,7 +342,8 @@ class Life:
             recognizer=self.ears,
             language_model=self.mind,
             synthesizer=self.throat,
-            settings=SETTINGS,
+            settings=self.settings,
+            tools=self.tools,
             history=history,
             observer=log,
         )
@@ -351,6 +362,9 @@ class Life:
             raise error.__cause__ or error from None
         except ParleyError:
             pass
+
+    async def close(self) -> None:
+        """Close what all visits share."""
 
     # --- what the participant does -----------------------------------------------------------
 
@@ -580,21 +594,21 @@ DEEDS: tuple[tuple[int, Deed], ...] = (
     (2, _come_back),
     (2, lambda life, _: life.send(EndSession())),
 )  # fmt: skip
-_WEIGHTED = [deed for weight, deed in DEEDS for _ in range(weight)]
+_WEIGHTED: Sequence[Deed] = [deed for weight, deed in DEEDS for _ in range(weight)]
 EVENT_BYTES = 3
 FEWEST, MOST = 20, 40
 """Events of a history."""
 
 
-async def live(history: bytes) -> list[str]:
+async def live(history: bytes, make: type[Life] = Life, deeds: Sequence[Deed] = _WEIGHTED) -> list[str]:
     """Live through a history, three bytes an event: how long after the one before, what, and how much of it."""
-    life = Life(reports=bool(history[0] & 1), delay=0.08 if history[0] & 2 else 0.0)
+    life = make(reports=bool(history[0] & 1), delay=0.08 if history[0] & 2 else 0.0)
     talking = asyncio.create_task(life.microphone())
     try:
         for start in range(0, len(history) - EVENT_BYTES + 1, EVENT_BYTES):
             gap, what, size = history[start : start + EVENT_BYTES]
             await asyncio.sleep((gap / 255) ** 2 * 4)
-            done = _WEIGHTED[what % len(_WEIGHTED)](life, size)
+            done = deeds[what % len(deeds)](life, size)
             if asyncio.iscoroutine(done):
                 await done
         await asyncio.sleep(max(0.0, SHORTEST_LIFE - clock.now()))
@@ -609,6 +623,7 @@ async def live(history: bytes) -> list[str]:
         error = visit.task.exception()
         if isinstance(error, SessionFailed):
             raise error.__cause__ or error
+    await life.close()
     _nothing_is_left(life)
     return life.troubles
 

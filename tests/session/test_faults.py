@@ -15,9 +15,12 @@ from parley.conversation import History
 from parley.errors import EngineError, InvalidTransition, NotFound, SessionFailed
 from parley.messages import EndTurn, ErrorMessage, Interrupt, StartSession, TextInput
 from parley.session.decide.floor_table import Event
-from parley.session.log import Decided, Failed, LogEntry, ReplyOver, Speculated, Stages, Transition, TurnClosed
+from parley.session.floor import Floor
+from parley.session.log import Decided, Failed, LogEntry, ReplyOver, Silent, Speculated, Stages, Transition, TurnClosed
+from parley.session.outbox import Notices, Outbox
 from parley.session.settings import LimitSettings, PlayoutSettings, SessionSettings
 from parley.session.speaking.reply import Reply, ReplyParts
+from parley.session.speaking.tools import ToolCalls
 from parley.session.tasks import Faults, Tasks, Timers
 from parley.testing.conversation import Conversation, conversation
 from parley.testing.fakes import FakeLanguageModel, FakeRecognizer, FakeSynthesizer
@@ -149,7 +152,9 @@ async def test_a_reply_s_owner_that_fails_is_heard_and_blamed_on_no_engine(
     heard: list[SessionFailed] = []
     tasks, owner = Tasks("s1", Faults(heard.append)), BrokenOwner(method)
     model, voice = ENGINES[method]
-    parts = ReplyParts("s1", MemoryTransport(), voice, model, SessionSettings(), tasks.spawn)
+    settings, notices = SessionSettings(), Notices(Outbox(MemoryTransport()), Silent())
+    tools = ToolCalls(None, "s1", Floor(Voice()), History(), notices, tasks.spawn, settings.tools, news=lambda: None)
+    parts = ReplyParts("s1", MemoryTransport(), voice, model, tools, settings, tasks.spawn)
     async with asyncio.TaskGroup() as group:
         tasks.open(group)
         reply = Reply(

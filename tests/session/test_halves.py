@@ -21,7 +21,9 @@ class Cutting:
     def __init__(self, *deltas: str) -> None:
         self.deltas = deltas
 
-    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[str | ChangeVoice, None]:
+    async def reply(
+        self, history: Sequence[ChatMessage], tools: Sequence[object] = ()
+    ) -> AsyncGenerator[str | ChangeVoice, None]:
         for delta in self.deltas:
             yield delta
 

@@ -48,7 +48,9 @@ class Switching:
 
     deadlines = Deadlines()
 
-    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[str | ChangeVoice, None]:
+    async def reply(
+        self, history: Sequence[ChatMessage], tools: Sequence[object] = ()
+    ) -> AsyncGenerator[str | ChangeVoice, None]:
         yield "Before. "
         yield ChangeVoice(Voice("gone"))
         yield "And after."

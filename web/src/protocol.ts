@@ -56,6 +56,7 @@ export type ServerMessage =
   | { type: "onset"; utterance_id: string; sample: number }
   | { type: "decision"; utterance_id: string; outcome: DecisionOutcome; reasons: string[] }
   | { type: "latency"; turn: number; stages_ms: Record<string, number> }
+  | { type: "tool"; call_id: string; turn: number; name: string; state: string }
   | { type: "voice"; voice: Voice; note: string }
   | { type: "pong"; id: number }
   | { type: "error"; code: string; message: string; fatal: boolean }

@@ -119,6 +119,7 @@ async def _open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
     from parley.registry.snapshots import open_snapshots
     from parley.routing.links import open_pool
     from parley.server.sessions import Parts, as_they_are
+    from parley.tools import create_tools
     from parley.vad import create_vad
 
     voices = open_pool(settings.routing, open_registry(settings.registry))
@@ -133,6 +134,9 @@ async def _open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
     stack.push_async_callback(language_model.aclose)
     recognizer = _open_recognizer(settings)
     stack.push_async_callback(recognizer.aclose)
+    tools = create_tools(settings.tools, script=settings.llm.engine == "script")
+    if tools is not None:
+        stack.push_async_callback(tools.aclose)
     keeper = _open_recording(settings, stack)
     # The first of each reads a model or imports a library: now, not while others talk.
     await asyncio.to_thread(create_vad, settings=settings.vad)
@@ -143,6 +147,7 @@ async def _open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
         voices,
         end_of_turn=_open_end_of_turn(settings),
         snapshots=snapshots,
+        tools=tools,
         models=models_named(settings),
         make_vad=partial(create_vad, settings=settings.vad),
         make_microphone=partial(open_microphone, settings=settings.microphone),

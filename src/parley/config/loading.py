@@ -309,8 +309,11 @@ def _sentence(item: Any, sources: _Sources) -> str:
     path = leaf.path if leaf else ".".join(keys)
     value, place = sources.find(path)
     reason = _ALLOWED.get(item["type"])
+    inside = keys[leaf.path.count(".") + 1 :] if leaf else []
     if reason is None:
         reason = str(item.get("ctx", {}).get("error") or item["msg"])
+        if inside and "error" not in item.get("ctx", {}):  # one of several entries, each with fields of its own
+            reason = f"is wrong at {'.'.join(inside)}: {reason}"
     if value is _NOTHING:
         value = item["input"]
     shown = "(secret)" if leaf is not None and leaf.setting.secret else _shown(value)

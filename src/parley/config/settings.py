@@ -16,6 +16,7 @@ from parley.routing.settings import RoutingSettings
 from parley.server.settings import ServerSettings
 from parley.session.settings import SessionSettings
 from parley.store.settings import StoreSettings
+from parley.tools.settings import ToolSettings
 from parley.transports.client_settings import ClientSettings
 from parley.transports.livekit_settings import LiveKitSettings
 from parley.transports.rtc_settings import WebRtcSettings
@@ -36,6 +37,7 @@ class Settings:
     smart_turn: SmartTurnSettings = field(default_factory=SmartTurnSettings)
     asr: AsrSettings = field(default_factory=AsrSettings)
     llm: LlmSettings = field(default_factory=LlmSettings)
+    tools: ToolSettings = field(default_factory=ToolSettings)
     routing: RoutingSettings = field(default_factory=RoutingSettings)
     registry: RegistrySettings = field(default_factory=RegistrySettings)
     clients: ClientSettings = field(default_factory=ClientSettings)

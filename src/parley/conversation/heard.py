@@ -43,3 +43,13 @@ def _with_punctuation(text: str, end: int) -> str:
     while 0 < end < len(text) and not text[end].isspace() and not text[end].isalnum():
         end += 1
     return text[:end].strip()
+
+
+def without(text: str, heard: str, asides: Sequence[tuple[int, int]]) -> str:
+    """What was ``heard`` of ``text``, without the ``asides`` in it: first character and one past the last, in order."""
+    end = len(text) - len(text.lstrip()) + len(heard)
+    kept, at = [], 0
+    for first, last in (*asides, (len(text), len(text))):
+        kept.append(text[at : max(at, min(first, end))].strip())
+        at = last
+    return " ".join(part for part in kept if part) if asides else heard

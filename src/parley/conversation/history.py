@@ -44,6 +44,23 @@ class History:
         """
         return tell(self._items, system_prompt, turn=turn)
 
+    def ask(self, call_id: str, name: str, arguments: str) -> str:
+        """A tool is called now. Returns the name of the call: another one where there was one of that name."""
+        taken = {item.call_id for item in self._items if isinstance(item, Call)}
+        named = call_id or "call"
+        number = 2
+        while named in taken:
+            named, number = f"{call_id or 'call'}-{number}", number + 1
+        self.insert(Call(named, name, arguments))
+        return named
+
+    def answer(self, call_id: str, output: str) -> None:
+        """This became of a call, now; nothing is added where it was forgotten or answered before."""
+        asked = any(isinstance(item, Call) and item.call_id == call_id for item in self._items)
+        answered = any(isinstance(item, Result) and item.call_id == call_id for item in self._items)
+        if asked and not answered:
+            self.insert(Result(call_id, output))
+
     # --- by id -------------------------------------------------------------------------
 
     def get(self, item_id: str) -> Item:

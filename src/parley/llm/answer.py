@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from parley.errors import NoReply
+from parley.llm.calls import CallPieces
 from parley.llm.reasoning import Spoken
-from parley.values import Thinking
+from parley.values import Thinking, ToolCall
 
 _REASONING = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 """Where endpoints put what is not said; each is somebody's name for it."""
-_TOOLS = ("tool_calls", "function_call")
 
 
 class EndpointFailed(Exception):
@@ -30,11 +30,13 @@ class EndpointFailed(Exception):
 class Answer:
     """One reply: give it the objects, it gives back what may be said and signs of life."""
 
-    def __init__(self, *, inside_reasoning: bool = False) -> None:
+    def __init__(self, *, inside_reasoning: bool = False, tools: bool = False) -> None:
+        """``tools``: some were offered, and may be asked for."""
         self.spoken = Spoken(inside=inside_reasoning)
         self.finish_reason = ""
         self._said = False
-        self._called = False
+        self._tools = tools
+        self._calls = CallPieces()
         self._thought = False
         self._strange: bool | None = None
         """True while nothing but objects of another kind came."""
@@ -54,8 +56,10 @@ class Answer:
             parts += self._choice(choice)
         return parts
 
-    def finish(self) -> list[str]:
-        """Nothing more comes: what is left to be said. Raises NoReply when it is nothing, or where a filter cut it off.
+    def finish(self) -> list[str | ToolCall]:
+        """Nothing more comes: what is left to be said, and the tools that are asked for.
+
+        Raises NoReply when it is nothing, or where a filter cut it off.
 
         Raises ValueError when no object belonged to a chat completion.
         """
@@ -64,9 +68,10 @@ class Answer:
         rest = self._heard(self.spoken.finish())
         if self.finish_reason == "content_filter":
             raise NoReply("The language model's provider has stopped the reply by its content filter.")
-        if not self._said and not rest:
+        calls = self._calls.finish() if self._tools else []
+        if not self._said and not rest and not calls:
             raise NoReply(self._why_nothing())
-        return rest
+        return [*rest, *calls]
 
     def _choice(self, choice: Any) -> list[str | Thinking]:
         if not isinstance(choice, dict):
@@ -78,8 +83,11 @@ class Answer:
         parts: list[str | Thinking] = []
         if any(body.get(name) for name in _REASONING):
             parts += self._think()
-        if any(body.get(name) for name in _TOOLS):
-            self._called = True
+        if body.get("tool_calls"):
+            self._calls.add(body["tool_calls"])
+            parts.append(Thinking())
+        if body.get("function_call"):
+            self._calls.add_function(body["function_call"])
             parts.append(Thinking())
         for text in (body.get("content"), body.get("refusal")):
             parts += self._content(text)
@@ -109,7 +117,7 @@ class Answer:
         return [Thinking()]
 
     def _why_nothing(self) -> str:
-        if self._called:
+        if self._calls:
             return "The language model asked for a tool, of which there is none here, and said nothing."
         if self.finish_reason == "length":
             return "The language model used up the length of its reply (llm.openai.max_tokens) without a word."

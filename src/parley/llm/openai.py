@@ -28,7 +28,7 @@ from parley.errors import (
 from parley.llm.answer import Answer, EndpointFailed
 from parley.llm.events import MAX_EVENT, Events
 from parley.llm.prompt import arrange
-from parley.values import ChatMessage, Deadlines, Thinking
+from parley.values import ChatMessage, Deadlines, Thinking, ToolCall, ToolInfo
 
 if TYPE_CHECKING:
     from parley.llm.settings import LlmSettings, OpenAiSettings
@@ -60,11 +60,16 @@ class OpenAiModel:
             timeout=httpx2.Timeout(None, connect=own.connect_timeout),
         )
 
-    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[str | Thinking, None]:
-        """Deltas as they come; closing the generator closes the connection, and the endpoint stops working."""
-        answer = Answer(inside_reasoning=self._settings.reasoning_first)
+    async def reply(
+        self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo] = ()
+    ) -> AsyncGenerator[str | Thinking | ToolCall, None]:
+        """Deltas as they come, calls of tools at the end.
+
+        Closing the generator closes the connection, and the endpoint stops working.
+        """
+        answer = Answer(inside_reasoning=self._settings.reasoning_first, tools=bool(tools))
         try:
-            async with aclosing(self._objects(history)) as objects:
+            async with aclosing(self._objects(history, tools)) as objects:
                 async for item in objects:
                     for part in answer.add(item):
                         yield part
@@ -76,8 +81,8 @@ class OpenAiModel:
             self._note("what the endpoint sent is no chat completion", reason=str(error))
             raise UnavailableError(f"What answers in the language model's place is no chat endpoint; {_LOG}.") from None
         self._warn_of_unopened(answer)
-        for part in rest:
-            yield part
+        for last in rest:
+            yield last
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -85,7 +90,7 @@ class OpenAiModel:
 
     # --- the request -------------------------------------------------------------------
 
-    def _body(self, history: Sequence[ChatMessage]) -> dict[str, Any]:
+    def _body(self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo]) -> dict[str, Any]:
         settings = self._settings
         body: dict[str, Any] = {
             "model": settings.model,
@@ -94,20 +99,23 @@ class OpenAiModel:
                 instructions=settings.system_prompt,
                 newest=settings.history_messages,
                 system_role=settings.system_role,
+                tools=bool(tools),
             ),
             "stream": True,
         }
+        if tools:
+            body["tools"] = [_tool(tool) for tool in tools]
         if settings.temperature >= 0:
             body["temperature"] = settings.temperature
         if settings.max_tokens:
             body["max_tokens"] = settings.max_tokens
         return body
 
-    async def _objects(self, history: Sequence[ChatMessage]) -> AsyncGenerator[object, None]:
+    async def _objects(self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo]) -> AsyncGenerator[object, None]:
         """The answer's objects as they come."""
         began = False
         try:
-            body = json.dumps(self._body(history))
+            body = json.dumps(self._body(history, tools))
             async with self._client.stream("POST", self._url, content=body) as response:
                 if response.status_code != httpx2.codes.OK:
                     raise self._refused(response.status_code, await _beginning(response))
@@ -180,6 +188,12 @@ def _endpoint(base_url: str) -> str:
             "http://127.0.0.1:11434/v1."
         )
     return f"{base_url.rstrip('/')}/chat/completions"
+
+
+def _tool(tool: ToolInfo) -> dict[str, Any]:
+    """A tool in the protocol's own form."""
+    told = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": told}
 
 
 def _key(key: str) -> dict[str, str]:

@@ -1,44 +1,94 @@
 """From a conversation to the messages that a chat endpoint is sent (pure).
 
 Many chat templates want the instructions first, then the user, then both sides in turn. Nothing is left out to
-get there: neighbours are joined, and what the agent said before anybody spoke stands with the instructions.
+get there: neighbours are joined, and what the agent said before anybody spoke stands with the instructions. Calls of
+tools and their results are messages of their own where tools are offered; where none are, they are told in words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from parley.values import ChatMessage
+from parley.values import ChatMessage, ToolCall
 
 
 def arrange(
-    history: Sequence[ChatMessage], *, instructions: str = "", newest: int = 0, system_role: str = "system"
-) -> list[dict[str, str]]:
+    history: Sequence[ChatMessage],
+    *,
+    instructions: str = "",
+    newest: int = 0,
+    system_role: str = "system",
+    tools: bool = False,
+) -> list[dict[str, Any]]:
     """The messages in the protocol's own form.
 
     ``instructions`` count where the history has none of its own; ``newest`` bounds what was said (0: all), to which
-    one more is added where it would begin with the agent. With the role "user" the instructions join the first turn.
+    those before it are added with which it would begin with the agent. With the role "user" the instructions join the
+    first turn. ``tools``: some are offered.
     """
     own = [message.text for message in history if message.role == "system" and message.text.strip()]
-    said = _joined([message for message in history if message.role != "system" and message.text.strip()])
+    told = [message for message in history if message.role != "system"]
+    said = _joined(message for message in (told if tools else _in_words(told)) if _says_something(message))
     opening, turns = _opened(_newest(said, newest))
-    told = [text for text in (*(own or [instructions]), *opening) if text.strip()]
-    messages = [{"role": message.role, "content": message.text} for message in turns]
-    if not told:
+    before = [text for text in (*(own or [instructions]), *opening) if text.strip()]
+    messages = [_plain(message) for message in turns]
+    if not before:
         return messages
-    system = {"role": system_role, "content": "\n\n".join(told)}
+    system: dict[str, Any] = {"role": system_role, "content": "\n\n".join(before)}
     if system_role == "user" and messages:
         return [{**system, "content": f"{system['content']}\n\n{messages[0]['content']}"}, *messages[1:]]
     return [system, *messages]
 
 
-def _joined(messages: list[ChatMessage]) -> list[ChatMessage]:
+def _says_something(message: ChatMessage) -> bool:
+    return bool(message.text.strip() or message.calls or message.role == "tool")
+
+
+def _plain(message: ChatMessage) -> dict[str, Any]:
+    if message.role == "tool":
+        return {"role": "tool", "tool_call_id": message.call_id, "content": message.text}
+    if not message.calls:
+        return {"role": message.role, "content": message.text}
+    calls = [
+        {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": _object(call)}}
+        for call in message.calls
+    ]
+    return {"role": message.role, "content": message.text, "tool_calls": calls}
+
+
+def _object(call: ToolCall) -> str:
+    """Its arguments; templates read them as JSON, and some endpoints refuse what is none."""
+    try:
+        whole = isinstance(json.loads(call.arguments or "{}"), dict)
+    except (ValueError, RecursionError):
+        whole = False
+    return (call.arguments or "{}") if whole else json.dumps({"malformed": call.arguments})
+
+
+def _in_words(told: Iterable[ChatMessage]) -> Iterable[ChatMessage]:
+    """The same without calls: what was asked of tools, and what they said, is told by the other side."""
+    asked: dict[str, ToolCall] = {}
+    for message in told:
+        asked |= {call.call_id: call for call in message.calls}
+        if message.role == "tool":
+            call = asked.get(message.call_id)
+            name = f"{call.name}({call.arguments})" if call is not None else "A tool"
+            yield ChatMessage("user", f"[{name} answered: {message.text}]")
+        elif message.text:
+            yield ChatMessage(message.role, message.text)
+
+
+def _joined(messages: Iterable[ChatMessage]) -> list[ChatMessage]:
     joined: list[ChatMessage] = []
     for message in messages:
-        if joined and joined[-1].role == message.role:
-            joined[-1] = ChatMessage(message.role, f"{joined[-1].text}\n{message.text}")
-        else:
+        last = joined[-1] if joined else None
+        if last is None or last.role != message.role or last.calls or message.role == "tool":
             joined.append(message)
+        else:
+            text = "\n".join(text for text in (last.text, message.text) if text)
+            joined[-1] = ChatMessage(message.role, text, message.calls)
     return joined
 
 
@@ -46,11 +96,19 @@ def _newest(said: list[ChatMessage], count: int) -> list[ChatMessage]:
     if not count or count >= len(said):
         return said
     start = len(said) - count
-    return said[start - 1 :] if said[start].role == "assistant" else said[start:]
+    while start and said[start].role != "user":
+        start -= 1
+    return said[start:]
 
 
 def _opened(said: list[ChatMessage]) -> tuple[list[str], list[ChatMessage]]:
-    """What the agent said before anybody spoke, as a line of the instructions; and the rest."""
-    if not said or said[0].role != "assistant":
-        return [], said
-    return [f'You have opened the conversation yourself, with these words: "{said[0].text}"'], said[1:]
+    """What the agent said, and was told by tools, before anybody spoke, as lines of the instructions; and the rest."""
+    first = next((place for place, message in enumerate(said) if message.role == "user"), len(said))
+    before = [
+        f'You have opened the conversation yourself, with these words: "{message.text}"'
+        if message.role == "assistant"
+        else f"A tool has told you: {message.text}"
+        for message in said[:first]
+        if message.text
+    ]
+    return before, said[first:]

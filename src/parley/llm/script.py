@@ -6,15 +6,16 @@ story, because the history holds the words that were heard and no others.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence, Set
 from datetime import datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from parley.llm.hearing import understand, words_of
 from parley.llm.settings import LlmSettings
-from parley.values import ChangeVoice, ChatMessage, Deadlines, Voice
+from parley.values import ChangeVoice, ChatMessage, Deadlines, ToolCall, ToolInfo, Voice
 
 if TYPE_CHECKING:
     from parley.llm.settings import ScriptSettings
@@ -66,6 +67,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "yes": ("yes", "yeah", "sure"),
     "no": ("no", "nope", "not really"),
     "hear": ("can you hear me", "do you hear me", "are you there", "testing", "is this working"),
+    "timer": ("set a timer", "start a timer", "set a timer for a minute"),
     "weather": ("what is the weather", "what is the weather like", "how is the weather today", "will it rain"),
 }
 """Meaning -> what people say for it; lower case, no punctuation."""
@@ -105,6 +107,7 @@ _UNITS = words_of(
 )
 _TENS = words_of("zero ten twenty thirty forty fifty sixty seventy eighty ninety")
 _SAY = re.compile(r"^\W*(?:please\s+)?(?:say|repeat after me|echo)\b[\s,:]+(?!that again)(.+)$", re.IGNORECASE)
+_TIMER_OVER = re.compile(r"timer of (\d+) seconds is over")
 _OPERATORS = {
     "plus": "+",
     "add": "+",
@@ -128,7 +131,8 @@ def phrases() -> tuple[str, ...]:
         for one in range(1, 13)
         for shift, word in enumerate(("plus", "minus", "times"))
     ]
-    return tuple(dict.fromkeys([*known, *counts, *sums]))
+    timers = [f"set a timer for {spelled(number)} seconds" for number in (5, 10, 20, 30)]
+    return tuple(dict.fromkeys([*known, *counts, *sums, *timers]))
 
 
 def _local_time() -> datetime:
@@ -152,11 +156,13 @@ class ScriptModel:
         self._time = time
         self._voices = voices
 
-    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[str | ChangeVoice, None]:
-        """Answer the last thing that was said, a few words at a time."""
+    async def reply(
+        self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo] = ()
+    ) -> AsyncGenerator[str | ChangeVoice | ToolCall, None]:
+        """Answer the last thing that was said, a few words at a time; the time and timers by tools, where offered."""
         said = next((message.text for message in reversed(history) if message.role == "user"), "")
-        for part in self._answer(said, history):
-            if isinstance(part, ChangeVoice):
+        for part in self._called(said, history, {tool.name for tool in tools}) or self._answer(said, history):
+            if not isinstance(part, str):
                 yield part
             else:
                 for delta in in_deltas(part, self._settings.delta_words):
@@ -164,6 +170,33 @@ class ScriptModel:
 
     async def aclose(self) -> None:
         """There is nothing to close."""
+
+    # --- tools -------------------------------------------------------------------------
+
+    def _called(self, said: str, history: Sequence[ChatMessage], tools: Set[str]) -> list[str | ToolCall]:
+        """What a tool has just said, or a call of one; nothing where none is needed."""
+        last = history[-1] if history else None
+        meaning = understand(said, PHRASES)
+        if last is not None and last.role == "tool":
+            return [self._told(last, meaning, said)]
+        if meaning in ("time", "date") and "time" in tools:
+            return [ToolCall("", "time", "{}")]
+        if meaning == "timer" and "timer" in tools:
+            return [ToolCall("", "timer", json.dumps({"seconds": _seconds_in(said)}))]
+        return []
+
+    def _told(self, result: ChatMessage, meaning: str, said: str) -> str:
+        """A tool's answer in a sentence."""
+        if meaning in ("time", "date"):
+            try:
+                return self._clock_or_date(meaning, datetime.fromisoformat(result.text[:16]))
+            except ValueError:
+                return "I cannot find out the time right now."
+        if (over := _TIMER_OVER.search(result.text)) is not None:
+            return f"The timer of {_duration(int(over[1]))} is over."
+        if meaning == "timer":
+            return f"All right. I will tell you when {_duration(_seconds_in(said))} are over."
+        return "That did not work."
 
     # --- answers -----------------------------------------------------------------------
 
@@ -192,8 +225,9 @@ class ScriptModel:
             "story": lambda: STORY,
             "joke": lambda: _JOKES[asked % len(_JOKES)],
             "continue": lambda: self._go_on(history) or "There is nothing to go on with. Ask me for a story.",
-            "time": lambda: f"It is {_clock_words(now)}.",
-            "date": lambda: f"It is {now:%A}, the {_ordinal(now.day)} of {now:%B}.",
+            "time": lambda: self._clock_or_date("time", now),
+            "date": lambda: self._clock_or_date("date", now),
+            "timer": lambda: "I have no timer here.",
             "repeat": lambda: self._repeat(history) or "I have not said anything yet.",
             "stop": lambda: "All right.",
             "thanks": lambda: "You are welcome.",
@@ -205,6 +239,11 @@ class ScriptModel:
         }
         answer = answers.get(meaning)
         return answer() if answer else self._did_not_understand(said)
+
+    def _clock_or_date(self, meaning: str, now: datetime) -> str:
+        if meaning == "time":
+            return f"It is {_clock_words(now)}."
+        return f"It is {now:%A}, the {_ordinal(now.day)} of {now:%B}."
 
     def _repeat(self, history: Sequence[ChatMessage]) -> str:
         """The last answer, whole: what the history holds of it may end where it was interrupted."""
@@ -295,6 +334,18 @@ def _number_in(text: str) -> int | None:
         elif word in _TENS:
             found = _TENS.index(word) * 10
     return found if found is None or 1 <= found <= 100 else 100
+
+
+def _seconds_in(text: str) -> int:
+    """How long a timer is to run; ten seconds where nothing is said."""
+    number = _number_in(text) or (1 if "minute" in text else 10)
+    return number * (60 if "minute" in text else 1)
+
+
+def _duration(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
+    number, unit = (minutes, "minute") if minutes and not rest else (seconds, "second")
+    return f"{spelled(number)} {unit}{'' if number == 1 else 's'}"
 
 
 def _calculate(text: str) -> str | None:

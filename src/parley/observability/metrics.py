@@ -10,7 +10,16 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 
-from parley.session.log import Decided, Failed, Latency, ReplyOver, Speculated, TranscriptLate, TurnClosed
+from parley.session.log import (
+    Decided,
+    Failed,
+    Latency,
+    ReplyOver,
+    Speculated,
+    ToolCalled,
+    TranscriptLate,
+    TurnClosed,
+)
 
 if TYPE_CHECKING:
     from parley.session.log import LogEntry
@@ -18,6 +27,7 @@ if TYPE_CHECKING:
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _FAST = (0.01, 0.02, 0.035, 0.05, 0.075, 0.095, 0.15, 0.25, 0.4, 0.7, 1.0, 2.0, 4.0)
+_TOOL = (0.05, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300)
 _LATE = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.2, 1.0)
 _LONG = (1, 5, 15, 60, 300, 900, 3600)
 
@@ -58,6 +68,8 @@ METRICS: tuple[Metric, ...] = (
         "Turns whose last words came, or failed to come, when the conversation had gone on, by what became of them.",
         ("outcome",),
     ),
+    Metric("parley_tool_calls_total", "counter", "Calls of tools by what became of them.", ("tool", "outcome")),
+    Metric("parley_tool_seconds", "histogram", "Time that calls of tools took.", ("tool",), _TOOL),
     Metric("parley_replies_total", "counter", "Replies by how they ended.", ("outcome",)),
     Metric("parley_reply_heard_seconds_total", "counter", "Speech of the agent that was heard."),
     Metric("parley_speculations_total", "counter", "Replies begun before the turn was surely over.", ("used",)),
@@ -182,6 +194,10 @@ class Metrics:
                 self._of["parley_speculations_total"].labels("yes" if entry.used else "no").inc()
             case TranscriptLate():
                 self._of["parley_late_transcripts_total"].labels(entry.outcome).inc()
+            case ToolCalled():
+                self._of["parley_tool_calls_total"].labels(entry.name, entry.outcome).inc()
+                if entry.took:
+                    self._of["parley_tool_seconds"].labels(entry.name).observe(entry.took)
             case Failed():
                 self._of["parley_errors_total"].labels(entry.code).inc()
             case _:

@@ -25,7 +25,16 @@ from numpy.typing import NDArray
 from parley import __version__
 from parley.audio import AudioFrame
 from parley.errors import ParleyError
-from parley.interfaces import EchoGuard, EndOfTurnModel, LanguageModel, Recognizer, Synthesis, Synthesizer, Transport
+from parley.interfaces import (
+    EchoGuard,
+    EndOfTurnModel,
+    LanguageModel,
+    Recognizer,
+    Synthesis,
+    Synthesizer,
+    Tools,
+    Transport,
+)
 from parley.messages import ClientMessage, ServerMessage, SessionStarted
 from parley.recording.format import CLEAN, EVENTS, FORMAT, MICROPHONE, VOICE, Entry
 from parley.session.log import LogEntry, Observer
@@ -37,6 +46,8 @@ from parley.values import (
     PlayoutPosition,
     ReplyPart,
     Thinking,
+    ToolCall,
+    ToolInfo,
     Transcript,
     Voice,
     Wording,
@@ -67,7 +78,7 @@ class SessionRecorder:
         self._queue: queue.SimpleQueue[tuple[Entry, bytes] | None] = queue.SimpleQueue()
         self._backlog = _Backlog()
         self._writer: threading.Thread | None = None
-        self._calls = {"asr": 0, "llm": 0}
+        self._calls = {"asr": 0, "llm": 0, "tool": 0}
         self.complete = True
         """False once the disk failed or could not keep up, and the rest of the session was not written."""
 
@@ -109,7 +120,7 @@ class SessionRecorder:
             self._break_off("the disk cannot keep up")
 
     def call(self, kind: str) -> int:
-        """Number the calls of the recogniser and of the language model: 0, 1, 2 ..."""
+        """Number the calls of the recogniser, of the language model and of tools: 0, 1, 2 ..."""
         self._calls[kind] += 1
         return self._calls[kind] - 1
 
@@ -160,6 +171,10 @@ class SessionRecorder:
     def language_model(self, inner: LanguageModel) -> LanguageModel:
         """The language model, recorded."""
         return _RecordedLanguageModel(inner, self)
+
+    def tools(self, inner: Tools) -> Tools:
+        """The tools, recorded."""
+        return _RecordedTools(inner, self)
 
     def synthesizer(self, inner: Synthesizer) -> Synthesizer:
         """The synthesizer, recorded."""
@@ -274,12 +289,14 @@ class _RecordedLanguageModel:
         self._inner, self._recorder = inner, recorder
         self.deadlines = inner.deadlines
 
-    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart, None]:
+    async def reply(
+        self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo] = ()
+    ) -> AsyncGenerator[ReplyPart, None]:
         call = self._recorder.call("llm")
         self._recorder.note("call", {"name": "reply", "call": call})
         end: Mapping[str, Any] = {"closed": True}
         try:
-            async with aclosing(self._inner.reply(history)) as parts:
+            async with aclosing(self._inner.reply(history, tools)) as parts:
                 async for part in parts:
                     self._recorder.note("delta", {"call": call, **_part(part)})
                     yield part
@@ -289,6 +306,32 @@ class _RecordedLanguageModel:
             raise
         finally:
             self._recorder.note("llm_end", {"call": call, **end})
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _RecordedTools:
+    def __init__(self, inner: Tools, recorder: SessionRecorder) -> None:
+        self._inner, self._recorder = inner, recorder
+        self._recorder.note("tools", {"offered": [asdict(tool) for tool in inner.offered()]})
+
+    def offered(self) -> Sequence[ToolInfo]:
+        return self._inner.offered()
+
+    async def call(self, name: str, arguments: Mapping[str, Any], *, key: str) -> str:
+        call = self._recorder.call("tool")
+        self._recorder.note("call", {"name": "tool", "call": call, "tool": name, "arguments": arguments})
+        end: Mapping[str, Any] = {"closed": True}
+        try:
+            output = await self._inner.call(name, arguments, key=key)
+            end = {"output": output}
+        except ParleyError as error:
+            end = _failure(error)
+            raise
+        finally:
+            self._recorder.note("tool_end", {"call": call, **end})
+        return output
 
     async def aclose(self) -> None:
         await self._inner.aclose()
@@ -411,6 +454,8 @@ def _part(part: ReplyPart) -> dict[str, Any]:
             return {"thinking": True}
         case NothingToSay():
             return {"nothing": True}
+        case ToolCall():
+            return {"asks": asdict(part)}
     return {"text": part}
 
 

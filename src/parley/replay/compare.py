@@ -38,6 +38,7 @@ _WORDS = {
     "Speculated": lambda d: f"early reply to turn {d['turn']} {'used' if d['used'] else 'thrown away'}",
     "ReplyOver": lambda d: f"reply {d['utterance_id']} {d['outcome']}",
     "TranscriptLate": lambda d: f"late words of turn {d['turn']}: {d['outcome']}",
+    "ToolCalled": lambda d: f"tool {d['name'] or '(unknown)'} of turn {d['turn']}: {d['outcome']}",
     "Failed": lambda d: f"failed with {d['code']}",
 }
 

@@ -31,6 +31,8 @@ from parley.values import (
     PlayoutPosition,
     ReplyPart,
     Thinking,
+    ToolCall,
+    ToolInfo,
     Transcript,
     TranscriptWord,
     Voice,
@@ -183,7 +185,9 @@ class ReplayLanguageModel:
         self._next = 0
         self.deadlines = Deadlines(**recording.header.get("deadlines", {}))
 
-    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart, None]:
+    async def reply(
+        self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo] = ()
+    ) -> AsyncGenerator[ReplyPart, None]:
         if self._next >= len(self._calls):
             return
         call = self._calls[self._next]
@@ -209,7 +213,39 @@ def _reply_part(data: Mapping[str, Any]) -> ReplyPart:
         return ChangeVoice(Voice(**data["voice"]))
     if "nothing" in data:
         return NothingToSay()
+    if "asks" in data:
+        return ToolCall(**data["asks"])
     return Thinking() if "thinking" in data else str(data["text"])
+
+
+class ReplayTools:
+    """What the recorded calls of tools came to: nothing is done again. Calls are known by name and order."""
+
+    def __init__(self, recording: Recording, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._offered = [ToolInfo(**tool) for entry in recording.of("tools") for tool in entry.data["offered"]]
+        self._calls: dict[str, list[_Call]] = {}
+        named = [entry.data["tool"] for entry in recording.of("call") if entry.data["name"] == "tool"]
+        for name, call in zip(named, _calls(recording, "tool", "tool_end"), strict=True):
+            self._calls.setdefault(name, []).append(call)
+
+    def offered(self) -> Sequence[ToolInfo]:
+        return self._offered
+
+    async def call(self, name: str, arguments: Mapping[str, Any], *, key: str) -> str:
+        calls = self._calls.get(name) or []
+        call = calls.pop(0) if calls else None
+        if call is None or not call.answers or call.answers[-1].data.get("closed"):
+            await asyncio.get_running_loop().create_future()  # nobody knows what would have come
+        assert call is not None
+        await self._timeline.until(call.answers[-1].at, self._timeline.shift(call.at))
+        data = call.answers[-1].data
+        if "code" in data:
+            raise _error(data)
+        return str(data["output"])
+
+    async def aclose(self) -> None:
+        pass
 
 
 class ReplaySynthesizer:

@@ -16,6 +16,7 @@ from parley.replay.parts import (
     ReplayLanguageModel,
     ReplayRecognizer,
     ReplaySynthesizer,
+    ReplayTools,
     ReplayTransport,
     Timeline,
 )
@@ -80,6 +81,7 @@ async def _replay(recording: Recording, ears: Ears, overrides: Mapping[str, Any]
         settings=with_overrides(settings_from(header["settings"]), overrides),
         echo=ReplayEchoGuard(recording) if "clean" in had else None,
         end_of_turn=ReplayEndOfTurn(recording) if "end_of_turn" in had else None,
+        tools=ReplayTools(recording, timeline) if "tools" in had else None,
         observer=replayed,
     )
     await engine.run()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         LanguageModel,
         Recognizer,
         Synthesizer,
+        Tools,
         Transport,
         VoiceActivityDetector,
     )
@@ -40,6 +41,7 @@ class EngineParts:
     history: History | None = None
     echo: EchoGuard | None = None
     end_of_turn: EndOfTurnModel | None = None
+    tools: Tools | None = None
     observer: Observer
 
     def engine(self) -> SessionEngine:
@@ -57,5 +59,6 @@ class EngineParts:
             history=self.history,
             echo=self.echo,
             end_of_turn=self.end_of_turn,
+            tools=self.tools,
             observer=self.observer,
         )

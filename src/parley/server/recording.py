@@ -65,6 +65,7 @@ class RecordingKeeper:
             language_model=recorder.language_model(parts.language_model),
             synthesizer=recorder.synthesizer(parts.synthesizer),
             echo=parts.echo and recorder.echo(parts.echo),
+            tools=parts.tools and recorder.tools(parts.tools),
             end_of_turn=parts.end_of_turn and recorder.end_of_turn(parts.end_of_turn),
             observer=recorder.observer(parts.observer),
         )

@@ -22,7 +22,7 @@ from parley.errors import CapacityError, ParleyError, Unauthorized, UnavailableE
 from parley.messages import StartSession, VoiceChanged
 from parley.registry.snapshots import SessionSnapshot
 from parley.server.engine_parts import EngineParts
-from parley.session.log import ReplyOver, Transition, TurnClosed
+from parley.session.log import ReplyOver, ToolCalled, Transition, TurnClosed
 from parley.session.settings import SessionSettings
 from parley.text.speech.lexicon import check_lexicon
 from parley.transports.bounds import ClientBounds
@@ -31,7 +31,15 @@ from parley.transports.websocket_settings import WebSocketSettings
 
 if TYPE_CHECKING:
     from parley.conversation import Item
-    from parley.interfaces import EchoGuard, EndOfTurnModel, LanguageModel, Recognizer, Transport, VoiceActivityDetector
+    from parley.interfaces import (
+        EchoGuard,
+        EndOfTurnModel,
+        LanguageModel,
+        Recognizer,
+        Tools,
+        Transport,
+        VoiceActivityDetector,
+    )
     from parley.observability.metrics import Metrics
     from parley.registry.snapshots import SnapshotStore
     from parley.routing.pool import PooledSynthesizer
@@ -87,6 +95,7 @@ class Parts:
     voices: PooledSynthesizer
     end_of_turn: EndOfTurnModel | None = None
     snapshots: SnapshotStore | None = None
+    tools: Tools | None = None
     models: Mapping[str, str] = field(default_factory=dict)
     """What they are called, for people: kind (ears, voice, turn, llm) -> name."""
 
@@ -225,6 +234,7 @@ class SessionHost:
                 history=history,
                 echo=None if start.echo_cancelled else self.parts.make_echo_guard(start),
                 end_of_turn=self.parts.end_of_turn,
+                tools=self.parts.tools,
                 observer=session,
             )
             session.engine = self.parts.wrap(parts, stack).engine()
@@ -364,7 +374,7 @@ class _Session:
             self._tell()
         if isinstance(entry, Transition | TurnClosed):
             self._active = clock.now()
-        if isinstance(entry, ReplyOver | TurnClosed):
+        if isinstance(entry, ReplyOver | TurnClosed | ToolCalled):
             self._spawn(self._save())
 
     def frame_sent(self, lateness: float) -> None:

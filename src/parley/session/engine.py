@@ -34,6 +34,7 @@ from parley.session.speaking.mute import Mute
 from parley.session.speaking.replies import Replies
 from parley.session.speaking.reply import ReplyParts
 from parley.session.speaking.speculation import Speculation
+from parley.session.speaking.tools import ToolCalls
 from parley.session.tasks import Faults, Tasks, Timers
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         LanguageModel,
         Recognizer,
         Synthesizer,
+        Tools,
         Transport,
         VoiceActivityDetector,
     )
@@ -82,6 +84,7 @@ class SessionEngine:
         history: History | None = None,
         echo: EchoGuard | None = None,
         end_of_turn: EndOfTurnModel | None = None,
+        tools: Tools | None = None,
         observer: Observer | None = None,
     ) -> None:
         self.session_id = session_id
@@ -112,8 +115,11 @@ class SessionEngine:
             transport, outbox, notices, records, timers, settings.playout, reports=start.playout_reports
         )
         model = language_model if settings.reply.enabled else Mute()
+        self._called = called = ToolCalls(
+            tools, session_id, floor, self.history, notices, tasks.spawn, settings.tools, news=self._tell_results
+        )
         self._replies = replies = Replies(
-            ReplyParts(session_id, transport, synthesizer, model, settings, tasks.spawn),
+            ReplyParts(session_id, transport, synthesizer, model, called, settings, tasks.spawn),
             floor,
             self.history,
             notices,
@@ -124,6 +130,7 @@ class SessionEngine:
             played=mic.played,
             speaking=lambda: mic.segmenter.speaking,
             give_floor=self._give_floor,
+            answered=lambda words: self._turns.answered(words),
             speak_with=floor.change_voice,
         )
         self._speculation = speculation = Speculation(floor, notices, replies)
@@ -218,6 +225,7 @@ class SessionEngine:
             self._tasks.cancel("listen")
             self._on(Event.SESSION_ENDED)
             self._loudspeaker.settle()
+            self._called.settle()
 
     async def _say_goodbye(self, ending: str | ParleyError) -> None:
         if isinstance(ending, str):
@@ -249,6 +257,7 @@ class SessionEngine:
             self._replies.reply_failed(reply, TimedOut("The voice took too long."))
         self._turns.check_length(now)
         self._requests.check(now)
+        self._tell_results()
         self._timers.set("look", now + _LOOK_INTERVAL, self._look)
 
     # --- the table -----------------------------------------------------------------------
@@ -271,7 +280,14 @@ class SessionEngine:
         elif self._late.waiting and self._floor.agent is Agent.IDLE:
             self._late.answer_now()
         else:
+            self._tell_results()
             self._replies.speak_next()
+
+    def _tell_results(self) -> None:
+        """At a gap: what was done in the background."""
+        quiet = self._floor.knows(Event.RESULT_CAME) and not self._microphone.segmenter.speaking
+        if self._called.results_waiting and quiet and not self._late.waiting:
+            self._on(Event.RESULT_CAME)
 
     def _who_does_what(self) -> dict[Action, tuple[Callable[[], None], ...]]:
         """Each of the table's orders, as what the rooms do for it, in turn."""
@@ -287,6 +303,7 @@ class SessionEngine:
             Action.CLOSE_TURN: (turns.close,),
             Action.ABANDON_TURN: (endpointing.stop, speculation.drop, turns.set_aside),
             Action.ANSWER_TEXT: (turns.set_aside, replies.answer_text),
+            Action.ANSWER_RESULTS: (turns.set_aside, replies.answer_results),
             Action.SPEAK_TEXT: (turns.set_aside, replies.speak_text),
             Action.PAUSE_REPLY: (replies.hold, barge_in.expect_verdict),
             Action.RESUME_REPLY: (replies.let_go,),

@@ -106,7 +106,20 @@ class TranscriptLate:
     """Answered late, kept in the history at their place, nothing but silence, or never understood."""
 
 
-LogEntry = Transition | Decided | TurnClosed | Speculated | ReplyOver | Latency | Failed | TranscriptLate
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """A call of a tool is over."""
+
+    at: float
+    turn: int
+    name: str
+    """Empty for a tool that there is not."""
+    outcome: Literal["done", "failed", "refused", "cancelled"]
+    took: float
+    """Seconds from its beginning; 0 where it never began."""
+
+
+LogEntry = Transition | Decided | TurnClosed | Speculated | ReplyOver | Latency | Failed | TranscriptLate | ToolCalled
 
 
 class Observer(Protocol):

@@ -207,6 +207,9 @@ class ReplySettings:
     voice_lost: Annotated[
         str, Setting("Spoken when the voice broke off and can speak again; auto and empty as above.")
     ] = "auto"
+    still_working: Annotated[
+        str, Setting("Spoken when a tool takes longer than its filler_after; auto and empty as above.")
+    ] = "auto"
     clear_speech: Annotated[
         float, Setting("Voice that must be in a turn before it is more than a cough.", unit="s", ge=0.1, le=10)
     ] = 0.6
@@ -214,6 +217,28 @@ class ReplySettings:
     first_clause: Annotated[
         int, Setting("Shortest first piece of a reply that is spoken on its own.", unit="characters", ge=1, le=200)
     ] = 12
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallSettings:
+    """How far a reply may go with tools."""
+
+    max_rounds: Annotated[
+        int,
+        Setting(
+            "Times that one reply may ask for tools, look at the results and ask again; then it has to answer. "
+            "0 offers none.",
+            ge=0,
+            le=50,
+        ),
+    ] = 5
+    max_calls: Annotated[int, Setting("Calls of one reply; more are refused.", ge=1, le=100)] = 12
+    max_running: Annotated[
+        int, Setting("Calls of a session that may be at work at once; more are refused.", ge=1, le=100)
+    ] = 8
+    max_result: Annotated[
+        int, Setting("Of a longer result the model is told the beginning.", unit="characters", ge=100, le=100_000)
+    ] = 8_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +309,7 @@ class SessionSettings:
     playout: PlayoutSettings = field(default_factory=PlayoutSettings)
     reply: ReplySettings = field(default_factory=ReplySettings)
     text: TextSettings = field(default_factory=TextSettings)
+    tools: ToolCallSettings = field(default_factory=ToolCallSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
 
     def __post_init__(self) -> None:

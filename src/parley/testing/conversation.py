@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from parley import clock
 from parley.conversation import History
 from parley.errors import SessionFailed
-from parley.interfaces import EchoGuard, EndOfTurnModel
+from parley.interfaces import EchoGuard, EndOfTurnModel, Tools
 from parley.messages import ClientMessage, ReplyEnded, ServerMessage, StartSession, StateChanged
 from parley.session.engine import SessionEngine
 from parley.session.log import LogEntry
@@ -119,6 +119,7 @@ async def conversation(
     synthesizer: FakeSynthesizer | None = None,
     echo: EchoGuard | None = None,
     end_of_turn: EndOfTurnModel | None = None,
+    tools: Tools | None = None,
     history: History | None = None,
     reports: bool = False,
     delay: float = 0.0,
@@ -150,6 +151,7 @@ async def conversation(
         observer=log,
         echo=echo,
         end_of_turn=end_of_turn,
+        tools=tools,
         history=history,
     )
     others = asyncio.all_tasks()

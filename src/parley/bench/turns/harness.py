@@ -108,7 +108,7 @@ class _Teller:
 
     deadlines = Deadlines()
 
-    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[str, None]:
+    async def reply(self, history: Sequence[ChatMessage], tools: Sequence[object] = ()) -> AsyncGenerator[str, None]:
         asked = history[-1].text if history else ""
         for sentence in STORY if "story" in asked else ANSWER:
             yield f"{sentence} "

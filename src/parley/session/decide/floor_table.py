@@ -64,6 +64,8 @@ class Event(Enum):
     """Text from outside is to be spoken as it is."""
     UNDERSTOOD_LATE = "understood_late"
     """What was said over a reply is understood only after it, and wants an answer."""
+    RESULT_CAME = "result_came"
+    """Something that ran in the background is done, and wants to be told."""
     REPLY_READY = "reply_ready"
     """The first frame of the reply is there."""
     PLAYOUT_FINISHED = "playout_finished"
@@ -96,6 +98,8 @@ class Action(Enum):
     """Forget the open turn."""
     ANSWER_TEXT = auto()
     """Begin the reply to a turn that came as text."""
+    ANSWER_RESULTS = auto()
+    """Begin the reply to what was done in the background."""
     SPEAK_TEXT = auto()
     """Begin to speak text from outside."""
     PAUSE_REPLY = auto()
@@ -261,6 +265,8 @@ def _orders(on: _Entry) -> None:
         if agent is IDLE:
             on(Event.TEXT_GIVEN, participant, agent, States(participant, THINKING), Action.SPEAK_TEXT)
             on(Event.UNDERSTOOD_LATE, participant, agent, States(participant, THINKING), Action.ANSWER_TEXT)
+            if participant is SILENT:  # never over a speaker
+                on(Event.RESULT_CAME, participant, agent, States(participant, THINKING), Action.ANSWER_RESULTS)
         orders = (*stopping[agent], *speech, Action.HANG_UP)
         on(Event.SESSION_ENDED, participant, agent, States(participant, TERMINATED), *orders)
 

@@ -18,6 +18,8 @@ class Remark(Enum):
     """The voice broke off."""
     CANNOT_THINK = "cannot_think"
     """The language model failed."""
+    STILL_WORKING = "still_working"
+    """A tool takes long."""
 
 
 _REMARKS: dict[str, dict[Remark, str]] = {
@@ -26,24 +28,28 @@ _REMARKS: dict[str, dict[Remark, str]] = {
         Remark.NOT_HEARD: "I am sorry, I cannot hear well right now. Please say that again.",
         Remark.VOICE_LOST: "I am sorry, my voice broke off.",
         Remark.CANNOT_THINK: "I am sorry, I cannot think clearly right now. Please try again.",
+        Remark.STILL_WORKING: "One moment please, I am still at it.",
     },
     "de": {
         Remark.NOT_UNDERSTOOD: "Das habe ich nicht verstanden.",
         Remark.NOT_HEARD: "Entschuldigung, ich höre gerade schlecht. Bitte sag das noch einmal.",
         Remark.VOICE_LOST: "Entschuldigung, mir ist die Stimme weggeblieben.",
         Remark.CANNOT_THINK: "Entschuldigung, ich kann gerade nicht klar denken. Bitte versuch es noch einmal.",
+        Remark.STILL_WORKING: "Einen Moment bitte, ich bin noch dabei.",
     },
     "es": {
         Remark.NOT_UNDERSTOOD: "No te he entendido.",
         Remark.NOT_HEARD: "Perdona, ahora mismo no oigo bien. Repítelo, por favor.",
         Remark.VOICE_LOST: "Perdona, se me ha cortado la voz.",
         Remark.CANNOT_THINK: "Perdona, ahora mismo no puedo pensar con claridad. Inténtalo de nuevo, por favor.",
+        Remark.STILL_WORKING: "Un momento, por favor, sigo en ello.",
     },
     "fr": {
         Remark.NOT_UNDERSTOOD: "Je n'ai pas compris.",
         Remark.NOT_HEARD: "Désolé, j'entends mal en ce moment. Pouvez-vous répéter ?",
         Remark.VOICE_LOST: "Désolé, ma voix s'est coupée.",
         Remark.CANNOT_THINK: "Désolé, je n'arrive pas à réfléchir en ce moment. Veuillez réessayer.",
+        Remark.STILL_WORKING: "Un instant s'il vous plaît, j'y travaille encore.",
     },
 }
 

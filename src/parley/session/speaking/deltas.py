@@ -9,7 +9,7 @@ from parley.errors import NoReply
 from parley.session.decide.deadline import ReplyDeadline
 from parley.session.guard import GuardedStream
 from parley.text.unicode import WholeDeltas
-from parley.values import ChangeVoice, NothingToSay, Thinking
+from parley.values import ChangeVoice, NothingToSay, Thinking, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,14 +17,22 @@ if TYPE_CHECKING:
     from parley.errors import ParleyError
     from parley.interfaces import LanguageModel
     from parley.session.settings import LimitSettings
-    from parley.values import ChatMessage, ReplyPart
+    from parley.values import ChatMessage, ReplyPart, ToolInfo
 
 
 class Deltas:
     """Hold it in ``async with aclosing(...)``."""
 
-    def __init__(self, model: LanguageModel, history: Sequence[ChatMessage], limits: LimitSettings) -> None:
-        self._stream = GuardedStream("language model", lambda: model.reply(history))
+    def __init__(
+        self,
+        model: LanguageModel,
+        history: Sequence[ChatMessage],
+        limits: LimitSettings,
+        tools: Sequence[ToolInfo] = (),
+    ) -> None:
+        self.calls: list[ToolCall] = []
+        """What was asked for so far."""
+        self._stream = GuardedStream("language model", lambda: model.reply(history, tools))
         self._deadline = ReplyDeadline(model.deadlines, clock.now())
         self._limits = limits
         self._whole = WholeDeltas()
@@ -46,6 +54,9 @@ class Deltas:
             self._answered = self._answered or _is_answer(part)
             if isinstance(part, ChangeVoice):
                 return part
+            if isinstance(part, ToolCall):
+                self._length += len(part.arguments) + len(part.name)
+                self.calls.append(part)
             if isinstance(part, str):
                 self._length += len(part)
                 return self._whole.add(part)
@@ -62,4 +73,4 @@ class Deltas:
 
 def _is_answer(part: ReplyPart) -> bool:
     """Whether nobody has to apologise for a reply that consists of this alone."""
-    return bool(part.strip()) if isinstance(part, str) else isinstance(part, ChangeVoice | NothingToSay)
+    return bool(part.strip()) if isinstance(part, str) else isinstance(part, ChangeVoice | NothingToSay | ToolCall)

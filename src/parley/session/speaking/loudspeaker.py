@@ -40,13 +40,19 @@ class ReplyRecords:
         return reply
 
     def note_turn(self, reply: Reply) -> Message | None:
-        """What the reply answers belongs to the past from its first sound on, or from its end where it has none."""
-        return self._history.add_participant(reply.turn_text) if reply.turn_text else None
+        """What the reply answers belongs to the past: from its first call of a tool, its first sound or its end on.
+
+        Returns its place, once.
+        """
+        if reply.noted or not reply.turn_text:
+            return None
+        reply.noted = True
+        return self._history.add_participant(reply.turn_text)
 
     def cut(self, reply: Reply) -> None:
         """The reply was cut off; how far it was heard may still become better known."""
         words = self._history.keep_place("assistant")
-        self._history.amend(words, reply.heard_text())
+        self._history.amend(words, reply.kept_text())
         self._open[reply.utterance_id] = reply, words
 
     def settle(self, utterance_id: str) -> None:
@@ -66,7 +72,8 @@ class ReplyRecords:
 
     def _close(self, reply: Reply, words: Message) -> None:
         heard, text, outcome = reply.heard, reply.heard_text(), reply.life.outcome
-        self._history.amend(words, text)
+        self._history.amend(words, reply.kept_text())
+        reply.calls.heard(len(text))
         at = self._notices.now()
         self._notices.log(ReplyOver(at, reply.utterance_id, outcome, round(heard / SAMPLE_RATE, 6)))
         if reply.life.announced:

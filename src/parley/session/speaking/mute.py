@@ -9,7 +9,7 @@ from parley.values import Deadlines, NothingToSay
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from parley.values import ChatMessage, ReplyPart
+    from parley.values import ChatMessage, ReplyPart, ToolInfo
 
 
 class Mute:
@@ -17,7 +17,9 @@ class Mute:
 
     deadlines = Deadlines()
 
-    async def reply(self, history: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart, None]:
+    async def reply(
+        self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo] = ()
+    ) -> AsyncGenerator[ReplyPart, None]:
         """Nothing."""
         yield NothingToSay()
 

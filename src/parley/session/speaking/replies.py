@@ -33,7 +33,8 @@ class Replies:
     """Every reply's owner (``reply.Owner``): what it tells becomes an event, and orders come back from the table.
 
     ``played`` is told of each frame and of when it is heard; ``speaking`` says whether the participant speaks;
-    ``give_floor`` lets somebody else have it; ``speak_with`` changes the floor's voice.
+    ``give_floor`` lets somebody else have it; ``answered`` closes the turn that was answered, which stands there in
+    the history; ``speak_with`` changes the floor's voice.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Replies:
         played: Callable[[AudioFrame, float], None],
         speaking: Callable[[], bool],
         give_floor: Callable[[], None],
+        answered: Callable[[Message | None], None],
         speak_with: Callable[[Voice], None],
     ) -> None:
         self.current: Reply | None = None
@@ -65,6 +67,7 @@ class Replies:
         self._played = played
         self._speaking = speaking
         self._give_floor = give_floor
+        self._answered = answered
         self._speak_with = speak_with
         self._begun = 0
         self._to_answer = ""
@@ -72,10 +75,11 @@ class Replies:
 
     # --- a reply begins ------------------------------------------------------------------
 
-    def begin(self, turn_text: str, stages: Stages, *, to_speech: bool = False) -> Reply:
-        """Begin to make one, unheard until it is adopted; without a turn to answer, its text comes by ``say``.
+    def begin(self, turn_text: str, stages: Stages, *, to_speech: bool = False, from_outside: bool = False) -> Reply:
+        """Begin to make one, unheard until it is adopted.
 
-        ``to_speech``: the turn that it answers was spoken, and stays open until the reply is heard.
+        ``to_speech``: the turn that it answers was spoken, and stays open until the reply is heard. ``from_outside``:
+        its text comes by ``say``.
         """
         self._loudspeaker.settle()
         self._begun += 1
@@ -92,8 +96,10 @@ class Replies:
             language=floor.voice.language or floor.language,
             wording=self._wording(turn_text),
         )
+        if turn_text:
+            self._parts.tools.asked()
         prompt = self._parts.settings.reply.system_prompt
-        reply.start(self._history.messages(prompt, turn=turn_text) if turn_text else None)
+        reply.start(None if from_outside else self._history.messages(prompt, turn=turn_text))
         return reply
 
     def _wording(self, turn_text: str) -> Wording:
@@ -124,25 +130,30 @@ class Replies:
         """Begin to speak it."""
         saying = self._sayings.current
         assert saying is not None
-        reply = self._start("")
-        reply.say(saying.text)
+        reply = self._start("", from_outside=True)
+        reply.writing.say(saying.text)
         if saying.ended:
-            reply.say_end()
+            reply.writing.say_end()
 
-    def _start(self, turn_text: str) -> Reply:
-        self.current = reply = self.begin(turn_text, Stages(clock.now()))
+    def answer_results(self) -> None:
+        """Begin the reply to what was done in the background."""
+        self._parts.tools.tell_results()
+        self._start("")
+
+    def _start(self, turn_text: str, *, from_outside: bool = False) -> Reply:
+        self.current = reply = self.begin(turn_text, Stages(clock.now()), from_outside=from_outside)
         reply.adopt()
         return reply
 
     def say(self, delta: str) -> None:
         """More of the text from outside that is being spoken."""
         if self.current is not None:
-            self.current.say(delta)
+            self.current.writing.say(delta)
 
     def say_end(self) -> None:
         """That was all of it."""
         if self.current is not None:
-            self.current.say_end()
+            self.current.writing.say_end()
 
     def announce(self) -> Message | None:
         """Its first frame is there: the participant is told of it, and the history of what it answers.
@@ -163,6 +174,10 @@ class Replies:
         self._on(Event.REPLY_READY)
         self._proven_voice = reply.voice
         await self._notices.flush()
+
+    def reply_calls(self, reply: Reply) -> None:
+        """It calls tools (``reply.Owner``): whoever goes on speaking begins another turn."""
+        self._answered(self._records.note_turn(reply))
 
     def reply_text(self, reply: Reply, clause: str) -> None:
         """The next clause goes to the voice (``reply.Owner``)."""
@@ -230,7 +245,7 @@ class Replies:
     def finish(self) -> Message | None:
         """It was heard to its end, or failed. Returns the place of what it answers, where that had none before."""
         reply, self.current = self._current, None
-        words = None if reply.life.announced else self._records.note_turn(reply)
+        words = self._records.note_turn(reply)
         self._sayings.finish()
         self._records.close(reply)
         return words
@@ -243,7 +258,7 @@ class Replies:
         reply.cancel()
         self._sayings.cut()
         if not reply.to_speech:  # there is no open turn that would keep the words
-            self._history.add_participant(reply.turn_text)
+            self._records.note_turn(reply)
         self._records.discard(reply)
 
     def withhold(self) -> Reply | None:

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from parley import clock
 from parley.audio.frame import SAMPLE_RATE, AudioFrame
-from parley.conversation.heard import heard_text
+from parley.conversation.heard import heard_text, without
 from parley.errors import ParleyError, RequestError, TimedOut
 from parley.session.decide.ledger import Ledger, expected_duration
-from parley.session.decide.remarks import Remark, remark
 from parley.session.decide.reply_life import ReplyEvent, ReplyLife, ReplyState
 from parley.session.feeds import Feed
-from parley.session.speaking.deltas import Deltas
 from parley.session.speaking.voice import ReplyVoice, Spawn
-from parley.text.sentences import Sentences
+from parley.session.speaking.writing import Writing
 from parley.text.speech.normaliser import has_words
-from parley.values import ChangeVoice, Voice, Wording
+from parley.values import Voice, Wording
 
 if TYPE_CHECKING:
     from parley.interfaces import LanguageModel, Synthesis, Synthesizer, Transport
     from parley.session.log import Stages
     from parley.session.settings import SessionSettings
+    from parley.session.speaking.tools import ToolCalls
     from parley.values import ChatMessage
 
 _CLAUSES_WAITING = 10_000
-_LONGEST_CLAUSE = 240
-"""Characters: what comes without an end is spoken in pieces."""
 _LOOK = 0.5
 """Seconds between two looks at a loudspeaker that may stand still."""
 _TICK = 0.001
@@ -58,6 +55,9 @@ class Owner(Protocol):
     def reply_troubled(self, reply: Reply, error: ParleyError) -> None:
         """The language model failed; the reply ends with an apology."""
 
+    def reply_calls(self, reply: Reply) -> None:
+        """It is wanted, and calls tools: what it answers belongs to the past, whether or not it is ever heard."""
+
     def voice_refused(self, reply: Reply, error: RequestError) -> Voice | None:
         """There is no such voice, or it cannot speak now; returns the one to speak with instead, if there is one."""
 
@@ -73,6 +73,7 @@ class ReplyParts:
     transport: Transport
     synthesizer: Synthesizer
     language_model: LanguageModel
+    tools: ToolCalls
     settings: SessionSettings
     spawn: Spawn
 
@@ -103,12 +104,13 @@ class Reply:
         self.life = ReplyLife()
         self.ledger = Ledger(lead=parts.settings.playout.lead, delay=parts.settings.playout.delay)
         self.text = ""
+        self.noted = False
+        """True once what it answers stands in the history."""
+        self.calls = parts.tools.for_reply(self)
         self.sending_since: float | None = None
-        self._parts = parts
-        self._owner = owner
-        self._language = language
+        self._parts, self._owner = parts, owner
         self._feed: Feed[str] = Feed(_CLAUSES_WAITING)
-        self._clauses = Sentences(language, longest=_LONGEST_CLAUSE, first_clause=parts.settings.reply.first_clause)
+        self.writing = Writing(self, self.calls, parts.settings, language)
         self._sound = self._new_voice()
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -116,15 +118,17 @@ class Reply:
     # --- orders ------------------------------------------------------------------------
 
     def start(self, history: Sequence[ChatMessage] | None) -> None:
-        """Begin to make audio; without a history the text comes by :meth:`say`."""
+        """Begin to make audio; without a history the text comes by :attr:`writing`."""
         spawn = self._parts.spawn
         self._tasks = [spawn(self._speak, f"speak {self.utterance_id}")]
         if history is not None:
-            self._tasks.append(spawn(lambda: self._write(history), f"write {self.utterance_id}"))
+            model, tools = self._parts.language_model, self._parts.tools.offered
+            self._tasks.append(spawn(lambda: self.writing.write(model, history, tools), f"write {self.utterance_id}"))
 
     def adopt(self) -> None:
         """It may be heard."""
         self._live(ReplyEvent.ADOPTED)
+        self.calls.adopt()
 
     def adopt_for(self, turn_text: str, stages: Stages) -> None:
         """It may be heard, as the answer to what was understood in the end."""
@@ -174,19 +178,9 @@ class Reply:
 
     def _stop(self) -> None:
         self._feed.close()
+        self.calls.stop()
         for task in self._tasks:
             task.cancel()
-
-    def say(self, delta: str) -> None:
-        """The next piece of text from outside."""
-        for clause in self._clauses.add(delta):
-            self._give(clause)
-
-    def say_end(self) -> None:
-        """The text from outside is complete."""
-        for clause in self._clauses.finish():
-            self._give(clause)
-        self._no_more_text()
 
     # --- its life ------------------------------------------------------------------------
 
@@ -203,7 +197,8 @@ class Reply:
         while not true():
             await self._changed.wait()
 
-    async def _until_adopted(self) -> None:
+    async def until_wanted(self) -> None:
+        """Wait while it is a guess."""
         await self._until(lambda: self.life.adopted)
 
     async def _until_playing(self) -> None:
@@ -230,6 +225,23 @@ class Reply:
         everything = self.life.all_sent and self.heard >= self.ledger.sent_samples
         return heard_text(self.text, self.ledger.marks, self.heard, finished=everything)
 
+    def kept_text(self) -> str:
+        """Those of them that are worth remembering: not that it takes a little longer."""
+        return without(self.text, self.heard_text(), self.writing.asides)
+
+    @property
+    def wanted(self) -> bool:
+        """It is no guess, and not over."""
+        return self.life.adopted and self.life.live
+
+    @property
+    def unheard(self) -> float:
+        """Seconds of it that are still to be heard; 0 when it is silent and waits for text."""
+        if not has_words(self.text):
+            return 0.0
+        waits = self.life.playing and not len(self._feed)
+        return max(0.0, self.ledger.left_in(clock.now())) if waits else float("inf")
+
     def overdue(self, now: float) -> bool:
         """True when the voice has left us waiting too long for a frame that it has the text for."""
         may_wait = self.life.held or not (self._feed.closed or len(self._feed))
@@ -239,51 +251,38 @@ class Reply:
 
     # --- text ----------------------------------------------------------------------------
 
-    async def _write(self, history: Sequence[ChatMessage]) -> None:
-        deltas = Deltas(self._parts.language_model, history, self._parts.settings.limits)
-        async with aclosing(deltas):
-            while (delta := await deltas.next()) is not None:
-                self.stages.mark("llm")
-                if isinstance(delta, ChangeVoice):
-                    await self._until_adopted()
-                    self._owner.voice_ordered(delta.voice)
-                else:
-                    await self._give_all(self._clauses.add(delta))
-        if deltas.error is not None:
-            await self._apologise(deltas.error)
-        else:
-            await self._give_all((*self._clauses.add(deltas.finish()), *self._clauses.finish()))
-        self._no_more_text()
+    def order_voice(self, voice: Voice) -> None:
+        """The language model wants another voice."""
+        self._owner.voice_ordered(voice)
 
-    async def _give_all(self, clauses: Iterable[str]) -> None:
-        for clause in clauses:
-            await self._give_in_time(clause)
+    def keep_calls(self) -> None:
+        """It is wanted and calls tools: what it answers belongs to the history."""
+        self._owner.reply_calls(self)
 
-    async def _apologise(self, error: ParleyError) -> None:
-        """Say so instead; a reply that nobody asked for yet just fails."""
+    def trouble(self, error: ParleyError) -> bool:
+        """The language model failed; returns whether to say so: a reply that nobody asked for yet just fails."""
         self.life.troubled = True
-        if not self.life.adopted:
-            return
-        self._owner.reply_troubled(self, error)
-        apology = remark(Remark.CANNOT_THINK, self._parts.settings.reply.apology, self._language)
-        if apology:
-            await self._give_in_time(f" {apology}" if self.text and not self.text[-1].isspace() else apology)
+        if self.life.adopted:
+            self._owner.reply_troubled(self, error)
+        return self.life.adopted
 
-    async def _give_in_time(self, clause: str) -> None:
+    async def give_in_time(self, clause: str) -> None:
         """No words beyond the first clause before the reply is adopted, and none while it is on hold."""
         if self.text:
-            await self._until_adopted()
+            await self.until_wanted()
         await self._until(lambda: not (self.life.held and self.life.announced))
-        self._give(clause)
+        self.give(clause)
 
-    def _give(self, clause: str) -> None:
+    def give(self, clause: str) -> None:
+        """The next clause goes to the voice."""
         self.text += clause
         self._feed.put(clause)
         self._wake()
         if self.life.live:
             self._owner.reply_text(self, clause)
 
-    def _no_more_text(self) -> None:
+    def no_more_text(self) -> None:
+        """That was all of it."""
         self._feed.close()
         self._wake()
 
@@ -298,7 +297,7 @@ class Reply:
                 self._finish()
                 return
             self.life.troubled = True
-        await self._until_adopted()
+        await self.until_wanted()
         self._owner.reply_failed(self, error)
 
     async def _make_sound(self) -> ParleyError | None:
@@ -344,6 +343,7 @@ class Reply:
         self._live(ReplyEvent.HEARD_OUT)
         for task in self._tasks[1:]:  # a voice that ended early leaves words behind that nobody will hear
             task.cancel()
+        self.calls.stop()
         self._owner.reply_finished(self)
 
     def _synthesize(self) -> Synthesis:

@@ -1,0 +1,155 @@
+"""Where a reply's text comes from: its language model, round after round while that asks for tools; or from outside."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Protocol
+
+from parley.errors import NoReply
+from parley.session.decide.outcomes import NO_MORE
+from parley.session.decide.remarks import Remark, remark
+from parley.session.speaking.deltas import Deltas
+from parley.text.sentences import Sentences
+from parley.values import ChangeVoice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from parley.errors import ParleyError
+    from parley.interfaces import LanguageModel
+    from parley.session.log import Stages
+    from parley.session.settings import SessionSettings
+    from parley.session.speaking.tools import ReplyCalls
+    from parley.values import ChatMessage, ToolInfo, Voice
+
+_LONGEST_CLAUSE = 240
+"""Characters: what comes without an end is spoken in pieces."""
+
+
+class Paper(Protocol):
+    """The reply that is written."""
+
+    stages: Stages
+
+    @property
+    def text(self) -> str:
+        """All of it so far."""
+
+    async def give_in_time(self, clause: str) -> None:
+        """The next clause, as soon as it may be spoken."""
+
+    def give(self, clause: str) -> None:
+        """The next clause, now."""
+
+    async def until_wanted(self) -> None:
+        """Wait while it is a guess."""
+
+    def order_voice(self, voice: Voice) -> None:
+        """Speak with this voice from the next utterance on."""
+
+    def trouble(self, error: ParleyError) -> bool:
+        """The language model failed; returns whether to apologise."""
+
+    def no_more_text(self) -> None:
+        """That was all."""
+
+
+class Writing:
+    """Cuts text into clauses as it comes, and has tools called where the model asks for them."""
+
+    def __init__(self, paper: Paper, calls: ReplyCalls, settings: SessionSettings, language: str) -> None:
+        self.asides: list[tuple[int, int]] = []
+        """Where in the text something is said that is not worth remembering."""
+        self._paper = paper
+        self._calls = calls
+        self._settings = settings
+        self._language = language
+        self._clauses = self._new_clauses()
+        self._rounds = 0
+        self._seam = False
+        """What comes next is another sentence than what came before."""
+
+    # --- from outside --------------------------------------------------------------------
+
+    def say(self, delta: str) -> None:
+        """The next piece of text from outside."""
+        for clause in self._clauses.add(delta):
+            self._paper.give(clause)
+
+    def say_end(self) -> None:
+        """The text from outside is complete."""
+        for clause in self._clauses.finish():
+            self._paper.give(clause)
+        self._paper.no_more_text()
+
+    # --- from a model --------------------------------------------------------------------
+
+    async def write(self, model: LanguageModel, history: Sequence[ChatMessage], tools: Sequence[ToolInfo]) -> None:
+        """All of it."""
+        told = list(history)
+        while True:
+            more = await self._round(model, told, tools if self._rounds < self._settings.tools.max_rounds else ())
+            if not more:
+                break
+            told += more
+        self._paper.no_more_text()
+
+    async def _round(
+        self, model: LanguageModel, told: Sequence[ChatMessage], tools: Sequence[ToolInfo]
+    ) -> list[ChatMessage]:
+        """What the model says until it ends or asks for tools; returns what it is told before it goes on."""
+        deltas, said = Deltas(model, told, self._settings.limits, tools), ""
+        async with aclosing(deltas):
+            while (delta := await deltas.next()) is not None:
+                self._paper.stages.mark("llm")
+                if isinstance(delta, ChangeVoice):
+                    await self._paper.until_wanted()
+                    self._paper.order_voice(delta.voice)
+                else:
+                    said += delta
+                    await self._give_all(self._clauses.add(delta))
+        error = deltas.error
+        if error is not None:
+            # Once tools were called, a model that has nothing to add has done what it was asked for.
+            if not (self._rounds and isinstance(error, NoReply) and not said.strip()):
+                await self._apologise(error)
+            return []
+        said += (rest := deltas.finish())
+        await self._give_all((*self._clauses.add(rest), *self._clauses.finish()))
+        if not deltas.calls:
+            return []
+        if not tools:
+            if not said.strip():
+                await self._apologise(NoReply(NO_MORE))
+            return []
+        self._rounds, self._seam = self._rounds + 1, True
+        self._clauses = self._new_clauses()
+        return await self._calls.make(said, deltas.calls, self._say_aside)
+
+    async def _give_all(self, clauses: Iterable[str]) -> None:
+        for clause in clauses:
+            apart, self._seam = self._seam, False
+            await self._paper.give_in_time(self._apart(clause) if apart else clause)
+
+    async def _apologise(self, error: ParleyError) -> None:
+        if self._paper.trouble(error):
+            apology = remark(Remark.CANNOT_THINK, self._settings.reply.apology, self._language)
+            if apology:
+                await self._paper.give_in_time(self._apart(apology))
+
+    def _say_aside(self) -> None:
+        """It takes a little longer."""
+        text = remark(Remark.STILL_WORKING, self._settings.reply.still_working, self._language)
+        if text:
+            start = len(self._paper.text)
+            self._paper.give(self._apart(text))
+            self.asides.append((start, len(self._paper.text)))
+
+    def _apart(self, text: str) -> str:
+        """Another sentence than the one before."""
+        before = self._paper.text[-1:]
+        return text if not before or before.isspace() or text[:1].isspace() else f" {text}"
+
+    def _new_clauses(self) -> Sentences:
+        first = self._settings.reply.first_clause
+        return Sentences(self._language, longest=_LONGEST_CLAUSE, first_clause=first)

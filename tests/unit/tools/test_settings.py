@@ -1,0 +1,46 @@
+"""Tools from a settings file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from parley.config import load_settings
+from parley.errors import ConfigError
+from parley.tools import create_tools
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOW_TO = "docs/how-to/use-tools.md"
+
+
+def test_the_how_to_s_settings_are_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pathlib import Path
+
+    monkeypatch.setenv("BOOKING_TOKEN", "Bearer secret")
+    page = (Path(__file__).parents[3] / HOW_TO).read_text(encoding="utf-8")
+    yaml = page.partition("```yaml\n")[2].partition("```")[0]
+    file = tmp_path / "orchestrator.yaml"
+    file.write_text(yaml, encoding="utf-8")
+    tools = create_tools(load_settings([file], environ={}).tools, script=False)
+    assert tools is not None
+    weather, book = tools.offered()
+    assert (weather.name, weather.effect, weather.parameters["required"]) == ("weather", "read", ["city"])
+    assert (book.name, book.effect, book.confirm, book.timeout) == ("book_table", "write", True, 20.0)
+
+
+@pytest.mark.parametrize(
+    ("yaml", "told"),
+    [
+        ("tools: {http: [{name: a}]}", "wrong at 0.description: Field required"),
+        ("tools: {http: [{name: a, description: b, url: c, effect: both}]}", "wrong at 0.effect: Input should be"),
+        ("tools: {builtin: perhaps}", "auto, on, off"),
+    ],
+)
+def test_what_is_no_tool_is_refused_in_a_sentence(tmp_path: Path, yaml: str, told: str) -> None:
+    file = tmp_path / "orchestrator.yaml"
+    file.write_text(yaml, encoding="utf-8")
+    with pytest.raises(ConfigError, match=told):
+        load_settings([file], environ={})
