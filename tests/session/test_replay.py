@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.session.tool_bench import Bench, Caller, ask, once
 
+from parley.conversation import Call, History, Message, Result
 from parley.errors import EngineError, InvalidRequest, NotFound
-from parley.messages import SessionStarted, StartSession, TextInput
+from parley.messages import Interrupt, ReplyEnded, SessionStarted, StartSession, TextInput
 from parley.recording import Recording, RecordingSettings, read_recording
 from parley.recording.format import EVENTS, BadRecording
 from parley.replay import Ears, differences, replay, state_log
@@ -195,3 +197,38 @@ def test_text_input_is_recorded_too(tmp_path: Path) -> None:
     recording = recorded(tmp_path, _type)
 
     assert "text_typed" in words(state_log(replay(recording, EARS).entries))
+
+
+# --- tools --------------------------------------------------------------------------------
+
+
+async def _ask_twice(transport: MemoryTransport) -> None:
+    transport.participant.put(TextInput("book a table"))
+    await asyncio.sleep(6.0)
+    transport.participant.put(TextInput("and another one"))
+    await asyncio.sleep(1.0)
+    transport.participant.put(Interrupt())
+    await asyncio.sleep(6.0)
+
+
+def test_a_replay_calls_no_tool_and_is_told_what_was_told_then(tmp_path: Path) -> None:
+    bench = Bench(takes={"book": 2.0})
+    model = Caller(once(ask("book", "a table"), ask("look", call_id="c2")))
+    recording = recorded(tmp_path, _ask_twice, language_model=model, tools=bench.box())
+    assert [call.end for call in bench.calls] == ["done", "done", "done", "done"]
+
+    again = replay(recording, EARS)
+
+    assert len(bench.calls) == 4
+    assert differences(recorded_state_log(recording), state_log(again.entries)) == []
+    assert "tool book of turn 2: done" in words(state_log(again.entries))
+    said = [message.text for message in again.messages if isinstance(message, ReplyEnded)]
+    assert said[0].endswith("I know: book says s1:1:c1. look says s1:1:c2.")
+
+
+def test_a_replay_begins_with_the_conversation_that_went_before(tmp_path: Path) -> None:
+    before = History([Message("user", "I am Ada."), Call("c1", "book", "{}"), Result("c1", "Booked.")])
+    recording = recorded(tmp_path, _type, history=before)
+    assert [item["type"] for item in recording.header["items"]] == ["message", "call", "result"]
+    sent = [message for message in replay(recording, EARS).messages if isinstance(message, SessionStarted)]
+    assert sent[0].resumed

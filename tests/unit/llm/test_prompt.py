@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from parley.llm.prompt import arrange
-from parley.values import ChatMessage
+from parley.values import ChatMessage, ToolCall
 
 ROLES = st.sampled_from(["system", "user", "assistant"])
 HISTORIES = st.lists(ROLES, max_size=12).map(
@@ -70,3 +71,42 @@ def test_two_turns_in_a_row_are_one_message() -> None:
 def test_the_sessions_own_instructions_replace_the_settings() -> None:
     history = [ChatMessage("system", "Be brief."), ChatMessage("user", "Hi.")]
     assert arrange(history, instructions="Be kind.")[0] == {"role": "system", "content": "Be brief."}
+
+
+# --- tools --------------------------------------------------------------------------------
+
+CALL = ToolCall("c1", "weather", '{"city": "Rome"}')
+ASKED = [
+    ChatMessage("user", "Will it rain?"),
+    ChatMessage("assistant", "Let me see.", (CALL,)),
+    ChatMessage("tool", "Sunny.", call_id="c1"),
+    ChatMessage("assistant", "No."),
+    ChatMessage("user", "Good."),
+]
+
+
+def test_calls_and_results_are_messages_where_tools_are_offered() -> None:
+    user, call, result, answer, last = arrange(ASKED, tools=True)
+    assert call["tool_calls"][0]["function"] == {"name": "weather", "arguments": '{"city": "Rome"}'}
+    assert (call["role"], call["content"]) == ("assistant", "Let me see.")
+    assert result == {"role": "tool", "tool_call_id": "c1", "content": "Sunny."}
+    assert [message["role"] for message in (user, answer, last)] == ["user", "assistant", "user"]
+
+
+def test_and_words_where_none_are() -> None:
+    told = arrange(ASKED)
+    assert roles(told) == ["user", "assistant", "user", "assistant", "user"]
+    assert told[2]["content"] == '[weather({"city": "Rome"}) answered: Sunny.]'
+    assert not any("tool_calls" in message for message in told)
+
+
+@pytest.mark.parametrize("newest", range(1, 6))
+def test_the_newest_never_begin_between_a_call_and_its_result(newest: int) -> None:
+    assert arrange(ASKED, newest=newest, tools=True)[0]["role"] == "user"
+
+
+def test_what_tools_told_before_anybody_spoke_stands_with_the_instructions() -> None:
+    system, user = arrange(ASKED[1:], instructions="Be kind.", tools=True)
+    assert "Let me see." in system["content"]
+    assert "A tool has told you: Sunny." in system["content"]
+    assert user["content"] == "Good."

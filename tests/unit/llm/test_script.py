@@ -9,7 +9,7 @@ import pytest
 from parley.llm.hearing import understand, words_of
 from parley.llm.script import PHRASES, STORY, ScriptModel, in_deltas, phrases
 from parley.llm.settings import LlmSettings, ScriptSettings
-from parley.values import ChangeVoice, ChatMessage, Voice
+from parley.values import ChangeVoice, ChatMessage, ToolCall, ToolInfo, Voice
 
 pytestmark = pytest.mark.anyio
 
@@ -170,3 +170,45 @@ def test_the_recognisers_phrases_are_plain_lower_case_words() -> None:
 
 def test_fillers_and_punctuation_do_not_count() -> None:
     assert words_of("Uh, well: STOP please!") == ["stop"]
+
+
+# --- tools --------------------------------------------------------------------------------
+
+
+TOOLS = (ToolInfo("time", ""), ToolInfo("timer", ""))
+
+
+async def parts_of(*history: ChatMessage, tools: tuple[ToolInfo, ...] = TOOLS) -> list[object]:
+    return [part async for part in script().reply(history, tools)]
+
+
+async def test_the_time_is_asked_of_a_tool_where_there_is_one() -> None:
+    asked = ChatMessage("user", "what time is it")
+    assert await parts_of(asked) == [ToolCall("", "time", "{}")]
+    told = ChatMessage("tool", "2026-11-29 08:05 (Sunday, time zone UTC)", call_id="c")
+    assert "".join(map(str, await parts_of(asked, told))) == "It is eight oh five in the morning."
+    date = ChatMessage("user", "what day is it")
+    assert "".join(map(str, await parts_of(date, told))) == "It is Sunday, the 29th of November."
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds", "spoken"),
+    [
+        ("set a timer", 10, "ten seconds"),
+        ("set a timer for twenty seconds", 20, "twenty seconds"),
+        ("set a timer for a minute", 60, "one minute"),
+        ("please start a timer for two minutes", 120, "two minutes"),
+    ],
+)
+async def test_a_timer_is_set_and_told_when_it_is_over(said: str, seconds: int, spoken: str) -> None:
+    asked = ChatMessage("user", said)
+    assert await parts_of(asked) == [ToolCall("", "timer", f'{{"seconds": {seconds}}}')]
+    set_ = "".join(map(str, await parts_of(asked, ChatMessage("tool", "It has begun.", call_id="c"))))
+    assert spoken in set_
+    over = ChatMessage("tool", f"The timer of {seconds} seconds is over: tell the participant now.", call_id="c")
+    assert "".join(map(str, await parts_of(asked, over))) == f"The timer of {spoken} is over."
+
+
+async def test_without_tools_the_script_asks_for_none() -> None:
+    assert all(isinstance(part, str) for part in await parts_of(ChatMessage("user", "what time is it"), tools=()))
+    assert "no timer" in "".join(map(str, await parts_of(ChatMessage("user", "set a timer"), tools=())))
