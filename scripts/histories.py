@@ -1,4 +1,6 @@
-"""Live through many random histories of a session, and say which cells of its two tables they reached.
+"""Live through many random histories of a session, and say which cells of its three tables they reached.
+
+Up to a thousand of them are lived through with tools.
 
 ``python scripts/histories.py 10000`` spreads them over the machine's cores; other histories with another ``--seed``.
 Fails when one of them does, or when too few cells were reached.
@@ -14,14 +16,15 @@ import sys
 import tempfile
 from pathlib import Path
 
+from parley.session.decide.call_life import CALL_TABLE
 from parley.session.decide.floor_table import TABLE
 from parley.session.decide.reply_life import REPLY_TABLE
 
-TEST = "tests/session/test_random_histories.py"
+TESTS = ("tests/session/test_random_histories.py", "tests/session/test_random_tools.py")
 ENOUGH = 0.95
 CELLS = {
     name: {" ".join(part.value for part in key) for key in table}
-    for name, table in (("floor", TABLE), ("reply", REPLY_TABLE))
+    for name, table in (("floor", TABLE), ("reply", REPLY_TABLE), ("call", CALL_TABLE))
 }
 
 
@@ -34,7 +37,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         wanted = {"HISTORIES": arguments.histories, "SEED": arguments.seed, "CELLS": folder}
         environment = os.environ | {f"PARLEY_TEST_{name}": str(value) for name, value in wanted.items()}
-        command = [sys.executable, "-m", "pytest", "-q", "-n", arguments.workers, TEST]
+        command = [sys.executable, "-m", "pytest", "-q", "-n", arguments.workers, *TESTS]
         failed = subprocess.run(command, env=environment, check=False).returncode
         reached = _merged(Path(folder))
     enough = [_print(name, cells, reached[name]) for name, cells in CELLS.items()]

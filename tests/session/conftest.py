@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.session.reached import cells as cells
 
 from parley.testing.virtual_time import VirtualTimeLoop
 
