@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from parley.tools.function import Tool
     from parley.values import ToolInfo
 
-_REMEMBERED = 1_000
+_REMEMBERED = 128
 """Calls whose answers are kept, so that the same one is not made twice."""
+_LONGEST = 262_144
+"""Characters of an answer that are kept; a session tells its model of far fewer."""
 _CLOSING = 5.0
 """Seconds that calls which write have to end when the server stops."""
 
@@ -74,7 +76,7 @@ class Toolbox:
     async def _run(self, tool: Tool, arguments: Mapping[str, Any], key: str) -> str:
         try:
             async with asyncio.timeout(tool.info.timeout):
-                return await tool.run(arguments, key)
+                return (await tool.run(arguments, key))[:_LONGEST]
         except TimeoutError:
             raise TimedOut(f"The tool {tool.info.name} took longer than {tool.info.timeout:g} seconds.") from None
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from parley.audio.frame import WordMark
 from parley.conversation import Call, History, Item, Message, Result, item_from, plain
+from parley.conversation.heard import without
 from parley.conversation.telling import LATER, LONGEST_IN_ALL, NO_RESULT_YET
 from parley.errors import InvalidRequest, NotFound
 from parley.values import ChatMessage, ToolCall
@@ -204,3 +205,36 @@ def _every_call_is_answered_once(told: Sequence[ChatMessage]) -> None:
         names += waiting
     assert not waiting
     assert len(set(names)) == len(names)
+
+
+# --- calls as they happen -----------------------------------------------------------------
+
+
+def test_a_call_has_a_name_of_its_own_and_one_answer() -> None:
+    talk = History()
+    names = [talk.ask(call_id, "look", "{}") for call_id in ("c1", "c1", "", "")]
+    assert names == ["c1", "c1-2", "call", "call-2"]
+    talk.answer("c1-2", "Sunny.")
+    talk.answer("c1-2", "Rain.")
+    talk.answer("nobody", "asked")
+    assert [plain(item)["output"] for item in talk.items if isinstance(item, Result)] == ["Sunny."]
+
+
+@pytest.mark.parametrize(
+    ("heard", "kept"),
+    [
+        ("One moment. Let me see. Still at it. Sunny.", "Let me see. Sunny."),
+        ("One moment. Let me see. Still at", "Let me see."),
+        ("One moment. Let", "Let"),
+        ("One mom", ""),
+        ("", ""),
+    ],
+)
+def test_asides_are_not_remembered_wherever_the_hearing_ends(heard: str, kept: str) -> None:
+    text = " One moment. Let me see. Still at it. Sunny."
+    asides = [(0, len(" One moment.")), (text.index(" Still"), text.index(" Sunny"))]
+    assert without(text, heard, asides) == kept
+
+
+def test_without_asides_everything_that_was_heard_is_kept() -> None:
+    assert without("Let me  see. ", "Let me  see.", []) == "Let me  see."

@@ -52,6 +52,18 @@ def test_the_same_call_is_made_once_whoever_asks_again() -> None:
     assert run_virtual(twice()) == ["1", "1", "1", "2"]
 
 
+def test_what_is_remembered_is_bounded() -> None:
+    async def long() -> str:
+        return "x" * 1_000_000
+
+    async def many() -> tuple[int, int]:
+        box = Toolbox([tool_of(long)])
+        lengths = [len(await box.call("one", {}, key=str(number))) for number in range(300)]
+        return max(lengths), len(box._calls)
+
+    assert run_virtual(many()) == (262_144, 128)
+
+
 @pytest.mark.parametrize(("effect", "done"), [("read", 0), ("write", 1)])
 def test_whoever_leaves_cancels_what_reads_and_not_what_writes(effect: str, done: int) -> None:
     async def leave() -> int:
