@@ -128,7 +128,11 @@ VadOptions = dict
 def get_speech_timestamps(audio, options):
     return [{"start": 0, "end": len(audio)}]
 """,
-    "whisperx/alignment.py": "",
+    "whisperx/alignment.py": """
+def load_align_model(language, device, *, model_cache_only):
+    assert model_cache_only
+    return "model", {"language": language}
+""",
     "whisperx/diarize.py": """
 class Segment:
     def __init__(self, start, end, speaker):
@@ -150,10 +154,6 @@ class Model:
 def load_model(name, device, *, compute_type, asr_options, vad_model, threads, local_files_only):
     assert local_files_only
     return Model(vad_model)
-
-def load_align_model(language, device, *, model_cache_only):
-    assert model_cache_only
-    return "model", {"language": language}
 
 def align(segments, model, metadata, audio, device):
     words = [{"word": w, "start": n * 0.3, "end": n * 0.3 + 0.3, "score": 0.9}

@@ -41,6 +41,7 @@ def create(settings: AsrSettings, environments: Environments | None = None) -> P
         "beam_size": settings.beam_size,
         "threads": settings.threads,
         "download": settings.download,
+        "language": settings.language,
         "hot_words": list(settings.hot_words),
         "interval": settings.partial_interval,
         "share": settings.partials_cpu,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import math
 import os
+import threading
 import time
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from parley.asr.decoder import RATE
 from parley.asr.incremental import Decoded, IncrementalTurn, Request, Segment
 from parley.asr.occasion import PartialBudget
 from parley.asr.whisper_languages import whisper_code
+from parley.asr.whisper_window import confidence
 from parley.errors import ConfigError
 from parley.values import Transcript, TranscriptWord
 
@@ -24,6 +27,8 @@ _log = logging.getLogger(__name__)
 _BATCH = 8
 _SPEECH = 0.5
 """Probability from which the voice detector that the library brings hears speech."""
+_GAP_MS = 100
+"""Shortest silence between two stretches of it."""
 _PAD_MS = 200
 """Kept around it: a first word is timed from the silence that is left before it."""
 
@@ -49,20 +54,22 @@ class WhisperxDecoder:
         interval: float = 0.3,
         share: float = 0.3,
         hot_words: Sequence[str] = (),
+        language: str = "",
     ) -> None:
         self._name, self._device, self._compute_type = model, device, compute_type
         self._beam, self._threads, self._download = beam_size, threads, download
         self._budget = PartialBudget(interval, share)
         self._cost = 0.0
-        self._hot_words = " ".join(hot_words)
+        self._hot_words, self._language = " ".join(hot_words), whisper_code(language)
         self._model: Any = None
-        self._aligners: dict[str, tuple[Any, Any] | None] = {}
+        self._aligners = Aligners(download)
         self._turn: IncrementalTurn | None = None
         self._decoded_at, self._settled_at = 0, -1
 
     def load(self) -> None:
         """Import the library and read the model. ConfigError says what is missing."""
-        os.environ["PYANNOTE_METRICS_ENABLED"] = "false"  # a library beneath it would report its use to its makers
+        # Libraries beneath it would report their use to their makers.
+        os.environ.update(PYANNOTE_METRICS_ENABLED="false", HF_HUB_DISABLE_TELEMETRY="1")
         if not self._download:
             os.environ["HF_HUB_OFFLINE"] = "1"
         import torch
@@ -71,11 +78,27 @@ class WhisperxDecoder:
         if self._device == "auto":
             self._device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.set_num_threads(self._threads or 4)
-        self._library = whisperx
+        self._library, self._detector = whisperx, _voice_detector()
         self._model = self._read()
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Decode a second of nothing as if it were speech: the first time takes seconds, and nobody waits for it now.
+
+        What aligns words is loaded, too, unless it would have to be fetched for a language that nobody named.
+        """
+        language = self._language or "en"
+        align = bool(self._language) or not self._download
+        if align:
+            self._aligners.find(language, self._device)
+        self._detector.believes_all = True
+        self._decode(Request(np.zeros(RATE, np.float32), language, "", final=align))
+        self._detector.believes_all = False
 
     def start(self, language: str, memory: str) -> None:
-        """Begin a turn."""
+        """Begin a turn; what aligns its language is looked for meanwhile."""
+        if language:
+            self._aligners.wanted(whisper_code(language), self._device)
         self._turn = IncrementalTurn(self._decode, whisper_code(language))
         self._decoded_at, self._settled_at = 0, -1
 
@@ -111,7 +134,7 @@ class WhisperxDecoder:
                     self._device,
                     compute_type=self._compute_type or ("float16" if self._device == "cuda" else "int8"),
                     asr_options={"hotwords": self._hot_words or None, "beam_size": self._beam},
-                    vad_model=_voice_detector(),
+                    vad_model=self._detector,
                     threads=self._threads or 4,
                     local_files_only=not self._download,
                 )
@@ -124,16 +147,14 @@ class WhisperxDecoder:
     def _decode(self, request: Request) -> Decoded:
         result = self._model.transcribe(request.audio, batch_size=_BATCH, language=request.language or None)
         language, segments = str(result.get("language", request.language)), result["segments"]
-        confidence = min((_believed(segment["avg_logprob"]) for segment in segments), default=1.0)
+        believed = min((confidence(float(segment["avg_logprob"]), 0.0) for segment in segments), default=1.0)
         if request.final and segments:
             segments = self._with_words(segments, request, language)
-        return Decoded(tuple(_segment(segment) for segment in segments), language, confidence)
+        return Decoded(tuple(_segment(segment) for segment in segments), language, believed)
 
     def _with_words(self, segments: Any, request: Request, language: str) -> Any:
         """The same segments with the times of their words."""
-        if language not in self._aligners:
-            self._aligners[language] = self._aligner(language)
-        aligner = self._aligners[language]
+        aligner = self._aligners.wanted(language, self._device)
         if aligner is not None:
             return self._library.align(segments, *aligner, request.audio, self._device)["segments"]
         return [{**segment, "words": self._own_times(segment, request, language)} for segment in segments]
@@ -163,23 +184,44 @@ class WhisperxDecoder:
             if word["word"].strip()
         ]
 
-    def _aligner(self, language: str) -> tuple[Any, Any] | None:
-        """The library's own for a language, with what it splits sentences with; None where either is not here."""
+
+class Aligners:
+    """The library's own model for each language, which aligns words with sound; those that are here, or may be fetched.
+
+    One is looked for beside the turns: it may take longer than a turn can wait.
+    """
+
+    def __init__(self, download: bool) -> None:
+        self._download = download
+        self._found: dict[str, tuple[Any, Any] | None] = {}
+        self._one_at_a_time = threading.Lock()
+
+    def __copy__(self) -> Aligners:
+        return self
+
+    def wanted(self, language: str, device: str) -> tuple[Any, Any] | None:
+        """What aligns a language; None where nothing does, or as long as it is looked for."""
+        if language not in self._found:
+            self._found[language] = None
+            threading.Thread(target=self.find, args=(language, device), name="aligner", daemon=True).start()
+        return self._found[language]
+
+    def find(self, language: str, device: str) -> None:
+        """Load it, if there is one; says so where there is none."""
         from whisperx import alignment
 
-        alignment.nltk_load = _unsplit  # its own fetches its rules, and a turn needs none
+        alignment.nltk_load = _unsplit  # its own fetches rules for sentences, and a turn needs none
+        self._found.setdefault(language, None)
         try:
-            with _nothing_fetched() if not self._download else contextlib.nullcontext():
-                found: tuple[Any, Any] = self._library.load_align_model(
-                    language, self._device, model_cache_only=not self._download
+            with self._one_at_a_time, contextlib.nullcontext() if self._download else _nothing_fetched():
+                self._found[language] = alignment.load_align_model(
+                    language, device, model_cache_only=not self._download
                 )
         except (OSError, RuntimeError, ValueError) as error:
             _log.warning(
                 "no model that aligns words is here for the language %s (%s): word times are whisper's own",
                 language, str(error).splitlines()[0] if str(error) else type(error).__name__,
             )  # fmt: skip
-            return None
-        return found
 
 
 class _Unsplit:
@@ -203,7 +245,8 @@ def _nothing_fetched() -> Iterator[None]:
 
     fetch, hub.download_url_to_file = hub.download_url_to_file, refuse
     try:
-        yield
+        with contextlib.redirect_stderr(io.StringIO()):  # it announces what it is about to download
+            yield
     finally:
         hub.download_url_to_file = fetch
 
@@ -214,13 +257,20 @@ def _voice_detector() -> Any:
     from whisperx.diarize import Segment as Stretch
     from whisperx.vads import Vad
 
+    options = VadOptions(threshold=_SPEECH, min_silence_duration_ms=_GAP_MS, speech_pad_ms=_PAD_MS)
+
     class Detector(Vad):  # type: ignore[misc]
+        believes_all = False
+
         @staticmethod
         def preprocess_audio(audio: Any) -> Any:
             return audio
 
         def __call__(self, audio: Any, **_: object) -> list[Any]:
-            found = get_speech_timestamps(audio["waveform"], VadOptions(threshold=_SPEECH, speech_pad_ms=_PAD_MS))
+            waveform = audio["waveform"]
+            found = get_speech_timestamps(waveform, options)
+            if self.believes_all:
+                return [Stretch(0.0, len(waveform) / RATE, "")]
             return [Stretch(each["start"] / RATE, each["end"] / RATE, "") for each in found]
 
         @staticmethod
@@ -228,11 +278,6 @@ def _voice_detector() -> Any:
             return Vad.merge_chunks(segments, chunk_size, onset, offset) if segments else []
 
     return Detector(_SPEECH)
-
-
-def _believed(log_probability: float) -> float:
-    """How far words can be believed, from their tokens' mean log probability: fitted for whisper_window."""
-    return round(1 / (1 + math.exp(-7.0 * (log_probability + 0.85))), 4)
 
 
 def _segment(segment: Any) -> Segment:

@@ -61,9 +61,9 @@ GROUPS: dict[str, Group] = {
             "whisperx",
             (Family("whisperx", "ears", "BSD-2-Clause"),),
             needs=("whisperx==3.8.6",),
-            module="whisperx",
-            disk_mb=7300,
-            cuda_mb=4700,
+            module="whisperx.asr",
+            disk_mb=7700,
+            cuda_mb=4900,
         ),
     )
 }

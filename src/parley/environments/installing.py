@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _HEADROOM = 1.1
 _PROBE_LIMIT = 600.0
 """Seconds: the first import of torch writes its bytecode."""
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "PYANNOTE_METRICS_ENABLED": "false"}
+"""Looking whether an engine works tells nobody of it."""
 _PROBE = """
 import importlib, json, sys
 importlib.import_module(sys.argv[1])
@@ -159,6 +162,7 @@ def _probed(python: Path, group: Group, listed: str) -> Label:
     try:
         done = subprocess.run(
             [str(python), "-I", "-c", _PROBE, group.module],
+            env={**os.environ, **_OFFLINE},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

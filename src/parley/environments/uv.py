@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from parley.errors import ConfigError, UnavailableError
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TIMEOUT = 1800
+_CAUSE = re.compile(r"^(?:error|cause|caused by): *", re.IGNORECASE)
 
 
 def program() -> str | None:
@@ -62,6 +65,9 @@ def run(command: Sequence[str], *, cwd: str | Path, what: str, failing: str = "c
 
 
 def reason(output: str | None) -> str:
-    """What a program said last; it has been on the screen where somebody looked on."""
-    lines = [line.strip(" ×╰─▶│├") for line in (output or "").splitlines() if line.strip()]
-    return f" ({lines[-1].rstrip('.')})" if lines else ""
+    """What a program gave as its last cause, or said last; all of it was on the screen where somebody looked on."""
+    lines = [line.strip(" ×╰─▶│├") for line in (output or "").splitlines()]
+    causes = [place for place, line in enumerate(lines) if _CAUSE.match(line)]
+    said = list(takewhile(bool, lines[causes[-1] :])) if causes else [line for line in lines if line][-1:]
+    text = _CAUSE.sub("", " ".join(said)).rstrip(".")
+    return f" ({text})" if text else ""

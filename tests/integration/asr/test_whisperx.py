@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,6 +77,49 @@ async def test_a_sentence_is_understood_and_each_of_its_words_has_a_time(
     assert 0.25 < places[0] < 0.9
     assert speech.size / RATE - 1.0 < final.words[-1].end <= speech.size / RATE
     assert "word times are whisper's own" in capfd.readouterr().err
+
+
+ALIGNER = """
+import json, os, sys
+import torch
+import transformers
+from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC, Wav2Vec2Processor
+from whisperx.alignment import DEFAULT_ALIGN_MODELS_HF
+repository = os.path.join(sys.argv[1], "models--" + DEFAULT_ALIGN_MODELS_HF["nl"].replace("/", "--"))
+folder = os.path.join(repository, "snapshots", "0" * 40)
+os.makedirs(os.path.join(repository, "refs"))
+os.makedirs(folder)
+open(os.path.join(repository, "refs", "main"), "w").write("0" * 40)
+vocabulary = os.path.join(folder, "vocab.json")
+letters = ["<pad>", "<s>", "</s>", "<unk>", "|", *"abcdefghijklmnopqrstuvwxyz'"]
+json.dump({letter: n for n, letter in enumerate(letters)}, open(vocabulary, "w"))
+torch.manual_seed(1)
+model = Wav2Vec2ForCTC(Wav2Vec2Config(
+    vocab_size=len(letters), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+    conv_dim=(32,) * 7, num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=2))
+model.save_pretrained(folder)
+tokenizer = transformers.Wav2Vec2CTCTokenizer(vocabulary)
+Wav2Vec2Processor(Wav2Vec2FeatureExtractor(), tokenizer).save_pretrained(folder)
+"""
+"""A model for Dutch of random numbers, where the library looks for the one that it would fetch."""
+
+
+async def test_a_model_that_aligns_and_is_here_gives_the_words_their_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    models, shelf = fetched("whisper-base", "en_US-joe-medium"), Environments(Path(FOLDER))
+    subprocess.run([shelf.interpreter("whisperx"), "-I", "-c", ALIGNER, str(tmp_path)], check=True, timeout=300)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    model = str(models / "ears" / "whisper-base")
+    settings = AsrSettings(engine="whisperx", model=model, language="nl", decoders=1, stuck_after=120)
+    recognizer = create_recognizer(settings, environments=shelf)
+    spoken = PiperSpeaker(models / "voice" / "piper" / "en_US-joe-medium").say("In Amsterdam is water.")
+    final = (await hear(recognizer, frames(resample(spoken, 48_000, RATE)), language="nl"))[-1]
+    await recognizer.aclose()
+    assert "whisper's own" not in capfd.readouterr().err
+    assert [word.text for word in final.words] == final.text.split()
+    assert len(final.words) > 2
+    assert all(before.end <= after.start for before, after in pairwise(final.words))
 
 
 async def test_silence_says_nothing(recognizer: Recognizer) -> None:

@@ -148,7 +148,7 @@ def heard_by(python: str) -> str:
 
 
 def test_an_engine_is_installed_used_in_its_own_environment_and_removed(
-    there: Environments, capsys: pytest.CaptureFixture[str]
+    there: Environments, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = listed(capsys)
     assert (before["state"], before["usable"]) == ("not installed", False)
@@ -165,6 +165,7 @@ def test_an_engine_is_installed_used_in_its_own_environment_and_removed(
     assert code == 0, err
     after = listed(capsys)
     assert (after["state"], after["usable"], after["size_mb"] > 10) == ("ready", True, True)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(ROOT / "src"), str(Path(pytest.__file__).parents[1]))))
     assert heard_by(there.interpreter("tiny-ears")) == f"16000 in {there.path(TINY)} sees []"
 
     code, out, _ = outcome(capsys, "install", "tiny")
