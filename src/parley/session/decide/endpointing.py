@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from parley.session.settings import EndpointingSettings
 
 _LIKELY, _UNLIKELY = 0.7, 0.3
-_SURE, _USUAL, _OPEN, _BROKEN_OFF = 2.2, 1.0, 0.25, -0.85
+_SURE, _USUAL, _OPEN, _BROKEN_OFF = 2.2, 1.0, 0.55, -0.85
 """Log-odds of an end at which a silence of ``min_delay``, ``delay``, ``doubtful_delay``, ``max_delay`` ends it."""
 _LEARNING = 0.3
 """Weight of the newest pause."""
@@ -23,6 +23,7 @@ _MARGIN = 2.0
 """Deviations above the usual pause that a silence must reach."""
 _PAUSES_TO_TRUST = 2
 _COMPLETE_WORDS = 3
+_MARKS = ".?!。？！।؟"
 _BELIEVED = 0.5
 """Confidence from which words alone may end a turn soon."""
 
@@ -107,7 +108,7 @@ def _patience(probability: float, confidence: float, usual: float, settings: End
     """
     soonest, longest = min(settings.min_delay, settings.max_delay), max(settings.max_delay, settings.min_delay)
     doubtful = min(max(settings.doubtful_delay, usual), longest)
-    either = usual + (1 - confidence) * (doubtful - usual)
+    either = usual + min(1.0, (1 - confidence) / _BELIEVED) * (doubtful - usual)
     delays = ((_SURE, soonest), (_USUAL, usual), (_OPEN, either), (_BROKEN_OFF, longest))
     odds = min(_bare_log_odds(probability), _SURE)
     for (high, shorter), (low, longer) in itertools.pairwise(delays):
@@ -158,14 +159,16 @@ def sources(evidence: Evidence) -> tuple[float, float, float, float, float, floa
 def is_brief(evidence: Evidence) -> bool:
     """True for a word or two that nothing need follow: "yes", "on Tuesday". Whoever means to say more says more.
 
-    No more than one number: people tell theirs in groups.
+    Two need a full stop, since a poor recogniser hears two where there were three, and sets none. No more than one
+    number: people tell theirs in groups.
     """
     spoken = words(evidence.text)
     if not 0 < len(spoken) <= BRIEF_WORDS or evidence.length > BRIEF_SECONDS:
         return False
     if _trails_off(evidence.text) or _breaks_off(spoken, lexicon(evidence.language)):
         return False
-    return len(spoken) == 1 or not any(word.isdigit() for word in spoken)
+    marked = evidence.text.rstrip().endswith(tuple(_MARKS))
+    return len(spoken) == 1 or (marked and not any(word.isdigit() for word in spoken))
 
 
 def _log_odds(probability: float) -> float:
@@ -197,7 +200,7 @@ def completeness(text: str, language: str = "") -> float | None:
     ending = text.rstrip()[-1:]
     if ending in ",，、،" or _trails_off(text):
         return 0.1
-    marked = ending in ".?!。？！।؟"
+    marked = ending in _MARKS
     known = lexicon(language)
     if _breaks_off(spoken, known):
         if not marked:
