@@ -122,7 +122,7 @@ class EndpointingSettings:
 
     min_delay: Annotated[
         float, Setting("Silence that ends a turn which is over for all that is known.", unit="s", ge=0.05, le=5)
-    ] = 0.36
+    ] = 0.38
     delay: Annotated[
         float,
         Setting(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from parley.session.settings import EndpointingSettings
 
 _LIKELY, _UNLIKELY = 0.7, 0.3
-_SURE, _USUAL, _OPEN, _BROKEN_OFF = 2.2, 1.0, 0.55, -0.85
+_SURE, _USUAL, _OPEN, _BROKEN_OFF = 1.7, 1.0, 0.55, -0.85
 """Log-odds of an end at which a silence of ``min_delay``, ``delay``, ``doubtful_delay``, ``max_delay`` ends it."""
 _LEARNING = 0.3
 """Weight of the newest pause."""
