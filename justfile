@@ -6,11 +6,15 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 default:
     @just --list --unsorted
 
+# The tools of whoever works on Parley, which those who only run it need not install.
+_tools:
+    if command -v uv >/dev/null; then uv sync --quiet --inexact --group dev; fi
+
 # Everything that has to hold: style, types, layers, generated files, every test.
 ci: lint typecheck test histories test-integration
 
 # Style, import layers, generated files that are out of date.
-lint:
+lint: _tools
     ruff check .
     ruff format --check .
     lint-imports
@@ -20,55 +24,55 @@ lint:
     python scripts/docs.py --check
 
 # Mend what can be mended by a program.
-fix:
+fix: _tools
     ruff check --fix .
     ruff format .
     python scripts/docs.py
 
 # Types, strictly.
-typecheck:
+typecheck: _tools
     mypy
     if [ -d web/node_modules ]; then npm --prefix web run --silent check; fi
 
 # Unit and session tests: pure or in virtual time, under a minute.
-test:
+test: _tools
     PARLEY_TEST_HISTORIES=1000 pytest -q -n auto tests/unit tests/session
 
 # Ten thousand random lives of a session in virtual time; prints which cells of its tables they reached.
-histories count="10000" seed="1":
+histories count="10000" seed="1": _tools
     python scripts/histories.py {{ count }} --seed {{ seed }}
 
 # Contracts, real processes on loopback, a real browser.
-test-integration:
+test-integration: _tools
     pytest -q -rs -m "not soak" tests/contracts tests/integration tests/e2e
     if [ -d web/node_modules ]; then npm --prefix web run --silent test; fi
 
 # Pocket TTS through its real library, in an environment of its own (torch is large).
-test-pocket:
+test-pocket: _tools
     python scripts/test_pocket.py
 
 # WhisperX through its real library, in the environment that `parley engines install whisperx` makes (7 GB).
-test-whisperx *flags:
+test-whisperx *flags: _tools
     python scripts/test_whisperx.py {{ flags }}
 
 # The long ones, asked for by name.
-soak:
+soak: _tools
     pytest -q -rs -m soak --timeout 3600 tests
 
 # Pin every version: requirements.lock and the constraints in pyproject.toml.
-lock *flags:
+lock *flags: _tools
     python scripts/lock.py {{ flags }}
 
 # Pin the packages of the environments of engines, all of them or those of one NAME.
-lock-engines *names:
+lock-engines *names: _tools
     python scripts/lock_engines.py {{ names }}
 
 # gRPC stubs from proto/.
-gen-proto:
+gen-proto: _tools
     python scripts/gen_proto.py
 
 # Reference pages and sample files from the code.
-docs:
+docs: _tools
     python scripts/docs.py
 
 # The web page, into src/parley/server/static.
@@ -105,9 +109,9 @@ cli *flags:
     parley chat {{ flags }}
 
 # Where a running process spends its time, live.
-spy-top pid:
+spy-top pid: _tools
     py-spy top --pid {{ pid }}
 
 # The same as a picture.
-spy-record pid out="profile.svg" seconds="20":
+spy-record pid out="profile.svg" seconds="20": _tools
     py-spy record --pid {{ pid }} --duration {{ seconds }} --output {{ out }}

@@ -29,8 +29,6 @@ class Start:
     """The clone whose environment uv keeps, where Parley runs in one."""
     inside: bool = True
     """True when the current folder is in the clone."""
-    dev: bool = True
-    """True when the clone's development tools are installed, too."""
     on_path: bool = True
     """True when ``parley`` alone is found."""
     python: str = "python"
@@ -41,7 +39,7 @@ class Start:
         if self.project is None:
             return self.install_packages(*packages_of(extra))
         where = "" if self.inside else f" --project {shlex.quote(str(self.project))}"
-        return f"uv sync --extra {extra} --inexact{'' if self.dev else ' --no-dev'}{where}"
+        return f"uv sync --extra {extra} --inexact{where}"
 
     def install_packages(self, *packages: str) -> str:
         """The command that installs packages beside Parley."""
@@ -79,7 +77,6 @@ def started() -> Start:
     return Start(
         project=project,
         inside=Path.cwd().is_relative_to(root),
-        dev=find_spec("pytest") is not None,
         on_path=not by_uv and shutil.which("parley") is not None,
         python=sys.executable or "python",
         has_pip=find_spec("pip") is not None,

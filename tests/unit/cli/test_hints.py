@@ -24,7 +24,6 @@ CLONE = Path("/home/ada/my clone")
     [
         (Start(CLONE, on_path=False), "uv sync --extra piper --inexact", "uv run parley up"),
         (Start(CLONE), "uv sync --extra piper --inexact", "parley up"),
-        (Start(CLONE, dev=False), "uv sync --extra piper --inexact --no-dev", "parley up"),
         (
             Start(CLONE, inside=False, on_path=False),
             "uv sync --extra piper --inexact --project '/home/ada/my clone'",
