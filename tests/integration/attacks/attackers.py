@@ -6,11 +6,14 @@ always ends by itself.
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import selectors
 import socket
 import struct
 import sys
+import threading
 import time
 
 START = '{"type": "start", "sample_rate": 16000, "echo_cancelled": true}'
@@ -23,6 +26,18 @@ FLOODS = {
     "text": '{"type": "text", "text": "And now?"}',
     "faulty": '{"type": "sing"}',
     "audio": b"\x01\0\0\0" + bytes(320),
+}
+_WORDS = "The quick brown fox jumps over the lazy dog, and nobody has to wait for it. " * 50
+_NOISE = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 1_440_036, b"WAVE", b"fmt ", 16, 1, 1, 16_000, 32_000, 2, 16,
+                     b"data", 1_440_000) + os.urandom(1_440_000)  # fmt: skip
+_PART = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+REQUESTS: dict[str, tuple[str, bytes, dict[str, str]]] = {
+    "speech": ("/v1/audio/speech", json.dumps({"input": _WORDS, "response_format": "mp3"}).encode(), {}),
+    "recording": (
+        "/v1/audio/transcriptions",
+        _PART + _NOISE + b"\r\n--x--\r\n",
+        {"Content-Type": "multipart/form-data; boundary=x"},
+    ),
 }
 _TEXT, _BINARY, _PING, _CONTINUED = 0x81, 0x82, 0x89, 0x00
 _AT_ONCE = 200
@@ -117,6 +132,31 @@ def half_requests(address: tuple[str, int], seconds: float, connections: int) ->
     return len(socks)
 
 
+def requests(address: tuple[str, int], kind: str, seconds: float, connections: int) -> int:
+    """Long texts to be spoken, or long recordings to be written down, one behind the other on each connection."""
+    done: list[int] = []
+    until = time.monotonic() + seconds
+
+    def one_after_another() -> None:
+        while time.monotonic() < until:
+            client = http.client.HTTPConnection(*address, timeout=60)
+            try:
+                client.request("POST", *REQUESTS[kind])
+                client.getresponse().read()
+                done.append(1)
+            except (OSError, http.client.HTTPException):
+                continue
+            finally:
+                client.close()
+
+    threads = [threading.Thread(target=one_after_another) for _ in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(done)
+
+
 def main() -> None:
     os.nice(10)  # a flood over the network would not take the server's processor time either
     place, kind, seconds, connections = sys.argv[1:5]
@@ -124,6 +164,8 @@ def main() -> None:
     address = (host, int(port))
     if kind == "reconnect":
         done = reconnect(address, float(seconds))
+    elif kind in REQUESTS:
+        done = requests(address, kind, float(seconds), int(connections))
     elif kind == "half_requests":
         done = half_requests(address, float(seconds), int(connections))
     else:

@@ -66,3 +66,8 @@ async def test_flooders_that_are_gone_leave_their_places(parley: Running) -> Non
     async with asyncio.timeout(30):
         while server.metrics()["parley_sessions"]:
             await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("what", ["speech", "recording"])
+async def test_texts_and_recordings_over_http_make_nobody_wait(parley: Running, quiet: Undisturbed, what: str) -> None:
+    await nobody_waits(parley, quiet, what, SECONDS, "8")
