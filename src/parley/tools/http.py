@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-MAX_BYTES = 262_144
+MAX_BYTES = 131_072
 """Of an answer that are read; a longer one ends there."""
 _CONNECT = 3.0
 _IN_ADDRESS = ("GET", "DELETE")
