@@ -1,7 +1,8 @@
 """What each source of evidence counts when a turn's end is judged: one place, fitted, in log-odds.
 
 ``scripts/fit_endpointing.py`` finds these numbers on the tuning side of the recordings of people and on the synthetic
-voices, and prints what is lost where a source is left out (docs/performance.md has the table).
+voices, and prints what is lost where a source is left out (docs/performance.md has the table, and says why ``brief`` is
+more than it finds).
 """
 
 from __future__ import annotations
