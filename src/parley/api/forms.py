@@ -26,7 +26,7 @@ class _InMemory(MultiPartParser):
 
 async def form(request: Request, largest_file: int) -> tuple[FormData, bytes]:
     """The fields, and the file called ``file``. Raises InvalidRequest."""
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise InvalidRequest("The request must be multipart/form-data with a field called file.")
     try:
         parser = _InMemory(

@@ -130,7 +130,7 @@ def decoded(file: bytes, longest: float) -> NDArray[np.int16]:
     try:
         # Playlists and the like name other files; neither their formats nor any way to open one is allowed.
         options = {"protocol_whitelist": "none", "format_whitelist": _FORMATS}
-        with av.open(io.BytesIO(file), "r", options=options) as container:
+        with av.open(io.BytesIO(file), "r", options=options, metadata_errors="ignore") as container:
             if not container.streams.audio:
                 raise InvalidRequest("There is no sound in this file.")
             for samples in _resampled(_frames(container)):

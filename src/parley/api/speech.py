@@ -18,7 +18,7 @@ from parley.api.errors import described, guarded
 from parley.api.names import voice_of, voices_in
 from parley.api.places import Places
 from parley.api.requests import speech_request
-from parley.api.streams import EVENTS, Streamed, event
+from parley.api.streams import EVENTS, Streamed, event, until_gone
 from parley.errors import InvalidRequest, ParleyError
 from parley.text.sentences import Sentences
 from parley.text.speech.normaliser import has_words
@@ -77,6 +77,9 @@ class Speech:
         )
         if not has_words(asked.text):
             raise InvalidRequest(_NOTHING)
+        return await until_gone(request, self._answer(asked))
+
+    async def _answer(self, asked: SpeechRequest) -> Response:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._places.one())
             synthesis = self._begin(asked, stack)

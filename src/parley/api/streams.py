@@ -8,13 +8,14 @@ from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from parley.errors import ParleyError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Coroutine
 
+    from starlette.requests import Request
     from starlette.types import Message, Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
@@ -46,6 +47,24 @@ class Streamed(StreamingResponse):
                 log.warning("an answer over HTTP ended early", code=error.code, reason=error.message)
             except TimeoutError:
                 log.warning("an answer over HTTP was not read", seconds=_STALL)
+
+
+async def until_gone(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
+    """The answer of ``work``, which ends when whoever asked for it has left."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else Response(status_code=499)
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def event(fields: dict[str, Any]) -> bytes:

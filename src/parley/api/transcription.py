@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -19,7 +19,7 @@ from parley.api.names import is_their_hearing_model
 from parley.api.places import Places
 from parley.api.recordings import RATE, Recording
 from parley.api.requests import TranscriptionRequest, transcription_request
-from parley.api.streams import EVENTS, Streamed, event
+from parley.api.streams import EVENTS, Streamed, event, until_gone
 from parley.api.transcripts import Segment, Written
 from parley.audio.frame import AudioFrame
 from parley.errors import CapacityError, NotFound, ParleyError
@@ -57,13 +57,16 @@ class Transcription:
         self.routes = [Route("/v1/audio/transcriptions", guarded(gate, self._transcribe), methods=["POST"])]
 
     async def _transcribe(self, request: Request) -> Response:
+        async with self._uploads.one():
+            fields, file = await form(request, self._settings.largest_file)
+        texts = {name: value for name, value in fields.items() if isinstance(value, str)}
+        granularities = tuple(str(value) for value in fields.getlist("timestamp_granularities[]"))
+        asked = transcription_request(texts, granularities)
+        self._check_model(asked.model)
+        return await until_gone(request, self._answer(file, asked))
+
+    async def _answer(self, file: bytes, asked: TranscriptionRequest) -> Response:
         async with AsyncExitStack() as stack:
-            async with self._uploads.one():
-                fields, file = await form(request, self._settings.largest_file)
-            texts = {name: value for name, value in fields.items() if isinstance(value, str)}
-            granularities = tuple(str(value) for value in fields.getlist("timestamp_granularities[]"))
-            asked = transcription_request(texts, granularities)
-            self._check_model(asked.model)
             await stack.enter_async_context(self._places.one())
             recording = Recording(self._settings.longest_audio)
             stack.push_async_callback(recording.aclose)
@@ -71,7 +74,7 @@ class Transcription:
             if asked.stream:
                 heard = self._heard(recording, asked.language)
                 return Streamed(_events(heard, recording.duration), EVENTS, stack.pop_all())
-            return await _until_gone(request, self._all(recording, asked))
+            return await self._all(recording, asked)
 
     def _check_model(self, name: str) -> None:
         name = self._settings.names.get(name, name)
@@ -137,27 +140,6 @@ def _response(written: Written, asked: TranscriptionRequest) -> Response:
         said = transcripts.verbose(written, words=asked.words, segments=asked.segments)
         return JSONResponse(said, headers=_NO_STORE)
     return JSONResponse(transcripts.plain(written), headers=_NO_STORE)
-
-
-async def _until_gone(request: Request, work: Any) -> Response:
-    """The answer of ``work``, which ends when whoever asked for it has left."""
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_left(request))
-    try:
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            answer: Response = working.result()
-            return answer
-        return Response(status_code=499)
-    finally:
-        for task in (working, leaving):
-            task.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
-
-
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _events(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
 from parley import __version__
-from parley.errors import ParleyError, Unauthorized
+from parley.errors import ParleyError, Unauthorized, UnavailableError
 from parley.observability.metrics import CONTENT_TYPE
 from parley.server.fleet import models_in_use, slow_voices
 from parley.server.http import check, error_response, guarded
@@ -154,8 +155,12 @@ class SafeHeaders:
             await self._app(scope, receive, send)
             return
 
+        started = False
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 message["headers"] = [*message["headers"], *_HEADERS.items()]
             await send(message)
 
@@ -163,6 +168,10 @@ class SafeHeaders:
             await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:
             log.debug("a client left before its request was complete")
+        except asyncio.CancelledError:  # a request is cancelled by nobody but the server that stops
+            log.info("a request was cut off: the server stops", path=scope["path"])
+            if not started:
+                await error_response(UnavailableError("The server stops."))(scope, receive, send_with_headers)
 
 
 class KnownNames:

@@ -12,6 +12,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from parley.errors import CapacityError, ParleyError, TimedOut, TooManyRequests
 from parley.server.portions import Portions
+from parley.server.unsent import keep_little
 from parley.server.websocket_protocol import BoundedWebSocketProtocol
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from parley.transports.bounds import Tally
 
 ANSWER_TIMEOUT = 60.0
-"""Seconds for an answer, from the request's last byte until the client has taken it."""
+"""Seconds for which a client may take nothing of an answer that waits for it; the work behind has its own limits."""
 
 
 class BoundedHttpProtocol(H11Protocol):
@@ -45,6 +46,7 @@ class BoundedHttpProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
+        keep_little(transport)
         self._portions = Portions(self.loop, transport, self._take, lambda: self.flow.read_paused)
         self.flow = _Flow(transport, self._portions)
         address = self.client[0] if self.client else ""
@@ -93,6 +95,10 @@ class BoundedHttpProtocol(H11Protocol):
         super().data_received(data)
         self._look()
 
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._look()
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._look()
@@ -101,13 +107,18 @@ class BoundedHttpProtocol(H11Protocol):
         """Set the clock for what is due next."""
         if self._successor is not None or self.transport.is_closing():
             return
-        if self.conn.their_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED):
+        if self._asked:
             self._stop_clock()
             self._expect(ANSWER_TIMEOUT)
         elif self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
             self._stop_clock()  # between two requests uvicorn's keep-alive timer runs
         elif self._deadline is None:
             self._expect(self._request_timeout)
+
+    @property
+    def _asked(self) -> bool:
+        """True from a request's last byte until its answer is complete."""
+        return self.conn.their_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
 
     # --- deadlines ---------------------------------------------------------------------------
 
@@ -122,6 +133,9 @@ class BoundedHttpProtocol(H11Protocol):
     def _overdue(self) -> None:
         self._deadline = None
         if self.transport.is_closing():
+            return
+        if self._asked and not self.flow.write_paused:
+            self._expect(ANSWER_TIMEOUT)  # whoever waits is not kept waiting by the client
             return
         self._tally.refused_connection("timed_out")
         answering = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import wave
 from contextlib import aclosing
 from pathlib import Path
@@ -103,3 +104,12 @@ async def test_a_reader_that_dies_is_the_files_fault_and_leaves_nothing() -> Non
         with pytest.raises(InvalidRequest, match="its reader ended"):
             await recording.samples(0)
     assert not child.alive
+
+
+async def test_a_title_in_an_old_alphabet_is_no_fault_of_the_sound() -> None:
+    title = b"INFOINAM" + struct.pack("<I", 4) + "café".encode("latin-1")
+    listed = b"LIST" + struct.pack("<I", len(title)) + title
+    header = file_of(said(0.0), "wav")
+    async with aclosing(Recording(60)) as recording:
+        await recording.open(header[:12] + listed + header[12:])
+        assert recording.pieces

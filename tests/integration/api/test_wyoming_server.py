@@ -175,6 +175,14 @@ async def test_what_can_not_be_done_is_said_and_the_exchange_ends(client: AsyncT
     assert audio(await spoken(client, "...")) == b""
 
 
+async def test_a_text_that_its_client_gave_up_for_a_recording_silences_no_later_one(client: AsyncTcpClient) -> None:
+    await client.write_event(SynthesizeStart().event())
+    await client.write_event(AudioStart(16_000, 2, 1).event())
+    await client.write_event(AudioStop().event())
+    await until(client, TranscriptStop)
+    assert audio(await spoken(client, "Hello."))
+
+
 async def test_a_stranger_is_answered_and_sent_away(parley: tuple[Running, int]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", parley[1])
     writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")

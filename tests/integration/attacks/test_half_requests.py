@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from tests.integration.attacks.victim import MARGIN, TRIES, Server, Undisturbed, attacked, withstands
 
+from parley.server import http_protocol
 from parley.server.app import SafeHeaders
 from parley.server.settings import ServerSettings
 from parley.testing.echo_host import serving
@@ -30,9 +33,22 @@ async def read_all(request: Request) -> Response:
     return PlainTextResponse(str(len(await request.body())))
 
 
+async def think(_: Request) -> Response:
+    await asyncio.sleep(1.5)  # the work itself: three times as long as a client may take nothing
+    return PlainTextResponse("thought")
+
+
+async def pour(_: Request) -> Response:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(1_000):
+            yield bytes(10_000)
+
+    return StreamingResponse(pieces())
+
+
 @pytest.fixture
 async def place() -> AsyncIterator[tuple[str, int]]:
-    app = Starlette(routes=[Route("/", read_all, methods=["POST"])])
+    app = Starlette(routes=[Route("/", read_all, methods=["POST"]), Route("/think", think), Route("/pour", pour)])
     settings = ServerSettings(port=0, request_timeout=1.0, max_connections=20, max_connections_per_address=15)
     async with serving(SafeHeaders(app), settings=settings) as url:
         host, _, port = url.removeprefix("ws://").partition(":")
@@ -84,6 +100,50 @@ async def test_who_leaves_in_mid_request_leaves_no_traceback(
         answer = await client.post(f"http://{place[0]}:{place[1]}/", content=b"abcde")
     assert answer.text == "5"
     assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_work_takes_as_long_as_it_takes(place: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "ANSWER_TIMEOUT", 0.5)
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(f"http://{place[0]}:{place[1]}/think")).text == "thought"
+
+
+def narrow(place: tuple[str, int]) -> socket.socket:
+    """A client that has asked for much, and room for little of it."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect(place)
+    client.setblocking(False)
+    client.send(b"GET /pour HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    return client
+
+
+async def test_who_reads_slowly_but_steadily_is_given_all_of_it(
+    place: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "ANSWER_TIMEOUT", 1.0)
+    loop = asyncio.get_running_loop()
+    taken, last, began = 0, b"", loop.time()
+    with narrow(place) as client:
+        async with asyncio.timeout(30):
+            while piece := await loop.sock_recv(client, 65_536):
+                taken, last = taken + len(piece), last[-5:] + piece
+                await asyncio.sleep(max(0.0, began + taken / 4_000_000 - loop.time()))  # a slow reader
+    assert last.endswith(b"0\r\n\r\n")
+    assert taken > 10_000_000
+    assert loop.time() - began > 2 * 1.0
+
+
+async def test_who_does_not_read_at_all_is_let_go(place: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "ANSWER_TIMEOUT", 0.5)
+    loop = asyncio.get_running_loop()
+    taken = 0
+    with narrow(place) as client, contextlib.suppress(ConnectionError):
+        await asyncio.sleep(2.0)  # the attack itself
+        async with asyncio.timeout(10):
+            while piece := await loop.sock_recv(client, 65_536):
+                taken += len(piece)
+    assert taken < 10_000_000
 
 
 async def test_a_request_after_a_pause_on_the_same_connection_has_its_own_time(place: tuple[str, int]) -> None:

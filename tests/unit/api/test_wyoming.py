@@ -25,6 +25,7 @@ pytestmark = pytest.mark.anyio
 EVENTS = (
     Event("describe"),
     Event("synthesize", {"text": "Grüß Gott", "voice": {"name": "joe"}}),
+    Event("pong", {"text": "half a pair \ud800"}),
     Event("audio-chunk", {"rate": 16_000, "width": 2, "channels": 1}, bytes(range(256))),
 )
 

@@ -65,14 +65,22 @@ class Connection:
     async def run(self) -> None:
         """Until the client leaves, says what is no message, or nothing for too long."""
         try:
+            await self._read()
+            if self._at_work and self._exchange is not None:
+                # Nobody says anything more: what was said completely is still answered, as far as somebody reads.
+                await asyncio.wait((self._exchange,))
+        except (ConnectionError, TimeoutError):
+            return
+        finally:
+            await self._abandon()
+            self._close()
+
+    async def _read(self) -> None:
+        try:
             while (event := await self._next()) is not None:
                 await self._handle(event)
         except ParleyError as error:
             await self._tell(error)
-        except (ConnectionError, TimeoutError):
-            return
-        finally:
-            await self._end()
 
     async def _next(self) -> Event | None:
         """The next message. Raises TimeoutError when it is the client's turn and nothing comes."""
@@ -138,6 +146,7 @@ class Connection:
 
     async def _audio_start(self, data: Mapping[str, Any], _: bytes) -> None:
         await self._finish()
+        self._streaming = False
         self._ending = (Event("transcript", {"text": ""}), Event("transcript-stop"))
         format_of(data)
         self._heard = heard = Heard(self._service.settings.longest_audio)
@@ -172,6 +181,7 @@ class Connection:
                 await work
             for event in last:
                 await self._send(event)
+            self._ending = ()
         except ParleyError as error:
             await self._fail(error)
         finally:
@@ -213,19 +223,23 @@ class Connection:
             exchange.cancel()
             await asyncio.gather(exchange, return_exceptions=True)
 
-    async def _end(self) -> None:
-        """Nobody says anything more: what was said completely is still answered, as far as somebody reads."""
-        if self._at_work and self._exchange is not None:
-            await asyncio.wait((self._exchange,))
-        await self._abandon()
-        self._writer.close()
-
     # --- out -----------------------------------------------------------------------------
 
     async def _send(self, event: Event) -> None:
         self._writer.write(wire.packed(event))
-        async with asyncio.timeout(_STALL):
-            await self._writer.drain()
+        try:
+            async with asyncio.timeout(_STALL):
+                await self._writer.drain()
+        except TimeoutError:
+            self._writer.transport.abort()
+            raise
+
+    def _close(self) -> None:
+        """Once what is written was read, or at last."""
+        transport = self._writer.transport
+        transport.close()
+        if transport.get_write_buffer_size():
+            asyncio.get_running_loop().call_later(_STALL, transport.abort)
 
     async def _tell(self, error: ParleyError) -> None:
         log.info("a wyoming client was refused", code=error.code)

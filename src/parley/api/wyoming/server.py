@@ -11,6 +11,7 @@ from parley.api.wyoming import wire
 from parley.api.wyoming.connection import Connection
 from parley.api.wyoming.wire import Event
 from parley.errors import ConfigError
+from parley.server.unsent import keep_little
 
 if TYPE_CHECKING:
     from parley.api.wyoming.connection import Service
@@ -52,11 +53,14 @@ class WyomingServer:
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task of ours: asyncio's own for a connection can not be cancelled without a traceback (Python 3.11).
+        task = asyncio.create_task(self._serve(reader, writer), name="wyoming connection")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        keep_little(writer.transport)
         writer.transport.set_write_buffer_limits(_WRITE_BUFFER)
         if len(self._tasks) > self._service.settings.connections:
             full = "All connections are taken (wyoming.connections); try again in a moment."

@@ -50,7 +50,7 @@ async def read(reader: asyncio.StreamReader) -> Event | None:
 def packed(event: Event) -> bytes:
     """A message as bytes."""
     head: dict[str, Any] = {"type": event.kind, "version": VERSION}
-    data = json.dumps(event.data, ensure_ascii=False).encode() if event.data else b""
+    data = json.dumps(event.data).encode() if event.data else b""
     if data:
         head["data_length"] = len(data)
     if event.payload:
