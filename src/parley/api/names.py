@@ -41,10 +41,10 @@ def voice_of(model: str, voice: str, speakers: Mapping[str, Collection[str]], na
     model, voice = names.get(model, model), names.get(voice, voice)
     wanted = "" if model not in speakers and is_their_voice_model(model) else model
     if wanted and wanted not in speakers:
-        raise NotFound(f"There is no model called {wanted!r}; GET /v1/models lists those there are.")
+        raise NotFound(f"There is no model called {wanted[:64]!r}; GET /v1/models lists those there are.")
     named, speaker = _split(voice, speakers)
     if named and wanted and named != wanted:
-        raise NotFound(f"The voice {voice!r} is not one of the model {wanted!r}.")
+        raise NotFound(f"The voice {voice[:64]!r} is not one of the model {wanted!r}.")
     wanted = named or wanted
     if speaker in VOICES and speaker not in speakers.get(wanted, ()):
         speaker = ""
@@ -55,7 +55,7 @@ def existing_voice(voice: Voice, speakers: Mapping[str, Collection[str]], names:
     """The same for a client that names a model, and a speaker apart from it; other fields stay. Raises NotFound."""
     meant = voice_of("", voice.model, speakers, names) if voice.model else Voice()
     if voice.model and not meant.model:
-        raise NotFound(f"There is no voice called {voice.model!r}.")
+        raise NotFound(f"There is no voice called {voice.model[:64]!r}.")
     return replace(voice, model=meant.model, speaker=voice.speaker or meant.speaker)
 
 

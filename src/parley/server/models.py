@@ -58,7 +58,7 @@ def model_routes(
             if status.info.model_id == wanted:
                 said = {**_as_theirs(wanted), **_as_json(status)}
                 return JSONResponse(said, headers={"Cache-Control": "no-store"})
-        raise NotFound(f"There is no model called {wanted!r}.")
+        raise NotFound(f"There is no model called {wanted[:64]!r}.")
 
     async def load(request: Request) -> Response:
         await fleet.load_model(request.path_params["id"])

@@ -14,16 +14,21 @@ from pathlib import Path
 import pytest
 from tests.integration.people import running
 
+from parley.api.wyoming import wire
+from parley.api.wyoming.wire import Event
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 TEXT = "The quick brown fox jumps over the lazy dog. " * 80
 SOON = 10.0
 """Seconds; a client that does not read is given up after 30."""
 
 
-def wyoming(port: int, *messages: tuple[str, Mapping[str, object]]) -> socket.socket:
+def wyoming(port: int, *messages: tuple[str, Mapping[str, object]], payload: bytes = b"") -> socket.socket:
+    """A client that has said all of this; the last message has the ``payload``."""
     client = narrow(port)
-    for kind, data in messages:
-        client.sendall(json.dumps({"type": kind, "data": data}).encode() + b"\n")
+    for number, (kind, data) in enumerate(messages, 1):
+        last = payload if number == len(messages) else b""
+        client.sendall(wire.packed(Event(kind, dict(data), last)))
     return client
 
 
@@ -56,7 +61,7 @@ def test_it_stops_at_once_and_without_a_traceback(tmp_path: Path) -> None:
             spoken,
             clients.enter_context(wyoming(port, ("synthesize", {"text": TEXT}))),
             clients.enter_context(wyoming(port, ("synthesize-start", {}), ("synthesize-chunk", {"text": "Hello. "}))),
-            clients.enter_context(wyoming(port, ("audio-start", sound))),
+            clients.enter_context(wyoming(port, ("audio-start", sound), ("audio-chunk", sound), payload=bytes(3200))),
         )
         for client in at_work:
             assert client.recv(1)

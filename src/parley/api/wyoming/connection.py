@@ -151,7 +151,7 @@ class Connection:
         format_of(data)
         self._heard = heard = Heard(self._service.settings.longest_audio)
         language, self._language = self._language, ""
-        self._begin(write_down(self._service.ears, language, heard, self._send))
+        self._begin(heard.begun, write_down(self._service.ears, language, heard, self._send))
 
     async def _audio_chunk(self, data: Mapping[str, Any], payload: bytes) -> None:
         if self._heard is not None:
@@ -170,13 +170,15 @@ class Connection:
         service = self._service
         voice = service.resolve(voice_of(data))
         self._spoken = spoken = Spoken(voice.language, service.settings.longest_text)
-        self._begin(speak(service.voices, voice, spoken, self._send, service.forget), *last)
+        self._begin(spoken.begun, speak(service.voices, voice, spoken, self._send, service.forget), *last)
 
-    def _begin(self, work: Coroutine[Any, Any, None], *last: Event) -> None:
-        self._exchange = asyncio.create_task(self._carried_out(work, last), name="wyoming exchange")
+    def _begin(self, begun: asyncio.Event, work: Coroutine[Any, Any, None], *last: Event) -> None:
+        self._exchange = asyncio.create_task(self._carried_out(begun, work, last), name="wyoming exchange")
 
-    async def _carried_out(self, work: Coroutine[Any, Any, None], last: Sequence[Event]) -> None:
+    async def _carried_out(self, begun: asyncio.Event, work: Coroutine[Any, Any, None], last: Sequence[Event]) -> None:
+        """``begun``: there is something to do; who has announced it and sent nothing takes no place."""
         try:
+            await begun.wait()
             async with self._service.places.one():
                 await work
             for event in last:

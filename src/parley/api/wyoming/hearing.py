@@ -38,6 +38,8 @@ class Heard:
         self._waiting = 0
         self._room = asyncio.Event()
         self._room.set()
+        self.begun = asyncio.Event()
+        """Set once there is something to do."""
 
     async def add(self, audio: bytes, form: AudioFormat) -> None:
         """The next piece; waits while the ears have enough. Raises InvalidRequest."""
@@ -61,6 +63,7 @@ class Heard:
         self._put(bytes(2 * _SILENCE))
         self._frames.put_nowait(None)
         self._room.set()
+        self.begun.set()
 
     async def frames(self) -> AsyncIterator[AudioFrame]:
         """As the ears want it."""
@@ -80,6 +83,7 @@ class Heard:
     def _put(self, pcm: bytes) -> None:
         if pcm:
             self._waiting += len(pcm) // 2
+            self.begun.set()
             self._frames.put_nowait(AudioFrame(pcm, ASR_RATE))
             if self._waiting > _WAITING:
                 self._room.clear()

@@ -32,10 +32,13 @@ class Spoken:
         self._splitter = Sentences(language, first_clause=_FIRST_CLAUSE)
         self._clauses: asyncio.Queue[str | None] = asyncio.Queue()  # bounded by the text's length
         self._longest, self._taken = longest, 0
+        self.begun = asyncio.Event()
+        """Set once there is something to do."""
 
     def add(self, text: str) -> None:
         """The next piece. Raises InvalidRequest when the text has grown too long."""
         self._taken += len(text)
+        self.begun.set()
         if self._taken > self._longest:
             raise InvalidRequest(f"The text has more than {self._longest} characters (wyoming.longest_text).")
         for clause in self._splitter.add(text):
@@ -46,6 +49,7 @@ class Spoken:
         for clause in self._splitter.finish():
             self._clauses.put_nowait(clause)
         self._clauses.put_nowait(None)
+        self.begun.set()
 
     async def clauses(self) -> AsyncIterator[str]:
         """What can be spoken, as soon as it can, from the first that has words."""
