@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import wave
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ import numpy as np
 from parley.bench.report import BenchOptions, Goal, LoadMeter, Row, row
 from parley.bench.speech import RATE, mix, noise, say, speakers
 from parley.bench.stack import Process, free_port, wait_for_health
-from parley.errors import ConfigError
+from parley.errors import ConfigError, InvalidRequest, TimedOut
 from parley.hints import install
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ SPACING = 6.0
 SPARE = 4
 """Sentences beyond the trials: one that falls into silence interrupts nobody."""
 FIRST = 6.0
+_PATIENCE = 60.0
+"""Seconds beyond those that the trials take."""
+_LOOK_MS = 100
+"""Between two looks at the page."""
 NOISE_DB = -65.0
 PHRASES = ("Wait, stop there please.", "No, that is not it.", "Hold on a moment.", "Stop, I have a question.")
 
@@ -149,9 +154,11 @@ def run(options: BenchOptions) -> list[Row]:
     trials = options.trials or TRIALS
     wanted = options.text("only")
     rows: list[Row] = []
-    for setup in SETUPS:
-        if not setup.name.startswith(wanted):
-            continue
+    chosen = [setup for setup in SETUPS if setup.name.startswith(wanted)]
+    if not chosen:
+        names = "; ".join(setup.name for setup in SETUPS)
+        raise InvalidRequest(f"No set-up begins with {wanted!r}; there are {names}.")
+    for setup in chosen:
         if setup.transport == "livekit" and shutil.which("livekit-server") is None:
             print(f"{setup.name}: left out, livekit-server is not on the PATH.", file=sys.stderr)
             continue
@@ -297,6 +304,15 @@ def _tab(url: str, folder: Path, wav: Path) -> Iterator[Page]:
             browser.close()
 
 
+def _until(page: Page, condition: str, seconds: float) -> None:
+    """Ask the page again and again. Its own rules forbid what Playwright would have it evaluate by itself."""
+    until = time.monotonic() + seconds
+    while not page.evaluate(condition):
+        if time.monotonic() > until:
+            raise TimedOut(f"The page did not come so far within {seconds:g} seconds.")
+        page.wait_for_timeout(_LOOK_MS)
+
+
 def _converse(page: Page, setup: Setup, trials: int) -> Mapping[str, Any]:
     """Keep the agent telling stories while the microphone interrupts it; returns what the page noticed."""
     page.evaluate(
@@ -306,11 +322,11 @@ def _converse(page: Page, setup: Setup, trials: int) -> Mapping[str, Any]:
         [setup.duck, setup.transport],
     )
     page.click("#connect")
-    page.wait_for_function("window.parley.model.link === 'online'", timeout=30_000)
+    _until(page, "window.parley.model.link === 'online'", 30)
     page.evaluate(WATCH, TAP)
     # Ask for the next story as soon as nobody speaks; the interruptions come by themselves.
     page.evaluate(KEEP_TALKING)
     seconds = FIRST + SPACING * (trials + SPARE)
-    page.wait_for_function(f"({COUNTED})({trials}) || performance.now() > {1000 * seconds}", timeout=0)
+    _until(page, f"({COUNTED})({trials}) || performance.now() > {1000 * seconds}", seconds + _PATIENCE)
     marks: Mapping[str, Any] = page.evaluate("({ onsets: window.onsets, ends: window.ends, sounds: window.sounds })")
     return marks
