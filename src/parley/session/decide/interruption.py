@@ -29,8 +29,6 @@ _SURE = 0.8
 """Confidence from which words are taken as they are even from a recogniser that often mishears."""
 _HALF_SURE = 0.32
 """From which two words that are no nods were hardly a nod misheard, whatever they were."""
-_PHRASE = 0.88
-"""Of ``take_floor_after``: voice from which two words that are no nods, however doubtful, were more than a nod."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +114,13 @@ def _by_words(spoken: list[str], sound: Sound, settings: BargeInSettings) -> Ver
 
 
 def _is_phrase(spoken: list[str], sound: Sound, settings: BargeInSettings) -> bool:
-    """Misheard perhaps, but more than a nod: words beside the nods in it, and enough voice or belief for them."""
+    """Misheard perhaps, but more than a nod: words beside the nods in it, half believed, and enough voice for them.
+
+    Where nothing speaks for the words, a long "mhm" is heard as three of them.
+    """
     if len(without_backchannels(spoken, lexicon(sound.language).backchannels)) < 2:
         return False
-    long = sound.covered and sound.voiced >= _PHRASE * settings.take_floor_after
-    return long or (sound.confidence >= _HALF_SURE and sound.voiced >= settings.take_floor_after / 2)
+    return sound.confidence >= _HALF_SURE and sound.voiced >= settings.take_floor_after / 2
 
 
 def _believed(confidence: float, settings: BargeInSettings) -> bool:
