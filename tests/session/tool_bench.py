@@ -25,6 +25,8 @@ class Done:
     at: float
     end: str = "runs"
     """runs, done, cut, or failed."""
+    answer: str = ""
+    """What the tool said, once it is done."""
     took: float = 0.0
 
 
@@ -60,7 +62,7 @@ class Bench:
             self.on_call(call)
             try:
                 await asyncio.sleep(self.takes.get(name, 0.3))
-                answer = self.says.get(name, lambda: f"{name} says {key}.")()
+                call.answer = answer = self.says.get(name, lambda: f"{name} says {key}.")()
             except asyncio.CancelledError:
                 call.end = "cut"
                 raise

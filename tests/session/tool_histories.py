@@ -102,7 +102,7 @@ class ToolLife(Life):
                 self.troubles.append(f"{call.name} was cut off")
 
     def _is_told(self, call: Done, told: set[str]) -> bool:
-        return any(text.startswith((f"{call.name} says {call.key}.", "xxx")) for text in told)
+        return any(text.startswith(call.answer[:100]) for text in told)
 
 
 def _wants(*names: str) -> Deed:

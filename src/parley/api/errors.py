@@ -7,25 +7,16 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 
 from parley.errors import CapacityError, ParleyError, RequestError, Unauthorized
-from parley.server.http import check, status_of
+from parley.server import http
+from parley.server.http import status_of
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from parley.server.http import Gate, Handler
 
 
 def guarded(gate: Gate, handler: Handler) -> Handler:
     """Check who asks, and turn errors into answers of that shape."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            check(gate, request)
-            return await handler(request)
-        except ParleyError as error:
-            return error_response(error)
-
-    return answer
+    return http.guarded(gate, handler, error_response)
 
 
 def error_response(error: ParleyError) -> Response:

@@ -21,15 +21,15 @@ from parley.transports.host import Gate as Gate
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def guarded(gate: Gate, handler: Handler) -> Handler:
-    """Check who asks, and turn errors into answers."""
+def guarded(gate: Gate, handler: Handler, told: Callable[[ParleyError], Response] | None = None) -> Handler:
+    """Check who asks, and turn errors into answers; ``told`` says how, for routes of other people's shape."""
 
     async def answer(request: Request) -> Response:
         try:
             check(gate, request)
             return await handler(request)
         except ParleyError as error:
-            return error_response(error)
+            return (told or error_response)(error)
 
     return answer
 
