@@ -44,7 +44,7 @@ histories count="10000" seed="1": _tools
 
 # Contracts, real processes on loopback, a real browser.
 test-integration: _tools
-    pytest -q -rs -m "not soak" tests/contracts tests/integration tests/e2e
+    pytest -q -rs -m "not soak" tests/contracts tests/integration tests/clients tests/e2e
     if [ -d web/node_modules ]; then npm --prefix web run --silent test; fi
 
 # Pocket TTS through its real library, in an environment of its own (torch is large).
@@ -66,6 +66,10 @@ lock *flags: _tools
 # Pin the packages of the environments of engines, all of them or those of one NAME.
 lock-engines *names: _tools
     python scripts/lock_engines.py {{ names }}
+
+# Pin the packages of other people's clients that tests use, all of them or those of one NAME.
+lock-clients *names: _tools
+    python scripts/lock_clients.py {{ names }}
 
 # gRPC stubs from proto/.
 gen-proto: _tools

@@ -2,35 +2,47 @@
 
 Run it after every change of the contract; ``--check`` fails when what is committed is not what
 the contract says. Imports are rewritten so that the stubs form a package of their own.
+
+Stubs run with the version that made them and every later one, never with an earlier one. So they are made by an old
+compiler, in an environment of its own: who has programs beside Parley that hold protobuf back can still install it.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+import subprocess
 import sys
 import tempfile
-from importlib import resources
 from pathlib import Path
-
-from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTO = ROOT / "proto"
 SOURCE = Path("parley/tts/v1/tts.proto")
 TARGET = ROOT / "src" / "parley" / "rpc" / "gen"
 NAMES = ("tts_pb2.py", "tts_pb2.pyi", "tts_pb2_grpc.py")
+COMPILER = "1.74.0"
+"""Of grpcio-tools: makes stubs for protobuf 6.31 and grpcio 1.74, the floors in pyproject.toml."""
+COMPILE = """
+import sys
+from importlib import resources
+from grpc_tools import protoc
+sys.exit(protoc.main(["protoc", f"-I{resources.files('grpc_tools') / '_proto'}", *sys.argv[1:]]))
+"""
 PACKAGE_DOC = '"""Generated from proto/parley/tts/v1/tts.proto by scripts/gen_proto.py; do not edit."""\n'
 
 
 def generate() -> dict[str, str]:
     """Return the text of every generated file by name."""
     with tempfile.TemporaryDirectory() as folder:
-        well_known = str(resources.files("grpc_tools") / "_proto")
         outputs = [f"--{kind}_out={folder}" for kind in ("python", "pyi", "grpc_python")]
-        code = protoc.main(["protoc", f"-I{PROTO}", f"-I{well_known}", *outputs, str(PROTO / SOURCE)])
-        if code:
-            raise SystemExit(code)
+        tools = ("uv", "run", "--quiet", "--isolated", "--no-project", "--with", f"grpcio-tools=={COMPILER}", "python")
+        try:
+            subprocess.run([*tools, "-c", COMPILE, f"-I{PROTO}", *outputs, str(PROTO / SOURCE)], check=True)
+        except FileNotFoundError:
+            raise SystemExit("The stubs are compiled in an environment that uv makes: install uv.") from None
+        except subprocess.CalledProcessError as failure:
+            raise SystemExit(failure.returncode) from None
         made = Path(folder) / SOURCE.parent
         files = {name: _self_contained((made / name).read_text(encoding="utf-8")) for name in NAMES}
     return {"__init__.py": PACKAGE_DOC, **files}

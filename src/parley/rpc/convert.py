@@ -37,7 +37,10 @@ def voice_from_proto(message: pb.Voice) -> Voice:
 
 def wording_to_proto(wording: Wording) -> pb.Wording:
     """Return the message; what is None is not set."""
-    return pb.Wording(normalize=wording.normalize, lexicon=wording.lexicon)
+    message = pb.Wording(lexicon=wording.lexicon)
+    if wording.normalize is not None:
+        message.normalize = wording.normalize
+    return message
 
 
 def wording_from_proto(message: pb.Wording) -> Wording:

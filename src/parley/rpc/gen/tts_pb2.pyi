@@ -64,7 +64,7 @@ class Wording(_message.Message):
     LEXICON_FIELD_NUMBER: _ClassVar[int]
     normalize: bool
     lexicon: str
-    def __init__(self, normalize: _Optional[bool] = ..., lexicon: _Optional[str] = ...) -> None: ...
+    def __init__(self, normalize: bool = ..., lexicon: _Optional[str] = ...) -> None: ...
 
 class StartSessionRequest(_message.Message):
     __slots__ = ("session_id", "voice", "wording")
@@ -128,7 +128,7 @@ class AudioFrame(_message.Message):
     marks: _containers.RepeatedCompositeFieldContainer[WordMark]
     final: bool
     finish_reason: FinishReason
-    def __init__(self, session_id: _Optional[str] = ..., utterance_id: _Optional[str] = ..., sequence: _Optional[int] = ..., start_sample: _Optional[int] = ..., pcm: _Optional[bytes] = ..., marks: _Optional[_Iterable[_Union[WordMark, _Mapping]]] = ..., final: _Optional[bool] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ...) -> None: ...
+    def __init__(self, session_id: _Optional[str] = ..., utterance_id: _Optional[str] = ..., sequence: _Optional[int] = ..., start_sample: _Optional[int] = ..., pcm: _Optional[bytes] = ..., marks: _Optional[_Iterable[_Union[WordMark, _Mapping]]] = ..., final: bool = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ...) -> None: ...
 
 class ControlRequest(_message.Message):
     __slots__ = ("session_id", "utterance_id", "command", "model_id")
@@ -198,7 +198,7 @@ class Model(_message.Message):
     native_word_marks: bool
     concurrency: int
     real_time_factor: float
-    def __init__(self, model_id: _Optional[str] = ..., family: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ..., speakers: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., sample_rate: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., needs_gpu: _Optional[bool] = ..., supports_lora: _Optional[bool] = ..., state: _Optional[_Union[ModelState, str]] = ..., leases: _Optional[int] = ..., pinned: _Optional[bool] = ..., is_default: _Optional[bool] = ..., error: _Optional[str] = ..., open_speakers: _Optional[bool] = ..., native_word_marks: _Optional[bool] = ..., concurrency: _Optional[int] = ..., real_time_factor: _Optional[float] = ...) -> None: ...
+    def __init__(self, model_id: _Optional[str] = ..., family: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ..., speakers: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., sample_rate: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., needs_gpu: bool = ..., supports_lora: bool = ..., state: _Optional[_Union[ModelState, str]] = ..., leases: _Optional[int] = ..., pinned: bool = ..., is_default: bool = ..., error: _Optional[str] = ..., open_speakers: bool = ..., native_word_marks: bool = ..., concurrency: _Optional[int] = ..., real_time_factor: _Optional[float] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ()
@@ -216,7 +216,7 @@ class LoadModelRequest(_message.Message):
     PIN_FIELD_NUMBER: _ClassVar[int]
     model_id: str
     pin: bool
-    def __init__(self, model_id: _Optional[str] = ..., pin: _Optional[bool] = ...) -> None: ...
+    def __init__(self, model_id: _Optional[str] = ..., pin: bool = ...) -> None: ...
 
 class LoadModelResponse(_message.Message):
     __slots__ = ("model", "load_ms")
@@ -272,4 +272,4 @@ class GetCapabilitiesResponse(_message.Message):
     memory_budget_bytes: int
     draining: bool
     resident_models: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, worker_name: _Optional[str] = ..., version: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., device: _Optional[str] = ..., sessions: _Optional[int] = ..., max_sessions: _Optional[int] = ..., queue_depth: _Optional[int] = ..., first_audio_p50_ms: _Optional[float] = ..., real_time_factor: _Optional[float] = ..., memory_used_bytes: _Optional[int] = ..., memory_budget_bytes: _Optional[int] = ..., draining: _Optional[bool] = ..., resident_models: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, worker_name: _Optional[str] = ..., version: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., device: _Optional[str] = ..., sessions: _Optional[int] = ..., max_sessions: _Optional[int] = ..., queue_depth: _Optional[int] = ..., first_audio_p50_ms: _Optional[float] = ..., real_time_factor: _Optional[float] = ..., memory_used_bytes: _Optional[int] = ..., memory_budget_bytes: _Optional[int] = ..., draining: bool = ..., resident_models: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -5,7 +5,7 @@ import warnings
 
 from parley.rpc.gen import tts_pb2 as parley_dot_tts_dot_v1_dot_tts__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.74.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -18,14 +18,14 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in parley/tts/v1/tts_pb2_grpc.py depends on'
+        + f' but the generated code in parley/tts/v1/tts_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
     )
 
 
-class TtsServiceStub:
+class TtsServiceStub(object):
     """Missing associated documentation comment in .proto file."""
 
     def __init__(self, channel):
@@ -76,7 +76,7 @@ class TtsServiceStub:
                 _registered_method=True)
 
 
-class TtsServiceServicer:
+class TtsServiceServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def StartSession(self, request, context):
@@ -187,7 +187,7 @@ def add_TtsServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class TtsService:
+class TtsService(object):
     """Missing associated documentation comment in .proto file."""
 
     @staticmethod
