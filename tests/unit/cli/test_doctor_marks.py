@@ -20,7 +20,8 @@ pytest.importorskip("onnx")
 
 def findings(packs: Path) -> list[checks.Finding]:
     settings = Settings()
-    settings = replace(settings, worker=replace(settings.worker, voicepacks=(str(packs),)))
+    store = replace(settings.store, folder=str(packs / "store"))  # not the developer's own
+    settings = replace(settings, worker=replace(settings.worker, voicepacks=(str(packs),)), store=store)
     return [finding for finding in checks._voices(settings) if finding.name == NAME]
 
 
