@@ -16,6 +16,7 @@ from parley.values import (
     Deadlines,
     ModelInfo,
     PlayoutPosition,
+    ReplyOptions,
     ReplyPart,
     SpeechScore,
     SynthesizedAudio,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from parley.messages import ClientMessage, ServerMessage
+    from parley.orders import Order
 
 
 # --- transport -------------------------------------------------------------------------
@@ -43,7 +45,7 @@ class Transport(Protocol):
     input_rate: int
     """Hz of the microphone frames that iteration yields."""
 
-    def __aiter__(self) -> AsyncIterator[AudioFrame | ClientMessage]: ...
+    def __aiter__(self) -> AsyncIterator[AudioFrame | ClientMessage | Order]: ...
 
     async def send_audio(self, frame: AudioFrame) -> None:
         """Hand over one frame when it is due. Waits, within bounds, while the way out is full.
@@ -145,7 +147,10 @@ class LanguageModel(Protocol):
     deadlines: Deadlines
 
     def reply(
-        self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo] = ()
+        self,
+        history: Sequence[ChatMessage],
+        tools: Sequence[ToolInfo] = (),
+        options: ReplyOptions = ReplyOptions(),  # noqa: B008  (frozen)
     ) -> AsyncGenerator[ReplyPart, None]: ...
 
     async def aclose(self) -> None: ...

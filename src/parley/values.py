@@ -132,8 +132,41 @@ class NothingToSay:
     """A reply that has no words, and is meant to have none: nobody apologises for it."""
 
 
-ReplyPart = str | ChangeVoice | Thinking | NothingToSay | ToolCall
-"""What a language model's reply is made of; text comes delta by delta, calls of tools whole."""
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a language model counted for a reply, in its own tokens."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    """Of the input."""
+    cut: bool = False
+    """True where it stopped because the reply may not be longer."""
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.cut or other.cut,
+        )
+
+
+ReplyPart = str | ChangeVoice | Thinking | NothingToSay | ToolCall | Usage
+"""What a language model's reply is made of; text comes delta by delta, calls of tools whole, what was used at last."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyOptions:
+    """What is wanted of a language model beside the conversation. One that cannot do it does what it can."""
+
+    max_tokens: int = 0
+    """Longest reply; 0 leaves it to the model."""
+    tool_choice: Literal["auto", "none", "required"] = "auto"
+    tool: str = ""
+    """The one tool that has to be asked for; empty for none in particular."""
+    usage: bool = False
+    """Whether :class:`Usage` is wanted at the end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,12 @@ from parley.conversation.telling import LONGEST, forgotten, tell, told_length
 from parley.errors import InvalidRequest, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from parley.values import ChatMessage
+
+MOST = 2_000
+"""Items, those included that say nothing."""
 
 
 class History:
@@ -23,8 +26,18 @@ class History:
     of what one side says without an answer, the newest ``LONGEST`` characters.
     """
 
-    def __init__(self, items: Iterable[Item] = (), *, limit: int = 100) -> None:
+    def __init__(
+        self,
+        items: Iterable[Item] = (),
+        *,
+        limit: int = 100,
+        name: Callable[[], str] | None = None,
+        keep_empty: bool = False,
+    ) -> None:
+        """``name`` makes ids; ``keep_empty``: an entry keeps its place though nothing was understood or heard of it."""
         self._limit = limit
+        self._name = name
+        self._keep_empty = keep_empty
         self._items: list[Item] = []
         self._named = 0
         for item in items:
@@ -44,15 +57,16 @@ class History:
         """
         return tell(self._items, system_prompt, turn=turn)
 
-    def ask(self, call_id: str, name: str, arguments: str) -> str:
-        """A tool is called now. Returns the name of the call: another one where there was one of that name."""
+    def ask(self, call_id: str, name: str, arguments: str) -> Call:
+        """A tool is called now. The call has another name where there was one of that name."""
         taken = {item.call_id for item in self._items if isinstance(item, Call)}
         named = call_id or "call"
         number = 2
         while named in taken:
             named, number = f"{call_id or 'call'}-{number}", number + 1
-        self.insert(Call(named, name, arguments))
-        return named
+        call = Call(named, name, arguments)
+        self.insert(call)
+        return call
 
     def answer(self, call_id: str, output: str) -> None:
         """This became of a call, now; nothing is added where it was forgotten or answered before."""
@@ -84,16 +98,34 @@ class History:
         self._items.pop(self._place_of(item_id))
         self._forget_orphans()
 
+    def before(self, item_id: str) -> str:
+        """The id of the item before this one; empty for the first. Raises NotFound."""
+        place = self._place_of(item_id)
+        return self._items[place - 1].id if place else ""
+
+    def new_id(self) -> str:
+        """One that nothing has."""
+        taken = {item.id for item in self._items}
+        while True:
+            self._named += 1
+            made = self._name() if self._name is not None else f"item_{self._named}"
+            if made not in taken:
+                return made
+
     def truncate(self, item_id: str, heard: int) -> None:
         """Of the agent's message ``item_id`` only the first ``heard`` samples (48 kHz) reached the ear.
 
-        A word counts when more than half of it did. Raises NotFound, and InvalidRequest for what the agent did not say.
+        A word counts when more than half of it did; of what was known to be unheard nothing comes back where the sound
+        is not known. Raises NotFound, and InvalidRequest for what the agent did not say.
         """
         item = self.get(item_id)
         if not isinstance(item, Message) or item.role != "assistant":
             raise InvalidRequest("Only what the agent said can be cut to what was heard of it.")
-        item.text = heard_text(item.text, item.marks, heard)
-        item.marks = tuple(mark for mark in item.marks if mark.text_end <= len(item.text))
+        whole = item.whole or item.text
+        item.cut = heard = heard if item.cut is None else min(heard, item.cut)
+        item.text = heard_text(whole, item.marks, heard, finished=0 < item.samples <= heard)
+        if not item.whole:
+            item.marks = tuple(mark for mark in item.marks if mark.text_end <= len(item.text))
 
     # --- as it happens -----------------------------------------------------------------
 
@@ -105,9 +137,9 @@ class History:
         """The participant heard this of a reply; nothing is added when they heard nothing."""
         return self._add("assistant", heard) if heard else Message("assistant", "")
 
-    def keep_place(self, role: Role) -> Message:
+    def keep_place(self, role: Role, item_id: str = "") -> Message:
         """Something was said here that is not known yet: :meth:`amend` says what, or that it was nothing."""
-        return self._add(role, "")
+        return self._add(role, "", item_id)
 
     def amend(self, message: Message, text: str) -> None:
         """It is known better now what was said there; empty for nothing."""
@@ -117,12 +149,12 @@ class History:
             return
         if text:
             self._shorten(place)
-        else:
+        elif not self._keep_empty:
             del self._items[place]
         self._forget()
 
-    def _add(self, role: Role, text: str) -> Message:
-        message = Message(role, text)
+    def _add(self, role: Role, text: str, item_id: str = "") -> Message:
+        message = Message(role, text, item_id)
         self._put(len(self._items), message)
         self._shorten(len(self._items) - 1)
         self._forget()
@@ -131,9 +163,8 @@ class History:
     # --- bounds ------------------------------------------------------------------------
 
     def _put(self, place: int, item: Item) -> None:
-        while not item.id or any(known.id == item.id for known in self._items):
-            self._named += 1
-            item.id = f"item_{self._named}"
+        if not item.id or any(known.id == item.id for known in self._items):
+            item.id = self.new_id()
         self._items.insert(place, item)
 
     def _place_of(self, item_id: str) -> int:
@@ -171,7 +202,7 @@ class History:
     def _forget(self) -> None:
         sides = list(self._sides())[-self._limit :]
         kept = sides[forgotten([sum(map(told_length, side)) for side in sides]) :]
-        self._items = [item for side in kept for item in side]
+        self._items = [item for side in kept for item in side][-MOST:]
         self._forget_orphans()
 
     def _forget_orphans(self) -> None:

@@ -22,6 +22,12 @@ class Message:
     """Given when it is added, where it has none."""
     marks: tuple[WordMark, ...] = ()
     """Where its words stand in its sound, for one that may still be cut to what was heard; never kept elsewhere."""
+    samples: int = 0
+    """Of its sound, at 48 kHz, as far as that was sent; 0 for what never sounded. Not kept elsewhere either."""
+    whole: str = ""
+    """All that was to be said, which ``marks`` count in; empty where that is ``text``."""
+    cut: int | None = None
+    """Samples of it that its listener says were heard, at most."""
 
 
 @dataclass(slots=True, eq=False)

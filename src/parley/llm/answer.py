@@ -10,7 +10,7 @@ from typing import Any
 from parley.errors import NoReply
 from parley.llm.calls import CallPieces
 from parley.llm.reasoning import Spoken
-from parley.values import Thinking, ToolCall
+from parley.values import Thinking, ToolCall, Usage
 
 _REASONING = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 """Where endpoints put what is not said; each is somebody's name for it."""
@@ -38,6 +38,7 @@ class Answer:
         self._tools = tools
         self._calls = CallPieces()
         self._thought = False
+        self._used: Any = None
         self._strange: bool | None = None
         """True while nothing but objects of another kind came."""
 
@@ -51,6 +52,7 @@ class Answer:
         if not isinstance(choices, list):
             raise ValueError("choices is not a list")
         self._strange = "choices" not in event and self._strange is not False
+        self._used = event.get("usage") or self._used
         parts: list[str | Thinking] = []
         for choice in choices[:1]:  # only one was asked for
             parts += self._choice(choice)
@@ -72,6 +74,16 @@ class Answer:
         if not self._said and not rest and not calls:
             raise NoReply(self._why_nothing())
         return [*rest, *calls]
+
+    def usage(self) -> Usage | None:
+        """What the endpoint says was used, and whether the reply was cut; None where it says neither."""
+        used = self._used if isinstance(self._used, dict) else {}
+        cut = self.finish_reason == "length"
+        if not used and not cut:
+            return None
+        details = used.get("prompt_tokens_details")
+        cached = details.get("cached_tokens") if isinstance(details, dict) else 0
+        return Usage(_count(used.get("prompt_tokens")), _count(used.get("completion_tokens")), _count(cached), cut)
 
     def _choice(self, choice: Any) -> list[str | Thinking]:
         if not isinstance(choice, dict):
@@ -124,6 +136,10 @@ class Answer:
         if self._thought:
             return "The language model thought and said nothing."
         return "The language model's reply is empty."
+
+
+def _count(number: Any) -> int:
+    return number if isinstance(number, int) and not isinstance(number, bool) and number > 0 else 0
 
 
 def _failure(error: Any) -> EndpointFailed:

@@ -28,7 +28,7 @@ from parley.errors import (
 from parley.llm.answer import Answer, EndpointFailed
 from parley.llm.events import MAX_EVENT, Events
 from parley.llm.prompt import arrange
-from parley.values import ChatMessage, Deadlines, Thinking, ToolCall, ToolInfo
+from parley.values import ChatMessage, Deadlines, ReplyOptions, Thinking, ToolCall, ToolInfo, Usage
 
 if TYPE_CHECKING:
     from parley.llm.settings import LlmSettings, OpenAiSettings
@@ -61,15 +61,18 @@ class OpenAiModel:
         )
 
     async def reply(
-        self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo] = ()
-    ) -> AsyncGenerator[str | Thinking | ToolCall, None]:
-        """Deltas as they come, calls of tools at the end.
+        self,
+        history: Sequence[ChatMessage],
+        tools: Sequence[ToolInfo] = (),
+        options: ReplyOptions = ReplyOptions(),  # noqa: B008  (frozen)
+    ) -> AsyncGenerator[str | Thinking | ToolCall | Usage, None]:
+        """Deltas as they come, calls of tools at the end, and behind them what was used, where that is wanted.
 
         Closing the generator closes the connection, and the endpoint stops working.
         """
         answer = Answer(inside_reasoning=self._settings.reasoning_first, tools=bool(tools))
         try:
-            async with aclosing(self._objects(history, tools)) as objects:
+            async with aclosing(self._objects(history, tools, options)) as objects:
                 async for item in objects:
                     for part in answer.add(item):
                         yield part
@@ -83,6 +86,8 @@ class OpenAiModel:
         self._warn_of_unopened(answer)
         for last in rest:
             yield last
+        if options.usage and (used := answer.usage()) is not None:
+            yield used
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -90,7 +95,7 @@ class OpenAiModel:
 
     # --- the request -------------------------------------------------------------------
 
-    def _body(self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo]) -> dict[str, Any]:
+    def _body(self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo], options: ReplyOptions) -> dict[str, Any]:
         settings = self._settings
         body: dict[str, Any] = {
             "model": settings.model,
@@ -105,17 +110,26 @@ class OpenAiModel:
         }
         if tools:
             body["tools"] = [_tool(tool) for tool in tools]
+            if options.tool:
+                body["tool_choice"] = {"type": "function", "function": {"name": options.tool}}
+            elif options.tool_choice != "auto":
+                body["tool_choice"] = options.tool_choice
+        if options.usage:
+            body["stream_options"] = {"include_usage": True}
         if settings.temperature >= 0:
             body["temperature"] = settings.temperature
-        if settings.max_tokens:
-            body["max_tokens"] = settings.max_tokens
+        longest = min(filter(None, (settings.max_tokens, options.max_tokens)), default=0)
+        if longest:
+            body["max_tokens"] = longest
         return body
 
-    async def _objects(self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo]) -> AsyncGenerator[object, None]:
+    async def _objects(
+        self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo], options: ReplyOptions
+    ) -> AsyncGenerator[object, None]:
         """The answer's objects as they come."""
         began = False
         try:
-            body = json.dumps(self._body(history, tools))
+            body = json.dumps(self._body(history, tools, options))
             async with self._client.stream("POST", self._url, content=body) as response:
                 if response.status_code != httpx2.codes.OK:
                     raise self._refused(response.status_code, await _beginning(response))

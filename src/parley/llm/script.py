@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from parley.llm.hearing import understand, words_of
 from parley.llm.settings import LlmSettings
-from parley.values import ChangeVoice, ChatMessage, Deadlines, ToolCall, ToolInfo, Voice
+from parley.values import ChangeVoice, ChatMessage, Deadlines, ReplyOptions, ToolCall, ToolInfo, Voice
 
 if TYPE_CHECKING:
     from parley.llm.settings import ScriptSettings
@@ -157,7 +157,10 @@ class ScriptModel:
         self._voices = voices
 
     async def reply(
-        self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo] = ()
+        self,
+        history: Sequence[ChatMessage],
+        tools: Sequence[ToolInfo] = (),
+        options: ReplyOptions = ReplyOptions(),  # noqa: B008  (frozen)
     ) -> AsyncGenerator[str | ChangeVoice | ToolCall, None]:
         """Answer the last thing that was said, a few words at a time; the time and timers by tools, where offered."""
         said = next((message.text for message in reversed(history) if message.role == "user"), "")

@@ -36,6 +36,7 @@ from parley.interfaces import (
     Transport,
 )
 from parley.messages import ClientMessage, ServerMessage, SessionStarted
+from parley.orders import Order
 from parley.recording.format import CLEAN, EVENTS, FORMAT, MICROPHONE, VOICE, Entry
 from parley.session.log import LogEntry, Observer
 from parley.transports.codec import encode
@@ -44,11 +45,13 @@ from parley.values import (
     ChatMessage,
     NothingToSay,
     PlayoutPosition,
+    ReplyOptions,
     ReplyPart,
     Thinking,
     ToolCall,
     ToolInfo,
     Transcript,
+    Usage,
     Voice,
     Wording,
 )
@@ -223,10 +226,12 @@ class _RecordedTransport:
         self._inner, self._recorder = inner, recorder
         self.kind, self.input_rate = inner.kind, inner.input_rate
 
-    async def __aiter__(self) -> AsyncIterator[AudioFrame | ClientMessage]:
+    async def __aiter__(self) -> AsyncIterator[AudioFrame | ClientMessage | Order]:
         async for item in self._inner:
             if isinstance(item, AudioFrame):
                 self._recorder.note("mic", {"bytes": len(item.pcm), "rate": item.sample_rate}, item.pcm)
+            elif isinstance(item, Order):  # not on the wire: only that there was one, and of what kind
+                self._recorder.note("order", {"kind": type(item).__name__})
             else:
                 self._recorder.note("message", {"wire": encode(item)})
             yield item
@@ -290,13 +295,17 @@ class _RecordedLanguageModel:
         self.deadlines = inner.deadlines
 
     async def reply(
-        self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo] = ()
+        self,
+        history: Sequence[ChatMessage],
+        tools: Sequence[ToolInfo] = (),
+        options: ReplyOptions = ReplyOptions(),  # noqa: B008  (frozen)
     ) -> AsyncGenerator[ReplyPart, None]:
         call = self._recorder.call("llm")
         self._recorder.note("call", {"name": "reply", "call": call})
         end: Mapping[str, Any] = {"closed": True}
         try:
-            async with aclosing(self._inner.reply(history, tools)) as parts:
+            more = () if options == ReplyOptions() else (options,)
+            async with aclosing(self._inner.reply(history, tools, *more)) as parts:
                 async for part in parts:
                     self._recorder.note("delta", {"call": call, **_part(part)})
                     yield part
@@ -456,6 +465,8 @@ def _part(part: ReplyPart) -> dict[str, Any]:
             return {"nothing": True}
         case ToolCall():
             return {"asks": asdict(part)}
+        case Usage():
+            return {"used": asdict(part)}
     return {"text": part}
 
 

@@ -29,12 +29,14 @@ from parley.values import (
     Deadlines,
     NothingToSay,
     PlayoutPosition,
+    ReplyOptions,
     ReplyPart,
     Thinking,
     ToolCall,
     ToolInfo,
     Transcript,
     TranscriptWord,
+    Usage,
     Voice,
     Wording,
 )
@@ -186,7 +188,10 @@ class ReplayLanguageModel:
         self.deadlines = Deadlines(**recording.header.get("deadlines", {}))
 
     async def reply(
-        self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo] = ()
+        self,
+        history: Sequence[ChatMessage],
+        tools: Sequence[ToolInfo] = (),
+        options: ReplyOptions = ReplyOptions(),  # noqa: B008  (frozen)
     ) -> AsyncGenerator[ReplyPart, None]:
         if self._next >= len(self._calls):
             return
@@ -215,6 +220,8 @@ def _reply_part(data: Mapping[str, Any]) -> ReplyPart:
         return NothingToSay()
     if "asks" in data:
         return ToolCall(**data["asks"])
+    if "used" in data:
+        return Usage(**data["used"])
     return Thinking() if "thinking" in data else str(data["text"])
 
 

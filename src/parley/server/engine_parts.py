@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         VoiceActivityDetector,
     )
     from parley.messages import StartSession
+    from parley.orders import Guest
     from parley.session.listening.microphone import MicrophoneFilter
     from parley.session.log import Observer
     from parley.session.settings import SessionSettings
@@ -43,6 +44,7 @@ class EngineParts:
     end_of_turn: EndOfTurnModel | None = None
     tools: Tools | None = None
     observer: Observer
+    guest: Guest | None = None
 
     def engine(self) -> SessionEngine:
         """The engine that is made of them. Raises InvalidRequest as it does."""
@@ -61,4 +63,5 @@ class EngineParts:
             end_of_turn=self.end_of_turn,
             tools=self.tools,
             observer=self.observer,
+            guest=self.guest,
         )

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         VoiceActivityDetector,
     )
     from parley.observability.metrics import Metrics
+    from parley.orders import Guest
     from parley.registry.snapshots import SnapshotStore
     from parley.routing.pool import PooledSynthesizer
     from parley.server.settings import ServerSettings
@@ -189,16 +190,19 @@ class SessionHost:
 
     # --- conversations -----------------------------------------------------------------
 
-    async def run_session(self, transport: Transport, start: StartSession) -> None:
-        """Hold one conversation until it ends. CapacityError or UnavailableError before it has begun."""
+    async def run_session(self, transport: Transport, start: StartSession, guest: Guest | None = None) -> None:
+        """Hold one conversation until it ends. CapacityError or UnavailableError before it has begun.
+
+        ``guest``: its client knows the conversation entry by entry, and begins a new one.
+        """
         try:
             self._check_open()
-            history = await self._history(start)
+            history = await self._history(start) if guest is None else self._new_history(guest)
             self._check_places()
             self._opening += 1
             self._empty.clear()
             try:
-                session = await self._open(transport, start, history)
+                session = await self._open(transport, start, history, guest)
             finally:
                 self._opening -= 1
                 self._check_empty()
@@ -215,7 +219,10 @@ class SessionHost:
         if self.sessions >= self.settings.max_sessions:
             raise CapacityError(f"All {self.settings.max_sessions} conversations are taken; try again later.")
 
-    async def _open(self, transport: Transport, start: StartSession, history: History) -> _Session:
+    def _new_history(self, guest: Guest) -> History:
+        return History(limit=self._session_settings.limits.max_history, name=guest.name, keep_empty=True)
+
+    async def _open(self, transport: Transport, start: StartSession, history: History, guest: Guest | None) -> _Session:
         session_id = secrets.token_urlsafe(16)
         await self.bounds.crowd.pass_through()  # what follows takes some milliseconds
         session = _Session(session_id, transport, self)
@@ -236,6 +243,7 @@ class SessionHost:
                 end_of_turn=self.parts.end_of_turn,
                 tools=self.parts.tools,
                 observer=session,
+                guest=guest,
             )
             session.engine = self.parts.wrap(parts, stack).engine()
             session.engine.voice = await self.parts.voices.open_session(

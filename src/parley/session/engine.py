@@ -16,10 +16,13 @@ from parley.audio.frame import AudioFrame
 from parley.conversation import History
 from parley.errors import ParleyError, TimedOut
 from parley.messages import SessionEnded, SessionStarted, StartSession, StateChanged
+from parley.orders import Configure, Order
 from parley.session.decide.floor_table import Action, Agent, Event
 from parley.session.decide.sayings import Sayings
+from parley.session.dialogue import Dialogue
 from parley.session.floor import MovableFloor
 from parley.session.listening.barge_in import BargeIn
+from parley.session.listening.beside import Beside
 from parley.session.listening.late import LateTranscripts
 from parley.session.listening.microphone import Microphone, MicrophoneFilter
 from parley.session.listening.recognition import Recognition
@@ -35,7 +38,9 @@ from parley.session.speaking.replies import Replies
 from parley.session.speaking.reply import ReplyParts
 from parley.session.speaking.speculation import Speculation
 from parley.session.speaking.tools import ToolCalls
+from parley.session.speaking.written import WrittenReplies
 from parley.session.tasks import Faults, Tasks, Timers
+from parley.session.terms import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +55,7 @@ if TYPE_CHECKING:
         Transport,
         VoiceActivityDetector,
     )
+    from parley.orders import Guest
     from parley.session.listening.turn import Turn
 
 _log = logging.getLogger(__name__)
@@ -86,6 +92,7 @@ class SessionEngine:
         end_of_turn: EndOfTurnModel | None = None,
         tools: Tools | None = None,
         observer: Observer | None = None,
+        guest: Guest | None = None,
     ) -> None:
         self.session_id = session_id
         self.settings = settings = with_overrides(settings, start.settings)
@@ -95,7 +102,7 @@ class SessionEngine:
         self.voice = start.voice
         """The voice that the participant is told of at the start; who placed the session may know it better."""
         self._resumed = bool(history and history.messages())
-        self._transport = transport
+        self._transport, self._guest = transport, guest
         self.settled = asyncio.Event()
         """The session is ending, and its history is complete; the participant may still have to be told."""
         self._over: asyncio.Future[str | ParleyError] | None = None
@@ -104,22 +111,32 @@ class SessionEngine:
         # what is going on, and what runs
         self._floor = floor = MovableFloor(start.voice, start.language)
         self._outbox = outbox = Outbox(transport)
-        self._notices = notices = Notices(outbox, observer or Silent())
+        self._notices = notices = Notices(outbox, observer or Silent(), guest.told if guest is not None else None)
+        terms = Terms(guest.manner if guest is not None else None)
         self._faults = faults = Faults(self.end)
         self._tasks = tasks = Tasks(session_id, faults)
         self._timers = timers = Timers(faults)
         self._microphone = mic = Microphone(microphone, vad, echo, settings, keep_turns=end_of_turn is not None)
         # the agent's side
-        records, sayings = ReplyRecords(self.history, notices), Sayings()
+        records, sayings = ReplyRecords(self.history, notices, terms), Sayings()
         self._loudspeaker = loudspeaker = Loudspeaker(
             transport, outbox, notices, records, timers, settings.playout, reports=start.playout_reports
         )
         model = language_model if settings.reply.enabled else Mute()
         self._called = called = ToolCalls(
-            tools, session_id, floor, self.history, notices, tasks.spawn, settings.tools, news=self._tell_results
+            tools,
+            session_id,
+            floor,
+            self.history,
+            notices,
+            tasks.spawn,
+            settings.tools,
+            news=self._tell_results,
+            terms=terms,
         )
+        parts = ReplyParts(session_id, transport, synthesizer, model, called, settings, tasks.spawn, terms)
         self._replies = replies = Replies(
-            ReplyParts(session_id, transport, synthesizer, model, called, settings, tasks.spawn),
+            parts,
             floor,
             self.history,
             notices,
@@ -135,32 +152,35 @@ class SessionEngine:
         )
         self._speculation = speculation = Speculation(floor, notices, replies)
         # the participant's side
-        self._late = late = LateTranscripts(floor, self.history, notices, replies, settings)
+        self._late = late = LateTranscripts(
+            floor, self.history, notices, replies, settings, terms, settled=lambda: self._dialogue.look()
+        )
         recognition = Recognition(
             recognizer, floor, mic, tasks, understood=self._understood, failed=self._recognition_failed
         )
         self._endpointing = endpointing = Endpointing(
-            floor, mic, speculation, timers, tasks, end_of_turn, settings, over=self._silence_over
+            floor, mic, speculation, timers, tasks, end_of_turn, settings, over=self._silence_over, terms=terms
+        )
+        self._beside = beside = Beside(
+            self.history, notices, mic, recognition, late, timers, settings, terms, count=count
         )
         self._turns = turns = Turns(
-            floor,
-            self.history,
-            notices,
-            recognition,
-            endpointing,
-            late,
-            speculation,
-            replies,
-            timers,
-            settings,
-            on=on,
-            count=count,
-        )
+            floor, self.history, notices, recognition, endpointing, late, speculation, replies, timers, settings,
+            on=on, count=count, terms=terms, write=lambda: self._dialogue.write(), overheard=beside.hand_over,
+        )  # fmt: skip
         self._barge_in = barge_in = BargeIn(
-            floor, self.history, notices, mic, recognition, late, replies, timers, settings, on=on, count=count
-        )
+            floor, self.history, notices, mic, recognition, late, replies, timers, settings, on=on, count=count,
+            terms=terms,
+        )  # fmt: skip
         # what comes in, and what is done about it
-        self._speech = SpeechDetection(floor, mic, barge_in, turns, timers, settings, on=on)
+        self._dialogue = dialogue = Dialogue(
+            terms, floor, self.history, notices, mic, endpointing, turns, barge_in, beside, late, replies, records,
+            WrittenReplies(parts, floor, self.history, notices), called, timers, settings, on=on, count=count,
+        )  # fmt: skip
+        self._speech = SpeechDetection(
+            floor, mic, barge_in, turns, timers, settings, on=on, beside=beside, endpointing=endpointing,
+            terms=terms, spoken=dialogue.interrupt_writing,
+        )  # fmt: skip
         self._requests = Requests(
             floor, notices, turns, barge_in, replies, sayings, settings.limits, on=on, count=count, end=self.end
         )
@@ -206,6 +226,8 @@ class SessionEngine:
     def _begin(self) -> None:
         self._tasks.spawn(self._outbox.run, "outbox")
         self._notices.send(SessionStarted(self.session_id, voice=self.voice, resumed=self._resumed))
+        if self._guest is not None:
+            self._dialogue.configure(Configure(self._guest.manner))
         self._tasks.spawn(self._listen, "listen")
         self._look()
         if self.settings.reply.greeting and not self._resumed:
@@ -240,6 +262,8 @@ class SessionEngine:
         async for item in self._transport:
             if isinstance(item, AudioFrame):
                 self._speech.hear(item)
+            elif isinstance(item, Order):
+                self._dialogue.take(item)
             else:
                 self._requests.take(item)
         self.end("The participant left.")
@@ -272,6 +296,7 @@ class SessionEngine:
         self._speech.be_alert()
         self._notices.log(Transition(self._notices.now(), event.value, participant.value, agent.value))
         self._notices.send(StateChanged(participant.value, agent.value, event.value))
+        self._dialogue.look()
 
     def _give_floor(self) -> None:
         """Somebody may have spoken all the while; or more text waits to be spoken."""

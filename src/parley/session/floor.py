@@ -64,6 +64,10 @@ class MovableFloor(Floor):
         self._turns += 1
         return self._turns
 
+    def change_language(self, language: str) -> None:
+        """The participant speaks this one, BCP 47; empty for the voice's own."""
+        self._asked_language = language
+
     def change_voice(self, voice: Voice) -> None:
         """Speak with this one from the next utterance on."""
         self._voice = voice

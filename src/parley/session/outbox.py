@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from parley.errors import ParleyError
     from parley.interfaces import Transport
     from parley.messages import ServerMessage
+    from parley.orders import Notice
     from parley.session.log import LogEntry, Observer
 
 Operation = Callable[[], Awaitable[None]]
@@ -88,8 +89,12 @@ class Outbox:
 class Notices:
     """Messages go to the participant, entries to the observer, failures to both."""
 
-    def __init__(self, outbox: Outbox, observer: Observer) -> None:
+    def __init__(
+        self, outbox: Outbox, observer: Observer, told: Callable[[Notice], Awaitable[None]] | None = None
+    ) -> None:
+        """``told`` takes what becomes of the conversation's entries, where somebody wants to know."""
         self.observer = observer
+        self._told = told
         self._outbox = outbox
         self._origin = 0.0
 
@@ -104,6 +109,12 @@ class Notices:
     def send(self, message: ServerMessage) -> None:
         """Tell the participant."""
         self._outbox.send(message)
+
+    def note(self, notice: Notice) -> None:
+        """Tell whoever knows the conversation entry by entry."""
+        told = self._told
+        if told is not None:
+            self._outbox.call(lambda: told(notice))
 
     def log(self, entry: LogEntry) -> None:
         """Tell the observer."""

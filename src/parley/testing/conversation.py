@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from parley.conversation import History
 from parley.errors import SessionFailed
 from parley.interfaces import EchoGuard, EndOfTurnModel, Tools
 from parley.messages import ClientMessage, ReplyEnded, ServerMessage, StartSession, StateChanged
+from parley.orders import Guest, Manner, Notice, Order
 from parley.session.engine import SessionEngine
 from parley.session.log import LogEntry
 from parley.session.settings import SessionSettings
@@ -28,6 +30,7 @@ from parley.transports.memory import MemoryTransport
 
 M = TypeVar("M", bound=ServerMessage)
 E = TypeVar("E", bound=LogEntry)
+N = TypeVar("N", bound=Notice)
 
 _PATIENCE = 120.0
 
@@ -61,13 +64,19 @@ class Conversation:
     synthesizer: FakeSynthesizer
     log: Recorder
     task: asyncio.Task[None]
+    told: list[tuple[float, Notice]] = field(default_factory=list)
+    """What was said of the conversation's entries, and when; where there is a ``manner``."""
+
+    def noted(self, kind: type[N]) -> list[N]:
+        """All notices of a kind, in order."""
+        return [notice for _, notice in self.told if isinstance(notice, kind)]
 
     @property
     def participant(self) -> Any:
         """The other end of the transport."""
         return self.transport.participant
 
-    def say(self, message: ClientMessage) -> None:
+    def say(self, message: ClientMessage | Order) -> None:
         """The client sends a message."""
         self.participant.put(message)
 
@@ -121,12 +130,13 @@ async def conversation(
     end_of_turn: EndOfTurnModel | None = None,
     tools: Tools | None = None,
     history: History | None = None,
+    manner: Manner | None = None,
     reports: bool = False,
     delay: float = 0.0,
     alone: bool = True,
     faulty: bool = False,
 ) -> AsyncIterator[Conversation]:
-    """Hold a conversation at time 0.
+    """Hold a conversation at time 0; with a ``manner``, one whose client knows it entry by entry.
 
     ``sounds`` are stretches of speech (from, to, how loud), ``turns`` what the recogniser hears. The microphone is
     on while there are sounds, plus two seconds (or until ``listen_until``), but not while it is ``muted``. At the
@@ -134,6 +144,14 @@ async def conversation(
     session must not have met a fault of its own (unless it is ``faulty`` on purpose).
     """
     transport = MemoryTransport(reports=reports, delay=delay)
+    notices: list[tuple[float, Notice]] = []
+    numbers = itertools.count(1)
+
+    async def told(notice: Notice) -> None:
+        notices.append((clock.now(), notice))
+
+    if manner is not None and history is None:
+        history = History(name=lambda: f"item_{next(numbers)}", keep_empty=True)
     log = Recorder()
     model = language_model or FakeLanguageModel()
     ears = recognizer or FakeRecognizer(turns=list(turns))
@@ -153,13 +171,14 @@ async def conversation(
         end_of_turn=end_of_turn,
         tools=tools,
         history=history,
+        guest=Guest(manner, told, lambda: f"item_{next(numbers)}") if manner is not None else None,
     )
     others = asyncio.all_tasks()
     task = asyncio.create_task(engine.run())
     last = listen_until if listen_until is not None else max((sound[1] + 2 for sound in sounds), default=0.0)
     talking = asyncio.create_task(microphone(transport.participant.speak, *sounds, until=last, muted=muted))
     try:
-        yield Conversation(engine, transport, model, ears, voice, log, task)
+        yield Conversation(engine, transport, model, ears, voice, log, task, notices)
     finally:
         talking.cancel()
         await transport.participant.hang_up()

@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 from parley import clock
 from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame, WordMark
 from parley.errors import NotFound, ParleyError
-from parley.values import ChatMessage, Deadlines, ReplyPart, SpeechScore, ToolInfo, Transcript, Voice, Wording
+from parley.values import (
+    ChatMessage,
+    Deadlines,
+    ReplyOptions,
+    ReplyPart,
+    SpeechScore,
+    ToolInfo,
+    Transcript,
+    Voice,
+    Wording,
+)
 
 CHARACTER_SAMPLES = 2_880
 """How long a fake voice speaks a character: 60 ms."""
@@ -177,6 +187,7 @@ class FakeLanguageModel:
     asked: list[list[ChatMessage]] = field(default_factory=list)
     offered: list[tuple[ToolInfo, ...]] = field(default_factory=list)
     """The tools, for each reply that was asked for."""
+    options: list[ReplyOptions] = field(default_factory=list)
     taken: int = 0
     """Deltas that somebody has asked for, of all replies."""
     closed: int = 0
@@ -184,9 +195,13 @@ class FakeLanguageModel:
     deadlines: Deadlines = field(default_factory=Deadlines)
 
     async def reply(
-        self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo] = ()
+        self,
+        history: Sequence[ChatMessage],
+        tools: Sequence[ToolInfo] = (),
+        options: ReplyOptions = ReplyOptions(),  # noqa: B008  (frozen)
     ) -> AsyncGenerator[ReplyPart, None]:
         self.offered.append(tuple(tools))
+        self.options.append(options)
         self.asked.append(list(history))
         answer = self.answer(history[-1].text if history else "")
         deltas = answer.split(" ") if isinstance(answer, str) else answer

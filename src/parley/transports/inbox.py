@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from parley.messages import ClientMessage
+    from parley.orders import Order
 
 
 AT_ONCE = 8
@@ -30,7 +31,7 @@ class Inbox:
     def __init__(
         self, *, max_audio: float = 5.0, max_messages: int = 256, lost: Callable[[float], None] = lambda _: None
     ) -> None:
-        self._items: deque[AudioFrame | ClientMessage] = deque()
+        self._items: deque[AudioFrame | ClientMessage | Order] = deque()
         self._max_audio = max_audio
         self._max_messages = max_messages
         self._audio = 0.0
@@ -50,7 +51,7 @@ class Inbox:
             self._drop_oldest_audio()
         self._wake()
 
-    def put_message(self, message: ClientMessage) -> None:
+    def put_message(self, message: ClientMessage | Order) -> None:
         """Add a message; does nothing once closed."""
         if self.closed:
             return
@@ -77,10 +78,10 @@ class Inbox:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def __aiter__(self) -> AsyncIterator[AudioFrame | ClientMessage]:
+    def __aiter__(self) -> AsyncIterator[AudioFrame | ClientMessage | Order]:
         return self
 
-    async def __anext__(self) -> AudioFrame | ClientMessage:
+    async def __anext__(self) -> AudioFrame | ClientMessage | Order:
         self._given += 1
         if not self._items:
             self._given = 0

@@ -24,6 +24,7 @@ from parley.messages import (
     ResumeAudio,
     ServerMessage,
 )
+from parley.orders import Order
 from parley.transports.inbox import Inbox
 from parley.values import PlayoutPosition
 
@@ -180,7 +181,7 @@ class MemoryParticipant:
         """Type something."""
         self.put(message)
 
-    def put(self, message: ClientMessage) -> None:
+    def put(self, message: ClientMessage | Order) -> None:
         """Type something, without waiting."""
         if isinstance(message, Ping):
             self.take(Pong(message.id))
@@ -266,7 +267,7 @@ class MemoryTransport:
         self._cleared: set[str] = set()
         self.participant = MemoryParticipant(self._inbox, input_rate, reports=reports, delay=delay)
 
-    def __aiter__(self) -> AsyncIterator[AudioFrame | ClientMessage]:
+    def __aiter__(self) -> AsyncIterator[AudioFrame | ClientMessage | Order]:
         return aiter(self._inbox)
 
     async def send_audio(self, frame: AudioFrame) -> None:

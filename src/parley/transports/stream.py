@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from parley.audio.frame import AudioFrame
     from parley.messages import ClientMessage, ServerMessage
+    from parley.orders import Order
     from parley.transports.bounds import ClientBounds
 
 _ANSWER_TIMEOUT = 0.2
@@ -97,7 +98,7 @@ class StreamTransport(ABC):
 
     # --- in ------------------------------------------------------------------------------
 
-    def __aiter__(self) -> AsyncIterator[AudioFrame | ClientMessage]:
+    def __aiter__(self) -> AsyncIterator[AudioFrame | ClientMessage | Order]:
         return self._inbox
 
     def _take_data(self, data: str | bytes) -> None:

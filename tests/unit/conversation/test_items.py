@@ -212,7 +212,7 @@ def _every_call_is_answered_once(told: Sequence[ChatMessage]) -> None:
 
 def test_a_call_has_a_name_of_its_own_and_one_answer() -> None:
     talk = History()
-    names = [talk.ask(call_id, "look", "{}") for call_id in ("c1", "c1", "", "")]
+    names = [talk.ask(call_id, "look", "{}").call_id for call_id in ("c1", "c1", "", "")]
     assert names == ["c1", "c1-2", "call", "call-2"]
     talk.answer("c1-2", "Sunny.")
     talk.answer("c1-2", "Rain.")

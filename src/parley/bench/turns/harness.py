@@ -108,7 +108,9 @@ class _Teller:
 
     deadlines = Deadlines()
 
-    async def reply(self, history: Sequence[ChatMessage], tools: Sequence[object] = ()) -> AsyncGenerator[str, None]:
+    async def reply(
+        self, history: Sequence[ChatMessage], tools: Sequence[object] = (), options: object = None
+    ) -> AsyncGenerator[str, None]:
         asked = history[-1].text if history else ""
         for sentence in STORY if "story" in asked else ANSWER:
             yield f"{sentence} "

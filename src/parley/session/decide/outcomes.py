@@ -17,6 +17,7 @@ ASK_FIRST = (
 NEVER_BEGUN = "Not done: the participant went on before it was begun."
 CUT = "Cancelled before there was a result, because the participant went on."
 ENDED = "The conversation ended before there was a result. It is not known whether it was done."
+NO_ANSWER = "No result came. It is not known whether it was done."
 PERHAPS_DONE = " It is not known whether it was done; do not simply call it again."
 TOO_MANY = "Not done: this answer has called too many tools. Answer with what there is."
 TOO_MANY_AT_ONCE = "Not done: too many calls are at work already. Try again when some of them are done."

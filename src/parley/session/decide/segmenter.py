@@ -48,6 +48,10 @@ class Segmenter:
         self.alert = False
         self.speaking = False
 
+    def change(self, settings: SegmenterSettings) -> None:
+        """Go on by these."""
+        self._settings = settings
+
     @property
     def now(self) -> float:
         """Audio seconds scored so far."""

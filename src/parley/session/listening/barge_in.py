@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from parley import clock
+from parley.conversation import Message
 from parley.messages import BargeInDecided, TranscriptUpdate
 from parley.session.decide.floor_table import Agent, Event
 from parley.session.decide.interruption import Sound, Verdict, classify, is_quiet, reconsider, wants_answer
 from parley.session.listening.turn import Turn
 from parley.session.log import Decided
+from parley.session.terms import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +51,9 @@ class BargeIn:
         *,
         on: Callable[[Event], None],
         count: Callable[[], int],
+        terms: Terms | None = None,
     ) -> None:
+        self._terms = terms or Terms()
         self.watched: Turn | None = None
         """What is being said over a reply."""
         self._floor = floor
@@ -92,7 +96,8 @@ class BargeIn:
         if watched.kept == "echo":
             watched.cancel()
         else:
-            self._late.leave(watched, self._history.keep_place("user"))
+            by_item = self._terms.by_item
+            self._late.leave(watched, Message("user", "") if by_item else self._history.keep_place("user"))
 
     def forget(self) -> None:
         """Nobody wants to know what it was."""
@@ -198,7 +203,7 @@ class BargeIn:
             self._notices.send(TranscriptUpdate(self._count(), text, True, len(text)))
             self._late.answer(text)
         elif late is not None:  # somebody has the floor by now, who is told of it with the rest
-            self._history.add_participant(text)
+            self._replies.tell_turn(self._history.add_participant(text))
             self._notices.send(TranscriptUpdate(floor.turns, text, True, len(text)))
         elif text:
             nod = watched.kept == "backchannel"

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 from parley import clock
 from parley.messages import TranscriptUpdate
+from parley.orders import TurnSettled
 from parley.session.decide.floor_table import Agent, Event
 from parley.session.decide.interruption import wants_answer
 from parley.session.decide.lexicon import words
 from parley.session.log import TranscriptLate
+from parley.session.terms import Terms
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from parley.conversation import History, Message
     from parley.session.floor import Floor
     from parley.session.listening.turn import Turn
@@ -40,8 +44,19 @@ class LateTranscripts:
     """Listens on, within bounds, to what the recogniser still has to say of turns that were left."""
 
     def __init__(
-        self, floor: Floor, history: History, notices: Notices, replies: Replies, settings: SessionSettings
+        self,
+        floor: Floor,
+        history: History,
+        notices: Notices,
+        replies: Replies,
+        settings: SessionSettings,
+        terms: Terms | None = None,
+        *,
+        settled: Callable[[], None] = lambda: None,
     ) -> None:
+        """``settled``: something that was waited for is understood, or never will be."""
+        self._terms, self._settled = terms or Terms(), settled
+        self._waiting_place: Message | None = None
         self.waiting = ""
         """What was understood late, and waits for a free floor to be answered."""
         self._floor = floor
@@ -58,6 +73,7 @@ class LateTranscripts:
         if text or turn.done:
             self._history.amend(words, text)
         if turn.done:
+            self._settle(turn, words, text)
             return
         turn.close(self._limits.asr_timeout + self._limits.asr_late)
         self._left.append(_Left(turn, words, clock.now(), unanswered))
@@ -74,25 +90,29 @@ class LateTranscripts:
         if not text:
             self._history.amend(left.words, "")
             self._log(left, "lost" if turn.failed else "empty")
+            self._settle(turn, left.words, "")
             return
         newest = turn.number == self._floor.turns
         answer = left.unanswered and newest and bool(words(text))
-        self._history.amend(left.words, "" if answer else text)
+        by_item = self._terms.by_item
+        self._history.amend(left.words, "" if answer and not by_item else text)
         self._notices.send(TranscriptUpdate(turn.number or self._floor.turns, text, True, len(text)))
         self._log(left, "answered" if answer else "kept")
+        self._settle(turn, left.words, text)
         if answer:
-            self.answer(text)
+            self.answer(text, left.words if by_item else None)
 
-    def answer(self, text: str) -> None:
-        """Answer what was understood late: now, or when the floor is free."""
-        self.waiting = text
+    def answer(self, text: str, place: Message | None = None) -> None:
+        """Answer what was understood late: now, or when the floor is free. ``place``: where it stands already."""
+        self.waiting, self._waiting_place = text, place
         if self._floor.agent is Agent.IDLE:
             self.answer_now()
 
     def answer_now(self) -> None:
         """The floor is free."""
-        text, self.waiting = self.waiting, ""
-        self._replies.take_text(text, Event.UNDERSTOOD_LATE)
+        text, place = self.waiting, self._waiting_place
+        self.waiting, self._waiting_place = "", None
+        self._replies.take_text(text, Event.UNDERSTOOD_LATE, place)
 
     def overtaken(self) -> None:
         """Somebody says something new: what waits needs no answer of its own."""
@@ -108,6 +128,24 @@ class LateTranscripts:
         self._left.remove(left)
         left.turn.cancel()
         self._log(left, "lost")
+        self._settle(left.turn, left.words, left.words.text)
+
+    @property
+    def expecting(self) -> bool:
+        """True while the words of a turn are waited for that stands in the conversation."""
+        return any(left.turn.item_id for left in self._left)
+
+    def _settle(self, turn: Turn, words: Message, text: str) -> None:
+        """No more will be understood of it: whoever knows the entries is told."""
+        if not self._terms.by_item:
+            return
+        if turn.item_id:
+            lost = "" if text or not turn.failed else "What was said could not be understood."
+            self._notices.note(TurnSettled(turn.item_id, text, round(turn.seconds, 3), lost))
+        elif text and not words.id:
+            self._history.insert(words)
+            self._replies.tell_turn(words, turn.number)
+        self._settled()
 
     def _worth_keeping(self, turn: Turn) -> str:
         """Of a turn, everything; of a sound over a reply, what is more than a nod."""

@@ -116,6 +116,21 @@ class Microphone:
         start = int(self.segmenter.onset * RATE) - self._pre_roll
         return self._since(start)
 
+    def change(self, settings: SessionSettings) -> None:
+        """Tell speech from silence by these from now on."""
+        self.segmenter.change(settings.segmenter)
+        self._pre_roll = int(settings.segmenter.pre_roll * RATE)
+
+    @property
+    def received(self) -> float:
+        """Seconds of audio so far."""
+        return self._received / RATE
+
+    @property
+    def heard_from(self) -> float:
+        """Seconds of audio at which the latest speech is taken to begin: its onset, and a little before."""
+        return max(0.0, self.segmenter.onset - self._pre_roll / RATE)
+
     def recent(self) -> NDArray[np.int16]:
         """All samples that are kept."""
         return self._since(0)

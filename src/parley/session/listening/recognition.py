@@ -40,17 +40,31 @@ class Recognition:
         self._tells = False
         """Whether this recogniser says how much it has covered; known from its first words on."""
 
+    @property
+    def onset(self) -> float:
+        """Seconds of the microphone's audio at which the latest speech began, with what is heard from before it."""
+        return self._microphone.heard_from
+
+    @property
+    def last_voice(self) -> float:
+        """Seconds of the microphone's audio at which it ended, as far as is known."""
+        return self._microphone.segmenter.last_voice
+
     def voiced(self, turn: Turn) -> float:
         """Seconds of voice in it so far."""
         return self._microphone.segmenter.voiced_ever - turn.voiced_before
 
-    def follow(self, turn: Turn) -> None:
-        """Recognise what is being said now, from a little before its onset, as the next part of ``turn``."""
+    def follow(self, turn: Turn, *, fresh: bool = False) -> None:
+        """Recognise what is being said now, from a little before its onset, as the next part of ``turn``.
+
+        ``fresh``: from the next sample on.
+        """
         part = Part(RATE, tells=self._tells)
         if not turn.parts:
             turn.voiced_before = self._microphone.segmenter.voiced_ever - self._microphone.segmenter.voiced
         turn.parts.append(part)
-        part.hear(self._microphone.since_onset().tobytes())
+        if not fresh:
+            part.hear(self._microphone.since_onset().tobytes())
 
         def recognize() -> Coroutine[Any, Any, None]:
             return part.recognize(

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from parley.audio.frame import AudioFrame
     from parley.session.floor import Floor
     from parley.session.listening.barge_in import BargeIn
+    from parley.session.listening.beside import Beside
     from parley.session.listening.microphone import Microphone
-    from parley.session.listening.turns import Turns
+    from parley.session.listening.turns import Endpointing, Turns
     from parley.session.settings import SessionSettings
     from parley.session.tasks import Timers
+    from parley.session.terms import Terms
 
 _STEP = 0.02
 """Seconds between two pieces of silence in place of frames that do not come."""
@@ -44,7 +46,13 @@ class SpeechDetection:
         settings: SessionSettings,
         *,
         on: Callable[[Event], None],
+        beside: Beside,
+        endpointing: Endpointing,
+        terms: Terms,
+        spoken: Callable[[], None],
     ) -> None:
+        """``spoken``: somebody speaks while no reply sounds."""
+        self._beside, self._endpointing, self._terms, self._spoken = beside, endpointing, terms, spoken
         self._floor = floor
         self._microphone = microphone
         self._barge_in = barge_in
@@ -104,6 +112,12 @@ class SpeechDetection:
 
     def _take(self, samples: NDArray[np.int16], events: list[SpeechStarted | SpeechEnded]) -> None:
         floor = self._floor
+        if not self._terms.manner.detects:
+            self._beside.hear(samples)
+            self._microphone.segmenter.reject()
+            return
+        if self._beside.overhears:
+            self._beside.overhear(samples, speaking=self._microphone.segmenter.speaking)
         heard = self._turns.open_turn if floor.agent is Agent.LISTENING else self._barge_in.watched
         if heard is not None:
             heard.hear(samples.tobytes(), speaking=self._microphone.segmenter.speaking)
@@ -114,22 +128,30 @@ class SpeechDetection:
                 self._speech_ended()
         if self._barge_in.watched is not None:
             self._barge_in.judge()
+        self._endpointing.heard()
 
     def be_alert(self) -> None:
         """While a reply is to be heard, the first sign of speech counts."""
         over_reply = self._floor.agent in (Agent.SPEAKING, Agent.BARGED_IN)
-        self._microphone.set_alert(self._settings.enabled and over_reply)
+        self._microphone.set_alert(self._may_interrupt and over_reply)
+
+    @property
+    def _may_interrupt(self) -> bool:
+        return self._settings.enabled and self._terms.manner.interrupts
 
     def _speech_started(self) -> None:
         floor = self._floor
         if self._over_reply:
-            if not self._settings.enabled:
+            if not self._may_interrupt:
+                if self._terms.by_item:
+                    self._beside.begin()
                 return
             if self._microphone.echo_likelihood >= self._settings.echo_threshold:
                 self._microphone.segmenter.reject()
             elif floor.knows(Event.EVIDENCE_FOUND):
                 self._on(Event.EVIDENCE_FOUND)
         elif floor.knows(Event.SPEECH_STARTED):
+            self._spoken()
             self._turns.interrupted()
             self._on(Event.SPEECH_STARTED)
 
@@ -145,6 +167,7 @@ class SpeechDetection:
 
     def _speech_ended(self) -> None:
         floor = self._floor
+        self._beside.pause()
         if floor.participant is Participant.SPEAKING:
             if floor.agent is Agent.LISTENING:
                 self._microphone.learn_level()

@@ -18,6 +18,7 @@ from parley.session.log import Stages
 from parley.values import Transcript
 
 if TYPE_CHECKING:
+    from parley.conversation import Message
     from parley.session.decide.melody import Melody
 
 _WAITING = 30
@@ -48,6 +49,11 @@ class Part:
         self._sequence = 0
         self._stream: GuardedStream[Transcript] | None = None
         self._due: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Of audio that it was given."""
+        return self._position / self._rate
 
     def hear(self, pcm: bytes, *, speaking: bool = True) -> None:
         """The next samples, at whose end somebody speaks, or nobody does."""
@@ -132,6 +138,10 @@ class Turn:
     """A turn model's answer to "is it over?", for the latest pause."""
     melody: Melody | None = None
     """Of the speech before the latest pause; None where it says nothing."""
+    item_id: str = ""
+    """What whoever knows the conversation entry by entry calls it."""
+    place: Message | None = None
+    """Where it stands in the conversation, once it is over, where entries keep their places."""
     told: tuple[str, bool] = ("", False)
     """What the participant has been shown of it."""
     kept: str = ""
@@ -218,6 +228,11 @@ class Turn:
     def judged(self, outcome: str, *, too_quiet: bool) -> None:
         """It was heard over a reply, and taken for this; ``too_quiet``: while it went on, because it was quiet."""
         self.kept, self.too_quiet = outcome, too_quiet
+
+    @property
+    def seconds(self) -> float:
+        """Of audio that were listened to."""
+        return sum(part.seconds for part in self.parts)
 
     def adopted(self, number: int) -> None:
         """It was no mere sound over a reply: it is a turn, and has a number."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from parley import clock
 from parley.errors import ParleyError, TimedOut
 from parley.messages import TranscriptUpdate
+from parley.orders import SpeechNoted, TurnCommitted
 from parley.session.decide.endpointing import Evidence, PauseHabits, wait_for
 from parley.session.decide.floor_table import Agent, Event, Participant
 from parley.session.decide.lexicon import words
@@ -15,6 +16,7 @@ from parley.session.decide.repair import Repair
 from parley.session.guard import guarded
 from parley.session.listening.turn import Turn
 from parley.session.log import TurnClosed
+from parley.session.terms import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +40,8 @@ _MOST_ASKED = 4
 """Questions that a turn model may leave open; one that hangs is not given ever more threads."""
 _BETTER_WORDS = 0.3
 """Seconds for which the final transcript is waited for where another one reaches the end of the speech already."""
+_AHEAD = 0.2
+"""Seconds by which audio may come in a bunch, as networks deliver it, before its own clock counts."""
 _STILL_RISING = 0.04
 """Seconds to wait when something has just begun that may be speech."""
 
@@ -56,19 +60,32 @@ class Endpointing:
         settings: SessionSettings,
         *,
         over: Callable[[], None],
+        terms: Terms | None = None,
     ) -> None:
+        self._terms = terms or Terms()
         self._floor = floor
         self._microphone = microphone
         self._speculation = speculation
         self._timers = timers
         self._tasks = tasks
-        self._model = model if settings.endpointing.semantic else None
-        self._settings = settings
+        self._given = model
+        self._wait = float("inf")
+        self.change(settings)
         self._over = over
         self._habits = PauseHabits()
         self._asked = 0
         self._turn: Turn | None = None
         """The one whose silence is being measured."""
+
+    def change(self, settings: SessionSettings) -> None:
+        """Wait by these from now on."""
+        self._settings = settings
+        self._model = self._given if settings.endpointing.semantic else None
+
+    def heard(self) -> None:
+        """More of the microphone is there. Audio that comes faster than it was spoken is silent by its own clock."""
+        if self._turn is not None and self._silent and self.silence - _AHEAD > self._wait:
+            self._silence_ends_turn()
 
     @property
     def silence(self) -> float:
@@ -97,6 +114,7 @@ class Endpointing:
             length=turn.ended_at - turn.began_at,
         )
         wait = wait_for(evidence, self._habits, settings.endpointing)
+        self._wait = wait.seconds
         self._timers.set("end", turn.ended_at + wait.seconds, self._silence_ends_turn)
         self._speculation.compare(turn.text)
         if wait.likely and not self._speculation.guessing:
@@ -145,7 +163,8 @@ class Endpointing:
         turn, settings = self._turn, self._settings.speculation
         if turn is None or not self._silent or self._speculation.guessing or self._microphone.segmenter.rising:
             return
-        if settings.enabled and turn.tries < settings.max_tries and words(turn.text):
+        wanted = settings.enabled and self._terms.speaks
+        if wanted and turn.tries < settings.max_tries and words(turn.text):
             turn.guessed()
             self._speculation.begin(turn.text, turn.stages.origin)
 
@@ -176,7 +195,12 @@ class Turns:
         *,
         on: Callable[[Event], None],
         count: Callable[[], int],
+        terms: Terms | None = None,
+        write: Callable[[], None] = lambda: None,
+        overheard: Callable[[], Turn | None] = lambda: None,
     ) -> None:
+        """``write`` answers in writing, where that is wanted; ``overheard``: what is being said already."""
+        self._terms, self._write, self._overheard = terms or Terms(), write, overheard
         self.open_turn: Turn | None = None
         """The participant's, until its reply is heard."""
         self._floor = floor
@@ -200,8 +224,10 @@ class Turns:
         """Begin to recognise a new one."""
         self.set_aside()
         self._late.overtaken()
-        self.open_turn = turn = Turn(self._count(), began_at=clock.now())
-        self._recognition.follow(turn)
+        self.open_turn = turn = self._overheard() or Turn(self._count(), began_at=clock.now())
+        if not turn.parts:
+            self._name(turn)
+            self._recognition.follow(turn)
 
     def reopen(self) -> None:
         """They went on: what they say belongs to the turn before."""
@@ -210,6 +236,7 @@ class Turns:
             self.open()
             return
         self._close(turn)
+        self._note_speech(turn, started=True)
         self._recognition.follow(turn)
 
     def adopt(self, watched: Turn | None) -> None:
@@ -221,6 +248,7 @@ class Turns:
         self._late.overtaken()
         watched.adopted(self._count())
         self.open_turn = watched
+        self._name(watched)
         if watched.text:
             self._show(watched)
 
@@ -228,7 +256,7 @@ class Turns:
         """Whatever was said and never answered belongs to the history."""
         turn, self.open_turn = self.open_turn, None
         if turn is not None:
-            self._late.leave(turn, self._history.keep_place("user"))
+            self._late.leave(turn, self._place_of(turn))
 
     def answered(self, words: Message | None) -> None:
         """Its reply sounds; what it said stands at ``words`` (None: the reply answers nothing)."""
@@ -237,6 +265,29 @@ class Turns:
         turn, self.open_turn = self.open_turn, None
         if turn is not None:
             self._late.leave(turn, words)
+
+    # --- entry by entry ------------------------------------------------------------------
+
+    def _name(self, turn: Turn) -> None:
+        """It begins, for whoever knows the entries."""
+        if self._terms.by_item:
+            turn.item_id = self._history.new_id()
+            self._note_speech(turn, started=True)
+
+    def _note_speech(self, turn: Turn, *, started: bool) -> None:
+        if self._terms.by_item:
+            at = self._recognition.onset if started else self._recognition.last_voice
+            self._notices.note(SpeechNoted(turn.item_id, started, at))
+
+    def _place_of(self, turn: Turn) -> Message:
+        """Where it stands in the history: from its end on, where entries keep their places."""
+        if not self._terms.by_item:
+            return self._history.keep_place("user")
+        if turn.place is None:
+            turn.place = self._history.keep_place("user", turn.item_id)
+            turn.item_id = turn.place.id
+            self._notices.note(TurnCommitted(turn.item_id, self._history.before(turn.item_id), turn.number))
+        return turn.place
 
     # --- understood ----------------------------------------------------------------------
 
@@ -294,6 +345,9 @@ class Turns:
         self._notices.log(TurnClosed(self._notices.now(), turn.number, self._closing, delay))
         turn.closing(self._recognition.voiced(turn))
         self._close(turn)
+        if self._terms.by_item:
+            self._note_speech(turn, started=False)
+            self._place_of(turn)
         known = turn.understood(self._endpointing.silence)
         patience = min(_BETTER_WORDS, self._limits.asr_timeout) if known else self._limits.asr_timeout
         self._timers.set("final transcript", now + patience, lambda: self._wait_no_longer(late=not known))
@@ -314,15 +368,28 @@ class Turns:
     def _answer(self, turn: Turn) -> None:
         turn.stages.mark("asr")
         self._show(turn)
-        if words(turn.text):
+        if words(turn.text) and not self._terms.speaks:
             self._repair.understood()
-            self._speculation.answer(turn.text, turn.stages)
+            self._leave_unanswered(turn)
+        elif words(turn.text):
+            self._repair.understood()
+            self._speculation.answer(turn.text, turn.stages, turn.place)
         else:
             self._say_that_nothing_was_understood(turn)
 
+    def _leave_unanswered(self, turn: Turn) -> None:
+        """Whoever wants a reply asks for it, or it is written."""
+        self.open_turn = None
+        self._speculation.drop()
+        self._on(Event.TURN_EMPTY)
+        self._late.leave(turn, self._place_of(turn))
+        if self._terms.manner.answers:
+            self._write()
+        self._replies.remark(None)
+
     def _say_that_nothing_was_understood(self, turn: Turn) -> None:
         self.open_turn = None
-        remark = self._repair.not_understood(turn.voiced, failed=turn.failed)
+        remark = self._repair.not_understood(turn.voiced, failed=turn.failed) if self._terms.speaks else None
         self._on(Event.NOT_UNDERSTOOD if remark else Event.TURN_EMPTY)
-        self._late.leave(turn, self._history.keep_place("user"), unanswered=True)
+        self._late.leave(turn, self._place_of(turn), unanswered=self._terms.speaks)
         self._replies.remark(remark)

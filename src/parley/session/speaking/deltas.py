@@ -9,7 +9,7 @@ from parley.errors import NoReply
 from parley.session.decide.deadline import ReplyDeadline
 from parley.session.guard import GuardedStream
 from parley.text.unicode import WholeDeltas
-from parley.values import ChangeVoice, NothingToSay, Thinking, ToolCall
+from parley.values import ChangeVoice, NothingToSay, ReplyOptions, Thinking, ToolCall, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,10 +29,14 @@ class Deltas:
         history: Sequence[ChatMessage],
         limits: LimitSettings,
         tools: Sequence[ToolInfo] = (),
+        options: ReplyOptions = ReplyOptions(),  # noqa: B008  (frozen)
     ) -> None:
         self.calls: list[ToolCall] = []
         """What was asked for so far."""
-        self._stream = GuardedStream("language model", lambda: model.reply(history, tools))
+        self.usage: Usage | None = None
+        """What the model counted, where it did."""
+        more = () if options == ReplyOptions() else (options,)
+        self._stream = GuardedStream("language model", lambda: model.reply(history, tools, *more))
         self._deadline = ReplyDeadline(model.deadlines, clock.now())
         self._limits = limits
         self._whole = WholeDeltas()
@@ -50,6 +54,9 @@ class Deltas:
             part = await self._stream.next(self._deadline.at(clock.now()))
             if part is None:
                 return None
+            if isinstance(part, Usage):
+                self.usage = part
+                continue
             self._deadline.sign_of_life(word=not isinstance(part, Thinking))
             self._answered = self._answered or _is_answer(part)
             if isinstance(part, ChangeVoice):

@@ -5,15 +5,18 @@ Orders to it go through the outbox, so that they keep their order among the mess
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from parley import clock
 from parley.audio.frame import SAMPLE_RATE
+from parley.conversation import Message
 from parley.messages import ReplyEnded, TurnLatency
+from parley.orders import ReplyBegun, ReplyItem, ReplySettled, TurnCommitted, TurnSettled
 from parley.session.log import Latency, ReplyOver
+from parley.session.terms import Terms
 
 if TYPE_CHECKING:
-    from parley.conversation import History, Message
+    from parley.conversation import History
     from parley.interfaces import Transport
     from parley.messages import PlayoutReport
     from parley.session.outbox import Notices, Outbox
@@ -29,9 +32,10 @@ class ReplyRecords:
     A reply that was cut off stays open for as long as its listener may still say where it stopped.
     """
 
-    def __init__(self, history: History, notices: Notices) -> None:
+    def __init__(self, history: History, notices: Notices, terms: Terms | None = None) -> None:
         self._history = history
         self._notices = notices
+        self._terms = terms or Terms()
         self._open: dict[str, tuple[Reply, Message]] = {}
 
     def find(self, utterance_id: str) -> Reply | None:
@@ -44,14 +48,71 @@ class ReplyRecords:
 
         Returns its place, once.
         """
-        if reply.noted or not reply.turn_text:
+        if reply.entry.noted or not reply.turn_text:
             return None
-        reply.noted = True
-        return self._history.add_participant(reply.turn_text)
+        reply.entry.noted = True
+        if reply.entry.answers is not None:
+            self._history.amend(reply.entry.answers, reply.turn_text)
+            return reply.entry.answers
+        words = self._history.add_participant(reply.turn_text)
+        self.tell_turn(words, reply.turn)
+        return words
+
+    def tell_turn(self, words: Message, turn: int = 0) -> None:
+        """Something was said that nobody has been told of entry by entry."""
+        if self._terms.by_item and words.text:
+            self._notices.note(TurnCommitted(words.id, self._history.before(words.id), turn))
+            self._notices.note(TurnSettled(words.id, words.text))
+
+    # --- by name ---------------------------------------------------------------------------
+
+    def begin(self, reply: Reply) -> None:
+        """There will be this reply for certain: whoever knows the entries is told so, once."""
+        if self._terms.by_item and not reply.entry.begun:
+            reply.entry.begun = True
+            self._notices.note(ReplyBegun(reply.utterance_id, "", text_only=False, beside=False))
+
+    def place(self, reply: Reply) -> None:
+        """What it says has a place in the conversation from now on."""
+        if not self._terms.by_item or reply.entry.words is not None:
+            return
+        self.begin(reply)
+        item_id = self._history.new_id()
+        if reply.request is not None and reply.request.beside:
+            reply.entry.words, after = Message("assistant", "", item_id), ""
+        else:
+            reply.entry.words = self._history.keep_place("assistant", item_id)
+            after = self._history.before(item_id)
+        self._notices.note(ReplyItem(reply.utterance_id, item_id, after))
+
+    def saying(self, item_id: str, current: Reply | None) -> Reply | None:
+        """The reply that says this entry, where that is not over for certain."""
+        cut = (reply for reply, _ in self._open.values())
+        known = (reply for reply in (current, *cut) if reply is not None and reply.entry.words is not None)
+        return next(
+            (reply for reply in known if reply.entry.words is not None and reply.entry.words.id == item_id), None
+        )
+
+    def _tell_end(self, reply: Reply) -> None:
+        if not reply.entry.begun:
+            return
+        error, usage, writing = reply.entry.error, reply.writing.usage, reply.writing
+        outcome: Any = "completed"
+        if error is not None:
+            outcome = "failed"
+        elif reply.life.outcome == "interrupted":
+            outcome = "cancelled"
+        elif usage is not None and usage.cut:
+            outcome = "incomplete"
+        code, message = (error.code, error.message) if error is not None else ("", "")
+        reason, sent = reply.entry.stopped_by if outcome == "cancelled" else "", reply.ledger.sent_samples
+        self._notices.note(ReplySettled(reply.utterance_id, outcome, reason, code, message, usage, writing.told, sent))
+
+    # --- over ------------------------------------------------------------------------------
 
     def cut(self, reply: Reply) -> None:
         """The reply was cut off; how far it was heard may still become better known."""
-        words = self._history.keep_place("assistant")
+        words = reply.entry.words or self._history.keep_place("assistant")
         self._history.amend(words, reply.kept_text())
         self._open[reply.utterance_id] = reply, words
 
@@ -68,20 +129,34 @@ class ReplyRecords:
 
     def close(self, reply: Reply) -> None:
         """The reply is over, and this was heard of it."""
-        self._close(reply, self._history.keep_place("assistant"))
+        words = reply.entry.words
+        if words is None:  # a client that knows the entries is told of none that says nothing
+            words = Message("assistant", "") if self._terms.by_item else self._history.keep_place("assistant")
+        self._close(reply, words)
 
     def _close(self, reply: Reply, words: Message) -> None:
         heard, text, outcome = reply.heard, reply.heard_text(), reply.life.outcome
         self._history.amend(words, reply.kept_text())
+        if reply.entry.words is not None:
+            keep_sound(words, reply)
         reply.calls.heard(len(text))
         at = self._notices.now()
         self._notices.log(ReplyOver(at, reply.utterance_id, outcome, round(heard / SAMPLE_RATE, 6)))
         if reply.life.announced:
             self._notices.send(ReplyEnded(reply.utterance_id, outcome, reply.text, text, heard))
+        self._tell_end(reply)
 
     def discard(self, reply: Reply) -> None:
         """Nobody has heard a sound of it."""
+        self._tell_end(reply)
         self._notices.log(ReplyOver(self._notices.now(), reply.utterance_id, "discarded", 0.0))
+
+
+def keep_sound(words: Message, reply: Reply) -> None:
+    """Where its words stand in its sound, so that its listener may still say how much they heard."""
+    words.samples, words.cut = reply.ledger.sent_samples, reply.entry.cut_at
+    if not reply.writing.asides:  # or the text that is kept would not be the one that was spoken
+        words.whole, words.marks = reply.text, tuple(reply.ledger.marks)
 
 
 class Loudspeaker:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parley.values import Deadlines, NothingToSay
+from parley.values import Deadlines, NothingToSay, ReplyOptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -18,7 +18,10 @@ class Mute:
     deadlines = Deadlines()
 
     async def reply(
-        self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo] = ()
+        self,
+        history: Sequence[ChatMessage],
+        tools: Sequence[ToolInfo] = (),
+        options: ReplyOptions = ReplyOptions(),  # noqa: B008  (frozen)
     ) -> AsyncGenerator[ReplyPart, None]:
         """Nothing."""
         yield NothingToSay()

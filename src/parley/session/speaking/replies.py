@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from parley import clock
 from parley.audio.frame import SAMPLE_RATE
+from parley.conversation.telling import tell
 from parley.errors import NotFound, RequestError
 from parley.messages import ReplyStarted, ReplyText, VoiceChanged
 from parley.session.decide.floor_table import Agent, Event
 from parley.session.decide.remarks import Remark, remark
 from parley.session.log import Stages
 from parley.session.speaking.reply import Reply
+from parley.text.speech.normaliser import has_words
 from parley.values import Wording
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from parley.conversation import History, Message
     from parley.errors import ParleyError
     from parley.messages import PlayoutReport
+    from parley.orders import ReplyRequest
     from parley.session.decide.sayings import Sayings
     from parley.session.floor import Floor
     from parley.session.outbox import Notices
@@ -70,24 +73,35 @@ class Replies:
         self._answered = answered
         self._speak_with = speak_with
         self._begun = 0
-        self._to_answer = ""
+        self._to_answer: tuple[str, Message | None, ReplyRequest | None] = ("", None, None)
         self._proven_voice = floor.voice
 
     # --- a reply begins ------------------------------------------------------------------
 
-    def begin(self, turn_text: str, stages: Stages, *, to_speech: bool = False, from_outside: bool = False) -> Reply:
+    def begin(
+        self,
+        turn_text: str,
+        stages: Stages,
+        *,
+        to_speech: bool = False,
+        from_outside: bool = False,
+        request: ReplyRequest | None = None,
+        place: Message | None = None,
+    ) -> Reply:
         """Begin to make one, unheard until it is adopted.
 
         ``to_speech``: the turn that it answers was spoken, and stays open until the reply is heard. ``from_outside``:
-        its text comes by ``say``.
+        its text comes by ``say``. ``request``: somebody asked for it. ``place``: where what it answers stands already.
         """
         self._loudspeaker.settle()
         self._begun += 1
         floor = self._floor
+        if turn_text or request is not None:
+            self._parts.tools.asked()
         reply = Reply(
             self._parts,
             self,
-            f"u{self._begun}",
+            request.reply_id if request is not None else f"u{self._begun}",
             turn=floor.turns,
             turn_text=turn_text,
             voice=floor.voice,
@@ -95,11 +109,16 @@ class Replies:
             stages=stages,
             language=floor.voice.language or floor.language,
             wording=self._wording(turn_text),
+            request=request,
         )
-        if turn_text:
-            self._parts.tools.asked()
-        prompt = self._parts.settings.reply.system_prompt
-        reply.start(None if from_outside else self._history.messages(prompt, turn=turn_text))
+        prompt = self._parts.terms.instructions(request, self._parts.settings.reply.system_prompt)
+        if from_outside:
+            reply.start(None)
+        elif request is not None and request.context is not None:
+            reply.start(tell(request.context, prompt))
+        else:
+            reply.entry.answers, known = place, place is not None and place.text
+            reply.start(self._history.messages(prompt, turn="" if known else turn_text))
         return reply
 
     def _wording(self, turn_text: str) -> Wording:
@@ -112,14 +131,21 @@ class Replies:
         """This one is to be heard."""
         self.current = reply
 
-    def take_text(self, text: str, event: Event) -> None:
-        """A turn came as text, by ``event``."""
-        self._to_answer = text
+    def take_text(self, text: str, event: Event, place: Message | None = None) -> None:
+        """A turn came as text, by ``event``; ``place``: where it stands in the history, where it does already."""
+        self._to_answer = (text, place, None)
         self._on(event)
+
+    def take_request(self, request: ReplyRequest) -> None:
+        """A reply is asked for, to the conversation as it is."""
+        self._to_answer = ("", None, request)
+        self._on(Event.TEXT_TYPED)
 
     def answer_text(self) -> None:
         """Begin the reply to it."""
-        self._start(self._to_answer)
+        text, place, request = self._to_answer
+        reply = self._start(text, request=request, place=place)
+        reply.entry.begun = request is not None
 
     def speak_next(self) -> None:
         """Speak the text from outside that has waited longest."""
@@ -140,8 +166,8 @@ class Replies:
         self._parts.tools.tell_results()
         self._start("")
 
-    def _start(self, turn_text: str, *, from_outside: bool = False) -> Reply:
-        self.current = reply = self.begin(turn_text, Stages(clock.now()), from_outside=from_outside)
+    def _start(self, turn_text: str, **more: Any) -> Reply:
+        self.current = reply = self.begin(turn_text, Stages(clock.now()), **more)
         reply.adopt()
         return reply
 
@@ -162,10 +188,12 @@ class Replies:
         """
         reply = self._current
         reply.announce()
+        place = self._records.note_turn(reply)
+        self._records.place(reply)
         self._notices.send(ReplyStarted(reply.utterance_id, reply.turn, reply.voice))
         if reply.text:
             self._notices.send(ReplyText(reply.utterance_id, reply.text))
-        return self._records.note_turn(reply)
+        return place
 
     # --- what a reply tells --------------------------------------------------------------
 
@@ -178,6 +206,9 @@ class Replies:
     def reply_calls(self, reply: Reply) -> None:
         """It calls tools (``reply.Owner``): whoever goes on speaking begins another turn."""
         self._answered(self._records.note_turn(reply))
+        if has_words(reply.text):
+            self._records.place(reply)
+        self._records.begin(reply)
 
     def reply_text(self, reply: Reply, clause: str) -> None:
         """The next clause goes to the voice (``reply.Owner``)."""
@@ -267,6 +298,17 @@ class Replies:
         if reply is not None:
             reply.withhold()
         return reply
+
+    def tell_turn(self, words: Message, turn: int = 0) -> None:
+        """Something was said, which stands in the history by now, and nobody has been told of."""
+        self._records.tell_turn(words, turn)
+
+    def stop(self, why: str) -> bool:
+        """Say why the one that is being made or heard ends now; False where there is none."""
+        if self.current is None:
+            return False
+        self.current.entry.stopped_by = why
+        return True
 
     def cancel(self) -> None:
         """Silence for good; the history is told what was heard."""

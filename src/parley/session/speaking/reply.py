@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from parley import clock
@@ -17,11 +17,14 @@ from parley.session.decide.reply_life import ReplyEvent, ReplyLife, ReplyState
 from parley.session.feeds import Feed
 from parley.session.speaking.voice import ReplyVoice, Spawn
 from parley.session.speaking.writing import Writing
+from parley.session.terms import Terms
 from parley.text.speech.normaliser import has_words
 from parley.values import Voice, Wording
 
 if TYPE_CHECKING:
+    from parley.conversation import Message
     from parley.interfaces import LanguageModel, Synthesis, Synthesizer, Transport
+    from parley.orders import ReplyRequest
     from parley.session.log import Stages
     from parley.session.settings import SessionSettings
     from parley.session.speaking.tools import ToolCalls
@@ -76,6 +79,27 @@ class ReplyParts:
     tools: ToolCalls
     settings: SessionSettings
     spawn: Spawn
+    terms: Terms = field(default_factory=Terms)
+
+
+@dataclass(slots=True)
+class ReplyEntry:
+    """What a reply is to whoever knows the conversation entry by entry."""
+
+    answers: Message | None = None
+    """Where in the conversation stands what it answers, where that has a place already."""
+    words: Message | None = None
+    """Its own place there, where it has one before it is over."""
+    noted: bool = False
+    """What it answers stands in the history."""
+    begun: bool = False
+    """It was told of by name."""
+    cut_at: int | None = None
+    """Samples of it that its listener says were heard, at most."""
+    stopped_by: str = "turn_detected"
+    """What ends it if it is cut off."""
+    error: ParleyError | None = None
+    """What went wrong with it."""
 
 
 class Reply:
@@ -91,7 +115,7 @@ class Reply:
         turn_text: str,
         to_speech: bool,
         voice: Voice, wording: Wording = Wording(), language: str = "",
-        stages: Stages,
+        stages: Stages, request: ReplyRequest | None = None,
     ) -> None:  # fmt: skip
         self.utterance_id = utterance_id
         self.turn = turn
@@ -104,8 +128,7 @@ class Reply:
         self.life = ReplyLife()
         self.ledger = Ledger(lead=parts.settings.playout.lead, delay=parts.settings.playout.delay)
         self.text = ""
-        self.noted = False
-        """True once what it answers stands in the history."""
+        self.request, self.entry = request, ReplyEntry()
         self.calls = parts.tools.for_reply(self)
         self.sending_since: float | None = None
         self._parts, self._owner = parts, owner
@@ -122,7 +145,7 @@ class Reply:
         spawn = self._parts.spawn
         self._tasks = [spawn(self._speak, f"speak {self.utterance_id}")]
         if history is not None:
-            model, tools = self._parts.language_model, self._parts.tools.offered
+            model, tools = self._parts.language_model, self.calls.offered
             self._tasks.append(spawn(lambda: self.writing.write(model, history, tools), f"write {self.utterance_id}"))
 
     def adopt(self) -> None:
@@ -173,6 +196,7 @@ class Reply:
     def give_up(self, error: ParleyError | None) -> None:
         """There is nothing (more) to be heard; without an error there was nothing to say."""
         self.life.troubled = self.life.troubled or error is not None
+        self.entry.error = self.entry.error or error
         self._live(ReplyEvent.GIVEN_UP)
         self._stop()
 
@@ -209,7 +233,8 @@ class Reply:
     @property
     def heard(self) -> int:
         """One past the last sample heard."""
-        return self.ledger.heard(clock.now())
+        heard = self.ledger.heard(clock.now())
+        return heard if self.entry.cut_at is None else min(heard, self.entry.cut_at)
 
     @property
     def remaining(self) -> float:
@@ -261,7 +286,7 @@ class Reply:
 
     def trouble(self, error: ParleyError) -> bool:
         """The language model failed; returns whether to say so: a reply that nobody asked for yet just fails."""
-        self.life.troubled = True
+        self.life.troubled, self.entry.error = True, error
         if self.life.adopted:
             self._owner.reply_troubled(self, error)
         return self.life.adopted

@@ -8,6 +8,7 @@ from parley.session.decide.lexicon import words
 from parley.session.log import Speculated, Stages
 
 if TYPE_CHECKING:
+    from parley.conversation import Message
     from parley.session.floor import Floor
     from parley.session.outbox import Notices
     from parley.session.speaking.replies import Replies
@@ -56,13 +57,15 @@ class Speculation:
             self._guess = None
             self._notices.log(Speculated(self._notices.now(), self._floor.turns, False))
 
-    def answer(self, text: str, stages: Stages) -> None:
+    def answer(self, text: str, stages: Stages, place: Message | None = None) -> None:
         """The turn is over and was understood: answer it, with the guess if it was right.
 
-        Nor is one that answers less of it, and was not heard yet, more than a guess.
+        Nor is one that answers less of it, and was not heard yet, more than a guess. ``place``: where the turn stands
+        in the history, where it does already.
         """
         self.withhold()
         reply = self._proven_guess(text) or self._replies.begin(text, stages, to_speech=True)
+        reply.entry.answers = place
         self._replies.be_next(reply)
         reply.adopt_for(text, stages)
 

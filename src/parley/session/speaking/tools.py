@@ -14,19 +14,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 from parley import clock
 from parley.errors import InvalidRequest, ParleyError, TimedOut
 from parley.messages import ToolUpdate
+from parley.orders import CallHanded
 from parley.session.decide import outcomes
 from parley.session.decide.arguments import canonical, read_arguments
 from parley.session.decide.call_life import CallEvent, CallLife, CallState, may_be_cut, waits_for_certainty
 from parley.session.decide.confirmation import Confirmations
 from parley.session.guard import guarded
 from parley.session.log import ToolCalled
+from parley.session.terms import Terms
 from parley.values import ChatMessage, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from parley.conversation import History
+    from parley.conversation import Call, History
     from parley.interfaces import Tools
+    from parley.orders import ReplyRequest
     from parley.session.floor import Floor
     from parley.session.outbox import Notices
     from parley.session.settings import ToolCallSettings
@@ -37,6 +40,8 @@ _LOOK = 0.25
 """Seconds between two looks at whether the agent is silent while it waits."""
 _AGAIN = 8.0
 """Seconds after which it is said again that a tool takes long."""
+_HANDED = 64
+"""Calls that a client may leave unanswered."""
 _REMEMBERED = 200
 """Calls that are not made a second time."""
 
@@ -44,8 +49,10 @@ _REMEMBERED = 200
 class Asker(Protocol):
     """The reply that asks for tools."""
 
+    utterance_id: str
     turn: int
     turn_text: str
+    request: ReplyRequest | None
 
     @property
     def wanted(self) -> bool:
@@ -80,6 +87,8 @@ class _Call:
     kept: bool = False
     """The history knows of it."""
     task: asyncio.Task[None] | None = None
+    item: Call | None = None
+    """Where it stands in the history."""
 
 
 class ToolCalls:
@@ -96,8 +105,10 @@ class ToolCalls:
         settings: ToolCallSettings,
         *,
         news: Callable[[], None],
+        terms: Terms = Terms(),  # noqa: B008  (one that nobody changes)
     ) -> None:
         self.settings = settings
+        self.terms = terms
         self.confirmations = Confirmations()
         self._tools = tools
         self._session_id = session_id
@@ -109,6 +120,7 @@ class ToolCalls:
         self._known: dict[tuple[int, str], _Call] = {}
         self._at_work: list[_Call] = []
         self._untold: list[_Call] = []
+        self._handed: dict[str, _Call] = {}
         self._unasked = 0
 
     def asked(self) -> None:
@@ -147,17 +159,17 @@ class ToolCalls:
     def settle(self) -> None:
         """The session is over: the history learns of every call what can be said of it."""
         self.tell_results()
-        for call in self._at_work:
+        for call in (*self._at_work, *self._handed.values()):
             self._history.answer(call.asked.call_id, outcomes.ENDED)
 
     # --- for its replies -----------------------------------------------------------------
 
-    def opened(self, asked: ToolCall, turn: int) -> tuple[_Call, bool]:
+    def opened(self, asked: ToolCall, turn: int, offered: Sequence[ToolInfo]) -> tuple[_Call, bool]:
         """The call that a model asks for, and whether it is new: the same one is not made twice."""
         known = self._known.get((turn, asked.call_id)) if asked.call_id else None
         if known is not None and (known.asked.name, known.asked.arguments) == (asked.name, asked.arguments):
             return known, False
-        tool = next((tool for tool in self.offered if tool.name == asked.name), None)
+        tool = next((tool for tool in offered if tool.name == asked.name), None)
         call = _Call(asked, tool, turn, CallLife(tool))
         self._known[turn, asked.call_id] = call
         while len(self._known) > _REMEMBERED:
@@ -171,7 +183,8 @@ class ToolCalls:
     def keep(self, call: _Call) -> None:
         """The history, and the participant, learn of it."""
         asked = call.asked
-        name = self._history.ask(asked.call_id, asked.name, asked.arguments)
+        call.item = self._history.ask(asked.call_id, asked.name, asked.arguments)
+        name = call.item.call_id
         call.asked, call.kept = ToolCall(name, asked.name, asked.arguments), True
         if call.life.over:
             self._history.answer(name, call.output)
@@ -191,6 +204,28 @@ class ToolCalls:
         if call.tool.background:
             call.life.handle(CallEvent.NOT_WAITED_FOR)
         self._tell(call)
+
+    def hand_over(self, call: _Call, reply_id: str) -> None:
+        """It is the client's to do; its result comes back as an entry of the conversation, if it does."""
+        call.life.handle(CallEvent.BEGUN)
+        call.life.handle(CallEvent.NOT_WAITED_FOR)
+        call.began_at = clock.now()
+        asked, item = call.asked, call.item
+        if item is not None:
+            self._handed[asked.call_id] = call
+            while len(self._handed) > _HANDED:
+                oldest = self._handed.pop(next(iter(self._handed)))
+                self.close(oldest, CallEvent.FAILED, outcomes.NO_ANSWER)
+        item_id = item.id if item is not None else self._history.new_id()
+        after = self._history.before(item_id) if item is not None else ""
+        self._notices.note(CallHanded(reply_id, item_id, after, asked.call_id, asked.name, asked.arguments))
+        self._tell(call)
+
+    def answered(self, call_id: str, output: str) -> None:
+        """The client says what became of a call that it was handed; its result stands in the history already."""
+        call = self._handed.pop(call_id, None)
+        if call is not None:
+            self.close(call, CallEvent.ANSWERED, output)
 
     def leave(self, call: _Call) -> None:
         """Nobody waits for it any more."""
@@ -248,8 +283,18 @@ class ReplyCalls:
     """What one reply asks for."""
 
     def __init__(self, room: ToolCalls, reply: Asker) -> None:
+        self.handed = False
+        """True once the client was asked to do something."""
         self._room = room
         self._reply = reply
+        self.options = room.terms.options(reply.request)
+        """What is wanted of its model besides."""
+        none = self.options.tool_choice == "none"
+        self._theirs = () if none else room.terms.tools(reply.request)
+        names = {tool.name for tool in self._theirs}
+        ours = [] if none else [tool for tool in room.offered if tool.name not in names]
+        self.offered: Sequence[ToolInfo] = (*ours, *self._theirs)
+        """What its model may ask for."""
         self._calls: list[_Call] = []
         self._asked_at = -1
 
@@ -277,6 +322,8 @@ class ReplyCalls:
         unknown = [call for call in self._calls if not call.kept]
         if unknown:
             self._reply.keep_calls()
+        if self._reply.request is not None and self._reply.request.beside:
+            return
         for call in unknown:
             self._room.keep(call)
 
@@ -300,13 +347,13 @@ class ReplyCalls:
     # --- one by one ----------------------------------------------------------------------
 
     def _open(self, asked: ToolCall) -> _Call:
-        call, new = self._room.opened(asked, self._reply.turn)
+        call, new = self._room.opened(asked, self._reply.turn, self.offered)
         if not new:
             return call
         self._calls.append(call)
         try:
             if call.tool is None:
-                raise InvalidRequest(outcomes.no_such_tool(asked.name, self._room.offered))
+                raise InvalidRequest(outcomes.no_such_tool(asked.name, self.offered))
             if len(self._calls) > self._room.settings.max_calls:
                 raise InvalidRequest(outcomes.TOO_MANY)
             call.arguments = read_arguments(asked.arguments, call.tool.parameters)
@@ -317,6 +364,10 @@ class ReplyCalls:
     def _begin_for_certain(self, call: _Call) -> None:
         tool, reply = call.tool, self._reply
         assert tool is not None
+        if tool in self._theirs:
+            self.handed = True
+            self._room.hand_over(call, reply.utterance_id)
+            return
         if tool.confirm:
             wanted = (tool.name, canonical(call.arguments))
             confirmations = self._room.confirmations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from parley.errors import NoReply
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from parley.session.log import Stages
     from parley.session.settings import SessionSettings
     from parley.session.speaking.tools import ReplyCalls
-    from parley.values import ChatMessage, ToolInfo, Voice
+    from parley.values import ChatMessage, ReplyOptions, ToolInfo, Usage, Voice
 
 _LONGEST_CLAUSE = 240
 """Characters: what comes without an end is spoken in pieces."""
@@ -58,6 +59,10 @@ class Writing:
     """Cuts text into clauses as it comes, and has tools called where the model asks for them."""
 
     def __init__(self, paper: Paper, calls: ReplyCalls, settings: SessionSettings, language: str) -> None:
+        self.usage: Usage | None = None
+        """What the language model counted so far, where it does."""
+        self.told = 0
+        """Characters that it was told."""
         self.asides: list[tuple[int, int]] = []
         """Where in the text something is said that is not worth remembering."""
         self._paper = paper
@@ -86,19 +91,22 @@ class Writing:
 
     async def write(self, model: LanguageModel, history: Sequence[ChatMessage], tools: Sequence[ToolInfo]) -> None:
         """All of it."""
-        told = list(history)
+        told, options = list(history), self._calls.options
         while True:
-            more = await self._round(model, told, tools if self._rounds < self._settings.tools.max_rounds else ())
+            offered = tools if self._rounds < self._settings.tools.max_rounds else ()
+            self.told = sum(len(message.text) for message in told)
+            more = await self._round(model, told, offered, options)
+            options = replace(options, tool_choice="auto", tool="")  # what has to be asked for was asked for
             if not more:
                 break
             told += more
         self._paper.no_more_text()
 
     async def _round(
-        self, model: LanguageModel, told: Sequence[ChatMessage], tools: Sequence[ToolInfo]
+        self, model: LanguageModel, told: Sequence[ChatMessage], tools: Sequence[ToolInfo], options: ReplyOptions
     ) -> list[ChatMessage]:
         """What the model says until it ends or asks for tools; returns what it is told before it goes on."""
-        deltas, said = Deltas(model, told, self._settings.limits, tools), ""
+        deltas, said = Deltas(model, told, self._settings.limits, tools, options), ""
         async with aclosing(deltas):
             while (delta := await deltas.next()) is not None:
                 self._paper.stages.mark("llm")
@@ -109,6 +117,8 @@ class Writing:
                     said += delta
                     await self._give_all(self._clauses.add(delta))
         error = deltas.error
+        if deltas.usage is not None:
+            self.usage = deltas.usage if self.usage is None else self.usage + deltas.usage
         if error is not None:
             # Once tools were called, a model that has nothing to add has done what it was asked for.
             if not (self._rounds and isinstance(error, NoReply) and not said.strip()):
@@ -124,7 +134,8 @@ class Writing:
             return []
         self._rounds, self._seam = self._rounds + 1, True
         self._clauses = self._new_clauses()
-        return await self._calls.make(said, deltas.calls, self._say_aside)
+        results = await self._calls.make(said, deltas.calls, self._say_aside)
+        return [] if self._calls.handed else results  # the client goes on, when it has done what it was asked for
 
     async def _give_all(self, clauses: Iterable[str]) -> None:
         for clause in clauses:

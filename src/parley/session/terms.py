@@ -1,0 +1,44 @@
+"""On what terms a session talks: what its client may change while it goes on, where it knows the entries by id."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parley.orders import Manner
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from parley.orders import ReplyRequest
+    from parley.values import ReplyOptions, ToolInfo
+
+_ORDINARY = Manner()
+
+
+class Terms:
+    """Read by every room; changed by ``dialogue`` alone. ``manner``: None where the client knows of no entries."""
+
+    def __init__(self, manner: Manner | None = None) -> None:
+        self.by_item = manner is not None
+        """Entries have ids that the client knows, and keep their places."""
+        self.manner = manner or _ORDINARY
+
+    @property
+    def speaks(self) -> bool:
+        """A turn is answered aloud, unasked."""
+        return self.manner.answers and not self.manner.text_only
+
+    def instructions(self, request: ReplyRequest | None, own: str) -> str:
+        """What stands before the conversation; ``own`` is the server's."""
+        for said in (request.instructions if request is not None else None, self.manner.instructions):
+            if said is not None:
+                return said
+        return own
+
+    def tools(self, request: ReplyRequest | None) -> Sequence[ToolInfo]:
+        """The client's tools."""
+        return self.manner.tools if request is None or request.tools is None else request.tools
+
+    def options(self, request: ReplyRequest | None) -> ReplyOptions:
+        """What is wanted of the language model besides."""
+        return self.manner.options if request is None or request.options is None else request.options
