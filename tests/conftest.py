@@ -25,15 +25,17 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What the developer has exported must not decide about a test."""
-    for name in [name for name in os.environ if name.startswith("PARLEY_")]:
-        if not name.startswith(("PARLEY_TEST_", "PARLEY_CI")):
-            monkeypatch.delenv(name)
-    # Nor what has been fetched: every test starts with an empty store, and without environments of engines.
-    monkeypatch.setenv("PARLEY_STORE__FOLDER", str(tmp_path_factory.getbasetemp() / "store"))
-    monkeypatch.setenv("PARLEY_ENGINES__FOLDER", str(tmp_path_factory.getbasetemp() / "environments"))
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, None, None]:
+    """What the developer has exported or fetched must not decide about a test, nor about a server of a whole module."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in [name for name in os.environ if name.startswith("PARLEY_")]:
+            if not name.startswith(("PARLEY_TEST_", "PARLEY_CI")):
+                environment.delenv(name)
+        # Every test starts with an empty store, and without environments of engines.
+        environment.setenv("PARLEY_STORE__FOLDER", str(tmp_path_factory.getbasetemp() / "store"))
+        environment.setenv("PARLEY_ENGINES__FOLDER", str(tmp_path_factory.getbasetemp() / "environments"))
+        yield
 
 
 @pytest.fixture

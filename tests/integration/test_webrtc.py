@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -306,3 +308,19 @@ async def test_media_ports_stay_inside_the_range() -> None:
         }
         assert ports
         assert all(42_000 <= port <= 42_050 for port in ports)
+
+
+async def test_a_session_that_is_over_leaves_no_circles_of_aiortc_to_a_full_collection() -> None:
+    gc.disable()
+    try:
+        async with pair() as (transport, _):
+            pc = transport._pc
+            sender, receiver = pc.getSenders()[0], pc.getReceivers()[0]
+            dtls = sender.transport
+            parts = [weakref.ref(part) for part in (sender, receiver, dtls, dtls.transport, pc.sctp)]
+            del pc, sender, receiver, dtls
+        async with asyncio.timeout(10):
+            while any(part() is not None and vars(part()) for part in parts):
+                await asyncio.sleep(0.01)  # a poll: the last tasks end
+    finally:
+        gc.enable()

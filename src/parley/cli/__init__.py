@@ -8,9 +8,14 @@ purpose into one sentence and an exit code: 1 something failed, 2 wrong usage or
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
+
+# Before numpy is imported. Our matrices are small: a second thread of OpenBLAS gains nothing for them, and whoever
+# waits for it burns a time slice, with everybody's sound behind it. Engines bring thread pools of their own.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import typer
 from typer.core import TyperCommand, TyperGroup

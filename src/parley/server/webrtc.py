@@ -15,6 +15,7 @@ from parley.errors import InvalidRequest, NotFound, ParleyError, PreconditionFai
 from parley.server.http import guarded
 from parley.server.pending import PendingOffers
 from parley.transports import rtc_sdp
+from parley.transports.round_robin import RoundRobin
 from parley.transports.rtc_seam import check_pinned
 from parley.transports.webrtc import WebRtcTransport
 
@@ -28,6 +29,8 @@ PATH = "/v1/webrtc"
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 
+DATAGRAMS_AT_ONCE = 8
+"""In one turn of the loop, of all clients together: each takes 0.1 to 0.4 ms to decrypt, read and acknowledge."""
 _WATCH_INTERVAL = 1.0
 
 log = structlog.get_logger(__name__)
@@ -43,6 +46,7 @@ class WebRtcEndpoint:
         self._sessions: dict[str, WebRtcTransport] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._turns = RoundRobin(DATAGRAMS_AT_ONCE)
         self._pending = PendingOffers(
             settings.max_pending, settings.max_pending_per_address, patience=settings.connect_timeout
         )
@@ -83,7 +87,7 @@ class WebRtcEndpoint:
         offer = await _body(request, SDP)
         with contextlib.ExitStack() as place:
             place.enter_context(self._pending.one(request.client.host if request.client else ""))
-            transport = WebRtcTransport(self._settings, self._host.bounds)
+            transport = WebRtcTransport(self._settings, self._host.bounds, self._turns)
             try:
                 answer = await transport.answer(offer)
             except BaseException:

@@ -11,7 +11,7 @@ import asyncio
 import copy
 import random
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import aioice
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 _RECEIVE_BUFFER_BYTES = 256 * 1024
 _STUN_TIMEOUT = 2.0
+_LAST_STUN_BYTE = 3
+"""First bytes of 0 to 3 are STUN's (RFC 7983, section 7)."""
+MAX_WAITING = 1_000
+"""Datagrams that came and were not looked at yet: what an honest client sends in several seconds."""
 
 
 def ice_servers(settings: WebRtcSettings) -> list[RTCIceServer]:
@@ -49,6 +53,16 @@ def check_ports(settings: WebRtcSettings) -> None:
         )
 
 
+class _Protocol(StunProtocol):
+    """One socket. What is no STUN passes by its parser, which takes an exception to say so."""
+
+    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
+        if isinstance(data, bytes) and data and data[0] > _LAST_STUN_BYTE:
+            self.receiver.data_received(data, self.local_candidate.component)
+        else:
+            super().datagram_received(data, addr)
+
+
 class IceConnection(aioice.Connection):
     """One ICE agent under our settings; otherwise aioice's own."""
 
@@ -58,6 +72,20 @@ class IceConnection(aioice.Connection):
             ice_controlling=controlling, transport_policy=policy, **connection_kwargs(ice_servers(settings))
         )
         self._settings = settings
+        self.takes: Callable[[], bool] = lambda: True
+        """Asked for each datagram as it comes; one that is not taken is gone, as in a network."""
+
+    def data_received(self, data: bytes, component: int) -> None:
+        """A datagram came that is not ICE's own; those that nobody has looked at are bounded."""
+        if self.takes() and self._queue.qsize() < MAX_WAITING:
+            super().data_received(data, component)
+
+    async def close(self) -> None:
+        """Close the sockets; what nobody has looked at is forgotten."""
+        self.takes = lambda: False
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        await super().close()
 
     async def get_component_candidates(self, component: int, addresses: list[str], timeout: int = 5) -> list[Any]:
         """Bind one socket per address inside the port range, then ask STUN and TURN."""
@@ -84,7 +112,7 @@ class IceConnection(aioice.Connection):
         for port in self._ports():
             try:
                 transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
-                    lambda: StunProtocol(self), local_addr=(address, port)
+                    lambda: _Protocol(self), local_addr=(address, port)
                 )
             except OSError:
                 continue

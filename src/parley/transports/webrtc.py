@@ -25,12 +25,13 @@ from parley.transports.codec import encode
 from parley.transports.ice import IceConnection, check_ports
 from parley.transports.opus import LOOK_AHEAD_SAMPLES, OpusEncoder
 from parley.transports.rtc_microphone import RtcMicrophone
-from parley.transports.rtc_seam import IceAgent, last_rtp_timestamp, take_packets
+from parley.transports.rtc_seam import IceAgent, last_rtp_timestamp, take_apart, take_packets
 from parley.transports.rtc_track import VoiceTrack
 from parley.transports.stream import StreamTransport
 
 if TYPE_CHECKING:
     from parley.messages import ClientMessage, ServerMessage
+    from parley.transports.round_robin import RoundRobin
     from parley.transports.rtc_settings import WebRtcSettings
     from parley.transports.rtp_playout import Anchor
 
@@ -54,7 +55,9 @@ class WebRtcTransport(StreamTransport):
 
     kind = "webrtc"
 
-    def __init__(self, settings: WebRtcSettings, client: ClientBounds | None = None) -> None:
+    def __init__(
+        self, settings: WebRtcSettings, client: ClientBounds | None = None, turns: RoundRobin | None = None
+    ) -> None:
         check_ports(settings)
         super().__init__(_FIRST_DELAY, client or ClientBounds())
         self._settings = settings
@@ -65,7 +68,7 @@ class WebRtcTransport(StreamTransport):
             [codec for codec in RTCRtpSender.getCapabilities("audio").codecs if codec.name.lower() == "opus"]
         )
         self._sender: Any = transceiver.sender
-        self._agent = IceAgent(transceiver.receiver.transport.transport, settings, self._takes_datagram)
+        self._agent = IceAgent(transceiver.receiver.transport.transport, settings, self._takes_datagram, turns)
         lost = partial(self._client.tally.microphone_lost, "network")
         self._microphone = RtcMicrophone(self._take_audio, settings.reorder_packets, lost)
         take_packets(transceiver.receiver, self._on_packet)
@@ -292,6 +295,8 @@ class WebRtcTransport(StreamTransport):
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self._pc.close()
         await self._agent.connection.close()  # whatever held that up, the sockets go
+        if self._channel is not None:  # else aiortc may still be connecting, in a task that nobody else knows
+            take_apart(self._pc)
 
     async def _drain_channel(self) -> None:
         """Give the last messages a moment to leave."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +87,9 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = outcome(capsys, "--version")
     assert code == 0
     assert out.startswith("parley ")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in Linux's /proc")
+def test_numpy_makes_no_threads_for_our_small_matrices() -> None:
+    program = "import parley.cli, numpy, os; print(len(os.listdir('/proc/self/task')))"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "1\n"

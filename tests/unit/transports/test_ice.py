@@ -79,3 +79,20 @@ def test_turn_servers_get_the_credentials_and_stun_servers_do_not() -> None:
     settings = WebRtcSettings(ice_servers=("stun:a:1", "turn:b:2"), turn_username="u", turn_password="p")
     stun, turn = ice.ice_servers(settings)
     assert (stun.username, turn.username, turn.credential) == (None, "u", "p")
+
+
+async def test_datagrams_that_nobody_looks_at_are_bounded_and_forgotten_at_the_end() -> None:
+    connection = ice.IceConnection(WebRtcSettings(loopback=True))
+    for _ in range(2 * ice.MAX_WAITING):
+        connection.data_received(b"\x80", 1)
+    assert connection._queue.qsize() == ice.MAX_WAITING
+    await connection.close()
+    assert connection._queue.qsize() <= 1  # the mark of the end
+
+
+async def test_a_datagram_that_may_not_come_is_not_kept() -> None:
+    connection = ice.IceConnection(WebRtcSettings(loopback=True))
+    connection.takes = lambda: False
+    connection.data_received(b"\x80", 1)
+    assert connection._queue.empty()
+    await connection.close()
