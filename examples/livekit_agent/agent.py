@@ -1,7 +1,7 @@
-"""A LiveKit agent that speaks with a Parley voice.
+"""A LiveKit agent that hears and speaks with Parley.
 
-Everything but the voice is LiveKit's. The "model" repeats what it is told, so that the example
-runs without a key or a download; put your own ``llm=`` and ``stt=`` in its place.
+Everything but ears and voice is LiveKit's. The "model" repeats what it is told, so that the example
+runs without a key or a download; put your own ``llm=`` in its place.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import uuid
 
 from livekit.agents import DEFAULT_API_CONNECT_OPTIONS, Agent, AgentServer, AgentSession, JobContext, cli, llm
 
-from parley.integrations import livekit_tts
+from parley.integrations import livekit as parley
 
 server = AgentServer()
 
@@ -34,8 +34,9 @@ class ParrotStream(llm.LLMStream):
 
 @server.rtc_session(agent_name="parrot")
 async def parrot(context: JobContext) -> None:
-    voice = livekit_tts.TTS(os.environ.get("PARLEY_WORKER", "127.0.0.1:50051"))
-    session = AgentSession(llm=Parrot(), tts=voice, use_tts_aligned_transcript=True)
+    ears = parley.STT(os.environ.get("PARLEY_URL", "http://127.0.0.1:8080"))
+    voice = parley.TTS(os.environ.get("PARLEY_WORKER", "127.0.0.1:50051"))
+    session = AgentSession(stt=ears, llm=Parrot(), tts=voice, turn_detection="stt", use_tts_aligned_transcript=True)
     await session.start(agent=Agent(instructions="Repeat what you hear."), room=context.room)
     await context.connect()
     session.generate_reply()

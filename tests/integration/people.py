@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -88,9 +89,10 @@ def running(folder: Path, *arguments: str, program: Sequence[str] = ("-m", "parl
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = folder / "parley.log"
+    environ = {"PARLEY_STORE__FOLDER": str(folder / "store"), **os.environ}  # not the developer's own models
     command = [sys.executable, *program, "up", "--no-browser", "--port", str(port), *arguments]
     with log.open("w") as out:
-        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(command, cwd=folder, env=environ, stdout=out, stderr=subprocess.STDOUT, text=True)
     it = Running(process, f"http://127.0.0.1:{port}", log)
     try:
         it.wait_until(200)

@@ -30,6 +30,8 @@ class SpeechRequest:
     """``audio``, or ``sse`` for events with the same bytes."""
     language: str
     """BCP 47; not OpenAI's."""
+    words: bool = False
+    """Whether events tell when each word is heard; not OpenAI's."""
 
 
 def speech_request(body: Any, longest: int) -> SpeechRequest:
@@ -47,15 +49,27 @@ def speech_request(body: Any, longest: int) -> SpeechRequest:
     elif not isinstance(voice, str):
         raise InvalidRequest("voice must be a name, or an object with an id.")
     speed = body.get("speed")
+    stream = _one_of(_text(body, "stream_format") or "audio", STREAMS, "stream_format")
     return SpeechRequest(
         text,
         _text(body, "model"),
         voice,
         _one_of(_text(body, "response_format") or "mp3", tuple(FORMATS), "response_format"),
         1.0 if speed is None else _speed(speed),
-        _one_of(_text(body, "stream_format") or "audio", STREAMS, "stream_format"),
+        stream,
         _text(body, "language"),
+        _words(body.get("timestamp_granularities"), stream),
     )
+
+
+def _words(granularities: Any, stream: str) -> bool:
+    if not granularities:
+        return False
+    if granularities != ["word"]:
+        raise InvalidRequest('timestamp_granularities must be ["word"].')
+    if stream != "sse":
+        raise InvalidRequest("timestamp_granularities takes stream_format sse: only events can tell of words.")
+    return True
 
 
 def _text(body: Mapping[str, Any], name: str) -> str:

@@ -12,7 +12,9 @@ from parley.settings import Setting
 class ApiSettings:
     """Interfaces that clients of other systems know: OpenAI's audio routes."""
 
-    audio: Annotated[bool, Setting("Serve /v1/audio/speech, /v1/audio/transcriptions and /v1/audio/voices.")] = True
+    audio: Annotated[
+        bool, Setting("Serve /v1/audio/speech, /v1/audio/voices, /v1/audio/transcriptions and /v1/audio/listen.")
+    ] = True
     names: Annotated[
         dict[str, str],
         Setting(
@@ -37,6 +39,16 @@ class ApiSettings:
         int, Setting("Largest recording that is taken.", unit="bytes", ge=1_000, le=200_000_000)
     ] = 25_000_000
     longest_audio: Annotated[float, Setting("Longest recording that is taken.", unit="s", ge=1, le=36_000)] = 3600.0
+    listening_at_once: Annotated[
+        int,
+        Setting(
+            "Streams written down at a time for /v1/audio/listen; more wait a little, then are refused.", ge=1, le=1000
+        ),
+    ] = 16
+    longest_utterance: Annotated[
+        float,
+        Setting("Speech without a pause is cut after this long on /v1/audio/listen.", unit="s", ge=5, le=300),
+    ] = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,11 @@ from parley.api.names import voice_of, voices_in
 from parley.api.places import Places
 from parley.api.requests import speech_request
 from parley.api.streams import EVENTS, Streamed, event, until_gone
+from parley.audio.frame import SAMPLE_RATE
 from parley.errors import InvalidRequest, ParleyError
 from parley.text.sentences import Sentences
 from parley.text.speech.normaliser import has_words
+from parley.text.timed_words import TimedWord, TimedWords
 from parley.values import Wording
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from parley.api.encoding import Encoder
     from parley.api.requests import SpeechRequest
     from parley.api.settings import ApiSettings
+    from parley.audio.frame import AudioFrame
     from parley.interfaces import Synthesis, Synthesizer
     from parley.server.http import Gate
 
@@ -82,39 +85,53 @@ class Speech:
     async def _answer(self, asked: SpeechRequest) -> Response:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._places.one())
-            synthesis = self._begin(asked, stack)
+            words = TimedWords()
+            synthesis = self._begin(asked, words, stack)
             await stack.enter_async_context(aclosing(synthesis))
             encoder = await asyncio.to_thread(FORMATS[asked.format])
             # What the worker refuses is refused here with its status, not in the middle of a file.
             first = await anext(synthesis, None)
             if first is None:
                 raise InvalidRequest(_NOTHING)
-            pieces = _encoded(first.pcm, synthesis, encoder)
+            timed = words.due(first.marks)
+            pieces = _encoded(first.pcm, _noting(synthesis, words, timed), encoder)
             if asked.stream == "sse":
-                return Streamed(_events(pieces, len(asked.text)), EVENTS, stack.pop_all())
+                told = timed if asked.words else None
+                return Streamed(_events(pieces, len(asked.text), told), EVENTS, stack.pop_all())
             return Streamed(pieces, encoder.content_type, stack.pop_all())
 
-    def _begin(self, asked: SpeechRequest, stack: AsyncExitStack) -> Synthesis:
+    def _begin(self, asked: SpeechRequest, words: TimedWords, stack: AsyncExitStack) -> Synthesis:
         voice = voice_of(asked.model, asked.voice, self._speakers(), self._settings.names)
         voice = type(voice)(voice.model, voice.speaker, asked.language, asked.speed)
         self._voices.check(voice)
         session = f"speech-{uuid.uuid4().hex}"
         stack.push_async_callback(self._forget, session)
         return self._voices.synthesize(
-            _clauses(asked), voice=voice, session_id=session, utterance_id=session, wording=Wording()
+            _clauses(asked, words), voice=voice, session_id=session, utterance_id=session, wording=Wording()
         )
 
 
-async def _clauses(asked: SpeechRequest) -> AsyncIterator[str]:
+async def _clauses(asked: SpeechRequest, words: TimedWords) -> AsyncIterator[str]:
     splitter = Sentences(asked.language, first_clause=_FIRST_CLAUSE)
     for clause in (*splitter.add(asked.text), *splitter.finish()):
+        words.add(clause)
         yield clause
 
 
-async def _encoded(first: bytes, synthesis: Synthesis, encoder: Encoder) -> AsyncGenerator[bytes, None]:
+async def _noting(
+    frames: AsyncIterator[AudioFrame], words: TimedWords, timed: list[TimedWord]
+) -> AsyncIterator[AudioFrame]:
+    """Pass the frames on, and put the words that are known with them into ``timed``."""
+    async for frame in frames:
+        timed += words.due(frame.marks)
+        yield frame
+    timed += words.last()
+
+
+async def _encoded(first: bytes, frames: AsyncIterator[AudioFrame], encoder: Encoder) -> AsyncGenerator[bytes, None]:
     """Pieces of the file, as they are ready."""
     held = [first]
-    async for frame in synthesis:
+    async for frame in frames:
         if len(held) >= (_TOGETHER if first == b"" else 1):
             if piece := await asyncio.to_thread(encoder.add, b"".join(held)):
                 yield piece
@@ -124,17 +141,38 @@ async def _encoded(first: bytes, synthesis: Synthesis, encoder: Encoder) -> Asyn
         yield piece
 
 
-async def _events(pieces: AsyncGenerator[bytes, None], characters: int) -> AsyncGenerator[bytes, None]:
+async def _events(
+    pieces: AsyncGenerator[bytes, None], characters: int, timed: list[TimedWord] | None
+) -> AsyncGenerator[bytes, None]:
+    """``timed`` fills up with words that nobody was told of; None where nobody asked for them."""
     try:
         async with aclosing(pieces):
             async for piece in pieces:
+                if timed:
+                    yield event(_words(timed))
                 yield event({"type": "speech.audio.delta", "audio": base64.b64encode(piece).decode()})
+        if timed:
+            yield event(_words(timed))
     except ParleyError as error:
         log.warning("speech over HTTP ended early", code=error.code, reason=error.message)
         yield event({"type": "error", "error": described(error)})
         return
     usage = {"input_tokens": characters, "output_tokens": 0, "total_tokens": characters}
     yield event({"type": "speech.audio.done", "usage": usage})
+
+
+def _words(timed: list[TimedWord]) -> dict[str, Any]:
+    """All that are known, which are then told."""
+    words = [
+        {
+            "word": word.text.strip(),
+            "start": round(word.start_sample / SAMPLE_RATE, 3),
+            "end": round(word.end_sample / SAMPLE_RATE, 3),
+        }
+        for word in timed
+    ]
+    timed.clear()
+    return {"type": "speech.audio.words", "words": words}
 
 
 async def _json(request: Request, most: int) -> Any:

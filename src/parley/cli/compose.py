@@ -274,13 +274,16 @@ async def _open_wyoming(settings: Settings, host: SessionHost, stack: AsyncExitS
 
 
 def _audio_routes(settings: Settings, host: SessionHost, in_use: Callable[[], Mapping[str, str]]) -> list[BaseRoute]:
+    from parley.api.listening.endpoint import Listening
     from parley.api.speech import Speech
     from parley.api.transcription import Transcription
     from parley.server.fleet import speakers_of
 
     voices = host.parts.voices
     speech = Speech(host, settings.api, voices, partial(speakers_of, voices), voices.end_session)
-    return [*speech.routes, *Transcription(host, settings.api, host.parts.recognizer, in_use).routes]
+    listening = Listening(host, settings.api, host.parts.recognizer, host.parts.make_vad)
+    transcription = Transcription(host, settings.api, host.parts.recognizer, in_use)
+    return [*speech.routes, *transcription.routes, *listening.routes]
 
 
 async def _open_livekit(settings: Settings, host: SessionHost, stack: AsyncExitStack) -> list[BaseRoute]:

@@ -14,18 +14,20 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from parley.audio.frame import SAMPLE_RATE, AudioFrame, WordMark
-from parley.errors import CapacityError, ConfigError, ParleyError, RequestError, TimedOut
+from parley.audio.frame import SAMPLE_RATE
+from parley.errors import ConfigError, ParleyError
 from parley.hints import install
+from parley.integrations.livekit_errors import translated
 from parley.rpc.client import GrpcSynthesizer, WorkerAccess
 from parley.text.sentences import Sentences
+from parley.text.timed_words import TimedWord, TimedWords
 from parley.values import Voice, Wording
 
 if TYPE_CHECKING:
     from parley.interfaces import Synthesizer
 
 try:
-    from livekit.agents import APIConnectionError, APIError, APIStatusError, APITimeoutError, tts
+    from livekit.agents import tts
     from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions, TimedString
 except ImportError as error:  # pragma: no cover
     raise ConfigError(f"LiveKit Agents is missing; install it with: {install('livekit')}.") from error
@@ -166,21 +168,21 @@ class SynthesizeStream(tts.SynthesizeStream):
         try:
             await self._speak(output_emitter, _with(first, text))
         except ParleyError as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
     async def _speak(self, emitter: tts.AudioEmitter, text: AsyncIterator[str]) -> None:
         utterance_id = uuid.uuid4().hex
         emitter.start_segment(segment_id=utterance_id)
         self._mark_started()
-        words = _Words()
-        synthesis = self._owner._speak(words.noted(_sentences(text, self._owner.text_language)), utterance_id)
+        words = TimedWords()
+        synthesis = self._owner._speak(_noted(words, _sentences(text, self._owner.text_language)), utterance_id)
         async with aclosing(synthesis):
             async for frame in synthesis:
-                for word in words.due(frame):
-                    emitter.push_timed_transcript(word)
+                for word in words.due(frame.marks):
+                    emitter.push_timed_transcript(_timed(word))
                 emitter.push(frame.pcm)
         for word in words.last():
-            emitter.push_timed_transcript(word)
+            emitter.push_timed_transcript(_timed(word))
         emitter.end_segment()
 
 
@@ -208,46 +210,13 @@ async def _sentences(text: AsyncIterator[str], language: str) -> AsyncIterator[s
         yield piece
 
 
-class _Words:
-    """Marks to timed words: each with what stands between it and the next one."""
-
-    def __init__(self) -> None:
-        self._text = ""
-        self._held: WordMark | None = None
-
-    async def noted(self, pieces: AsyncIterator[str]) -> AsyncIterator[str]:
-        """Pass the pieces on, and remember the text that marks count in."""
-        async for piece in pieces:
-            self._text += piece
-            yield piece
-
-    def due(self, frame: AudioFrame) -> list[TimedString]:
-        """The words whose extent is known with this frame."""
-        words = []
-        for mark in frame.marks:
-            if self._held is not None:
-                words.append(self._word(self._held, mark.text_start))
-            self._held = mark
-        return words
-
-    def last(self) -> list[TimedString]:
-        """The word that stood at the end."""
-        held, self._held = self._held, None
-        return [self._word(held, len(self._text))] if held is not None else []
-
-    def _word(self, mark: WordMark, text_end: int) -> TimedString:
-        text = self._text[mark.text_start : max(text_end, mark.text_end)]
-        return TimedString(text, start_time=mark.start_sample / SAMPLE_RATE, end_time=mark.end_sample / SAMPLE_RATE)
+async def _noted(words: TimedWords, pieces: AsyncIterator[str]) -> AsyncIterator[str]:
+    """Pass the pieces on, and remember the text that marks count in."""
+    async for piece in pieces:
+        words.add(piece)
+        yield piece
 
 
-def _translated(error: ParleyError) -> APIError:
-    """The same failure in LiveKit's terms: what may be retried stays what may be retried."""
-    if isinstance(error, CapacityError):
-        return APIStatusError(error.message, status_code=429)
-    if isinstance(error, RequestError):
-        return APIStatusError(error.message, status_code=400)
-    if isinstance(error, TimedOut):
-        return APITimeoutError(error.message)
-    if error.retryable:
-        return APIConnectionError(error.message)
-    return APIError(error.message, retryable=False)
+def _timed(word: TimedWord) -> TimedString:
+    start, end = word.start_sample / SAMPLE_RATE, word.end_sample / SAMPLE_RATE
+    return TimedString(word.text, start_time=start, end_time=end)
