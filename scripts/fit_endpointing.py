@@ -2,18 +2,25 @@
 
     python scripts/fit_endpointing.py --set model=whisper-tiny.en --set turn=smart-turn
 
-An end is a whole utterance of a person's, or a turn of the synthetic voices'. A pause is a person's sentence cut at
-the deepest dip in its middle (what they recorded without a hesitation is given one), or the synthetic voices' first
-half. All are judged 0.1 s after the last voice, as a session does. Recordings and models are fetched or named as
-``parley bench turns --set people=en`` does; nothing of the reporting side is looked at.
+Is the sentence over? An end is a whole utterance of a person's, or a turn of the synthetic voices'. A pause is a
+person's sentence cut at the deepest dip in its middle (what they recorded without a hesitation is given one), or the
+synthetic voices' first half. All are judged 0.1 s after the last voice, as a session does.
+
+Does another follow? The same whole utterances against what people of three languages said before each silence of
+0.3 s and more, on which they went on. Words are not asked; length, melody and the turn model are, which hears 0.1 s
+of the silence, and once more with 0.3 s of it.
+
+Recordings and models are fetched or named as ``parley bench turns --set people=en`` does; nothing of the reporting
+side is looked at.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 import soxr
@@ -26,15 +33,21 @@ from parley.bench.real_models import asr_settings, loaded, turn_model
 from parley.bench.report import BenchOptions
 from parley.bench.turns.corpus import corpus
 from parley.bench.turns.people import is_breath
+from parley.interfaces import EndOfTurnModel
 from parley.session.decide.endpointing import Evidence, sources
 from parley.session.decide.melody import melody
-from parley.session.decide.weights import WEIGHTS, Weights
+from parley.session.decide.weights import MOST, SHORT_SECONDS, WEIGHTS, Weights
 
 _BEHIND = RATE // 10
+_AGAIN = 3 * RATE // 10
 _SHORTEST_CUT, _FEWEST_WORDS = 1.2, 4
+_LANGUAGES = ("en", "fr", "it")
+"""Of whom something may be looked at."""
 _RIDGE = 1.0
 """Two hundred examples deserve no large weights."""
 GROUPS = {"words": ("words", "brief"), "melody": ("fall", "held"), "turn model": ("model_over", "model_unfinished")}
+FOLLOWING = ("always", "length", "fall", "model", "model again")
+"""What may say that nothing follows: the first stands for how often nothing does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +87,34 @@ def dip(samples: Samples, stretch: Stretch) -> int:
     power = np.convolve(np.mean(blocks**2, axis=1), np.ones(5) / 5, "same")
     low, high = int(0.3 * len(power)), int(0.7 * len(power))
     return stretch.start + (low + int(np.argmin(power[low:high]))) * people.BLOCK
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Speech with what is heard behind it, and whether that was all."""
+
+    samples: Samples
+    """16 kHz, its last voice ``_AGAIN`` before its end."""
+    over: bool
+    length: float
+
+
+def silences() -> Iterator[Silence]:
+    """The tuning side of the people: whole utterances, and what they said before each pause."""
+    for recording in people.people(_LANGUAGES):
+        if not recording.tuning:
+            continue
+        found = people.stretches(recording.samples)
+        if len(found) == 1 and is_breath(recording, found[0]):
+            yield _silence(recording.samples[: found[0].end], found[0].seconds, over=True)
+        for before, behind in itertools.pairwise(found):
+            if before.seconds >= people.PAUSE and (behind.start - before.end) <= 2 * RATE:
+                yield _silence(recording.samples[: before.end], before.seconds, over=False)
+
+
+def _silence(samples: Samples, length: float, *, over: bool) -> Silence:
+    """The silence is no recording's: what breathes in it would tell a pause from an end that was cut off."""
+    return Silence(np.concatenate([samples[-8 * RATE :], np.zeros(_AGAIN, np.int16)]), over, length)
 
 
 def fitted(table: NDArray[np.float64], over: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
@@ -119,16 +160,49 @@ def main() -> None:
         rows.append(sources(evidence))
         over.append(example.over)
     show(np.array(rows), np.array(over, float))
+    if model is not None:
+        show_following(model)
+
+
+def show_following(model: EndOfTurnModel) -> None:
+    """What tells an end from a pause between sentences."""
+    rows, over = [], []
+    for silence in silences():
+        early, again = (
+            _bounded(model.probability(silence.samples[: len(silence.samples) - _AGAIN + heard]))
+            for heard in (_BEHIND, _AGAIN)
+        )
+        heard = melody(silence.samples[:-_AGAIN])
+        doublings = math.log2(max(silence.length, SHORT_SECONDS) / SHORT_SECONDS)
+        rows.append((1.0, -doublings, 0.0 if heard is None else heard.finished(), early, again))
+        over.append(silence.over)
+    table, truth = np.array(rows), np.array(over, float)
+    weights, lost = fitted(table, truth)
+    print(f"\ndoes another sentence follow? {int(truth.sum())} ends, {int(len(truth) - truth.sum())} pauses")
+    print("fitted:", _named(FOLLOWING, weights), f"log loss {lost:.3f}, area {area(table, truth, weights):.3f}")
+    for name in FOLLOWING[1:]:
+        without = table * np.array([name != other for other in FOLLOWING])
+        again, lost = fitted(without, truth)
+        print(f"without {name}: log loss {lost:.3f}, area {area(without, truth, again):.3f}")
+    for name in FOLLOWING[1:]:
+        alone = table * np.array([other in ("always", name) for other in FOLLOWING])
+        again, lost = fitted(alone, truth)
+        print(f"{name} alone: log loss {lost:.3f}, area {area(alone, truth, again):.3f}")
+
+
+def _bounded(probability: float) -> float:
+    bounded = min(max(probability, 1e-6), 1 - 1e-6)
+    return min(MOST, max(-MOST, math.log(bounded / (1 - bounded))))
 
 
 def show(table: NDArray[np.float64], over: NDArray[np.float64]) -> None:
-    names = [entry.name for entry in fields(Weights)]
+    names = [entry.name for entry in fields(Weights) if entry.name != "lengthy"]
     # A source speaks against the end where its weight is written without a sign.
     signs = np.array([-1.0 if name == "held" else 1.0 for name in names])
     weights, lost = fitted(table, over)
     print(f"{int(over.sum())} ends, {int(len(over) - over.sum())} pauses")
     print("fitted:", _named(names, signs * weights), f"log loss {lost:.3f}, area {area(table, over, weights):.3f}")
-    used = signs * np.array(astuple(WEIGHTS))
+    used = signs * np.array([getattr(WEIGHTS, name) for name in names])
     print(
         "in use:",
         _named(names, signs * used),

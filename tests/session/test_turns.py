@@ -17,6 +17,7 @@ from parley.messages import (
     TextInput,
     TranscriptUpdate,
 )
+from parley.session.decide.endpointing import Evidence, PauseHabits, wait_for
 from parley.session.log import Speculated, TurnClosed
 from parley.session.settings import EndpointingSettings, LimitSettings, SegmenterSettings, SessionSettings
 from parley.testing.conversation import conversation
@@ -26,7 +27,7 @@ from parley.testing.virtual_time import VirtualTimeLoop
 pytestmark = pytest.mark.anyio
 
 WHAT_TIME = [(0.7, "what time"), (1.1, "what time is it")]
-SOON = EndpointingSettings().delay
+SOON = wait_for(Evidence("what time is it", "en"), PauseHabits(), EndpointingSettings()).seconds
 """Silence that ends a turn whose words are complete, without full stop or melody: chosen on people, so it may move."""
 
 
@@ -50,7 +51,7 @@ async def test_half_a_sentence_is_waited_for_and_becomes_one_turn() -> None:
 async def test_a_turn_taken_for_over_goes_on_when_nothing_of_the_reply_was_heard() -> None:
     turns = [[(0.6, "tell me a story")], [(0.5, "about the sea")]]
     voice = FakeSynthesizer(latency=1.0)
-    async with conversation(sounds=[(0.5, 1.2), (1.7, 2.5)], turns=turns, synthesizer=voice) as talk:
+    async with conversation(sounds=[(0.5, 1.2), (1.8, 2.6)], turns=turns, synthesizer=voice) as talk:
         await talk.heard_out()
         assert talk.history[0] == ("user", "tell me a story about the sea")
         assert len(talk.of(ReplyStarted)) == 1

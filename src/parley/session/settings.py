@@ -122,7 +122,7 @@ class EndpointingSettings:
 
     min_delay: Annotated[
         float, Setting("Silence that ends a turn which is over for all that is known.", unit="s", ge=0.05, le=5)
-    ] = 0.38
+    ] = 0.34
     delay: Annotated[
         float,
         Setting(
@@ -131,7 +131,7 @@ class EndpointingSettings:
             ge=0.05,
             le=5,
         ),
-    ] = 0.5
+    ] = 0.55
     doubtful_delay: Annotated[
         float,
         Setting(

@@ -25,7 +25,7 @@ def test_a_whole_sentence_ends_the_turn_soon(text: str) -> None:
 @pytest.mark.parametrize("text", ["what time is it", "stop talking for a moment", "i wonder what time it is"])
 def test_words_of_a_recogniser_that_sets_no_full_stops_are_weighed_with_the_melody(text: str) -> None:
     flat, fallen = (wait_for(Evidence(text, "en", 1.0, m), PauseHabits(), SETTINGS).seconds for m in (None, FALL))
-    assert flat == pytest.approx(SETTINGS.delay, abs=0.01)
+    assert flat == pytest.approx(SETTINGS.delay, abs=0.02)
     assert SETTINGS.min_delay <= fallen < flat - 0.05
 
 
@@ -131,6 +131,68 @@ def test_a_turn_model_that_is_surer_of_the_end_never_makes_the_wait_longer(
     low, high = sorted((one, other))
     waits = [wait_for(Evidence(text, "en", confidence, None, p), PauseHabits(), SETTINGS).seconds for p in (high, low)]
     assert waits[0] <= waits[1]
+
+
+def test_the_longer_somebody_has_spoken_the_longer_a_whole_sentence_is_waited_out() -> None:
+    """Another may follow: between two sentences people sound as finished as at the end of their turn."""
+    lengths = (0.5, 1.5, 2.0, 3.0, 4.0, 6.0, 30.0)
+    waits = [
+        wait_for(Evidence("Your call is important to us.", "en", length=length), PauseHabits(), SETTINGS)
+        for length in lengths
+    ]
+    seconds = [wait.seconds for wait in waits]
+    assert all(wait.likely for wait in waits)
+    assert seconds[0] == seconds[1] == pytest.approx(SETTINGS.min_delay)
+    assert seconds[1:] == sorted(seconds[1:])
+    assert seconds[2] == pytest.approx(SETTINGS.min_delay + 0.04, abs=0.01)
+    assert seconds[-1] == pytest.approx(SETTINGS.delay)
+
+
+@given(st.text(max_size=40), st.floats(0, 1), st.floats(0, 60), st.floats(0, 60))
+def test_who_has_spoken_longer_is_never_given_less(text: str, confidence: float, one: float, other: float) -> None:
+    def wait(length: float) -> float:
+        # Whole answers of a word or two are judged by their length as well.
+        evidence = Evidence(f"{text} and this is what I said", "en", confidence, length=length)
+        return wait_for(evidence, PauseHabits(), SETTINGS).seconds
+
+    assert wait(min(one, other)) <= wait(max(one, other))
+
+
+def test_how_long_somebody_has_spoken_does_not_add_to_a_doubt() -> None:
+    """It asks for half a second at most, whatever else is open."""
+    short, long = (
+        wait_for(Evidence("all my questions", "en", DOUBTFUL, HELD, length=length), PauseHabits(), SETTINGS)
+        for length in (1.2, 8.0)
+    )
+    assert short == long
+
+
+@pytest.mark.parametrize("text", ["what can you do", "can you say your voice", "where is my station", "are you sure"])
+def test_a_question_that_rises_in_the_upper_half_is_over(text: str) -> None:
+    """A misheard one too; of any other words such a rise says that more is to come."""
+    rising = Melody(0.6, 2.5)
+    asked = wait_for(Evidence(text, "en", DOUBTFUL, rising, length=0.9), PauseHabits(), SETTINGS)
+    told = wait_for(Evidence("change your voice", "en", DOUBTFUL, rising, length=0.9), PauseHabits(), SETTINGS)
+    assert asked.seconds < SETTINGS.delay
+    assert told.seconds > SETTINGS.doubtful_delay - 0.05
+
+
+@pytest.mark.parametrize("text", ["could you please", "can you", "what about", "where is the"])
+def test_a_question_that_breaks_off_is_not_over_because_it_rises(text: str) -> None:
+    wait = wait_for(Evidence(text, "en", 1.0, Melody(0.6, 2.5), length=0.9), PauseHabits(), SETTINGS)
+    assert wait.seconds == SETTINGS.max_delay
+
+
+def test_a_voice_that_falls_in_part_ends_a_doubtful_turn_in_part() -> None:
+    waits = [
+        wait_for(Evidence("all my questions", "en", DOUBTFUL, Melody(place / 100, -2.0)), PauseHabits(), SETTINGS)
+        for place in range(-10, 21)
+    ]
+    seconds = [wait.seconds for wait in waits]
+    assert seconds == sorted(seconds)
+    assert seconds[0] < SETTINGS.delay
+    assert seconds[-1] > SETTINGS.doubtful_delay - 0.05
+    assert all(longer - shorter < 0.12 for shorter, longer in itertools.pairwise(seconds))
 
 
 def test_somebody_who_pauses_long_is_given_longer() -> None:

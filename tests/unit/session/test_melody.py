@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from parley.session.decide.melody import melody
+from parley.session.decide.melody import Melody, melody
 
 RATE = 16_000
 
@@ -36,13 +36,29 @@ def sung(*semitones: float, base: float = 120.0, seconds: float = 0.25, noise_db
 def test_the_last_sounds_are_placed_in_the_range(base: float, semitones: tuple[float, ...], finished: bool) -> None:
     heard = melody(sung(*semitones, base=base))
     assert heard is not None
-    assert heard.finished is finished
+    assert heard.finished() == finished
 
 
 def test_a_fall_is_heard_in_noise() -> None:
     heard = melody(sung(2, 4, 2, 1, -2, -5, noise_db=-14))
     assert heard is not None
-    assert heard.finished
+    assert heard.finished() == 1
+
+
+def test_a_fall_that_does_not_reach_the_bottom_counts_in_part() -> None:
+    shares = [Melody(place / 100, -1.0).finished() for place in range(-20, 40)]
+    assert shares == sorted(shares, reverse=True)
+    assert (shares[0], shares[-1]) == (1, 0)
+    assert Melody(0.05, -1.0).finished() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("place", "slope", "of_a_question", "of_anything"),
+    [(0.95, 1.0, 1, 1), (0.6, 1.0, 1, 0), (0.6, 0.1, 0, 0), (0.4, 2.0, 0, 0), (1.2, -1.0, 0, 0)],
+)
+def test_a_rise_belongs_to_a_question(place: float, slope: float, of_a_question: float, of_anything: float) -> None:
+    heard = Melody(place, slope)
+    assert (heard.finished(asking=True), heard.finished()) == (of_a_question, of_anything)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,9 @@
-"""Is the participant's turn over? Silence, the words so far, their melody, and how this person pauses."""
+"""Is the participant's turn over? Silence, the words so far, their melody, and how this person pauses.
+
+It is over when the sentence is, and no other follows. Words, melody and a turn model say how likely the first is;
+of the second they know nothing (between two sentences people sound as finished as at their end), but the longer
+somebody has spoken, the likelier there is another. The less likely of the two decides how long a silence must be.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from parley.session.decide.lexicon import Lexicon, is_unspaced, lexicon, words
-from parley.session.decide.weights import BRIEF_SECONDS, BRIEF_WORDS, ENOUGH_WORDS, MOST, WEIGHTS, Weights
+from parley.session.decide.weights import (
+    BRIEF_SECONDS,
+    BRIEF_WORDS,
+    ENOUGH_WORDS,
+    MOST,
+    SHORT_SECONDS,
+    WEIGHTS,
+    Weights,
+)
 
 if TYPE_CHECKING:
     from parley.session.decide.melody import Melody
@@ -92,7 +105,7 @@ def wait_for(evidence: Evidence, habits: PauseHabits, settings: EndpointingSetti
     by_words = completeness(evidence.text, evidence.language)
     if evidence.probability is None and by_words is None:
         return Wait(usual, False, "silence")
-    probability = likelihood(evidence)
+    probability = min(likelihood(evidence), nothing_follows(evidence.length))
     seconds = _patience(probability, evidence.confidence, usual, settings)
     if probability >= _LIKELY:
         return Wait(seconds, True, "complete")
@@ -118,7 +131,7 @@ def _patience(probability: float, confidence: float, usual: float, settings: End
 
 
 def likelihood(evidence: Evidence, weights: Weights = WEIGHTS) -> float:
-    """How likely the turn is over, 0 to 1, by all that is known; whatever is absent counts nothing."""
+    """How likely the sentence is over, 0 to 1, by all that is known; whatever is absent counts nothing."""
     odds = sum(
         weight * value
         for weight, value in zip(
@@ -137,6 +150,15 @@ def likelihood(evidence: Evidence, weights: Weights = WEIGHTS) -> float:
     return 1 / (1 + math.exp(-odds))
 
 
+def nothing_follows(length: float, weights: Weights = WEIGHTS) -> float:
+    """How likely no other sentence follows one that is over, 0 to 1, after ``length`` seconds of the turn.
+
+    Never so unlikely that it asks for more silence than a probable end: another sentence begins within half a second.
+    """
+    doublings = math.log2(max(length, SHORT_SECONDS) / SHORT_SECONDS)
+    return 1 / (1 + math.exp(-max(_USUAL, _SURE - weights.lengthy * doublings)))
+
+
 def sources(evidence: Evidence) -> tuple[float, float, float, float, float, float]:
     """What words, their fewness, a falling and a held melody, and a turn model that says yes or no bring, unweighed.
 
@@ -150,7 +172,8 @@ def sources(evidence: Evidence) -> tuple[float, float, float, float, float, floa
         doubt = 1.0 - abs(words_say) / MOST
     fall = held = 0.0
     if evidence.melody is not None:
-        fall, held = (doubt, 0.0) if evidence.melody.finished else (0.0, doubt)
+        finished = evidence.melody.finished(asking=_asks(evidence.text, evidence.language))
+        fall, held = doubt * finished, doubt * (1.0 - finished)
     heard = min(1.0, (len(words(evidence.text)) - 1) / (ENOUGH_WORDS - 1)) if by_words is not None else 1.0
     model = 0.0 if evidence.probability is None else heard * _log_odds(evidence.probability)
     return words_say, float(is_brief(evidence)), fall, held, max(0.0, model), min(0.0, model)
@@ -169,6 +192,14 @@ def is_brief(evidence: Evidence) -> bool:
         return False
     marked = evidence.text.rstrip().endswith(tuple(_MARKS))
     return len(spoken) == 1 or (marked and not any(word.isdigit() for word in spoken))
+
+
+def _asks(text: str, language: str) -> bool:
+    """True for words that begin as a question and do not break off, whatever of them was misheard."""
+    spoken, known = words(text), lexicon(language)
+    if len(spoken) < _COMPLETE_WORDS or _breaks_off(spoken, known):
+        return False
+    return spoken[0] in known.questions or (spoken[0] in known.auxiliaries and spoken[1] in known.pronouns)
 
 
 def _log_odds(probability: float) -> float:

@@ -77,8 +77,8 @@ _LEXICONS = {
         pronouns=_phrases("i, you, he, she, it, we, they, this, that, there, to"),
         openings=_phrases(
             """could you please, can you please, would you please, could you, can you, would you, please,
-            could you maybe, tell me, can you tell me, could you tell me, show me, give me, let me see, let me think,
-            well, so, i think, i mean, you know, what about"""
+            could you maybe, tell me, tell me how, tell me what, can you tell me, could you tell me, show me, give me,
+            let me see, let me think, well, so, i think, i mean, you know, what about"""
         ),
         questions=_phrases("what, what's, who, who's, whom, where, where's, when, which, how, how's, why"),
     ),

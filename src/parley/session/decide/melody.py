@@ -34,7 +34,9 @@ _ENOUGH = 25
 _FLAT = 1.0
 """Semitones; a smaller range is a monotone, which says nothing."""
 _LAST, _BEFORE = slice(-6, None), slice(-16, -8)
-_BOTTOM, _TOP = -0.05, 0.9
+_BOTTOM, _LOW, _TOP = -0.05, 0.15, 0.9
+"""Places: what ends at the first has fallen; what ends at the second has not, and in between it has in part."""
+_UPPER = 0.5
 _RISE = 0.5
 """Semitones in the last tenth of a second that make a high ending a rising one."""
 
@@ -48,10 +50,14 @@ class Melody:
     slope: float
     """Semitones that the pitch went up (down: negative) within the last 150 ms of voice."""
 
-    @property
-    def finished(self) -> bool:
-        """True for a fall to the bottom and for the rise of a question; False for a voice that is held."""
-        return self.place <= _BOTTOM or (self.place >= _TOP and self.slope >= _RISE)
+    def finished(self, *, asking: bool = False) -> float:
+        """1 for a fall to the bottom and for the rise of a question, 0 for a voice that is held; between for less.
+
+        ``asking``: the words are a question's, so that any rise in the upper half belongs to it.
+        """
+        if self.place >= (_UPPER if asking else _TOP) and self.slope >= _RISE:
+            return 1.0
+        return min(1.0, max(0.0, (_LOW - self.place) / (_LOW - _BOTTOM)))
 
 
 def melody(samples: NDArray[np.int16]) -> Melody | None:

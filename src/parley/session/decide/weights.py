@@ -24,8 +24,10 @@ class Weights:
     """Against the end: one that does not. No gain: people who have finished hold their voice as often."""
     model_over: float = 0.0
     """Of a turn model's log-odds where it takes the turn for over. No gain: it does in the middle of sentences, too."""
-    model_unfinished: float = 0.6
-    """Of its log-odds where it does not."""
+    model_unfinished: float = 0.3
+    """Of its log-odds where it does not. More only makes late answers later."""
+    lengthy: float = 0.3
+    """Against "nothing follows", for each doubling of what was said beyond ``SHORT_SECONDS``."""
 
 
 WEIGHTS = Weights()
@@ -35,3 +37,5 @@ ENOUGH_WORDS = 3
 """A turn model that has heard fewer knows less: it takes most answers of one word for the beginning of a sentence."""
 BRIEF_WORDS, BRIEF_SECONDS = 2, 1.0
 """The most of both in a brief answer; what lasts longer had more words than were understood."""
+SHORT_SECONDS = 1.5
+"""Who has spoken for longer may have ended a sentence and mean to begin another; who has not, hardly ever does."""
