@@ -22,6 +22,7 @@ from parley.errors import (
     CapacityError,
     ConfigError,
     InvalidRequest,
+    NotFound,
     ParleyError,
     TimedOut,
     Unauthorized,
@@ -130,6 +131,11 @@ class Listening:
         self._server, self._timeout = server, timeout
         self._start = {"type": "start", "sample_rate": sample_rate, "language": language, "silence": silence}
         self._connection: ClientConnection | None = None
+
+    @property
+    def connection(self) -> ClientConnection | None:
+        """The WebSocket below, once there is one."""
+        return self._connection
 
     async def __aenter__(self) -> Self:
         self._connection = await _connected(self._server, self._timeout)
@@ -279,7 +285,7 @@ async def speak(
         async with client.stream("POST", address, json=asked, headers=server.headers, timeout=_BETWEEN) as answer:
             if answer.status_code != httpx2.codes.OK:
                 await answer.aread()
-                raise refused(answer.status_code, _message(answer))
+                raise _refusal(answer)
             async for line in answer.aiter_lines():
                 if line.startswith("data: ") and (spoken := _spoken(json.loads(line[6:]))) is not None:
                     yield spoken
@@ -299,18 +305,21 @@ def _spoken(event: dict[str, Any]) -> Spoken | None:
     return None
 
 
-def _message(answer: httpx2.Response) -> str:
-    """What the server says of its refusal."""
+def _refusal(answer: httpx2.Response) -> ParleyError:
+    """What the server says of it."""
     try:
-        return str(answer.json()["error"]["message"])
+        told = answer.json()["error"]
+        return from_code(str(told["code"]), str(told["message"]))
     except (ValueError, KeyError, TypeError):
-        return f"{answer.url} answers with status {answer.status_code}."
+        return refused(answer.status_code, f"{answer.url} answers with status {answer.status_code}.")
 
 
 def refused(status: int, message: str) -> ParleyError:
     """The error that a status of HTTP stands for."""
     if status in (401, 403):
         return Unauthorized(message)
-    if status in (429, 503):
-        return CapacityError(message, retry_after=1.0) if status == 429 else UnavailableError(message)
+    if status == 404:
+        return NotFound(message)
+    if status == 429:
+        return CapacityError(message, retry_after=1.0)
     return InvalidRequest(message) if status < 500 else UnavailableError(message)
