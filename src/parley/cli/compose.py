@@ -137,6 +137,7 @@ async def _open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
     tools = create_tools(settings.tools, script=settings.llm.engine == "script")
     if tools is not None:
         stack.push_async_callback(tools.aclose)
+        await tools.start()
     keeper = _open_recording(settings, stack)
     # The first of each reads a model or imports a library: now, not while others talk.
     await asyncio.to_thread(create_vad, settings=settings.vad)

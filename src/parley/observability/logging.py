@@ -21,6 +21,8 @@ SPOKEN_FIELDS = frozenset({"text", "transcript", "heard_text", "words", "prompt"
 """Fields that may hold what somebody said."""
 
 _QUIET = ("httpx", "httpx2", "httpcore", "openai", "aiortc", "aioice", "uvicorn", "uvicorn.error", "grpc", "asyncio")
+_SILENT = ("mcp",)
+"""They put whole messages, with what people said, into what they log; what matters of it is told by ours."""
 
 
 def configure_logging(settings: LogSettings, stream: TextIO | None = None) -> None:
@@ -51,6 +53,8 @@ def configure_logging(settings: LogSettings, stream: TextIO | None = None) -> No
     root.setLevel(settings.level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

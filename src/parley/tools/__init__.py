@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from parley.errors import ConfigError
+from parley.hints import install
 from parley.tools.function import Tool, tool
-from parley.tools.settings import HttpTool, ToolSettings
+from parley.tools.settings import HttpTool, McpContract, McpServer, ToolSettings
 from parley.tools.toolbox import Toolbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["HttpTool", "Tool", "ToolSettings", "Toolbox", "create_tools", "tool"]
+    from parley.tools.toolbox import ToolSource
+
+__all__ = ["HttpTool", "McpContract", "McpServer", "Tool", "ToolSettings", "Toolbox", "create_tools", "tool"]
 
 
 def create_tools(settings: ToolSettings, *, script: bool) -> Toolbox | None:
@@ -19,8 +23,21 @@ def create_tools(settings: ToolSettings, *, script: bool) -> Toolbox | None:
 
     Raises ConfigError for one that cannot be had, and for two of one name.
     """
-    tools = list(_named(settings, script=script))
-    return Toolbox(tools) if tools else None
+    tools, sources = list(_named(settings, script=script)), _sources(settings)
+    return Toolbox(tools, sources) if tools or sources else None
+
+
+def _sources(settings: ToolSettings) -> Sequence[ToolSource]:
+    if not settings.mcp:
+        return ()
+    names = [one.name for one in settings.mcp]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f'tools.mcp: there are two servers called "{twice[0]}"; give one of them another name.')
+    try:
+        from parley.tools.mcp.server import McpConnection
+    except ImportError as error:
+        raise ConfigError(f"tools.mcp needs the package {error.name}; install it with: {install('mcp')}.") from error
+    return [McpConnection(one) for one in settings.mcp]
 
 
 def _named(settings: ToolSettings, *, script: bool) -> Iterator[Tool]:

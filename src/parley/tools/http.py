@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ import structlog
 
 from parley.errors import ConfigError, InvalidRequest, TimedOut, UnavailableError
 from parley.tools.function import Tool
+from parley.tools.secrets import from_environment
 from parley.values import ToolInfo
 
 if TYPE_CHECKING:
@@ -55,7 +55,10 @@ class HttpCaller:
             )  # fmt: skip
         except ValueError as error:
             raise ConfigError(f"tools.http: {error}.") from None
-        headers = {name: _from_environment(settings.name, value) for name, value in settings.headers.items()}
+        headers = {
+            name: from_environment(f"tools.http: the tool {settings.name}", value)
+            for name, value in settings.headers.items()
+        }
 
         async def run(arguments: Mapping[str, Any], key: str) -> str:
             return await self._call(settings, headers, arguments, key)
@@ -82,14 +85,6 @@ class HttpCaller:
         log.warning("a tool refused a call", tool=settings.name, status=response.status_code)
         said = f"The tool answered with status {response.status_code}: {text[:1_000]}"
         raise InvalidRequest(said) if response.is_client_error else UnavailableError(said)
-
-
-def _from_environment(name: str, value: str) -> str:
-    if not value.startswith("$"):
-        return value
-    if (found := os.environ.get(value[1:])) is None:
-        raise ConfigError(f"tools.http: the tool {name} wants the environment variable {value[1:]}, which is not set.")
-    return found
 
 
 def _address(url: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

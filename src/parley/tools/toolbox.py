@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from parley.errors import ConfigError, NotFound, TimedOut
 
@@ -22,6 +23,18 @@ _CLOSING = 5.0
 """Seconds that calls which write have to end when the server stops."""
 
 
+class ToolSource(Protocol):
+    """Tools that come and go while the server runs."""
+
+    def tools(self) -> Sequence[Tool]:
+        """Those that there are now."""
+
+    async def start(self) -> None:
+        """Wait, within bounds, until they are known."""
+
+    async def aclose(self) -> None: ...
+
+
 class Toolbox:
     """The ``Tools`` of a server. Raises ConfigError for two tools of one name.
 
@@ -30,22 +43,26 @@ class Toolbox:
     nobody waiting.
     """
 
-    def __init__(self, tools: Sequence[Tool]) -> None:
+    def __init__(self, tools: Sequence[Tool], sources: Sequence[ToolSource] = ()) -> None:
+        self._sources = sources
         self._tools = {tool.info.name: tool for tool in tools}
         if len(self._tools) != len(tools):
             names = [tool.info.name for tool in tools]
             twice = next(name for name in names if names.count(name) > 1)
             raise ConfigError(f'There are two tools called "{twice}"; give one of them another name.')
-        self._infos = tuple(tool.info for tool in tools)
         self._calls: OrderedDict[str, asyncio.Task[str]] = OrderedDict()
         self._running: set[asyncio.Task[str]] = set()
 
     def offered(self) -> Sequence[ToolInfo]:
-        return self._infos
+        return tuple(tool.info for tool in self._now().values())
+
+    async def start(self) -> None:
+        """Ask the sources for their tools; returns when each has answered, or failed, or taken too long."""
+        await asyncio.gather(*(source.start() for source in self._sources))
 
     async def call(self, name: str, arguments: Mapping[str, Any], *, key: str) -> str:
         """What the tool says; where this call was made before, what it said then. Raises NotFound, TimedOut."""
-        tool = self._tools.get(name)
+        tool = self._now().get(name)
         if tool is None:
             raise NotFound(f'There is no tool "{name}".')
         task = self._calls.get(key)
@@ -72,6 +89,18 @@ class Toolbox:
         for tool in self._tools.values():
             if tool.close is not None:
                 await tool.close()
+        await asyncio.gather(*(source.aclose() for source in self._sources))
+
+    def _now(self) -> Mapping[str, Tool]:
+        """All tools that there are, by name; of two names that are the same, the later one gets a number."""
+        if not self._sources:
+            return self._tools
+        known = dict(self._tools)
+        for source in self._sources:
+            for tool in source.tools():
+                name = _other(tool.info.name, known)
+                known[name] = tool if name == tool.info.name else replace(tool, info=replace(tool.info, name=name))
+        return known
 
     async def _run(self, tool: Tool, arguments: Mapping[str, Any], key: str) -> str:
         try:
@@ -91,3 +120,12 @@ class Toolbox:
                 return
             if self._calls[key].done():
                 del self._calls[key]
+
+
+def _other(name: str, known: Mapping[str, Tool]) -> str:
+    """This name, or the first one like it that nobody has."""
+    number, other = 1, name
+    while other in known:
+        number += 1
+        other = f"{name[:60]}_{number}"
+    return other

@@ -31,11 +31,33 @@ def test_the_how_to_s_settings_are_tools(tmp_path: Path, monkeypatch: pytest.Mon
     assert (book.name, book.effect, book.confirm, book.timeout) == ("book_table", "write", True, 20.0)
 
 
+def test_the_how_to_s_mcp_servers_are_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pathlib import Path
+
+    npx = tmp_path / "npx"
+    npx.write_text("#!/bin/sh\n")
+    npx.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("HOUSE_TOKEN", "Bearer secret")
+    page = (Path(__file__).parents[3] / HOW_TO).read_text(encoding="utf-8")
+    yaml = page.partition("## From MCP servers")[2].partition("```yaml\n")[2].partition("```")[0]
+    file = tmp_path / "orchestrator.yaml"
+    file.write_text(yaml, encoding="utf-8")
+    settings = load_settings([file], environ={}).tools
+    assert create_tools(settings, script=False) is not None
+    notes, house = settings.mcp
+    assert (notes.command[0], notes.only, notes.tools["create_entities"].confirm) == (
+        "npx", ("search_nodes", "create_entities"), True,
+    )  # fmt: skip
+    assert (house.url, house.contract.filler_after) == ("https://house.example/mcp", 0.8)
+
+
 @pytest.mark.parametrize(
     ("yaml", "told"),
     [
         ("tools: {http: [{name: a}]}", "wrong at 0.description: Field required"),
         ("tools: {http: [{name: a, description: b, url: c, effect: both}]}", "wrong at 0.effect: Input should be"),
+        ("tools: {mcp: [{command: [x]}]}", "wrong at 0.name: Field required"),
         ("tools: {builtin: perhaps}", "auto, on, off"),
     ],
 )

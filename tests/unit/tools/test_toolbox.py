@@ -148,3 +148,37 @@ def test_the_built_in_ones_do_what_they_say() -> None:
     told, over, at = run_virtual(both())
     assert told[4] == told[7] == "-"
     assert (over, at) == ("The timer of 90 seconds is over: tell the participant now.", 90.0)
+
+
+class Source:
+    """Tools that come and go."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def tools(self) -> list[Tool]:
+        return [tool_of(lambda name=name: answer(f"{id(self)}"), name) for name in self.names]
+
+    async def start(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+async def answer(text: str) -> str:
+    return text
+
+
+def test_tools_come_and_go_and_no_two_have_one_name() -> None:
+    async def scene() -> None:
+        first, second = Source("one", "two"), Source("two", "x" * 64, "three")
+        box = Toolbox([tool_of(lambda: answer("mine"), "one")], [first, second])
+        assert [tool.name for tool in box.offered()] == ["one", "one_2", "two", "two_2", "x" * 64, "three"]
+        assert await box.call("one", {}, key="1") == "mine"
+        assert await box.call("one_2", {}, key="2") == f"{id(first)}"
+        assert await box.call("two_2", {}, key="3") == f"{id(second)}"
+        first.names = ()
+        assert [tool.name for tool in box.offered()] == ["one", "two", "x" * 64, "three"]
+        with pytest.raises(NotFound, match='no tool "one_2"'):
+            await box.call("one_2", {}, key="4")
+
+    run_virtual(scene())
