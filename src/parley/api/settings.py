@@ -69,3 +69,37 @@ class WyomingSettings:
         20_000
     )
     longest_audio: Annotated[float, Setting("Longest recording of one exchange.", unit="s", ge=1, le=3600)] = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class McpSettings:
+    """Parley's voices and ears as tools for other people's agents: the Model Context Protocol at /mcp."""
+
+    enabled: Annotated[
+        bool,
+        Setting("Serve /mcp with the tools say, listen and models; needs the extra `mcp`. The key is server.api_key."),
+    ] = False
+    at_once: Annotated[
+        int, Setting("Texts and recordings at work at a time; more wait a little, then are refused.", ge=1, le=1000)
+    ] = 4
+    longest_text: Annotated[int, Setting("Longest text of one call.", unit="characters", ge=1, le=100_000)] = 1200
+    largest_sound: Annotated[
+        int,
+        Setting(
+            "Most sound that one call answers with: the protocol's clients take messages of about 1 MB.",
+            unit="bytes",
+            ge=10_000,
+            le=100_000_000,
+        ),
+    ] = 740_000
+    longest_audio: Annotated[float, Setting("Longest recording of one call.", unit="s", ge=1, le=3600)] = 120.0
+    largest_message: Annotated[
+        int, Setting("Largest message, a recording as base64 in it.", unit="bytes", ge=10_000, le=100_000_000)
+    ] = 6_000_000
+    requests: Annotated[int, Setting("Requests at a time, those that wait for news included.", ge=1, le=10_000)] = 64
+    sessions: Annotated[
+        int, Setting("Sessions at a time, of clients of the protocol's revisions that have some.", ge=1, le=10_000)
+    ] = 64
+    idle: Annotated[
+        float, Setting("A session without a request for this long is ended.", unit="s", ge=1, le=86_400)
+    ] = 300.0

@@ -93,15 +93,18 @@ class Transcription:
         written = Written(recording.duration, tuple(segment for segment in segments if segment.text), language)
         return _response(written, asked)
 
-    async def _heard(
-        self, recording: Recording, language: str
-    ) -> AsyncGenerator[tuple[float, float, Transcript], None]:
-        """What is understood of each piece, with where it begins and ends; the last of a piece is final."""
-        ears = self._recognizer.for_session()
-        for index, (start, end) in enumerate(recording.pieces):
-            pcm = await recording.samples(index)
-            async for said in _patiently(ears, pcm, language):
-                yield start, end, said
+    def _heard(self, recording: Recording, language: str) -> AsyncGenerator[tuple[float, float, Transcript], None]:
+        return heard_in(recording, self._recognizer.for_session(), language)
+
+
+async def heard_in(
+    recording: Recording, ears: Recognizer, language: str
+) -> AsyncGenerator[tuple[float, float, Transcript], None]:
+    """What is understood of each piece, with where it begins and ends; the last of a piece is final."""
+    for index, (start, end) in enumerate(recording.pieces):
+        pcm = await recording.samples(index)
+        async for said in _patiently(ears, pcm, language):
+            yield start, end, said
 
 
 async def _patiently(ears: Recognizer, pcm: bytes, language: str) -> AsyncGenerator[Transcript, None]:

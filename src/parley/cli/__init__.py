@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pull": ("parley.cli.pull", "Fetch models: voices, recognisers, turn models; 'recommended' for a conversation."),
     "models": ("parley.cli.models", "List, show, fetch and remove models; load, unload and reload voices."),
     "engines": ("parley.cli.engines", "List, install and remove engines that need an environment of their own."),
+    "mcp": ("parley.cli.mcp", "Speak and listen for an MCP client: tools on standard input and output."),
     "bench": ("parley.cli.bench", "Measure; every number in the documentation comes from here."),
     "replay": ("parley.cli.replay", "Run a recorded session again, with the same or other settings."),
     "config": ("parley.cli.config", "Show, check and write settings."),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from parley.errors import ConfigError, ParleyError
+from parley.hints import install
 from parley.values import Voice
 
 if TYPE_CHECKING:
@@ -236,6 +237,8 @@ async def _open_routes(settings: Settings, host: SessionHost, stack: AsyncExitSt
     in_use = partial(models_in_use, host.parts.models, host.parts.voices)
     if settings.api.audio:
         routes += _audio_routes(settings, host, in_use)
+    if settings.mcp.enabled:
+        routes += await _open_mcp(settings, host, in_use, stack)
     if settings.wyoming.enabled:
         await _open_wyoming(settings, host, stack)
     return [*routes, *model_routes(host, FleetModels(host.parts.voices), transports, in_use)]
@@ -285,6 +288,26 @@ def _audio_routes(settings: Settings, host: SessionHost, in_use: Callable[[], Ma
     listening = Listening(host, settings.api, host.parts.recognizer, host.parts.make_vad)
     transcription = Transcription(host, settings.api, host.parts.recognizer, in_use)
     return [*speech.routes, *transcription.routes, *listening.routes]
+
+
+async def _open_mcp(
+    settings: Settings, host: SessionHost, in_use: Callable[[], Mapping[str, str]], stack: AsyncExitStack
+) -> list[BaseRoute]:
+    from parley.server.fleet import speakers_of
+
+    try:
+        from parley.api.mcp.endpoint import McpEndpoint
+    except ImportError as error:
+        raise ConfigError(f"mcp.enabled needs the package {error.name}; install it with: {install('mcp')}.") from error
+    from parley.api.mcp.fleet import FleetBackend
+
+    voices, ears = host.parts.voices, host.parts.recognizer
+    speakers = partial(speakers_of, voices)
+    backend = FleetBackend(settings.mcp, settings.api, voices, ears, speakers, in_use, voices.end_session)
+    endpoint = McpEndpoint(host, settings.mcp, backend)
+    await endpoint.start()
+    stack.push_async_callback(endpoint.aclose)
+    return list(endpoint.routes)
 
 
 async def _open_livekit(settings: Settings, host: SessionHost, stack: AsyncExitStack) -> list[BaseRoute]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from parley.api.settings import ApiSettings, WyomingSettings
+from parley.api.settings import ApiSettings, McpSettings, WyomingSettings
 from parley.asr.settings import AsrSettings
 from parley.audio.settings import MicrophoneSettings
 from parley.environments.settings import EngineSettings
@@ -46,6 +46,7 @@ class Settings:
     livekit: LiveKitSettings = field(default_factory=LiveKitSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
     wyoming: WyomingSettings = field(default_factory=WyomingSettings)
+    mcp: McpSettings = field(default_factory=McpSettings)
     recording: RecordingSettings = field(default_factory=RecordingSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     engines: EngineSettings = field(default_factory=EngineSettings)

@@ -1,0 +1,1 @@
+"""The Model Context Protocol: other people's agents speak with Parley's voices and hear with its ears."""
