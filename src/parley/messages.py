@@ -18,7 +18,7 @@ PROTOCOL_VERSION = 1
 ParticipantState = Literal["silent", "speaking"]
 AgentState = Literal["idle", "listening", "thinking", "speaking", "barged_in", "terminated"]
 ReplyOutcome = Literal["finished", "interrupted", "failed"]
-ToolState = Literal["running", "left", "done", "failed", "refused", "cancelled"]
+ToolState = Literal["running", "left", "done", "failed", "refused", "unconfirmed", "cancelled"]
 DecisionOutcome = Literal["take_floor", "backchannel", "noise", "echo"]
 
 
@@ -300,7 +300,8 @@ class ToolUpdate:
     turn: int
     name: str
     state: ToolState
-    """running; left (at work, and no reply waits for it); done, failed, refused (never begun) or cancelled."""
+    """running; left (at work, and no reply waits for it); done, failed or cancelled; never begun: refused, or
+    unconfirmed (the participant is asked first, and agreeing makes another call of it)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,20 @@ from playwright.sync_api import ViewportSize
 from tests.e2e.browser import Tab, open_tab
 from tests.e2e.conftest import start_parley
 
-STATES = ("offline", "listening", "thinking", "speaking", "interrupted")
+STATES = ("offline", "listening", "thinking", "speaking", "interrupted", "tools")
 DESK = ViewportSize(width=1200, height=800)
 PHONE = ViewportSize(width=390, height=844)
 FOLLOW = """() => window.addEventListener("parley", ({ detail }) => {
   if (detail.what === "report") window.reached = detail.sample;
 })"""
 SET_STATE = """(name) => {
+  if (name === "tools") {
+    const states = ["done", "failed", "unconfirmed", "cancelled", "refused", "left", "running"];
+    const names = ["weather", "book_table", "open_door", "lamp_states", "notes_search", "timer", "house_switch"];
+    states.forEach((state, turn) =>
+      window.parley.apply({ type: "tool", call_id: "c", turn, name: names[turn], state }));
+    name = "thinking";
+  }
   const agent = { interrupted: "barged_in", offline: "idle" }[name] ?? name;
   const participant = name === "interrupted" ? "speaking" : "silent";
   window.parley.apply({ type: "state", participant, agent, event: "" });
@@ -65,6 +72,9 @@ def shoot(tab: Tab, folder: Path, state: str) -> None:
     for name, scheme, size in (("light", "light", DESK), ("dark", "dark", DESK), ("phone", "light", PHONE)):
         tab.page.set_viewport_size(size)
         tab.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+        tab.page.evaluate(
+            "() => { const box = document.getElementById('transcript'); box.scrollTop = box.scrollHeight; }"
+        )
         tab.page.screenshot(path=folder / f"{state}-{name}.png")
 
 

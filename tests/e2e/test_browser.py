@@ -108,6 +108,21 @@ def test_a_typed_turn_is_answered_and_nothing_on_the_page_jumps(place: Place, tm
         assert not tab.faults
 
 
+def test_a_call_of_a_tool_is_a_quiet_line_that_says_where_it_stands(parley: Running, tmp_path: Path) -> None:
+    with open_tab(parley.url, tmp_path / "profile", None) as tab:
+        tab.connect()
+        tab.page.fill("#text", "set a timer for two seconds")
+        tab.page.keyboard.press("Enter")
+        tab.wait("model.entries.some((e) => e.tool === 'left')")
+        line = tab.page.locator(".entry.tool")
+        assert line.inner_text().split() == ["Tool", "timer:", "at", "work,", "while", "you", "talk", "on…"]
+        tab.wait("model.entries.some((e) => e.tool === 'done')", timeout=30)
+        assert line.inner_text().split() == ["Tool", "timer:", "done"]
+        assert "Tool: timer: done" in tab.page.inner_text("#announcer")
+        assert tab.axe() == []
+        assert not tab.faults
+
+
 def test_a_refused_microphone_is_explained_and_typing_still_works(parley: Running, tmp_path: Path) -> None:
     with open_tab(parley.url, tmp_path / "profile", None, microphone=False, permissions=[]) as tab:
         tab.connect()

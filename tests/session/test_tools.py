@@ -355,6 +355,7 @@ async def test_what_must_be_confirmed_is_asked_for_first_and_done_after_a_yes() 
         talk.say(TextInput("yes please"))
         await talk.heard_out(2)
         assert (len(bench.calls), talk.of(ReplyEnded)[1].text) == (1, "Paid.")
+        assert states(talk) == ["unconfirmed", "running", "done"]
 
 
 async def test_a_no_is_a_no_whatever_the_model_makes_of_it() -> None:

@@ -1,17 +1,19 @@
 // What the page shows, as a pure function of what happened. No DOM, no clocks.
 
-import type { AgentState, ParticipantState, ServerMessage, Voice } from "./protocol";
+import type { AgentState, ParticipantState, ServerMessage, ToolState, Voice } from "./protocol";
 
 export type Link = "offline" | "connecting" | "online" | "reconnecting";
 
 export interface Entry {
   readonly id: string;
-  readonly who: "you" | "agent" | "note";
+  readonly who: "you" | "agent" | "note" | "tool";
   readonly text: string;
   /** The part of an interrupted reply that was heard; null when all of it was. */
   readonly heard: string | null;
   readonly done: boolean;
   readonly nod: boolean;
+  /** Where a call of a tool stands; its name is the text. */
+  readonly tool?: ToolState;
 }
 
 export interface Turn {
@@ -93,6 +95,8 @@ export function reduce(model: Model, event: ServerMessage | PageEvent): Model {
       return update(model, replyId(model, event.utterance_id), (entry) => ({ ...entry, text: entry.text + event.text }));
     case "reply_end":
       return replyEnded(model, event);
+    case "tool":
+      return toolCalled(model, event);
     case "latency":
       return turnMeasured(model, event.turn, event.stages_ms);
     case "voice":
@@ -137,6 +141,14 @@ function transcript(model: Model, turn: number, text: string, final: boolean, no
     return add(model, { id, who: "you", text, heard: null, done: final, nod });
   }
   return update(model, id, (entry) => ({ ...entry, text, done: final }));
+}
+
+function toolCalled(model: Model, event: Extract<ServerMessage, { type: "tool" }>): Model {
+  const id = `tool-${model.sessionId}-${event.turn}-${event.call_id}`;
+  const done = event.state !== "running" && event.state !== "left";
+  const known = model.entries.some((entry) => entry.id === id);
+  if (known) return update(model, id, (entry) => ({ ...entry, tool: event.state, done }));
+  return add(model, { id, who: "tool", text: event.name, heard: null, done, nod: false, tool: event.state });
 }
 
 /** Utterances are counted anew in each session, and a page outlives its session when the link breaks. */

@@ -6,6 +6,7 @@ export const SAMPLE_RATE = 48_000;
 
 export type ParticipantState = "silent" | "speaking";
 export type AgentState = "idle" | "listening" | "thinking" | "speaking" | "barged_in" | "terminated";
+export type ToolState = "running" | "left" | "done" | "failed" | "refused" | "unconfirmed" | "cancelled";
 export type ReplyOutcome = "finished" | "interrupted" | "failed";
 export type DecisionOutcome = "take_floor" | "backchannel" | "noise" | "echo";
 
@@ -56,7 +57,7 @@ export type ServerMessage =
   | { type: "onset"; utterance_id: string; sample: number }
   | { type: "decision"; utterance_id: string; outcome: DecisionOutcome; reasons: string[] }
   | { type: "latency"; turn: number; stages_ms: Record<string, number> }
-  | { type: "tool"; call_id: string; turn: number; name: string; state: string }
+  | { type: "tool"; call_id: string; turn: number; name: string; state: ToolState }
   | { type: "voice"; voice: Voice; note: string }
   | { type: "pong"; id: number }
   | { type: "error"; code: string; message: string; fatal: boolean }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { initial, mood, reduce, stateInWords, type Model, type PageEvent } from "../src/model";
-import type { ServerMessage, Voice } from "../src/protocol";
+import type { ServerMessage, ToolState, Voice } from "../src/protocol";
 import { stepsOf } from "../src/view/latency";
 import { describe as describeModel, optionFor, optionsOf, voiceOf, type VoiceModel } from "../src/voices";
 
@@ -59,6 +59,16 @@ describe("the transcript", () => {
     const model = after(started, reply, text, { ...started, session_id: "t", resumed: true }, reply, text);
 
     expect(model.entries.map((entry) => entry.text)).toEqual(["Hello.", "Hello."]);
+  });
+
+  it("shows a call of a tool in one entry that says where it stands", () => {
+    const tool = (turn: number, state: ToolState): ServerMessage => ({ type: "tool", call_id: "c1", turn, name: "open_door", state });
+    const { entries } = after(started, tool(1, "unconfirmed"), tool(2, "running"), tool(2, "done"));
+    expect(entries.map((entry) => [entry.who, entry.text, entry.tool, entry.done])).toEqual([
+      ["tool", "open_door", "unconfirmed", true],
+      ["tool", "open_door", "done", true],
+    ]);
+    expect(after(started, tool(1, "running")).entries[0]?.done).toBe(false);
   });
 
   it("never grows without bound", () => {

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from parley.client.conversation import Conversation, Line
 
-_STYLES = {"you": "bold cyan", "parley": "bold magenta"}
+_STYLES = {"you": "bold cyan", "parley": "bold magenta", "tool": "dim"}
 _AGENT = {
     "idle": ("○", "dim"),
     "listening": ("●", "green"),
@@ -77,6 +77,8 @@ class _Printer:
         self._ended: set[int] = set()
         self._open: int | None = None
         """The line that the output's last line belongs to, while it may still grow."""
+        self._notes: dict[int, str] = {}
+        """Calls of tools -> where they stood when that was printed."""
         self._failed = ""
         self._latencies: dict[str, float] = {}
 
@@ -86,17 +88,25 @@ class _Printer:
             self._failed = conversation.failed
             self._alone(Text(self._failed, style="red"))
         for index, line in enumerate(conversation.lines):
-            if index not in self._ended and (line.done or line.who == "parley"):
+            if line.who == "tool":
+                self._tool(index, line)
+            elif index not in self._ended and (line.done or line.who == "parley"):
                 self._go_on(index, line)
         if not conversation.speaking_replies:
             self._measured()
 
     def finish(self) -> None:
         for index, line in enumerate(self._conversation.lines):
-            if index not in self._ended:
+            if line.who != "tool" and index not in self._ended:
                 self._go_on(index, line)
         self._measured()
         self._break()
+
+    def _tool(self, index: int, line: Line) -> None:
+        """Each step of a call stands on a line of its own."""
+        if self._notes.get(index) != line.note:
+            self._notes[index] = line.note
+            self._alone(Text(f"tool: {line.text}, {line.note}", "dim"))
 
     def _measured(self) -> None:
         if self._conversation.latencies != self._latencies:

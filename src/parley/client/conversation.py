@@ -18,6 +18,7 @@ from parley.messages import (
     ServerMessage,
     SessionEnded,
     StateChanged,
+    ToolUpdate,
     TranscriptUpdate,
     TurnLatency,
     VoiceChanged,
@@ -42,11 +43,26 @@ class Line:
     """One thing that somebody said."""
 
     who: str
-    """"you" or "parley"."""
+    """"you", "parley" or "tool"."""
     text: str = ""
     note: str = ""
     """How it ended, where that is worth saying."""
     done: bool = False
+    name: str = ""
+    """Of a call of a tool."""
+
+
+TOOL_WORDS = {
+    "running": "at work",
+    "left": "at work, while you talk on",
+    "done": "done",
+    "failed": "failed",
+    "refused": "not done",
+    "unconfirmed": "asks you first",
+    "cancelled": "stopped",
+}
+"""Where a call of a tool stands, for people."""
+_AT_WORK = ("running", "left")
 
 
 @dataclass(slots=True)
@@ -103,6 +119,8 @@ class Conversation:
                 self.latencies = dict(message.stages_ms)
             case VoiceChanged():
                 self.voice = message.voice.model or self.voice
+            case ToolUpdate():
+                self._tool(message)
             case ErrorMessage():
                 self.failed = message.message
                 self.fatal = message if message.fatal else self.fatal
@@ -128,6 +146,15 @@ class Conversation:
             return
         line = self._last(who, fresh=True)
         line.text, line.done, line.note = text, done, note
+
+    def _tool(self, message: ToolUpdate) -> None:
+        name = f"{message.turn}:{message.call_id}"
+        line = next((line for line in reversed(self.lines) if line.name == name), None)
+        if line is None:
+            line = Line("tool", message.name, name=name)
+            self.lines.append(line)
+        line.note = TOOL_WORDS.get(message.state, message.state)
+        line.done = message.state not in _AT_WORK
 
     def _last(self, who: str, *, fresh: bool = False) -> Line:
         """The newest line of somebody; with ``fresh`` a new one when the newest is complete."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from parley.cli.chat_view import _Printer
+from parley.cli.chat_view import _Printer, _Screen
 from parley.client.conversation import Conversation
-from parley.messages import ErrorMessage, ReplyEnded, ReplyStarted, ReplyText, TranscriptUpdate, TurnLatency
+from parley.messages import ErrorMessage, ReplyEnded, ReplyStarted, ReplyText, ToolUpdate, TranscriptUpdate, TurnLatency
 
 if TYPE_CHECKING:
     from parley.messages import ServerMessage
@@ -73,3 +73,31 @@ def test_latencies_wait_for_the_end_of_the_line_and_errors_do_not() -> None:
 def test_a_line_that_is_open_at_the_end_is_closed() -> None:
     assert printed(BEGIN, ONE, finished=True) == "parley: One two three.\n"
     assert printed(TranscriptUpdate(1, "hel"), finished=True) == "you: hel\n"
+
+
+def test_what_becomes_of_a_tool_stands_on_lines_of_its_own() -> None:
+    steps = [ToolUpdate("c1", 1, "weather", "running"), ToolUpdate("c1", 1, "weather", "done")]
+    lines = printed(BEGIN, ONE, *steps, TWO, ended("finished", WHOLE), finished=True).splitlines()
+    assert lines == [
+        "parley: One two three.",
+        "tool: weather, at work",
+        "tool: weather, done",
+        "parley: Four five six.",
+    ]
+
+
+def test_a_call_that_is_asked_about_and_the_one_that_follows_are_two() -> None:
+    asked, agreed = ToolUpdate("c1", 1, "open_door", "unconfirmed"), ToolUpdate("c1", 2, "open_door", "running")
+    assert printed(asked, asked, agreed).splitlines() == [
+        "tool: open_door, asks you first",
+        "tool: open_door, at work",
+    ]
+
+
+def test_the_screen_has_tools_among_what_was_said() -> None:
+    conversation = Conversation()
+    for message in (BEGIN, ONE, ToolUpdate("c1", 1, "weather", "failed")):
+        conversation.follow(message)
+    out = io.StringIO()
+    Console(file=out, width=60).print(_Screen(conversation, "ws://here"))
+    assert "tool: weather  (failed)" in out.getvalue()

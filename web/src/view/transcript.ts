@@ -1,11 +1,22 @@
 // The transcript: every entry is one element that is changed in place, so that nothing jumps.
 
 import type { Entry } from "../model";
+import type { ToolState } from "../protocol";
 
 /** Characters of an unheard rest that are shown. */
 const MOST_UNHEARD = 140;
 
-const NAMES = { you: "You", agent: "Parley", note: "Note" } as const;
+const NAMES = { you: "You", agent: "Parley", note: "Note", tool: "Tool" } as const;
+
+const TOOL_WORDS: Record<ToolState, string> = {
+  running: "at work…",
+  left: "at work, while you talk on…",
+  done: "done",
+  failed: "failed",
+  refused: "not done",
+  unconfirmed: "asks you first",
+  cancelled: "stopped",
+};
 
 export class TranscriptView {
   private readonly shown = new Map<string, { element: HTMLElement; entry: Entry }>();
@@ -39,6 +50,7 @@ export class TranscriptView {
     if (known?.entry === entry) return;
     const element = known?.element ?? document.createElement("div");
     element.className = `entry ${entry.who}${entry.done ? "" : " partial"}${entry.nod ? " nod" : ""}`;
+    if (entry.tool) element.dataset.tool = entry.tool;
     const name = document.createElement("b");
     name.textContent = NAMES[entry.who];
     element.replaceChildren(name, words(entry));
@@ -52,14 +64,27 @@ export class TranscriptView {
     if (this.announced.has(entry.id)) return;
     this.announced.add(entry.id);
     const line = document.createElement("p");
-    line.textContent = `${NAMES[entry.who]}: ${entry.heard ?? entry.text}${entry.heard === null ? "" : " — interrupted"}`;
+    line.textContent = `${NAMES[entry.who]}: ${inWords(entry)}`;
     this.announcer.append(line);
     while (this.announcer.childElementCount > 5) this.announcer.firstElementChild?.remove();
   }
 }
 
+function inWords(entry: Entry): string {
+  if (entry.tool) return toolInWords(entry.text, entry.tool);
+  return `${entry.heard ?? entry.text}${entry.heard === null ? "" : " — interrupted"}`;
+}
+
+function toolInWords(name: string, state: ToolState): string {
+  return `${name.replaceAll("_", " ")}: ${TOOL_WORDS[state] ?? state}`;
+}
+
 function words(entry: Entry): HTMLElement {
   const text = document.createElement("p");
+  if (entry.tool) {
+    text.textContent = toolInWords(entry.text, entry.tool);
+    return text;
+  }
   if (entry.heard === null) {
     text.textContent = entry.text || "…";
   } else {

@@ -86,6 +86,8 @@ class _Call:
     began_at: float = 0.0
     kept: bool = False
     """The history knows of it."""
+    unconfirmed: bool = False
+    """It was refused because the participant is to be asked first."""
     task: asyncio.Task[None] | None = None
     item: Call | None = None
     """Where it stands in the history."""
@@ -275,7 +277,7 @@ class ToolCalls:
 
     def _tell(self, call: _Call) -> None:
         if call.kept:
-            state: Any = call.life.state.value
+            state: Any = "unconfirmed" if call.unconfirmed else call.life.state.value
             self._notices.send(ToolUpdate(call.asked.call_id, call.turn, call.asked.name, state))
 
 
@@ -374,6 +376,7 @@ class ReplyCalls:
             if not confirmations.confirmed(*wanted, reply.turn, reply.turn_text, self._room.language):
                 confirmations.ask(*wanted, reply.turn)
                 self._asked_at = len(reply.text)
+                call.unconfirmed = True
                 self._room.close(call, CallEvent.REFUSED, outcomes.ASK_FIRST)
                 return
         self._room.begin(call, guess=False)
