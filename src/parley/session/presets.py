@@ -9,12 +9,14 @@ PRESETS: Mapping[str, Mapping[str, float | int | bool | str]] = {
     "fast": {
         "endpointing.min_delay": 0.2,
         "endpointing.delay": 0.3,
+        "endpointing.sentence_delay": 0.35,
         "endpointing.doubtful_delay": 0.5,
         "endpointing.max_delay": 0.7,
     },
     "patient": {
         "endpointing.min_delay": 0.5,
         "endpointing.delay": 0.8,
+        "endpointing.sentence_delay": 1.0,
         "endpointing.doubtful_delay": 1.2,
         "endpointing.max_delay": 2.2,
         "barge_in.take_floor_after": 1.1,

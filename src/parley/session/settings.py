@@ -132,6 +132,16 @@ class EndpointingSettings:
             le=5,
         ),
     ] = 0.55
+    sentence_delay: Annotated[
+        float,
+        Setting(
+            "Silence that ends a whole sentence of somebody who has spoken for long, since another may follow; "
+            "habits take its place.",
+            unit="s",
+            ge=0.05,
+            le=5,
+        ),
+    ] = 0.65
     doubtful_delay: Annotated[
         float,
         Setting(

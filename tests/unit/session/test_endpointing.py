@@ -135,7 +135,7 @@ def test_a_turn_model_that_is_surer_of_the_end_never_makes_the_wait_longer(
 
 def test_the_longer_somebody_has_spoken_the_longer_a_whole_sentence_is_waited_out() -> None:
     """Another may follow: between two sentences people sound as finished as at the end of their turn."""
-    lengths = (0.5, 1.5, 2.0, 3.0, 4.0, 6.0, 30.0)
+    lengths = (0.5, 1.75, 2.5, 3.0, 4.0, 8.0, 30.0)
     waits = [
         wait_for(Evidence("Your call is important to us.", "en", length=length), PauseHabits(), SETTINGS)
         for length in lengths
@@ -144,8 +144,20 @@ def test_the_longer_somebody_has_spoken_the_longer_a_whole_sentence_is_waited_ou
     assert all(wait.likely for wait in waits)
     assert seconds[0] == seconds[1] == pytest.approx(SETTINGS.min_delay)
     assert seconds[1:] == sorted(seconds[1:])
-    assert seconds[2] == pytest.approx(SETTINGS.min_delay + 0.04, abs=0.01)
-    assert seconds[-1] == pytest.approx(SETTINGS.delay)
+    assert seconds[4] - seconds[0] == pytest.approx(0.55 * (SETTINGS.sentence_delay - SETTINGS.min_delay), abs=0.01)
+    assert seconds[-2] == seconds[-1] == pytest.approx(SETTINGS.sentence_delay)
+
+
+def test_what_is_learnt_of_somebodys_pauses_takes_the_place_of_the_silence_between_sentences() -> None:
+    slow, quick = PauseHabits(), PauseHabits()
+    for _ in range(5):
+        slow.paused(0.8)
+        quick.paused(0.1)
+    evidence = Evidence("Your call is important to us.", "en", length=10.0)
+    waits = [wait_for(evidence, habits, SETTINGS).seconds for habits in (quick, PauseHabits(), slow)]
+    assert waits[0] == pytest.approx(SETTINGS.min_delay)
+    assert waits[1] == pytest.approx(SETTINGS.sentence_delay)
+    assert waits[2] > 0.8
 
 
 @given(st.text(max_size=40), st.floats(0, 1), st.floats(0, 60), st.floats(0, 60))
@@ -159,7 +171,7 @@ def test_who_has_spoken_longer_is_never_given_less(text: str, confidence: float,
 
 
 def test_how_long_somebody_has_spoken_does_not_add_to_a_doubt() -> None:
-    """It asks for half a second at most, whatever else is open."""
+    """Whichever asks for the longer silence has it."""
     short, long = (
         wait_for(Evidence("all my questions", "en", DOUBTFUL, HELD, length=length), PauseHabits(), SETTINGS)
         for length in (1.2, 8.0)

@@ -2,7 +2,7 @@
 
 It is over when the sentence is, and no other follows. Words, melody and a turn model say how likely the first is;
 of the second they know nothing (between two sentences people sound as finished as at their end), but the longer
-somebody has spoken, the likelier there is another. The less likely of the two decides how long a silence must be.
+somebody has spoken, the likelier there is another. Whichever asks for the longer silence has it.
 """
 
 from __future__ import annotations
@@ -105,8 +105,9 @@ def wait_for(evidence: Evidence, habits: PauseHabits, settings: EndpointingSetti
     by_words = completeness(evidence.text, evidence.language)
     if evidence.probability is None and by_words is None:
         return Wait(usual, False, "silence")
-    probability = min(likelihood(evidence), nothing_follows(evidence.length))
-    seconds = _patience(probability, evidence.confidence, usual, settings)
+    probability = likelihood(evidence)
+    patience = _patience(probability, evidence.confidence, usual, settings)
+    seconds = max(patience, _until_another_begins(evidence.length, habits, settings))
     if probability >= _LIKELY:
         return Wait(seconds, True, "complete")
     if probability <= _UNLIKELY:
@@ -150,13 +151,16 @@ def likelihood(evidence: Evidence, weights: Weights = WEIGHTS) -> float:
     return 1 / (1 + math.exp(-odds))
 
 
-def nothing_follows(length: float, weights: Weights = WEIGHTS) -> float:
-    """How likely no other sentence follows one that is over, 0 to 1, after ``length`` seconds of the turn.
+def another_may_follow(length: float, weights: Weights = WEIGHTS) -> float:
+    """How far another sentence is to be reckoned with, 0 to 1, when one is over after ``length`` seconds of a turn."""
+    return min(1.0, weights.lengthy * math.log2(max(length, SHORT_SECONDS) / SHORT_SECONDS))
 
-    Never so unlikely that it asks for more silence than a probable end: another sentence begins within half a second.
-    """
-    doublings = math.log2(max(length, SHORT_SECONDS) / SHORT_SECONDS)
-    return 1 / (1 + math.exp(-max(_USUAL, _SURE - weights.lengthy * doublings)))
+
+def _until_another_begins(length: float, habits: PauseHabits, settings: EndpointingSettings) -> float:
+    soonest, longest = min(settings.min_delay, settings.max_delay), max(settings.max_delay, settings.min_delay)
+    learnt = habits.usual_limit() if settings.adaptive else None
+    between = min(max(settings.sentence_delay if learnt is None else learnt, soonest), longest)
+    return soonest + another_may_follow(length) * (between - soonest)
 
 
 def sources(evidence: Evidence) -> tuple[float, float, float, float, float, float]:

@@ -26,8 +26,11 @@ class Weights:
     """Of a turn model's log-odds where it takes the turn for over. No gain: it does in the middle of sentences, too."""
     model_unfinished: float = 0.3
     """Of its log-odds where it does not. More only makes late answers later."""
-    lengthy: float = 0.3
-    """Against "nothing follows", for each doubling of what was said beyond ``SHORT_SECONDS``."""
+    lengthy: float = 0.46
+    """No log-odds: how far another sentence is reckoned with, for each doubling of the turn beyond ``SHORT_SECONDS``.
+
+    As much as the goals for the answers' delays leave room for.
+    """
 
 
 WEIGHTS = Weights()
@@ -37,5 +40,5 @@ ENOUGH_WORDS = 3
 """A turn model that has heard fewer knows less: it takes most answers of one word for the beginning of a sentence."""
 BRIEF_WORDS, BRIEF_SECONDS = 2, 1.0
 """The most of both in a brief answer; what lasts longer had more words than were understood."""
-SHORT_SECONDS = 1.5
-"""Who has spoken for longer may have ended a sentence and mean to begin another; who has not, hardly ever does."""
+SHORT_SECONDS = 1.75
+"""Who has spoken for longer may have ended a sentence and mean to begin another; who has not, seldom does."""
