@@ -47,8 +47,8 @@ class ReplyRequest:
     tools: tuple[ToolInfo, ...] | None = None
     options: ReplyOptions | None = None
     text_only: bool | None = None
-    context: tuple[Item, ...] | None = None
-    """What the language model is told in place of the conversation."""
+    context: tuple[Item | str, ...] | None = None
+    """What the language model is told in place of the conversation; entries of that are named by their ids."""
     beside: bool = False
     """It does not become part of the conversation."""
     reply_id: str = ""

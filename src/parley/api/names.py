@@ -18,8 +18,9 @@ VOICES = frozenset(
     ("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse")
 )
 """OpenAI's voices (developers.openai.com, November 2026)."""
-_SPEAKS = ("tts-1", "gpt-4o-mini-tts", "gpt-audio", "gpt-realtime")
-_HEARS = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe", "gpt-realtime", "gpt-live")
+_TALKS = ("gpt-realtime", "gpt-4o-realtime", "gpt-4o-mini-realtime")
+_SPEAKS = ("tts-1", "gpt-4o-mini-tts", "gpt-audio", *_TALKS)
+_HEARS = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe", "gpt-live", *_TALKS)
 
 
 def is_their_voice_model(name: str) -> bool:

@@ -9,8 +9,39 @@ from parley.settings import Setting
 
 
 @dataclass(frozen=True, slots=True)
+class RealtimeSettings:
+    """OpenAI's Realtime interface over a WebSocket."""
+
+    enabled: Annotated[bool, Setting("Serve /v1/realtime and /v1/realtime/client_secrets.")] = True
+    lead: Annotated[
+        float,
+        Setting(
+            "Audio sent ahead of the ear. Clients play what they get at once: more rides out stalls, less is heard "
+            "after an interruption.",
+            unit="s",
+            ge=0.02,
+            le=1,
+        ),
+    ] = 0.15
+    silent_after: Annotated[
+        float, Setting("A client that appends nothing for this long counts as silent.", unit="s", ge=0.1, le=5)
+    ] = 1.0
+    audio_burst: Annotated[float, Setting("Audio that may be appended at once.", unit="s", ge=1, le=25)] = 15.0
+    audio_rate: Annotated[
+        float, Setting("Seconds of audio that are taken a second, in the long run; more waits.", ge=1.05, le=20)
+    ] = 4.0
+    max_message_bytes: Annotated[int, Setting("Longest event of a client.", unit="bytes", ge=8_192, le=16_777_216)] = (
+        1_048_576
+    )
+    max_queued_audio: Annotated[
+        float,
+        Setting("Audio kept for a client whose connection is slow; then the reply waits.", unit="s", ge=0.1, le=10),
+    ] = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """Interfaces that clients of other systems know: OpenAI's audio routes."""
+    """Interfaces that clients of other systems know: OpenAI's audio routes and its Realtime interface."""
 
     audio: Annotated[
         bool, Setting("Serve /v1/audio/speech, /v1/audio/voices, /v1/audio/transcriptions and /v1/audio/listen.")
@@ -49,6 +80,7 @@ class ApiSettings:
         float,
         Setting("Speech without a pause is cut after this long on /v1/audio/listen.", unit="s", ge=5, le=300),
     ] = 60.0
+    realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
 
 
 @dataclass(frozen=True, slots=True)

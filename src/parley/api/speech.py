@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import uuid
 from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from parley.api.requests import speech_request
 from parley.api.streams import EVENTS, Streamed, event, until_gone
 from parley.audio.frame import SAMPLE_RATE
 from parley.errors import InvalidRequest, ParleyError
+from parley.server.http import json_body
 from parley.text.sentences import Sentences
 from parley.text.speech.normaliser import has_words
 from parley.text.timed_words import TimedWord, TimedWords
@@ -76,7 +76,7 @@ class Speech:
 
     async def _speech(self, request: Request) -> Response:
         asked = speech_request(
-            await _json(request, 8 * self._settings.longest_text + 65_536), self._settings.longest_text
+            await json_body(request, 8 * self._settings.longest_text + 65_536), self._settings.longest_text
         )
         if not has_words(asked.text):
             raise InvalidRequest(_NOTHING)
@@ -173,16 +173,3 @@ def _words(timed: list[TimedWord]) -> dict[str, Any]:
     ]
     timed.clear()
     return {"type": "speech.audio.words", "words": words}
-
-
-async def _json(request: Request, most: int) -> Any:
-    """The body, of at most ``most`` bytes."""
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > most:
-            raise InvalidRequest(f"The request is larger than {most} bytes.")
-    try:
-        return json.loads(bytes(body))
-    except (UnicodeDecodeError, ValueError, RecursionError):
-        raise InvalidRequest("The request is no JSON.") from None

@@ -77,7 +77,7 @@ async def run_orchestrator(
             app,
             settings.server,
             sock,
-            max_message_bytes=settings.clients.max_message_bytes,
+            max_message_bytes=_longest_message(settings),
             tally=host.metrics,
             drain=host.drain,
         )
@@ -239,6 +239,8 @@ async def _open_routes(settings: Settings, host: SessionHost, stack: AsyncExitSt
         routes += _audio_routes(settings, host, in_use)
     if settings.mcp.enabled:
         routes += await _open_mcp(settings, host, in_use, stack)
+    if settings.api.realtime.enabled:
+        routes += _realtime_routes(settings, host)
     if settings.wyoming.enabled:
         await _open_wyoming(settings, host, stack)
     return [*routes, *model_routes(host, FleetModels(host.parts.voices), transports, in_use)]
@@ -308,6 +310,27 @@ async def _open_mcp(
     await endpoint.start()
     stack.push_async_callback(endpoint.aclose)
     return list(endpoint.routes)
+
+
+def _longest_message(settings: Settings) -> int:
+    """Of whatever client; each transport has its own bound besides."""
+    realtime = settings.api.realtime
+    return max(settings.clients.max_message_bytes, realtime.max_message_bytes if realtime.enabled else 0)
+
+
+def _realtime_routes(settings: Settings, host: SessionHost) -> list[BaseRoute]:
+    from datetime import UTC, datetime
+
+    from parley.api.realtime.endpoint import Realtime
+    from parley.server.fleet import speakers_of
+
+    voices = host.parts.voices
+    speakers = partial(speakers_of, voices)
+
+    def wall_clock() -> float:
+        return datetime.now(UTC).timestamp()
+
+    return Realtime(host, host.run_session, settings.api, speakers, voices.check, wall_clock).routes
 
 
 async def _open_livekit(settings: Settings, host: SessionHost, stack: AsyncExitStack) -> list[BaseRoute]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from parley.errors import (
     CapacityError,
+    InvalidRequest,
     NotFound,
     ParleyError,
     PreconditionFailed,
@@ -44,6 +47,19 @@ def bearer_key(request: Request) -> str:
     """The key of an ``Authorization: Bearer`` header; empty when there is none."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     return key.strip() if scheme.lower() == "bearer" else ""
+
+
+async def json_body(request: Request, most: int) -> Any:
+    """The body, of at most ``most`` bytes. Raises InvalidRequest."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > most:
+            raise InvalidRequest(f"The request is larger than {most} bytes.")
+    try:
+        return json.loads(bytes(body))
+    except (UnicodeDecodeError, ValueError, RecursionError):
+        raise InvalidRequest("The request is no JSON.") from None
 
 
 def error_response(error: ParleyError) -> Response:

@@ -206,15 +206,26 @@ class Dialogue:
         if self._busy and not (request.beside and self._in_writing(request)):
             self._refuse(request.ref, "active", "Conversation already has an active response in progress.")
             return
+        try:
+            context = self._named(request.context)
+        except NotFound as error:
+            self._refuse(request.ref, "no_item", error.message)
+            return
         self._asked += 1
         reply_id = f"a{self._asked}"
-        request = replace(request, reply_id=reply_id)
+        request = replace(request, reply_id=reply_id, context=context)
         self._notices.note(ReplyBegun(reply_id, request.ref, self._in_writing(request), request.beside))
         if self._must_wait and request.context is None:
             self._pending = request
             self._timers.set("asked", clock.now() + self._settings.limits.asr_timeout, self._begin)
         else:
             self._start(request)
+
+    def _named(self, context: tuple[Item | str, ...] | None) -> tuple[Item | str, ...] | None:
+        """The same with entries in place of their ids. Raises NotFound."""
+        if context is None:
+            return None
+        return tuple(self._history.get(one) if isinstance(one, str) else one for one in context)
 
     def write(self) -> None:
         """A turn is answered in writing, though nobody asked."""

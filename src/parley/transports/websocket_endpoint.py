@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocketDisconnect
@@ -15,6 +15,8 @@ from parley.transports.codec import encode
 from parley.transports.websocket import WebSocketTransport, close, close_code, read_message
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.websockets import WebSocket
 
     from parley.transports.host import WebSocketHost
@@ -48,11 +50,29 @@ async def serve_websocket(websocket: WebSocket, host: WebSocketHost) -> None:
 async def _run(websocket: WebSocket, start: StartSession, host: WebSocketHost) -> None:
     """Run the session under a watchdog, and end it with the sentence that it deserves."""
     transport = WebSocketTransport(websocket, start, host.websocket, host.bounds)
+    await run_watched(transport, lambda: host.run_session(transport, start))
+
+
+class Watched(Protocol):
+    """A transport that can be told why it ends."""
+
+    def silence(self, now: float) -> TimedOut | None:
+        """Asked each second: is there still somebody, and do they still listen?"""
+
+    async def end_with(self, error: ParleyError) -> None:
+        """Say what went wrong and close."""
+
+    async def aclose(self) -> None:
+        """Hang up."""
+
+
+async def run_watched(transport: Watched, run: Callable[[], Awaitable[None]]) -> None:
+    """Run a session until it is over, whatever happens: ``transport`` says how it ended, and is closed."""
     watchdog = _Watchdog(transport)
     try:
         async with asyncio.timeout(None) as scope:
             watchdog.guard(scope)
-            await host.run_session(transport, start)
+            await run()
     except ParleyError as error:
         await transport.end_with(error)
     except TimeoutError:
@@ -70,7 +90,7 @@ async def _run(websocket: WebSocket, start: StartSession, host: WebSocketHost) -
 class _Watchdog:
     """Cancels a session whose client is silent or stuck; one timer a second, no task."""
 
-    def __init__(self, transport: WebSocketTransport) -> None:
+    def __init__(self, transport: Watched) -> None:
         self.verdict: TimedOut | None = None
         self._transport = transport
         self._loop = asyncio.get_running_loop()

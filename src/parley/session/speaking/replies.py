@@ -115,7 +115,7 @@ class Replies:
         if from_outside:
             reply.start(None)
         elif request is not None and request.context is not None:
-            reply.start(tell(request.context, prompt))
+            reply.start(tell([item for item in request.context if not isinstance(item, str)], prompt))
         else:
             reply.entry.answers, known = place, place is not None and place.text
             reply.start(self._history.messages(prompt, turn="" if known else turn_text))

@@ -98,7 +98,11 @@ class WrittenReplies:
         self.parts.tools.asked()
         reply = WrittenReply(self, request, self._floor.turns)
         prompt = self.parts.terms.instructions(request, self.parts.settings.reply.system_prompt)
-        history = self._history.messages(prompt) if request.context is None else tell(request.context, prompt)
+        history = (
+            self._history.messages(prompt)
+            if request.context is None
+            else tell([item for item in request.context if not isinstance(item, str)], prompt)
+        )
         if request.beside:
             self._beside.append(reply)
         else:

@@ -1,0 +1,199 @@
+"""``/v1/realtime``: who may talk, the session that they begin with, and keys for browsers."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets as random
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocketDisconnect
+
+from parley import clock
+from parley.api.errors import described, guarded
+from parley.api.names import is_their_hearing_model, voice_of
+from parley.api.realtime import fields
+from parley.api.realtime.errors import ClientError
+from parley.api.realtime.secrets import LONGEST, PREFIX, SHORTEST, USUAL, Secrets
+from parley.api.realtime.session_object import SessionObject
+from parley.api.realtime.transport import RealtimeTransport
+from parley.errors import InvalidRequest, NotFound, ParleyError, Unauthorized
+from parley.messages import StartSession
+from parley.orders import Guest
+from parley.server.http import json_body
+from parley.transports.websocket import close_code
+from parley.transports.websocket_endpoint import run_watched
+from parley.values import Voice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from starlette.requests import Request
+    from starlette.routing import BaseRoute
+    from starlette.websockets import WebSocket
+
+    from parley.api.settings import ApiSettings
+    from parley.interfaces import Transport
+    from parley.transports.host import WebSocketHost
+
+SUBPROTOCOL = "realtime"
+_KEY_SUBPROTOCOL = "openai-insecure-api-key."
+_BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
+_BETA_CLOSED = 4000
+_BETA = "The beta shape of the Realtime interface is not served; leave the header OpenAI-Beta out and use the GA shape."
+_LONGEST_BODY = 1_000_000
+
+
+def new_id(prefix: str) -> str:
+    """A random one, as long as OpenAI's."""
+    return f"{prefix}_{random.token_hex(10)}"
+
+
+class Realtime:
+    """The routes. ``speakers`` tells each model that is known with those of its speakers it lists.
+
+    ``check`` raises NotFound for a voice that nobody has; ``wall_clock`` tells seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        host: WebSocketHost,
+        run_session: Callable[[Transport, StartSession, Guest], Any],
+        settings: ApiSettings,
+        speakers: Callable[[], Mapping[str, Collection[str]]],
+        check: Callable[[Voice], None],
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self._host, self._run_session, self._settings = host, run_session, settings
+        self._speakers, self._check, self._wall_clock = speakers, check, wall_clock
+        self._secrets = Secrets(lambda: random.token_urlsafe(32))
+        self.routes: list[BaseRoute] = [
+            WebSocketRoute("/v1/realtime", self._serve),
+            WebSocketRoute("/realtime", self._serve),
+            Route("/v1/realtime/client_secrets", guarded(host, self._client_secret), methods=["POST"]),
+        ]
+
+    # --- conversations -----------------------------------------------------------------
+
+    async def _serve(self, websocket: WebSocket) -> None:
+        headers, offered = websocket.headers, websocket.scope.get("subprotocols", ())
+        try:
+            self._host.check_origin(headers.get("origin", ""), headers.get("host", ""))
+        except ParleyError as error:
+            await websocket.send_denial_response(JSONResponse({"error": described(error)}, 403))
+            return
+        await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        with contextlib.suppress(WebSocketDisconnect):
+            try:
+                await self._admit(websocket)
+            except ParleyError as error:
+                await _refuse(websocket, described(error), close_code(error))
+
+    async def _admit(self, websocket: WebSocket) -> None:
+        offered = websocket.scope.get("subprotocols", ())
+        if "realtime=v1" in websocket.headers.get("openai-beta", "") or _BETA_SUBPROTOCOL in offered:
+            told = {"type": "invalid_request_error", "message": _BETA, "param": None, "code": "beta_api_shape_disabled"}
+            await _refuse(websocket, told, _BETA_CLOSED)
+            return
+        session = self._session(_key(websocket), websocket.query_params)
+        self._named(session)
+        transport = RealtimeTransport(
+            websocket,
+            session,
+            self._settings.realtime,
+            self._host.bounds,
+            stall_timeout=self._host.websocket.stall_timeout,
+            resolve=self._voice,
+            name=new_id,
+        )
+        start = StartSession(
+            sample_rate=transport.input_rate,
+            voice=self._voice(session),
+            language=session.manner().language,
+            settings={
+                "playout.lead": self._settings.realtime.lead,
+                # Clients hand over what they have when they have it; who stops sending is silent all the same.
+                "segmenter.silent_after": self._settings.realtime.silent_after,
+                "reply.greeting": "",  # a client of this interface asks for the first word
+            },
+        )
+        guest = Guest(session.manner(), transport.told, partial(new_id, "item"))
+        await run_watched(transport, partial(self._run_session, transport, start, guest))
+
+    def _session(self, key: str, query: Mapping[str, str]) -> SessionObject:
+        """With what a session begins. Raises Unauthorized."""
+        secret = self._secrets.find(key, clock.now())
+        if secret is not None:
+            return secret.session
+        if key.startswith(PREFIX):
+            raise Unauthorized("The client secret is not known here, or has expired.")
+        self._host.check_key(key)
+        if query.get("intent") == "transcription":
+            return SessionObject.new("transcription", query.get("model", ""))
+        return SessionObject.new("realtime", query.get("model", "") or "gpt-realtime")
+
+    def _named(self, session: SessionObject) -> None:
+        """Raise NotFound for a session with somebody that is not here."""
+        try:
+            self._voice(session)
+        except ClientError as error:
+            raise NotFound(error.message) from None
+
+    def _voice(self, session: SessionObject) -> Voice:
+        """The voice that is meant. Raises ClientError."""
+        names = self._settings.names
+        if session.kind == "transcription":
+            for model in (session.model, session.transcription_model):
+                if not is_their_hearing_model(names.get(model, model)):
+                    raise ClientError(f"There is no recogniser called {model[:64]!r} here.", param="model")
+            return Voice()
+        try:
+            voice = voice_of(session.model, str(session.said["voice"]), self._speakers(), names)
+            voice = replace(voice, speed=float(session.said["speed"]))
+            self._check(voice)
+        except NotFound as error:
+            raise ClientError(error.message, param="session.audio.output.voice") from None
+        return voice
+
+    # --- keys --------------------------------------------------------------------------
+
+    async def _client_secret(self, request: Request) -> Response:
+        body = await json_body(request, _LONGEST_BODY)
+        try:
+            asked = fields.objects(body, "request")
+            lasts = fields.objects(asked.get("expires_after") or {"seconds": USUAL}, "expires_after")
+            seconds = fields.whole({"seconds": USUAL, **lasts}, "seconds", SHORTEST, LONGEST, "expires_after.")
+            wanted = fields.objects(asked.get("session") or {"type": "realtime"}, "session")
+            kind: Any = fields.one_of(wanted.get("type", "realtime"), ("realtime", "transcription"), "session.type")
+            model = fields.text(wanted, "model", "session.", "gpt-realtime" if kind == "realtime" else "")
+            session = SessionObject.new(kind, model).updated(wanted)
+            self._voice(session)
+        except ClientError as error:
+            raise InvalidRequest(error.message) from None
+        value = self._secrets.new(session, seconds, clock.now())
+        said = {
+            "value": value,
+            "expires_at": int(self._wall_clock()) + seconds,
+            "session": session.shown(new_id("sess")),
+        }
+        return JSONResponse(said, headers={"Cache-Control": "no-store"})
+
+
+def _key(websocket: WebSocket) -> str:
+    scheme, _, key = websocket.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return key.strip()
+    for offered in websocket.scope.get("subprotocols", ()):
+        if offered.startswith(_KEY_SUBPROTOCOL):
+            return str(offered[len(_KEY_SUBPROTOCOL) :])
+    return ""
+
+
+async def _refuse(websocket: WebSocket, told: Mapping[str, Any], code: int) -> None:
+    """Say why there will be no session, and close."""
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+        await websocket.send_json({"type": "error", "event_id": new_id("event"), "error": {**told, "event_id": None}})
+        await websocket.close(code, str(told["code"]))

@@ -1,0 +1,170 @@
+"""From what a client asks to what a session is told to do (pure)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from parley.api.realtime.client_events import (
+    Append,
+    CancelResponse,
+    ClearAudio,
+    CommitAudio,
+    CreateItem,
+    CreateResponse,
+    DeleteItem,
+    ItemReference,
+    RetrieveItem,
+    TruncateItem,
+    UpdateSession,
+)
+from parley.api.realtime.errors import ClientError
+from parley.api.realtime.server_events import Asked, ServerEvents
+from parley.api.realtime.session_object import SessionObject, options, tool_infos
+from parley.messages import SetVoice
+from parley.orders import (
+    AskReply,
+    CancelReply,
+    Clear,
+    Commit,
+    Configure,
+    Delete,
+    Insert,
+    ReplyRequest,
+    Retrieve,
+    Truncate,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from parley.api.realtime.client_events import Request
+    from parley.messages import ClientMessage
+    from parley.orders import Order
+    from parley.values import Voice
+
+_SAMPLES_PER_MS = 48
+NOT_ACTIVE = "Cancellation failed: no active response found"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What follows from a request."""
+
+    orders: tuple[ClientMessage | Order, ...] = ()
+    audio: bytes | None = None
+    """Sound of the microphone, as the client sent it."""
+    input_changed: bool = field(default=False)
+    """From now on that has another format."""
+
+
+class Requests:
+    """Keeps the session object of one session. ``resolve`` gives the voice that one names; it raises ClientError."""
+
+    def __init__(
+        self, session: SessionObject, resolve: Callable[[SessionObject], Voice], name: Callable[[str], str]
+    ) -> None:
+        self._session = session
+        self._session_id = name("sess")
+        self._resolve = resolve
+        self._voice = resolve(session)
+        self.events = ServerEvents(name, self._of_a_response, lambda: self._session.writes_down)
+
+    def shown(self) -> dict[str, Any]:
+        """The session object."""
+        return self._session.shown(self._session_id)
+
+    @property
+    def input_format(self) -> str:
+        return str(self._session.heard["format"]["type"])
+
+    @property
+    def output_format(self) -> str:
+        return str(self._session.said["format"]["type"]) if self._session.said else "audio/pcm"
+
+    def _of_a_response(self) -> dict[str, Any]:
+        """What every response says of itself."""
+        session = self._session
+        said = {name: session.said[name] for name in ("format", "voice") if name in session.said}
+        return {
+            "output_modalities": list(session.data.get("output_modalities", ["text"])),
+            "max_output_tokens": session.data.get("max_output_tokens", "inf"),
+            "audio": {"output": said},
+        }
+
+    def take(self, request: Request, event_id: str | None) -> Done:
+        """What is to be done. Raises ClientError, and changes nothing."""
+        match request:
+            case Append():
+                return Done(audio=request.audio)
+            case UpdateSession():
+                return self._update(request, event_id)
+            case CommitAudio():
+                return Done((Commit(self._ask(event_id, "input_audio_buffer.commit")),))
+            case ClearAudio():
+                return Done((Clear(self._ask(event_id, "input_audio_buffer.clear")),))
+            case CreateItem():
+                ref = self._ask(event_id, "conversation.item.create", form=request.form)
+                return Done((Insert(ref, request.item, request.after),))
+            case RetrieveItem():
+                return Done((Retrieve(self._ask(event_id, "conversation.item.retrieve"), request.item_id),))
+            case DeleteItem():
+                return Done((Delete(self._ask(event_id, "conversation.item.delete"), request.item_id),))
+            case TruncateItem():
+                ref = self._ask(event_id, "conversation.item.truncate", audio_end_ms=request.audio_end_ms)
+                return Done((Truncate(ref, request.item_id, request.audio_end_ms * _SAMPLES_PER_MS),))
+            case CreateResponse():
+                return Done((AskReply(self._reply(request, event_id)),))
+            case CancelResponse():
+                return Done((self._cancel(request, event_id),))
+            case _:  # there is no buffer to clear on this wire: what was sent is with the client
+                return Done()
+
+    def _ask(self, event_id: str | None, kind: str, **more: Any) -> str:
+        return self.events.ask(Asked(event_id, kind, **more))
+
+    def _update(self, request: UpdateSession, event_id: str | None) -> Done:
+        session = self._session.updated(request.patch)
+        voice = self._resolve(session)
+        changed = session.heard["format"] != self._session.heard["format"]
+        ref = self._ask(event_id, "session.update", session=session.shown(self._session_id))
+        orders: list[ClientMessage | Order] = [Configure(session.manner(), ref)]
+        if voice != self._voice:
+            orders.insert(0, SetVoice(voice))
+        self._session, self._voice = session, voice
+        return Done(tuple(orders), input_changed=changed)
+
+    def _reply(self, request: CreateResponse, event_id: str | None) -> ReplyRequest:
+        if self._session.kind == "transcription":
+            raise ClientError("A transcription session makes no responses.", "invalid_event_for_session", "type")
+        data = self._session.data
+        choice = request.tool_choice or data["tool_choice"]
+        longest = request.max_output_tokens or data["max_output_tokens"]
+        own = {
+            name: value
+            for name, value in (("metadata", request.metadata), ("max_output_tokens", request.max_output_tokens))
+            if value is not None
+        }
+        ref = self._ask(event_id, "response.create", response=own)
+        modalities = request.output_modalities
+        context = request.context
+        return ReplyRequest(
+            ref,
+            instructions=request.instructions,
+            tools=None if request.tools is None else tool_infos(request.tools),
+            options=replace(options(choice, longest), usage=True),
+            text_only=None if modalities is None else modalities == ["text"],
+            context=None
+            if context is None
+            else tuple(one.item_id if isinstance(one, ItemReference) else one for one in context),
+            beside=request.beside,
+        )
+
+    def _cancel(self, request: CancelResponse, event_id: str | None) -> CancelReply:
+        reply_id = ""
+        if request.response_id:
+            found = self.events.reply_id(request.response_id)
+            if found is None:
+                raise ClientError(NOT_ACTIVE, "response_cancel_not_active", "response_id")
+            reply_id = found
+        return CancelReply(self._ask(event_id, "response.cancel"), reply_id)

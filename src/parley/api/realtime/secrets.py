@@ -1,0 +1,61 @@
+"""Keys for browsers: made for a session, good for many, and gone after a while (pure)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from parley.errors import CapacityError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from parley.api.realtime.session_object import SessionObject
+
+PREFIX = "ek_"
+SHORTEST, USUAL, LONGEST = 10, 600, 7_200
+"""Seconds that one is good for."""
+MOST = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """One that is good, and what a session begins with that is opened with it."""
+
+    session: SessionObject
+    until: float
+
+
+class Secrets:
+    """Kept in memory only. ``make`` makes the random part of a key.
+
+    Keys are found by their digests, so that how long it takes to refuse one says nothing of those there are.
+    """
+
+    def __init__(self, make: Callable[[], str]) -> None:
+        self._make = make
+        self._known: OrderedDict[bytes, Secret] = OrderedDict()
+
+    def new(self, session: SessionObject, seconds: float, now: float) -> str:
+        """A key. Raises CapacityError where there are too many."""
+        self._forget(now)
+        if len(self._known) >= MOST:
+            raise CapacityError("Too many client secrets are in use; wait until some expire.", retry_after=60)
+        key = PREFIX + self._make()
+        self._known[_digest(key)] = Secret(session, now + seconds)
+        return key
+
+    def find(self, key: str, now: float) -> Secret | None:
+        """What a key stands for; None for one that is not known, or not good any more."""
+        secret = self._known.get(_digest(key)) if key.startswith(PREFIX) else None
+        return secret if secret is not None and now < secret.until else None
+
+    def _forget(self, now: float) -> None:
+        for digest in [digest for digest, secret in self._known.items() if secret.until <= now]:
+            del self._known[digest]
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "replace")).digest()

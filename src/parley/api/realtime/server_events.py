@@ -1,0 +1,436 @@
+"""What a session does, as the server events of the Realtime interface, in their order (pure)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from parley.api.realtime.entries import part, shown
+from parley.api.realtime.errors import ClientError
+from parley.conversation import Call, Message
+from parley.messages import ReplyText, TranscriptUpdate
+from parley.orders import (
+    CallHanded,
+    Cleared,
+    Configured,
+    Deleted,
+    Inserted,
+    Notice,
+    Refused,
+    ReplyBegun,
+    ReplyItem,
+    ReplySettled,
+    ReplyWritten,
+    Retrieved,
+    SpeechNoted,
+    Truncated,
+    TurnCommitted,
+    TurnSettled,
+)
+
+Event = dict[str, Any]
+
+_KEPT = 2_000
+"""Forms of entries that are remembered."""
+_WAITING = 1_000
+"""Orders whose answers are waited for."""
+_TOKENS_SAID = 20
+"""Audio tokens a second, about as OpenAI counts them."""
+_CHARACTERS_PER_TOKEN = 4
+_SAMPLES_PER_SECOND = 48_000
+_REFUSED = {
+    "no_audio": "unsupported_content_type",
+    "too_long": "invalid_value",
+    "invalid": "invalid_value",
+    "active": "conversation_already_has_active_response",
+    "not_active": "response_cancel_not_active",
+    "nothing_said": "input_audio_buffer_commit_empty",
+    "duplicate": "item_create_duplicate_item_id",
+}
+
+
+@dataclass(slots=True)
+class Asked:
+    """An order that is being carried out."""
+
+    event_id: str | None
+    kind: str
+    """The type of the event that asked for it."""
+    form: str = ""
+    """Of an entry that is inserted."""
+    audio_end_ms: int = 0
+    response: Mapping[str, Any] = field(default_factory=dict)
+    """What a reply that is asked for has of its own: output_modalities, metadata, max_output_tokens."""
+    session: Event = field(default_factory=dict)
+    """As it is once it is updated."""
+
+
+@dataclass(slots=True)
+class _Spoken:
+    """The message of a response."""
+
+    item_id: str
+    index: int
+    after: str
+    text: str = ""
+
+
+@dataclass(slots=True)
+class _Response:
+    response_id: str
+    own: dict[str, Any]
+    text_only: bool
+    beside: bool
+    message: _Spoken | None = None
+    output: dict[int, Event] = field(default_factory=dict)
+    """Finished items by output index."""
+    count: int = 0
+
+
+class ServerEvents:
+    """One session's. Give it what happens; it gives back the events. ``name`` makes ids with a prefix.
+
+    ``settings`` tells what a response says of itself: output_modalities, max_output_tokens, audio.
+    ``writes_down``: whether the client wants to read what the participant says.
+    """
+
+    def __init__(
+        self,
+        name: Callable[[str], str],
+        settings: Callable[[], Mapping[str, Any]],
+        writes_down: Callable[[], bool],
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._writes_down = writes_down
+        self._conversation = name("conv")
+        self._asked: dict[str, Asked] = {}
+        self._responses: dict[str, _Response] = {}
+        self._forms: dict[str, str] = {}
+        self._turns: dict[int, str] = {}
+        self._deltas: dict[str, str] = {}
+        self._numbers = 0
+
+    # --- what is asked -----------------------------------------------------------------
+
+    def ask(self, asked: Asked) -> str:
+        """An order goes to the session; returns the name under which its answer comes."""
+        self._numbers += 1
+        ref = f"o{self._numbers}"
+        self._asked[ref] = asked
+        while len(self._asked) > _WAITING:
+            del self._asked[next(iter(self._asked))]
+        return ref
+
+    def reply_id(self, response_id: str) -> str | None:
+        """The session's own name of a response that is going on; None for any other."""
+        return next((key for key, known in self._responses.items() if known.response_id == response_id), None)
+
+    @property
+    def responding(self) -> bool:
+        """True while a response is going on."""
+        return bool(self._responses)
+
+    def error(self, error: ClientError, event_id: str | None = None) -> Event:
+        """Something that the client did wrong."""
+        return self._error("invalid_request_error", error.code, error.message, error.param, event_id)
+
+    def failure(self, code: str, message: str) -> Event:
+        """Something that went wrong here."""
+        return self._error("server_error", code, message, None, None)
+
+    def _error(self, kind: str, code: str, message: str, param: str | None, event_id: str | None) -> Event:
+        told = {"type": kind, "code": code, "message": message, "param": param, "event_id": event_id}
+        return self._event("error", error=told)
+
+    def session(self, kind: str, session: Event) -> Event:
+        """``session.created`` or ``session.updated``."""
+        return self._event(f"session.{kind}", session=session)
+
+    def _event(self, kind: str, **fields: Any) -> Event:
+        return {"type": kind, "event_id": self._name("event"), **fields}
+
+    # --- what happens ------------------------------------------------------------------
+
+    def notice(self, notice: Notice) -> list[Event]:
+        """A session's notice."""
+        handler: Any = _HANDLERS[type(notice)]
+        events: list[Event] = handler(self, notice)
+        return events
+
+    def text(self, message: ReplyText) -> list[Event]:
+        """The next piece of what is said."""
+        return self._piece(message.utterance_id, message.text)
+
+    def audio(self, reply_id: str, data: bytes) -> list[Event]:
+        """The next sound of a reply, in the client's format."""
+        response = self._responses.get(reply_id)
+        if response is None or response.message is None or not data:
+            return []
+        delta = base64.b64encode(data).decode()
+        return [self._event("response.output_audio.delta", **self._ids(response, response.message), delta=delta)]
+
+    def transcript(self, message: TranscriptUpdate) -> list[Event]:
+        """What was understood so far; told is what will not be revoked."""
+        item_id = self._turns.get(message.turn, "")
+        known = self._deltas.get(item_id)
+        text = message.text[: message.stable]
+        if known is None or message.backchannel or not self._writes_down():
+            return []
+        if len(text) <= len(known) or not text.startswith(known):
+            return []
+        self._deltas[item_id] = text
+        return [self._written_down("delta", item_id, delta=text[len(known) :])]
+
+    # --- orders ------------------------------------------------------------------------
+
+    def _refused(self, notice: Refused) -> list[Event]:
+        asked = self._asked.pop(notice.ref, None) or Asked(None, "")
+        code = _REFUSED.get(notice.why, "invalid_value")
+        param = None
+        if notice.why == "no_item":
+            verb = asked.kind.rpartition(".")[2] or "retrieve"
+            code = "invalid_value" if verb == "create" else f"item_{verb}_invalid_item_id"
+            param = "previous_item_id" if verb == "create" else "item_id"
+        return [self.error(ClientError(notice.message, code, param), asked.event_id)]
+
+    def _configured(self, notice: Configured) -> list[Event]:
+        asked = self._asked.pop(notice.ref, None)
+        return [self.session("updated", asked.session)] if asked is not None else []
+
+    def _inserted(self, notice: Inserted) -> list[Event]:
+        asked = self._asked.pop(notice.ref, None) or Asked(None, "")
+        self._keep_form(notice.item.id, asked.form)
+        return self._added(shown(notice.item, asked.form), notice.after)
+
+    def _added(self, item: Event, after: str) -> list[Event]:
+        before = {"previous_item_id": after or None}
+        return [self._event(f"conversation.item.{what}", **before, item=item) for what in ("added", "done")]
+
+    def _retrieved(self, notice: Retrieved) -> list[Event]:
+        self._asked.pop(notice.ref, None)
+        item = shown(notice.item, self._forms.get(notice.item.id, ""))
+        return [self._event("conversation.item.retrieved", item=item)]
+
+    def _deleted(self, notice: Deleted) -> list[Event]:
+        self._asked.pop(notice.ref, None)
+        return [self._event("conversation.item.deleted", item_id=notice.item_id)]
+
+    def _truncated(self, notice: Truncated) -> list[Event]:
+        asked = self._asked.pop(notice.ref, None) or Asked(None, "")
+        where = {"item_id": notice.item_id, "content_index": 0, "audio_end_ms": asked.audio_end_ms}
+        return [self._event("conversation.item.truncated", **where)]
+
+    def _cleared(self, notice: Cleared) -> list[Event]:
+        self._asked.pop(notice.ref, None)
+        return [self._event("input_audio_buffer.cleared")]
+
+    # --- turns -------------------------------------------------------------------------
+
+    def _speech(self, notice: SpeechNoted) -> list[Event]:
+        name, field_name = ("started", "audio_start_ms") if notice.started else ("stopped", "audio_end_ms")
+        at = {"item_id": notice.item_id, field_name: max(0, round(1000 * notice.at))}
+        return [self._event(f"input_audio_buffer.speech_{name}", **at)]
+
+    def _committed(self, notice: TurnCommitted) -> list[Event]:
+        self._keep_form(notice.item_id, "input_audio")
+        self._turns[notice.turn] = notice.item_id
+        self._deltas[notice.item_id] = ""
+        while len(self._turns) > _WAITING:
+            del self._turns[next(iter(self._turns))]
+        while len(self._deltas) > _WAITING:
+            del self._deltas[next(iter(self._deltas))]
+        committed = {"previous_item_id": notice.after or None, "item_id": notice.item_id}
+        item = shown(Message("user", "", notice.item_id), "input_audio")
+        item["content"][0]["transcript"] = None
+        return [self._event("input_audio_buffer.committed", **committed), *self._added(item, notice.after)]
+
+    def _settled(self, notice: TurnSettled) -> list[Event]:
+        known = self._deltas.pop(notice.item_id, "")
+        if not self._writes_down():
+            return []
+        if notice.error:
+            told = {"type": "server_error", "code": "transcription_failed", "message": notice.error, "param": None}
+            return [self._written_down("failed", notice.item_id, error=told)]
+        events = []
+        if notice.text.startswith(known) and len(notice.text) > len(known):
+            events.append(self._written_down("delta", notice.item_id, delta=notice.text[len(known) :]))
+        usage = {"type": "duration", "seconds": notice.seconds}
+        return [*events, self._written_down("completed", notice.item_id, transcript=notice.text, usage=usage)]
+
+    def _written_down(self, what: str, item_id: str, **fields: Any) -> Event:
+        kind = f"conversation.item.input_audio_transcription.{what}"
+        return self._event(kind, item_id=item_id, content_index=0, **fields)
+
+    # --- replies -----------------------------------------------------------------------
+
+    def _begun(self, notice: ReplyBegun) -> list[Event]:
+        asked = self._asked.pop(notice.ref, None)
+        own = {**self._settings(), **(asked.response if asked is not None else {})}
+        own["output_modalities"] = ["text"] if notice.text_only else ["audio"]
+        response = _Response(self._name("resp"), own, notice.text_only, notice.beside)
+        self._responses[notice.reply_id] = response
+        return [self._event("response.created", response=self._shown(response, "in_progress"))]
+
+    def _item(self, notice: ReplyItem) -> list[Event]:
+        response = self._responses.get(notice.reply_id)
+        if response is None:
+            return []
+        form = "output_text" if response.text_only else "output_audio"
+        self._keep_form(notice.item_id, form)
+        response.message = spoken = _Spoken(notice.item_id, response.count, notice.after)
+        response.count += 1
+        item = {**shown(Message("assistant", "", notice.item_id), form, "in_progress"), "content": []}
+        begun = self._part(form, "")
+        return [
+            *self._item_begun(response, spoken.index, item, notice.after),
+            self._event("response.content_part.added", **self._ids(response, spoken), part=begun),
+        ]
+
+    def _item_begun(self, response: _Response, index: int, item: Event, after: str) -> list[Event]:
+        where = {"response_id": response.response_id, "output_index": index}
+        events = [self._event("response.output_item.added", **where, item=item)]
+        if not response.beside:
+            added = {"previous_item_id": after or None, "item": item}
+            events.append(self._event("conversation.item.added", **added))
+        return events
+
+    def _item_over(self, response: _Response, index: int, item: Event, after: str) -> list[Event]:
+        response.output[index] = item
+        where = {"response_id": response.response_id, "output_index": index}
+        before = {"previous_item_id": after or None}
+        events = [] if response.beside else [self._event("conversation.item.done", **before, item=item)]
+        return [*events, self._event("response.output_item.done", **where, item=item)]
+
+    def _written(self, notice: ReplyWritten) -> list[Event]:
+        return self._piece(notice.reply_id, notice.text)
+
+    def _piece(self, reply_id: str, text: str) -> list[Event]:
+        response = self._responses.get(reply_id)
+        if response is None or response.message is None or not text:
+            return []
+        response.message.text += text
+        kind = "response.output_text.delta" if response.text_only else "response.output_audio_transcript.delta"
+        return [self._event(kind, **self._ids(response, response.message), delta=text)]
+
+    def _call(self, notice: CallHanded) -> list[Event]:
+        response = self._responses.get(notice.reply_id)
+        if response is None:
+            return []
+        index, response.count = response.count, response.count + 1
+        call = Call(notice.call_id, notice.name, notice.arguments, notice.item_id)
+        where = {"response_id": response.response_id, "item_id": notice.item_id, "output_index": index}
+        asking = {**where, "call_id": notice.call_id}
+        done = {**asking, "name": notice.name, "arguments": notice.arguments}
+        begun = {**shown(call, status="in_progress"), "arguments": ""}
+        return [
+            *self._item_begun(response, index, begun, notice.after),
+            self._event("response.function_call_arguments.delta", **asking, delta=notice.arguments),
+            self._event("response.function_call_arguments.done", **done),
+            *self._item_over(response, index, shown(call), notice.after),
+        ]
+
+    def _over(self, notice: ReplySettled) -> list[Event]:
+        response = self._responses.pop(notice.reply_id, None)
+        if response is None:
+            return []
+        events: list[Event] = []
+        if (spoken := response.message) is not None:
+            form = "output_text" if response.text_only else "output_audio"
+            ids, text = self._ids(response, spoken), spoken.text
+            if response.text_only:
+                events.append(self._event("response.output_text.done", **ids, text=text))
+            else:
+                events.append(self._event("response.output_audio.done", **ids))
+                events.append(self._event("response.output_audio_transcript.done", **ids, transcript=text))
+            events.append(self._event("response.content_part.done", **ids, part=self._part(form, text)))
+            status = "completed" if notice.outcome == "completed" else "incomplete"
+            item = shown(Message("assistant", text, spoken.item_id), form, status)
+            events += self._item_over(response, spoken.index, item, spoken.after)
+        done = self._shown(response, notice.outcome, _details(notice), self._usage(response, notice))
+        return [*events, self._event("response.done", response=done)]
+
+    def _shown(self, response: _Response, status: str, details: Any = None, usage: Any = None) -> Event:
+        return {
+            "id": response.response_id,
+            "object": "realtime.response",
+            "status": status,
+            "status_details": details,
+            "output": [item for _, item in sorted(response.output.items())],
+            "conversation_id": None if response.beside else self._conversation,
+            "metadata": None,
+            "usage": usage,
+            **response.own,
+        }
+
+    def _usage(self, response: _Response, notice: ReplySettled) -> Event:
+        """What the chat endpoint counted, else characters; sound as OpenAI counts it."""
+        written = sum(len(item.get("arguments", "")) for item in response.output.values())
+        if response.message is not None:
+            written += len(response.message.text)
+        heard = notice.told // _CHARACTERS_PER_TOKEN
+        cached, said = 0, -(-written // _CHARACTERS_PER_TOKEN)
+        if notice.usage is not None and notice.usage.input_tokens:
+            heard, said = notice.usage.input_tokens, notice.usage.output_tokens
+            cached = notice.usage.cached_tokens
+        sound = round(_TOKENS_SAID * notice.samples / _SAMPLES_PER_SECOND)
+        kept = {"text_tokens": cached, "audio_tokens": 0, "image_tokens": 0}
+        taken = {"text_tokens": heard, "audio_tokens": 0, "image_tokens": 0, "cached_tokens": cached}
+        return {
+            "total_tokens": heard + said + sound,
+            "input_tokens": heard,
+            "output_tokens": said + sound,
+            "input_token_details": {**taken, "cached_tokens_details": kept},
+            "output_token_details": {"text_tokens": said, "audio_tokens": sound},
+        }
+
+    def _ids(self, response: _Response, spoken: _Spoken) -> Event:
+        return {
+            "response_id": response.response_id,
+            "item_id": spoken.item_id,
+            "output_index": spoken.index,
+            "content_index": 0,
+        }
+
+    @staticmethod
+    def _part(form: str, text: str) -> Event:
+        """Of a response, where parts have shorter names than in items."""
+        return {**part(form, text), "type": "text" if form == "output_text" else "audio"}
+
+    def _keep_form(self, item_id: str, form: str) -> None:
+        if form:
+            self._forms[item_id] = form
+            while len(self._forms) > _KEPT:
+                del self._forms[next(iter(self._forms))]
+
+
+def _details(notice: ReplySettled) -> Event | None:
+    if notice.outcome == "cancelled":
+        return {"type": "cancelled", "reason": notice.reason}
+    if notice.outcome == "incomplete":
+        return {"type": "incomplete", "reason": "max_output_tokens"}
+    if notice.outcome == "failed":
+        error = {"type": "server_error", "code": notice.code, "message": notice.message}
+        return {"type": "failed", "error": error}
+    return None
+
+
+_HANDLERS: dict[type, Any] = {
+    Refused: ServerEvents._refused,
+    Configured: ServerEvents._configured,
+    Inserted: ServerEvents._inserted,
+    Retrieved: ServerEvents._retrieved,
+    Deleted: ServerEvents._deleted,
+    Truncated: ServerEvents._truncated,
+    Cleared: ServerEvents._cleared,
+    SpeechNoted: ServerEvents._speech,
+    TurnCommitted: ServerEvents._committed,
+    TurnSettled: ServerEvents._settled,
+    ReplyBegun: ServerEvents._begun,
+    ReplyItem: ServerEvents._item,
+    ReplyWritten: ServerEvents._written,
+    CallHanded: ServerEvents._call,
+    ReplySettled: ServerEvents._over,
+}
