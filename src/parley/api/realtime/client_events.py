@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,12 @@ from parley.conversation import Item
 MOST_INPUT = 256
 _LONGEST_EVENT_ID = 512
 _METADATA = 16
+LONGEST_WITHOUT_SOUND = 131_072
+"""Characters of an event that is no audio."""
+_SOUND_ALONE = re.compile(
+    r'\s*\{\s*(?:"(?:type|event_id)"\s*:\s*"[^"\\]{0,512}"\s*,\s*){0,2}'
+    r'"audio"\s*:\s*"[A-Za-z0-9+/=]*"(?:\s*,\s*"(?:type|event_id)"\s*:\s*"[^"\\]{0,512}"){0,2}\s*\}\s*'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +125,15 @@ class ClientEvent:
     error: ClientError | None = field(default=None)
 
 
-def read(text: str) -> ClientEvent:
-    """An event from the wire. Never raises."""
+def read(text: str, longest: int = 1 << 20) -> ClientEvent:
+    """An event from the wire, of at most ``longest`` characters. Never raises.
+
+    Only sound may be as long as that: what else is in a JSON text of a megabyte takes a tenth of a second to read.
+    """
+    length, most = len(text), longest if _SOUND_ALONE.fullmatch(text) else min(longest, LONGEST_WITHOUT_SOUND)
+    if length > most:
+        message = f"An event has at most {most} characters, {longest} where it appends audio; this one has {length}."
+        return ClientEvent(error=ClientError(message, "event_too_large"))
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):

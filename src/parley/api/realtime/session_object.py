@@ -252,7 +252,8 @@ def tool_choice(value: Any, where: str) -> str | dict[str, Any]:
 
 def max_output_tokens(value: Any, where: str) -> int | str:
     """A number, or "inf"."""
-    return "inf" if value == "inf" else fields.whole({"it": value}, "it", 1, 100_000, where + " ")
+    path, dot, name = where.rpartition(".")
+    return "inf" if value == "inf" else fields.whole({name: value}, name, 1, 100_000, path + dot)
 
 
 def _anything(value: Any, where: str) -> Any:
@@ -334,7 +335,7 @@ def _turns(value: Any, where: str) -> dict[str, Any]:
     data, path = fields.objects(value, where), f"{where}."
     kind = fields.one_of(data.get("type", "server_vad"), ("server_vad", "semantic_vad"), f"{path}type")
     default = _SERVER if kind == "server_vad" else _SEMANTIC
-    fields.known(data, default, path)
+    fields.known({name: value for name, value in data.items() if value is not None}, default, path)
     read: dict[str, Any] = {"type": kind}
     if kind == "semantic_vad":
         read["eagerness"] = fields.one_of(data.get("eagerness") or "auto", _EAGERNESS, f"{path}eagerness")

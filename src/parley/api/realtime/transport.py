@@ -141,12 +141,7 @@ class RealtimeTransport:
 
     async def _take(self, text: str) -> Done | None:
         """What follows from a message; None for a mistake, which is answered."""
-        limit = self._settings.max_message_bytes
-        if len(text) > limit:
-            error = ClientError(f"A message may have at most {limit} bytes; this one has {len(text)}.", "too_large")
-            await self._mistake(error, None)
-            return None
-        asked = read(text)
+        asked = read(text, self._settings.max_message_bytes)
         if not isinstance(asked.request, Append):  # audio has an account of its own
             await self._wait("message", self._intake.message_wait(self._heard_from))
         try:
