@@ -32,12 +32,13 @@ def run(options: BenchOptions) -> list[Row]:
             ("first audio, reply of the script", "Tell me a story.", True, Goal()),
         ):
             meter = LoadMeter()
-            times = asyncio.run(_measure(parley.url, options.trials or TRIALS, text, typed, options.seed))
+            times = asyncio.run(measure(parley.url, options.trials or TRIALS, text, typed=typed, seed=options.seed))
             rows.append(row(name, "ms", times, goal=goal, params={"characters": len(text)}, load=meter.read()))
     return rows
 
 
-async def _measure(url: str, trials: int, text: str, typed: bool, seed: int) -> list[float]:
+async def measure(url: str, trials: int, text: str, *, typed: bool, seed: int) -> list[float]:
+    """Milliseconds from a text to its first frame; ``typed``: it is a turn, and the frame belongs to the answer."""
     times: list[float] = []
     async with session(url, seed=seed, noise_db=-60, talk=False) as probe:
         for trial in range(trials + 5):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
@@ -38,12 +38,19 @@ STORY = (
 """Something to interrupt: about a minute."""
 
 
+class TakesSound(Protocol):
+    """Somebody who sends a microphone's frames on."""
+
+    async def send_microphone(self, pcm: bytes) -> None:
+        """The next frame. Raises UnavailableError when there is nobody to send it to."""
+
+
 class Mouth:
     """A microphone that is always open: background noise, and speech laid over it when asked."""
 
     def __init__(
         self,
-        client: SessionClient,
+        client: TakesSound,
         *,
         rate: int = RATE,
         frame_seconds: float = FRAME_SECONDS,

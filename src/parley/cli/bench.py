@@ -36,6 +36,7 @@ BENCHES: dict[str, Bench] = {
     "routing": Bench("parley.bench.routing", "1,000 sessions over 50 workers, simulated"),
     "failover": Bench("parley.bench.failover", "the speaking worker is killed: gap, words lost or repeated"),
     "transports": Bench("parley.bench.transports", "CPU and lateness of each transport with N sessions"),
+    "realtime": Bench("parley.bench.realtime", "OpenAI's Realtime interface: first audio, onset -> last audio"),
     "browser": Bench("parley.bench.browser", "barge-in as a browser hears it"),
 }
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import re
+import sys
+import wave
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +29,7 @@ WEATHER = {
     "description": "How it is outside.",
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
 }
+EXAMPLE = Path(__file__).parents[3] / "examples" / "openai_realtime" / "main.py"
 TRANSCRIPT = {"audio": {"input": {"transcription": {"model": "whisper-1"}}}}
 
 
@@ -318,6 +322,18 @@ async def test_the_beta_shape_is_answered_as_openai_answers_it(parley: Running) 
         client.realtime.connect(model="gpt-realtime", extra_headers={"OpenAI-Beta": "realtime=v1"}) as connection,
     ):
         assert (await connection.recv()).error.code == "beta_api_shape_disabled"
+
+
+async def test_the_example_reads_an_answer_and_keeps_its_sound(parley: Running, tmp_path: Path) -> None:
+    environment = {**os.environ, "PARLEY_URL": parley.url, "PARLEY_API_KEY": KEY}
+    sound = tmp_path / "answer.wav"
+    run = await asyncio.create_subprocess_exec(
+        sys.executable, EXAMPLE, "Hello", sound, env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await run.communicate()
+    assert said.decode().strip() == "Yes, of course."
+    with wave.open(str(sound)) as file:
+        assert 0.3 < file.getnframes() / file.getframerate() < 4
 
 
 def test_the_log_has_nothing_that_was_said(parley: Running) -> None:

@@ -27,6 +27,18 @@ FLOODS = {
     "faulty": '{"type": "sing"}',
     "audio": b"\x01\0\0\0" + bytes(320),
 }
+_USER = '"role": "user", "content": [{"type": "input_text", "text": "' + "And now? " * 200 + '"}]'
+REALTIME = {
+    "rt_append": '{"type": "input_audio_buffer.append", "audio": "AAAA"}',
+    "rt_sound": '{"type": "input_audio_buffer.append", "audio": "' + "AAAA" * 16_000 + '"}',
+    "rt_session": '{"type": "session.update", "session": {"type": "realtime", "instructions": "' + "x" * 50_000 + '"}}',
+    "rt_item": '{"type": "conversation.item.create", "item": {"type": "message", ' + _USER + "}}",
+    "rt_response": '{"type": "response.create", "response": {"conversation": "none", "output_modalities": ["text"]}}',
+    "rt_interrupt": '{"type": "response.create"}',
+    "rt_keys": '{"type": "x", "y": {' + ",".join(f'"{number:x}":1' for number in range(12_000)) + "}}",
+    "rt_faulty": '{"type": "sing"}',
+}
+"""Floods of the Realtime interface."""
 _WORDS = "The quick brown fox jumps over the lazy dog, and nobody has to wait for it. " * 50
 _NOISE = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 1_440_036, b"WAVE", b"fmt ", 16, 1, 1, 16_000, 32_000, 2, 16,
                      b"data", 1_440_000) + os.urandom(1_440_000)  # fmt: skip
@@ -46,7 +58,9 @@ _AT_ONCE = 200
 def frame(kind: int, payload: bytes) -> bytes:
     """A masked WebSocket frame; the mask is zero."""
     length = len(payload)
-    head = bytes([kind, 0x80 | length]) if length < 126 else bytes([kind, 0xFE]) + struct.pack("!H", length)
+    head = bytes([kind, 0x80 | length]) if length < 126 else bytes([kind, 0xFE]) + struct.pack("!H", length & 0xFFFF)
+    if length > 0xFFFF:
+        head = bytes([kind, 0xFF]) + struct.pack("!Q", length)
     return head + bytes(4) + payload
 
 
@@ -56,21 +70,22 @@ def flood_of(kind: str) -> bytes:
         return frame(_PING, b"x") * _AT_ONCE
     if kind == "empty_pieces":
         return frame(_CONTINUED, b"") * _AT_ONCE
-    message = FLOODS[kind]
+    message = {**FLOODS, **REALTIME}[kind]
     one = frame(_BINARY, message) if isinstance(message, bytes) else frame(_TEXT, message.encode())
-    return one * _AT_ONCE
+    return one * (_AT_ONCE if len(one) < 10_000 else 4)
 
 
-def connect(address: tuple[str, int]) -> socket.socket:
-    """A session: handshake and start message."""
+def connect(address: tuple[str, int], path: str = "/v1/session") -> socket.socket:
+    """A session: handshake, and the start message where there is one."""
     sock = socket.create_connection(address, timeout=20)
     sock.sendall(
-        f"GET /v1/session HTTP/1.1\r\nHost: {address[0]}:{address[1]}\r\nUpgrade: websocket\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: {address[0]}:{address[1]}\r\nUpgrade: websocket\r\n"
         "Connection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
         "Sec-WebSocket-Version: 13\r\n\r\n".encode()
     )
     sock.recv(4096)
-    sock.sendall(frame(_TEXT, START.encode()))
+    if path == "/v1/session":
+        sock.sendall(frame(_TEXT, START.encode()))
     return sock
 
 
@@ -79,7 +94,7 @@ def flood(address: tuple[str, int], kind: str, seconds: float, connections: int)
     data, sent = flood_of(kind), 0
     selector = selectors.DefaultSelector()
     for _ in range(connections):
-        sock = connect(address)
+        sock = connect(address, "/v1/realtime?model=gpt-realtime" if kind in REALTIME else "/v1/session")
         if kind == "empty_pieces":
             sock.sendall(frame(0x01, b"{"))
         sock.setblocking(False)

@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.integration.attacks.attackers import FLOODS
+from tests.integration.attacks.attackers import FLOODS, REALTIME
 from tests.integration.attacks.victim import ATTACKERS, MARGIN, TRIES, Server, Undisturbed, attacked, withstands
 
 if TYPE_CHECKING:
@@ -36,6 +36,13 @@ async def nobody_waits(parley: Running, quiet: Undisturbed, *attack: str, progra
 
 @pytest.mark.parametrize("flood", [*FLOODS, "wire_ping", "empty_pieces"])
 async def test_a_client_that_floods_the_server_makes_nobody_wait(
+    parley: Running, quiet: Undisturbed, flood: str
+) -> None:
+    await nobody_waits(parley, quiet, flood, SECONDS, "1")
+
+
+@pytest.mark.parametrize("flood", list(REALTIME))
+async def test_a_client_of_the_realtime_interface_that_floods_makes_nobody_wait(
     parley: Running, quiet: Undisturbed, flood: str
 ) -> None:
     await nobody_waits(parley, quiet, flood, SECONDS, "1")
