@@ -21,8 +21,17 @@ def guarded(gate: Gate, handler: Handler) -> Handler:
 
 def error_response(error: ParleyError) -> Response:
     """The status that fits, with the time after which another try is worth it."""
-    headers = {"Retry-After": str(max(1, round(error.retry_after)))} if isinstance(error, CapacityError) else {}
-    return JSONResponse({"error": described(error)}, status_of(error), headers)
+    return JSONResponse({"error": described(error)}, status_of(error), _again(error))
+
+
+def _again(error: ParleyError) -> dict[str, str]:
+    return {"Retry-After": str(max(1, round(error.retry_after)))} if isinstance(error, CapacityError) else {}
+
+
+def both(error: ParleyError) -> Response:
+    """The same beside Parley's own shape, for routes that both kinds of clients ask."""
+    said = {"error": described(error), "code": error.code, "message": error.message}
+    return JSONResponse(said, status_of(error), _again(error))
 
 
 def described(error: ParleyError) -> dict[str, Any]:

@@ -35,6 +35,9 @@ _FORMATS = "wav,mp3,ogg,flac,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,aac,aiff,caf,
 _TIME_LIMIT = 120.0
 """Seconds for one step; an hour of speech takes some ten."""
 _NICE = 10
+_LIBRARIES = 1_000_000_000
+_COPIES = 4
+"""Of the longest recording: its pieces, the whole, and what is made of it on the way."""
 _BLOCK = RATE // 50
 _SECOND_READ = 30
 """Seconds of sound that are scored between two looks at nothing else: one call of the detector."""
@@ -138,6 +141,8 @@ def decoded(file: bytes, longest: float) -> NDArray[np.int16]:
                 taken += samples.size
                 if taken > longest * RATE:
                     raise InvalidRequest(f"The recording is longer than {longest:g} seconds (api.longest_audio).")
+    except MemoryError:
+        raise InvalidRequest("The recording needs more memory than its reader may have.") from None
     except av.FFmpegError as error:
         raise InvalidRequest(f"This is no recording that can be read: {error.strerror or error}.") from None
     if not taken:
@@ -199,8 +204,22 @@ def stretches(samples: NDArray[np.int16]) -> list[Span]:
     return found
 
 
+def memory_limit(longest: float) -> int:
+    """Bytes that the process may have of its own: the libraries', and the longest recording some times over."""
+    return _LIBRARIES + round(_COPIES * 2 * RATE * longest)
+
+
+def _bound_memory(most: int) -> None:
+    """What a file makes its reader do ends with an error here, and not with this machine out of memory."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
 def main() -> None:
     os.nice(_NICE)
+    _bound_memory(memory_limit(float(sys.argv[1])))
     reader = _Reader(float(sys.argv[1]))
     source, sink = claim_pipes()
     orders = Orders(source)

@@ -219,6 +219,7 @@ def _open_end_of_turn(settings: Settings) -> EndOfTurnModel | None:
 
 async def _open_routes(settings: Settings, host: SessionHost, stack: AsyncExitStack) -> list[BaseRoute]:
     """The routes besides the WebSocket's, and which transports the page may choose from."""
+    from parley.api.errors import both
     from parley.server.fleet import FleetModels, models_in_use
     from parley.server.models import model_routes
 
@@ -243,7 +244,7 @@ async def _open_routes(settings: Settings, host: SessionHost, stack: AsyncExitSt
         routes += _realtime_routes(settings, host)
     if settings.wyoming.enabled:
         await _open_wyoming(settings, host, stack)
-    return [*routes, *model_routes(host, FleetModels(host.parts.voices), transports, in_use)]
+    return [*routes, *model_routes(host, FleetModels(host.parts.voices), transports, in_use, told=both)]
 
 
 async def _open_wyoming(settings: Settings, host: SessionHost, stack: AsyncExitStack) -> None:

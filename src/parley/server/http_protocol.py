@@ -28,16 +28,26 @@ ANSWER_TIMEOUT = 60.0
 class BoundedHttpProtocol(H11Protocol):
     """For ``uvicorn.Config(http=...)``, with the first three arguments given by ``functools.partial``.
 
-    ``request_timeout``: seconds that a request may take to arrive, headers and body together.
+    ``request_timeout``: seconds that a request may take to arrive, headers and body together. What has arrived of a
+    body gives it more, at ``upload_rate`` bytes a second; and while nobody reads it here, its client is not waited for.
     """
 
     def __init__(
-        self, connections: Connections, tally: Tally, request_timeout: float, *args: Any, **kwargs: Any
+        self,
+        connections: Connections,
+        tally: Tally,
+        request_timeout: float,
+        upload_rate: int,
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._connections = connections
         self._tally = tally
         self._request_timeout = request_timeout
+        self._upload_rate = upload_rate
+        self._due = 0.0
+        """Loop time at which the request that is arriving has to be complete."""
         self._deadline: asyncio.TimerHandle | None = None
         self._entered: str | None = None
         self._successor: BoundedWebSocketProtocol | None = None
@@ -93,6 +103,8 @@ class BoundedHttpProtocol(H11Protocol):
         if self._entered is None or self.transport.is_closing():
             return
         super().data_received(data)
+        if self.conn.their_state is h11.SEND_BODY:
+            self._due += len(data) / self._upload_rate
         self._look()
 
     def resume_writing(self) -> None:
@@ -123,6 +135,7 @@ class BoundedHttpProtocol(H11Protocol):
     # --- deadlines ---------------------------------------------------------------------------
 
     def _expect(self, seconds: float) -> None:
+        self._due = self.loop.time() + seconds
         self._deadline = self.loop.call_later(seconds, self._overdue)
 
     def _stop_clock(self) -> None:
@@ -137,12 +150,20 @@ class BoundedHttpProtocol(H11Protocol):
         if self._asked and not self.flow.write_paused:
             self._expect(ANSWER_TIMEOUT)  # whoever waits is not kept waiting by the client
             return
+        if not self._asked and self.flow.read_paused:
+            self._expect(self._request_timeout)  # it is we who do not read
+            return
+        if not self._asked and (left := self._due - self.loop.time()) > 0.001:
+            self._deadline = self.loop.call_later(left, self._overdue)
+            return
         self._tally.refused_connection("timed_out")
         answering = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
         if answering:
             self.transport.abort()
         else:
-            self._turn_away(TimedOut(f"The request did not arrive within {self._request_timeout:g} seconds."))
+            self._turn_away(
+                TimedOut(f"The request did not arrive within {self._request_timeout:g} seconds, or too slowly.")
+            )
 
     def _turn_away(self, error: ParleyError) -> None:
         """Say why in one sentence, past the machinery, and close."""

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from parley import __version__
-from parley.errors import NotFound
+from parley.errors import NotFound, ParleyError
 from parley.rpc.values import ModelStatus
 from parley.server.http import Gate, guarded
 
@@ -37,9 +37,17 @@ class Fleet(Protocol):
 
 
 def model_routes(
-    gate: Gate, fleet: Fleet, transports: Sequence[str], in_use: Callable[[], Mapping[str, str]] = dict
+    gate: Gate,
+    fleet: Fleet,
+    transports: Sequence[str],
+    in_use: Callable[[], Mapping[str, str]] = dict,
+    *,
+    told: Callable[[ParleyError], Response] | None = None,
 ) -> list[Route]:
-    """The routes of this module. ``in_use``: kind of model -> name of the one that is used."""
+    """The routes of this module. ``in_use``: kind of model -> name of the one that is used.
+
+    ``told``: how an error is said where other people's clients ask as well.
+    """
 
     async def client(_: Request) -> Response:
         said = {"version": __version__, "transports": list(transports), "models": dict(in_use())}
@@ -70,10 +78,10 @@ def model_routes(
 
     return [
         Route("/v1/client", guarded(gate, client)),
-        Route("/v1/models", guarded(gate, listing)),
+        Route("/v1/models", guarded(gate, listing, told)),
         Route("/v1/models/{id}/load", guarded(gate, load), methods=["POST"]),
         Route("/v1/models/{id}/unload", guarded(gate, unload), methods=["POST"]),
-        Route("/v1/models/{id:path}", guarded(gate, one)),
+        Route("/v1/models/{id:path}", guarded(gate, one, told)),
     ]
 
 

@@ -77,7 +77,7 @@ def uvicorn_config(app: ASGIApp, settings: ServerSettings, *, tally: Tally, max_
         connections = Connections(settings)
     except ValueError as error:
         raise ConfigError(f"server.trusted_proxies must hold addresses or networks: {error}.") from None
-    http: Any = partial(BoundedHttpProtocol, connections, tally, settings.request_timeout)
+    http: Any = partial(BoundedHttpProtocol, connections, tally, settings.request_timeout, settings.upload_rate)
     return uvicorn.Config(
         app,
         http=http,

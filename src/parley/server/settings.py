@@ -61,8 +61,23 @@ class ServerSettings:
     connection_burst: Annotated[int, Setting("Connections that one address may open at once.", ge=1, le=100_000)] = 200
     request_timeout: Annotated[
         float,
-        Setting("How long an HTTP request may take to arrive, headers and body together.", unit="s", ge=1, le=600),
+        Setting(
+            "How long an HTTP request may take to arrive, headers and body together; a long body has more time, by "
+            "upload_rate.",
+            unit="s",
+            ge=1,
+            le=600,
+        ),
     ] = 15.0
+    upload_rate: Annotated[
+        int,
+        Setting(
+            "Slowest body that is waited for beyond request_timeout, over its whole length.",
+            unit="bytes/s",
+            ge=1,
+            le=1_000_000_000,
+        ),
+    ] = 20_000
     session_idle: Annotated[
         float,
         Setting(

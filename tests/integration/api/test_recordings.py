@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from parley.api.encoding import FORMATS
-from parley.api.recordings import RATE, Recording
+from parley.api.recordings import RATE, Recording, memory_limit
 from parley.bench import speech
 from parley.errors import InvalidRequest
 
@@ -113,3 +113,18 @@ async def test_a_title_in_an_old_alphabet_is_no_fault_of_the_sound() -> None:
     async with aclosing(Recording(60)) as recording:
         await recording.open(header[:12] + listed + header[12:])
         assert recording.pieces
+
+
+async def test_its_process_may_have_so_much_memory_and_no_more() -> None:
+    async with aclosing(Recording(60)) as recording:
+        await recording.open(file_of(said(0.5), "wav"))
+        assert recording._child is not None
+        limits = Path(f"/proc/{recording._child.pid}/limits").read_text().splitlines()
+    (data,) = [line.split()[3] for line in limits if line.startswith("Max data size")]
+    assert int(data) == memory_limit(60)
+
+
+async def test_an_hour_has_the_memory_that_it_needs() -> None:
+    async with aclosing(Recording(3600)) as recording:
+        await recording.open(file_of(np.zeros(48_000 * 3590, np.int16), "flac"))
+        assert abs(recording.duration - 3590) < 1

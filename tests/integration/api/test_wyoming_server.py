@@ -175,6 +175,24 @@ async def test_what_can_not_be_done_is_said_and_the_exchange_ends(client: AsyncT
     assert audio(await spoken(client, "...")) == b""
 
 
+async def test_whoever_asks_aside_is_answered_while_texts_wait_and_disturbs_none(client: AsyncTcpClient) -> None:
+    for number in range(3):
+        await client.write_event(Synthesize(f"Number {number} has a long sentence to say. " * 8).event())
+    await client.write_event(Synthesize("Nobody says this.", voice=SynthesizeVoice(name="nobody")).event())
+    await client.write_event(Event("ping", {"text": 5}))
+    await client.write_event(Ping("still there?").event())
+    await client.write_event(Describe().event())
+    events = await until(client, Info)
+    assert not any(AudioStop.is_type(event.type) for event in events), "the first text is still spoken"
+    assert [Error.from_event(event).text for event in events if Error.is_type(event.type)] == ["text must be text."]
+    assert [Pong.from_event(event).text for event in events if Pong.is_type(event.type)] == ["still there?"]
+    sounds = [events]
+    for _ in range(4):
+        sounds.append(await until(client, AudioStop, limit=30))
+    assert [bool(audio(sound)) for sound in sounds[1:]] == [True, True, True, False]
+    assert [event.type for event in sounds[-1]] == ["error", "audio-stop"]
+
+
 async def test_a_text_that_its_client_gave_up_for_a_recording_silences_no_later_one(client: AsyncTcpClient) -> None:
     await client.write_event(SynthesizeStart().event())
     await client.write_event(AudioStart(16_000, 2, 1).event())

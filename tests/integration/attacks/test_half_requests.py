@@ -38,6 +38,11 @@ async def think(_: Request) -> Response:
     return PlainTextResponse("thought")
 
 
+async def read_later(request: Request) -> Response:
+    await asyncio.sleep(2.5)  # the work before it: more than twice as long as a request may take to arrive
+    return await read_all(request)
+
+
 async def pour(_: Request) -> Response:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(1_000):
@@ -48,7 +53,8 @@ async def pour(_: Request) -> Response:
 
 @pytest.fixture
 async def place() -> AsyncIterator[tuple[str, int]]:
-    app = Starlette(routes=[Route("/", read_all, methods=["POST"]), Route("/think", think), Route("/pour", pour)])
+    posted = [Route("/", read_all, methods=["POST"]), Route("/later", read_later, methods=["POST"])]
+    app = Starlette(routes=[*posted, Route("/think", think), Route("/pour", pour)])
     settings = ServerSettings(port=0, request_timeout=1.0, max_connections=20, max_connections_per_address=15)
     async with serving(SafeHeaders(app), settings=settings) as url:
         host, _, port = url.removeprefix("ws://").partition(":")
@@ -87,6 +93,38 @@ async def test_a_request_that_drips_is_told_so_as_well(place: tuple[str, int]) -
             await asyncio.sleep(0.02)  # the attack itself: a byte now and then
     assert (await answer).startswith(b"HTTP/1.1 408 ")
     writer.close()
+
+
+async def test_a_body_that_comes_steadily_has_the_time_that_its_length_needs(place: tuple[str, int]) -> None:
+    loop = asyncio.get_running_loop()
+    reader, writer = await asyncio.open_connection(*place)
+    began, size, steps = loop.time(), 60_000, 100
+    writer.write(HEAD + b"Content-Length: %d\r\n\r\n" % size)
+    for step in range(steps):
+        writer.write(bytes(size // steps))
+        await asyncio.sleep(max(0.0, began + 2.0 * step / steps - loop.time()))  # twice as long as a short one may take
+    async with asyncio.timeout(10):
+        assert (await reader.readuntil(b"\r\n\r\n60000")).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+async def test_a_body_that_drips_is_told_that_it_took_too_long(place: tuple[str, int]) -> None:
+    reader, writer = await asyncio.open_connection(*place)
+    writer.write(HEAD + b"Content-Length: 1000000\r\n\r\n")
+    answer = asyncio.create_task(reader.read())
+    async with asyncio.timeout(5):
+        while not answer.done():
+            writer.write(b"x")
+            await asyncio.sleep(0.02)
+    with contextlib.suppress(ConnectionError):  # a byte that came too late may take the answer with it
+        assert (await answer).startswith(b"HTTP/1.1 408 ")
+    writer.close()
+
+
+async def test_a_body_that_nobody_reads_yet_is_not_late(place: tuple[str, int]) -> None:
+    async with httpx.AsyncClient(timeout=20) as client:
+        answer = await client.post(f"http://{place[0]}:{place[1]}/later", content=bytes(3_000_000))
+    assert answer.text == "3000000"
 
 
 async def test_who_leaves_in_mid_request_leaves_no_traceback(

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from parley.api.errors import both
 from parley.rpc.convert import model_from_proto, model_to_proto
 from parley.rpc.values import ModelStatus
 from parley.server.models import model_routes
@@ -62,3 +63,13 @@ async def test_models_for_tests_stand_apart_from_those_for_people() -> None:
 async def test_what_a_model_can_is_told_as_its_worker_knows_it() -> None:
     (amy,) = (await listed())["models"]
     assert (amy["word_marks"], amy["concurrency"], amy["open_speakers"]) == ("native", 3, True)
+
+
+async def test_a_model_that_is_not_there_is_told_in_both_shapes() -> None:
+    app = Starlette(routes=model_routes(Open(), Workers(), [], told=both))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+        answer = await client.get("/v1/models/nobody")
+    assert answer.status_code == 404
+    said = answer.json()
+    assert said["error"]["message"] == said["message"] == "There is no model called 'nobody'."
+    assert (said["error"]["type"], said["code"]) == ("invalid_request_error", "not_found")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ log = structlog.get_logger(__name__)
 _STALL = 30.0
 """Seconds for which a client may not read."""
 _LONGEST_PING = 1000
+_WAITING = 4
+"""Exchanges of a connection that are known at a time; before more of them nothing is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,17 @@ class Service:
     forget: Callable[[str], Awaitable[Any]]
 
 
+@dataclass(eq=False)
+class _Exchange:
+    """One of a connection's: at work, or waiting for those before it."""
+
+    ending: tuple[Event, ...]
+    """What the client reads until, when it fails."""
+    last: tuple[Event, ...] = ()
+    """What follows what was done."""
+    task: asyncio.Task[None] | None = None
+
+
 class Connection:
     """A client that stays as long as it likes, and says one thing after the other."""
 
@@ -58,21 +72,20 @@ class Connection:
         self._streaming = False
         """From synthesize-start to synthesize-stop."""
         self._language = ""
-        self._exchange: asyncio.Task[None] | None = None
-        self._ending: tuple[Event, ...] = ()
-        """What the client reads until, when the exchange fails."""
+        self._exchanges: deque[_Exchange] = deque()
+        """In order; all but the first wait."""
 
     async def run(self) -> None:
         """Until the client leaves, says what is no message, or nothing for too long."""
         try:
             await self._read()
-            if self._at_work and self._exchange is not None:
+            if self._at_work:
                 # Nobody says anything more: what was said completely is still answered, as far as somebody reads.
-                await asyncio.wait((self._exchange,))
+                await self._done(0)
         except (ConnectionError, TimeoutError):
             return
         finally:
-            await self._abandon()
+            await self._abandon(*self._exchanges)
             self._close()
 
     async def _read(self) -> None:
@@ -97,8 +110,13 @@ class Connection:
     @property
     def _at_work(self) -> bool:
         """True while the client waits for us."""
-        waits = self._spoken is None and self._heard is None
-        return waits and self._exchange is not None and not self._exchange.done()
+        complete = list(self._exchanges)[: -1 if self._incomplete else None]
+        return any(one.task is not None and not one.task.done() for one in complete)
+
+    @property
+    def _incomplete(self) -> bool:
+        """True while the client has more to say of the last exchange."""
+        return bool(self._exchanges) and (self._spoken is not None or self._heard is not None)
 
     async def _handle(self, event: Event) -> None:
         handler = _HANDLERS.get(event.kind)
@@ -107,8 +125,10 @@ class Connection:
         try:
             await handler(self, event.data, event.payload)
         except ParleyError as error:
-            await self._abandon()
-            await self._fail(error)
+            if event.kind in _ASIDE or not self._incomplete:
+                await self._tell(error)
+            else:
+                await self._refuse(self._exchanges[-1], error)
 
     # --- what clients say ----------------------------------------------------------------
 
@@ -121,7 +141,7 @@ class Connection:
     async def _synthesize(self, data: Mapping[str, Any], _: bytes) -> None:
         if self._streaming:
             return  # the whole text once more, for servers that know no pieces
-        await self._speak(data)
+        await self._speak(data, (Event("audio-stop"),))
         if self._spoken is not None:
             self._spoken.add(text_of(data))
             self._spoken.end()
@@ -129,7 +149,8 @@ class Connection:
 
     async def _synthesize_start(self, data: Mapping[str, Any], _: bytes) -> None:
         self._streaming = True
-        await self._speak(data, Event("synthesize-stopped"))
+        stopped = Event("synthesize-stopped")
+        await self._speak(data, (Event("audio-stop"), stopped), stopped)
 
     async def _synthesize_chunk(self, data: Mapping[str, Any], _: bytes) -> None:
         if self._streaming and self._spoken is not None:
@@ -145,13 +166,13 @@ class Connection:
         self._language = language_of(data)
 
     async def _audio_start(self, data: Mapping[str, Any], _: bytes) -> None:
-        await self._finish()
+        await self._make_room()
         self._streaming = False
-        self._ending = (Event("transcript", {"text": ""}), Event("transcript-stop"))
-        format_of(data)
+        exchange = _Exchange((Event("transcript", {"text": ""}), Event("transcript-stop")))
         self._heard = heard = Heard(self._service.settings.longest_audio)
         language, self._language = self._language, ""
-        self._begin(heard.begun, write_down(self._service.ears, language, heard, self._send))
+        self._begin(exchange, heard.begun, write_down(self._service.ears, language, heard, self._send))
+        format_of(data)
 
     async def _audio_chunk(self, data: Mapping[str, Any], payload: bytes) -> None:
         if self._heard is not None:
@@ -164,35 +185,61 @@ class Connection:
 
     # --- one exchange after the other ----------------------------------------------------
 
-    async def _speak(self, data: Mapping[str, Any], *last: Event) -> None:
-        await self._finish()
-        self._ending = (Event("audio-stop"), *last)
-        service = self._service
-        voice = service.resolve(voice_of(data))
-        self._spoken = spoken = Spoken(voice.language, service.settings.longest_text)
-        self._begin(spoken.begun, speak(service.voices, voice, spoken, self._send, service.forget), *last)
+    async def _speak(self, data: Mapping[str, Any], ending: tuple[Event, ...], *last: Event) -> None:
+        await self._make_room()
+        service, exchange = self._service, _Exchange(ending, last)
+        self._spoken = spoken = Spoken("", service.settings.longest_text)
 
-    def _begin(self, begun: asyncio.Event, work: Coroutine[Any, Any, None], *last: Event) -> None:
-        self._exchange = asyncio.create_task(self._carried_out(begun, work, last), name="wyoming exchange")
+        async def say() -> None:
+            await speak(service.voices, service.resolve(voice), spoken, self._send, service.forget)
 
-    async def _carried_out(self, begun: asyncio.Event, work: Coroutine[Any, Any, None], last: Sequence[Event]) -> None:
+        self._begin(exchange, spoken.begun, say())
+        voice = voice_of(data)
+        spoken.language(voice.language)
+
+    async def _refuse(self, exchange: _Exchange, error: ParleyError) -> None:
+        """What the client says of it is wrong: it ends, in its turn, with that."""
+
+        async def refuse() -> None:
+            raise error
+
+        await self._abandon(exchange)
+        begun = asyncio.Event()
+        begun.set()
+        self._begin(_Exchange(exchange.ending), begun, refuse())
+
+    def _begin(self, exchange: _Exchange, begun: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+        before = self._exchanges[-1].task if self._exchanges else None
+        self._exchanges.append(exchange)
+        exchange.task = asyncio.create_task(self._carried_out(exchange, before, begun, work), name="wyoming exchange")
+
+    async def _carried_out(
+        self,
+        exchange: _Exchange,
+        before: asyncio.Task[None] | None,
+        begun: asyncio.Event,
+        work: Coroutine[Any, Any, None],
+    ) -> None:
         """``begun``: there is something to do; who has announced it and sent nothing takes no place."""
         try:
+            if before is not None:
+                await asyncio.wait((before,))
             await begun.wait()
             async with self._service.places.one():
                 await work
-            for event in last:
+            for event in exchange.last:
                 await self._send(event)
-            self._ending = ()
+            exchange.ending = ()
         except ParleyError as error:
-            await self._fail(error)
+            if self._exchanges and self._exchanges[-1] is exchange:
+                self._spoken = self._heard = None
+            await self._fail(exchange, error)
         finally:
             work.close()
 
-    async def _fail(self, error: ParleyError) -> None:
+    async def _fail(self, exchange: _Exchange, error: ParleyError) -> None:
         """Say why, and what the client reads until."""
-        self._spoken = self._heard = None
-        ending, self._ending = self._ending, ()
+        ending, exchange.ending = exchange.ending, ()
         await self._tell(error)
         for event in ending:
             await self._send(event)
@@ -200,8 +247,9 @@ class Connection:
     async def _while_it_lasts(self, waiting: Coroutine[Any, Any, None]) -> None:
         """Wait for room in an exchange that may end, and then never has any."""
         task = asyncio.ensure_future(waiting)
-        assert self._exchange is not None
-        await asyncio.wait((task, self._exchange), return_when=asyncio.FIRST_COMPLETED)
+        exchange = self._exchanges[-1].task
+        assert exchange is not None
+        await asyncio.wait((task, exchange), return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             task.result()
             return
@@ -209,21 +257,30 @@ class Connection:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    async def _finish(self) -> None:
-        """An exchange that is complete is waited for before the next one; one that is not was left by its client."""
-        if self._spoken is not None or self._heard is not None:
-            await self._abandon()
-        if self._exchange is not None:
-            await asyncio.wait((self._exchange,))
-            exchange, self._exchange = self._exchange, None
-            exchange.result()
+    async def _make_room(self) -> None:
+        """Before the next exchange: one that is not complete was left by its client, and few may wait."""
+        if self._incomplete:
+            await self._abandon(self._exchanges[-1])
+        await self._done(_WAITING)
 
-    async def _abandon(self) -> None:
+    async def _done(self, left: int) -> None:
+        """Wait until so many are left at most. Raises what ended one of them, where that is the connection's end."""
+        while self._exchanges:
+            task = self._exchanges[0].task
+            assert task is not None
+            if not task.done() and len(self._exchanges) <= left:
+                return
+            await asyncio.wait((task,))
+            self._exchanges.popleft()
+            task.result()
+
+    async def _abandon(self, *exchanges: _Exchange) -> None:
         self._spoken = self._heard = None
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.cancel()
-            await asyncio.gather(exchange, return_exceptions=True)
+        tasks = [one.task for one in exchanges if one.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._exchanges = deque(one for one in self._exchanges if one not in exchanges)
 
     # --- out -----------------------------------------------------------------------------
 
@@ -263,3 +320,5 @@ _HANDLERS: dict[str, Handler] = {
     "audio-stop": Connection._audio_stop,
 }
 """Message -> what is done; everything else is passed over."""
+_ASIDE = ("describe", "ping")
+"""What is no exchange, and disturbs none."""

@@ -35,6 +35,10 @@ class Spoken:
         self.begun = asyncio.Event()
         """Set once there is something to do."""
 
+    def language(self, language: str) -> None:
+        """Of the text, before its first piece."""
+        self._splitter = Sentences(language, first_clause=_FIRST_CLAUSE)
+
     def add(self, text: str) -> None:
         """The next piece. Raises InvalidRequest when the text has grown too long."""
         self._taken += len(text)
