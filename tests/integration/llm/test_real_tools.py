@@ -12,6 +12,7 @@ import contextlib
 import http.client
 import json
 import threading
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -20,9 +21,11 @@ import pytest
 from tests.integration.weights import fetched
 
 from parley.bench.stack import free_port
+from parley.errors import InvalidRequest
 from parley.llm import LlmSettings, OpenAiSettings, create_language_model
-from parley.messages import Interrupt, ReplyEnded, TextInput, ToolUpdate
-from parley.testing.conversation import conversation
+from parley.messages import Interrupt, ReplyEnded, ReplyStarted, TextInput, ToolUpdate
+from parley.session.decide import outcomes
+from parley.testing.conversation import Conversation, conversation
 from parley.testing.llama_server import running_llama
 from parley.tools import Toolbox, tool
 
@@ -158,3 +161,97 @@ async def test_a_real_model_calls_a_tool_and_speaks_of_its_result(
         assert len(talk.of(ReplyEnded)[0].text.split()) > 2
     await model.aclose()
     await garden.box.aclose()
+
+
+# --- an interruption in each state of a call ------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cut:
+    """When the participant cuts in, and what is true of the call then, and afterwards."""
+
+    contract: dict[str, Any]
+    when: Callable[[Conversation, Weather], bool]
+    states: list[str]
+    """Of the first call, as the client was told."""
+    calls: int
+    """How often the tool was really begun until the next turn was answered."""
+    told: str
+    """What the model is told of the first call then; empty where it never called."""
+    fails: bool = False
+
+
+class Weather(Garden):
+    """The same, under any contract."""
+
+    def __init__(self, *, fails: bool, contract: dict[str, Any]) -> None:
+        super().__init__("read")
+        gate, asked = self.gate, self.asked
+
+        @tool(timeout=30, **contract)
+        async def weather(city: Literal["Rome", "Paris", "Oslo"]) -> str:
+            """What the weather is in a city."""
+            asked.append(city)
+            await gate.wait()
+            if fails:
+                raise InvalidRequest("The sky is closed.")
+            return f"It is raining frogs in {city}."
+
+        self.box = Toolbox([weather])
+
+
+def states(talk: Conversation) -> list[str]:
+    updates = talk.of(ToolUpdate)
+    return [update.state for update in updates if update.call_id == updates[0].call_id and update.turn == 1]
+
+
+def at_work(talk: Conversation, weather: Weather) -> bool:
+    return bool(weather.asked)
+
+
+def over(talk: Conversation, weather: Weather) -> bool:
+    """It has come to an end, and the reply that tells of it sounds."""
+    weather.gate.set()
+    return bool(talk.of(ReplyStarted)) and bool(states(talk)) and states(talk)[-1] in ("done", "failed", "unconfirmed")
+
+
+FROGS = "It is raining frogs in Rome."
+CUTS = {
+    "written": Cut({"effect": "read"}, lambda talk, weather: True, [], 1, ""),
+    "running, reads": Cut({"effect": "read"}, at_work, ["running", "cancelled"], 2, outcomes.CUT),
+    "running, writes": Cut({"effect": "write"}, at_work, ["running", "left", "done"], 2, FROGS),
+    "left": Cut({"background": True}, at_work, ["left", "done"], 2, FROGS),
+    "done": Cut({"effect": "read"}, over, ["running", "done"], 2, FROGS),
+    "failed": Cut({"effect": "read"}, over, ["running", "failed"], 2, "The sky is closed.", fails=True),
+    "unconfirmed": Cut({"confirm": True}, over, ["unconfirmed"], 0, outcomes.ASK_FIRST),
+}
+
+
+@pytest.mark.parametrize("state", CUTS)
+async def test_an_interruption_in_each_state_of_a_call_leaves_the_truth(
+    mind: tuple[str, list[Any]], state: str
+) -> None:
+    address, bodies = mind
+    cut = CUTS[state]
+    weather = Weather(fails=cut.fails, contract=cut.contract)
+    options = OpenAiSettings(base_url=address, model="m", temperature=0, max_tokens=30)
+    model = create_language_model(LlmSettings(engine="openai", openai=options))
+    sent = len(bodies)
+    async with conversation(language_model=model, tools=weather.box, alone=False) as talk:  # type: ignore[arg-type]
+        talk.say(TextInput("What is the weather in Rome?"))
+        await until(lambda: len(bodies) > sent and cut.when(talk, weather))
+        talk.say(Interrupt())
+        await until(lambda: not talk.of(ReplyStarted) or talk.of(ReplyEnded))
+        weather.gate.set()
+        await until(lambda: not cut.states or states(talk) == cut.states)
+        before = len(bodies)
+        talk.say(TextInput("yes, and what is it in Paris?"))
+        await until(lambda: any(end.outcome == "finished" for end in talk.of(ReplyEnded)))
+        await until(lambda: len(bodies) > before + 1 and len(weather.asked) >= cut.calls)
+        told = [message for message in bodies[-1]["messages"] if message["role"] == "tool"]
+        assert states(talk) == cut.states if cut.states else not weather.asked[1:]
+        assert len(weather.asked) == cut.calls
+        assert told[0]["content"] == (cut.told or told[0]["content"])
+        assert len(told) >= (2 if cut.told else 1)
+    await model.aclose()
+    await weather.box.aclose()
