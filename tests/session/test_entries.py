@@ -226,6 +226,23 @@ async def test_a_reply_is_truncated_while_it_still_sounds_and_after_a_cancel() -
         assert not talk.noted(Refused)
 
 
+@pytest.mark.parametrize("late", [0, 150])
+async def test_who_heard_all_that_was_sent_of_a_reply_that_was_cut_did_not_hear_the_rest(late: int) -> None:
+    """Clients give the position of their own playback, which ends where the sound that they were sent does."""
+    async with conversation(manner=Manner()) as talk:
+        talk.language_model.answer = lambda _: "One two three four five six seven."
+        talk.say(AskReply(ReplyRequest("r")))
+        await talk.until(1.5)
+        item_id = talk.noted(ReplyItem)[0].item_id
+        talk.say(CancelReply("c"))
+        sent = (await settled(talk)).samples
+        talk.say(Truncate("t", item_id, sent + late * MILLISECOND))
+        talk.say(AskReply(ReplyRequest("r2")))
+        await settled(talk, 2)
+        assert told(talk.language_model) == [("assistant", "One two three four five six")]
+        assert not talk.noted(Refused)
+
+
 async def test_only_what_was_spoken_can_be_truncated() -> None:
     async with conversation(manner=Manner()) as talk:
         talk.say(Insert("i", Message("assistant", "Written only.", "mine")))

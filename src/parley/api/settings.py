@@ -26,6 +26,13 @@ class RealtimeSettings:
     silent_after: Annotated[
         float, Setting("A client that appends nothing for this long counts as silent.", unit="s", ge=0.1, le=5)
     ] = 1.0
+    echo_cancelled: Annotated[
+        bool,
+        Setting(
+            "Take it that clients cancel the echo of the reply themselves, as those of OpenAI must; false for clients "
+            "on loudspeakers that do not, and send their microphone all the time."
+        ),
+    ] = True
     audio_burst: Annotated[float, Setting("Audio that may be appended at once.", unit="s", ge=1, le=25)] = 15.0
     audio_rate: Annotated[
         float, Setting("Seconds of audio that are taken a second, in the long run; more waits.", ge=1.05, le=20)

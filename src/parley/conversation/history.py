@@ -123,7 +123,7 @@ class History:
             raise InvalidRequest("Only what the agent said can be cut to what was heard of it.")
         whole = item.whole or item.text
         item.cut = heard = heard if item.cut is None else min(heard, item.cut)
-        item.text = heard_text(whole, item.marks, heard, finished=0 < item.samples <= heard)
+        item.text = heard_text(whole, item.marks, heard, finished=item.complete and item.samples <= heard)
         if not item.whole:
             item.marks = tuple(mark for mark in item.marks if mark.text_end <= len(item.text))
 

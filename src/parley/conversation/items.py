@@ -24,6 +24,8 @@ class Message:
     """Where its words stand in its sound, for one that may still be cut to what was heard; never kept elsewhere."""
     samples: int = 0
     """Of its sound, at 48 kHz, as far as that was sent; 0 for what never sounded. Not kept elsewhere either."""
+    complete: bool = False
+    """Whether that was all: who heard it to its end then heard every word."""
     whole: str = ""
     """All that was to be said, which ``marks`` count in; empty where that is ``text``."""
     cut: int | None = None

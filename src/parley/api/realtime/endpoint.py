@@ -113,6 +113,7 @@ class Realtime:
             sample_rate=transport.input_rate,
             voice=self._voice(session),
             language=session.manner().language,
+            echo_cancelled=self._settings.realtime.echo_cancelled,
             settings={
                 "playout.lead": self._settings.realtime.lead,
                 # Clients hand over what they have when they have it; who stops sending is silent all the same.

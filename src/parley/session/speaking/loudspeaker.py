@@ -154,7 +154,8 @@ class ReplyRecords:
 
 def keep_sound(words: Message, reply: Reply) -> None:
     """Where its words stand in its sound, so that its listener may still say how much they heard."""
-    words.samples, words.cut = reply.ledger.sent_samples, reply.entry.cut_at
+    words.samples, words.complete = reply.ledger.sent_samples, reply.life.all_sent
+    words.cut = reply.entry.cut_at
     if not reply.writing.asides:  # or the text that is kept would not be the one that was spoken
         words.whole, words.marks = reply.text, tuple(reply.ledger.marks)
 

@@ -1,0 +1,133 @@
+"""OpenAI's Agents SDK for Python against Parley's Realtime endpoint; run by tests/clients/test_realtime.py."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from agents import function_tool
+from agents.realtime import RealtimeAgent, RealtimeRunner
+from tests.clients.recorder import STORY
+from tests.clients.talk import KEY, Microphone, asked, microphone, realtime, roles, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from agents.realtime import RealtimeSession
+
+pytestmark = pytest.mark.anyio
+
+
+@function_tool
+def weather(city: str) -> str:
+    """How the weather is."""
+    return f"sunny in {city}"
+
+
+class Talk:
+    """A session whose events are kept."""
+
+    def __init__(self, session: RealtimeSession) -> None:
+        self.session = session
+        self.events: list[Any] = []
+        self.microphone: Microphone = Microphone()
+
+    async def listen(self) -> None:
+        async for event in self.session:
+            self.events.append(event)
+
+    def of(self, kind: str) -> list[Any]:
+        return [event for event in self.events if event.type == kind]
+
+    def raw(self, kind: str) -> list[dict[str, Any]]:
+        """Events of the server, as they came."""
+        raw = [event.data.data for event in self.of("raw_model_event") if event.data.type == "raw_server_event"]
+        return [event for event in raw if event["type"] == kind]
+
+    def audio(self) -> float:
+        """Seconds of sound so far."""
+        return sum(len(event.audio.data) for event in self.of("audio")) / 48_000
+
+
+@contextlib.asynccontextmanager
+async def talking(**settings: Any) -> AsyncIterator[Talk]:
+    agent = RealtimeAgent(name="Assistant", instructions="Be brief.", tools=[weather])
+    runner = RealtimeRunner(agent, config={"model_settings": settings})  # type: ignore[typeddict-item]
+    session = await runner.run(model_config={"api_key": KEY, "url": realtime()})
+    async with session:
+        talk = Talk(session)
+        listening = asyncio.create_task(talk.listen())
+        try:
+            async with microphone(session.send_audio) as talk.microphone:
+                yield talk
+            assert talk.of("error") == []
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_a_typed_turn_is_answered_in_words_and_sound() -> None:
+    async with talking() as talk:
+        await talk.session.send_message("Good morning")
+        await until(lambda: talk.raw("response.done"))
+        (done,) = talk.raw("response.done")
+        assert done["response"]["status"] == "completed"
+        assert done["response"]["output"][0]["content"][0]["transcript"].strip() == "You said: Good morning."
+        assert talk.audio() > 0.5
+    assert roles(asked()[-1]) == [("user", "Good morning")]
+    assert "Be brief." in str(asked()[-1]["messages"][0])
+
+
+async def test_the_model_is_told_the_words_that_the_client_is_told() -> None:
+    async with talking() as talk:
+        await talk.microphone.say("question")
+        await until(lambda: talk.raw("response.done"))
+        heard = talk.raw("conversation.item.input_audio_transcription.completed")[0]["transcript"].strip()
+    assert heard
+    assert roles(asked()[-1]) == [("user", heard)]
+
+
+async def test_a_tool_is_called_and_its_result_is_said() -> None:
+    async with talking() as talk:
+        await talk.session.send_message("Use the tool, please")
+        await until(lambda: len(talk.raw("response.done")) == 2)
+        assert [event.tool.name for event in talk.of("tool_end")] == ["weather"]
+        said = talk.raw("response.done")[-1]["response"]["output"][0]["content"][0]["transcript"]
+    assert said.strip() == "The answer is sunny in Rome."
+    assert [role for role, _ in roles(asked()[-1])] == ["user", "assistant", "tool"]
+
+
+async def test_who_takes_the_floor_is_told_to_the_model_with_the_words_that_were_heard() -> None:
+    async with talking() as talk:
+        await talk.session.send_message("Tell me a story")
+        await until(lambda: talk.audio() > 1.0)
+        await asyncio.sleep(2.5)  # as long as somebody listens
+        await talk.microphone.say("interruption")
+        await until(lambda: talk.of("audio_interrupted"))
+        await until(lambda: len(talk.raw("response.done")) >= 2)
+    (_, _), (role, heard), *_ = roles(asked()[-1])
+    assert role == "assistant"
+    assert STORY.startswith(heard.rstrip(". …-"))
+    assert 4 <= len(heard.split()) <= 40
+
+
+async def test_a_nod_does_not_end_the_reply() -> None:
+    async with talking() as talk:
+        await talk.session.send_message("one two three four five six seven eight nine ten eleven twelve thirteen")
+        await until(lambda: talk.audio() > 0.5)
+        await talk.microphone.say("nod")
+        await until(lambda: talk.raw("response.done"))
+        assert talk.raw("response.done")[0]["response"]["status"] == "completed"
+        assert talk.of("audio_interrupted") == []
+
+
+async def test_a_model_that_fails_ends_the_response_and_not_the_session() -> None:
+    async with talking() as talk:
+        await talk.session.send_message("Please fail")
+        await until(lambda: talk.raw("response.done"))
+        assert talk.raw("response.done")[0]["response"]["status"] == "failed"
+        await talk.session.send_message("Good morning")
+        await until(lambda: len(talk.raw("response.done")) == 2)
+        assert talk.raw("response.done")[1]["response"]["status"] == "completed"

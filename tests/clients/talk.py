@@ -1,0 +1,89 @@
+"""What programs inside the environments of other people's clients share: nothing but the standard library."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import time
+import urllib.request
+import wave
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+URL, KEY = os.environ.get("PARLEY_TEST_URL", ""), os.environ.get("PARLEY_TEST_KEY", "")
+RATE = 24_000
+SOON = 20.0
+"""Seconds that anything may take on a busy machine."""
+
+
+def realtime(model: str = "gpt-realtime") -> str:
+    """The address of the Realtime endpoint."""
+    return f"{URL.replace('http', 'ws', 1)}/v1/realtime?model={model}"
+
+
+def sound(name: str) -> bytes:
+    """A recording of the test: mono s16le at 24 kHz."""
+    with wave.open(str(Path(os.environ["PARLEY_TEST_FOLDER"], f"{name}.wav"))) as file:
+        assert file.getframerate() == RATE
+        return file.readframes(file.getnframes())
+
+
+@contextlib.asynccontextmanager
+async def microphone(send: Callable[[bytes], Awaitable[Any]], piece: float = 0.02) -> AsyncIterator[Microphone]:
+    """One that is open all the time: silence in real time, in pieces of 20 ms, where nobody speaks."""
+    it = Microphone()
+    running = asyncio.create_task(it.run(send, piece))
+    try:
+        yield it
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+class Microphone:
+    """Somebody in front of one."""
+
+    def __init__(self) -> None:
+        self._speech = bytearray()
+
+    async def say(self, name: str) -> None:
+        """Say a recording, to its end."""
+        self._speech += sound(name)
+        while self._speech:
+            await asyncio.sleep(0.02)
+
+    async def run(self, send: Callable[[bytes], Awaitable[Any]], piece: float) -> None:
+        """Send what is said."""
+        size = int(piece * RATE) * 2
+        began = time.monotonic()
+        for number in range(2**31):
+            pcm = bytes(self._speech[:size]).ljust(size, b"\0")
+            del self._speech[:size]
+            await send(pcm)
+            await asyncio.sleep(max(0.0, began + (number + 1) * piece - time.monotonic()))
+
+
+def asked() -> list[dict[str, Any]]:
+    """All that the language model was asked so far."""
+    with urllib.request.urlopen(os.environ["PARLEY_TEST_RECORDER"], timeout=5) as answer:
+        found: list[dict[str, Any]] = json.load(answer)
+    return found
+
+
+def roles(body: dict[str, Any]) -> list[tuple[str, str]]:
+    """Role and text of each message; what stands in front of the conversation is left out."""
+    return [
+        (each["role"], (each.get("content") or "").strip()) for each in body["messages"] if each["role"] != "system"
+    ]
+
+
+async def until(true: Callable[[], Any]) -> None:
+    """Wait until something has happened."""
+    async with asyncio.timeout(SOON):
+        while not true():
+            await asyncio.sleep(0.02)
