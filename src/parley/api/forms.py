@@ -10,7 +10,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from parley.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from starlette.datastructures import FormData
     from starlette.requests import Request
@@ -24,13 +24,13 @@ class _InMemory(MultiPartParser):
     spool_max_size = 1 << 40
 
 
-async def form(request: Request, largest_file: int) -> tuple[FormData, bytes]:
-    """The fields, and the file called ``file``. Raises InvalidRequest."""
+async def form(request: Request, largest_file: int, take: Callable[[int], Awaitable[None]]) -> tuple[FormData, bytes]:
+    """The fields, and the file called ``file``. ``take``: waits for room for so many bytes. Raises InvalidRequest."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise InvalidRequest("The request must be multipart/form-data with a field called file.")
     try:
         parser = _InMemory(
-            request.headers, _bounded(request, largest_file + _ROOM), max_files=1, max_fields=_MOST_FIELDS,
+            request.headers, _bounded(request, largest_file + _ROOM, take), max_files=1, max_fields=_MOST_FIELDS,
             max_part_size=_ROOM,
         )  # fmt: skip
         fields = await parser.parse()
@@ -45,10 +45,11 @@ async def form(request: Request, largest_file: int) -> tuple[FormData, bytes]:
         await file.close()
 
 
-async def _bounded(request: Request, most: int) -> AsyncGenerator[bytes, None]:
+async def _bounded(request: Request, most: int, take: Callable[[int], Awaitable[None]]) -> AsyncGenerator[bytes, None]:
     taken = 0
     async for piece in request.stream():
         taken += len(piece)
         if taken > most:
             raise InvalidRequest(f"The recording is larger than {most - _ROOM} bytes (api.largest_file).")
+        await take(len(piece))
         yield piece

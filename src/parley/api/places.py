@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from parley.errors import TooManyRequests
+from parley.server.at_work import AtWork
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 PATIENCE = 10.0
 """Seconds that a request waits for a place: clients make one behind the other, and some several at once."""
@@ -18,16 +19,26 @@ _AGAIN = 5.0
 
 
 class Places:
-    """``most`` places; ``what`` and ``setting`` are for the sentence that refuses."""
+    """``most`` places; ``what`` and ``setting`` are for the sentence that refuses.
 
-    def __init__(self, most: int, what: str, setting: str) -> None:
+    ``at_work``: knows who holds one, and whether anybody may begin.
+    """
+
+    def __init__(self, most: int, what: str, setting: str, at_work: AtWork | None = None) -> None:
+        self._at_work = at_work or AtWork()
         self._free = asyncio.Semaphore(most)
         self._waiting = 0
         self._full = f"All {most} places for {what} are taken ({setting}); try again in a moment."
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
-        """Hold a place. Raises TooManyRequests when there is none for too long, or too many wait."""
+        """Hold a place. Raises TooManyRequests when there is none for too long, or too many wait, and Draining."""
+        with self._at_work.one():
+            async with self._place():
+                yield
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
         if self._waiting >= _MOST_WAITING:
             raise TooManyRequests(self._full, retry_after=_AGAIN)
         self._waiting += 1
@@ -42,3 +53,63 @@ class Places:
             yield
         finally:
             self._free.release()
+
+
+class Memory:
+    """``most`` bytes of what clients send, kept at a time by all of them; ``setting`` is for the sentence that refuses.
+
+    Who sends slowly holds what has come, and no more. Whoever came first always has room, so that nobody waits for
+    somebody who waits too: there may be as much more as one may send.
+    """
+
+    def __init__(self, most: int, setting: str) -> None:
+        self._most = most
+        self._taken = 0
+        self._holders: list[Held] = []
+        self._freed = asyncio.Event()
+        self._full = f"{most} bytes of recordings are in memory already ({setting}); try again in a moment."
+
+    @contextmanager
+    def held(self) -> Iterator[Held]:
+        """What one request keeps; all of it is given back at the end, where that was not done before."""
+        held = Held(self)
+        self._holders.append(held)
+        try:
+            yield held
+        finally:
+            held.give_back()
+
+    async def take(self, count: int, held: Held) -> None:
+        """Wait for room. Raises TooManyRequests when there is none for too long."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while held is not self._holders[0] and self._taken + count > self._most:
+                    self._freed.clear()
+                    await self._freed.wait()
+        except TimeoutError:
+            raise TooManyRequests(self._full, retry_after=_AGAIN) from None
+        self._taken += count
+
+    def give_back(self, count: int, held: Held) -> None:
+        """So much is free again, and nothing more is taken."""
+        self._taken -= count
+        if held in self._holders:
+            self._holders.remove(held)
+        self._freed.set()
+
+
+class Held:
+    """What one request keeps in a :class:`Memory`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory, self._count = memory, 0
+
+    async def take(self, count: int) -> None:
+        """So much more. Raises TooManyRequests."""
+        await self._memory.take(count, self)
+        self._count += count
+
+    def give_back(self) -> None:
+        """All of it is free again."""
+        self._memory.give_back(self._count, self)
+        self._count = 0

@@ -76,6 +76,16 @@ class ApiSettings:
     largest_file: Annotated[
         int, Setting("Largest recording that is taken.", unit="bytes", ge=1_000, le=200_000_000)
     ] = 25_000_000
+    uploads_memory: Annotated[
+        int,
+        Setting(
+            "Recordings that are kept in memory at a time, all together; more wait a little, then are asked to come "
+            "again.",
+            unit="bytes",
+            ge=1_000,
+            le=100_000_000_000,
+        ),
+    ] = 150_000_000
     longest_audio: Annotated[float, Setting("Longest recording that is taken.", unit="s", ge=1, le=36_000)] = 3600.0
     listening_at_once: Annotated[
         int,

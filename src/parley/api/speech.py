@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from parley.api.settings import ApiSettings
     from parley.audio.frame import AudioFrame
     from parley.interfaces import Synthesis, Synthesizer
+    from parley.server.at_work import AtWork
     from parley.server.http import Gate
 
 log = structlog.get_logger(__name__)
@@ -62,9 +63,10 @@ class Speech:
         voices: Synthesizer,
         speakers: Callable[[], Mapping[str, Collection[str]]],
         forget: Callable[[str], Any],
+        at_work: AtWork | None = None,
     ) -> None:
         self._settings, self._voices, self._speakers, self._forget = settings, voices, speakers, forget
-        self._places = Places(settings.speech_at_once, "texts", "api.speech_at_once")
+        self._places = Places(settings.speech_at_once, "texts", "api.speech_at_once", at_work)
         self.routes = [
             Route("/v1/audio/speech", guarded(gate, self._speech), methods=["POST"]),
             Route("/v1/audio/voices", guarded(gate, self._voice_list)),

@@ -16,7 +16,7 @@ from parley.api import transcripts
 from parley.api.errors import described, guarded
 from parley.api.forms import form
 from parley.api.names import is_their_hearing_model
-from parley.api.places import Places
+from parley.api.places import Held, Memory, Places
 from parley.api.recordings import RATE, Recording
 from parley.api.requests import TranscriptionRequest, transcription_request
 from parley.api.streams import EVENTS, Streamed, event, until_gone
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from parley.api.settings import ApiSettings
     from parley.interfaces import Recognizer
+    from parley.server.at_work import AtWork
     from parley.server.http import Gate
     from parley.values import Transcript
 
@@ -44,33 +45,55 @@ _SILENCE = RATE // 4
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
+class _Upload:
+    """A file that is kept until its reader has it."""
+
+    def __init__(self, held: Held, file: bytes) -> None:
+        self._held, self._file = held, file
+
+    async def open_in(self, recording: Recording) -> None:
+        file, self._file = self._file, b""
+        await recording.open(file)
+        del file
+        self._held.give_back()
+
+
 class Transcription:
     """The route over the ears that conversations use; ``in_use`` names models by their kind, for people."""
 
     def __init__(
-        self, gate: Gate, settings: ApiSettings, recognizer: Recognizer, in_use: Callable[[], Mapping[str, str]]
+        self,
+        gate: Gate,
+        settings: ApiSettings,
+        recognizer: Recognizer,
+        in_use: Callable[[], Mapping[str, str]],
+        at_work: AtWork | None = None,
     ) -> None:
         self._settings, self._recognizer, self._in_use = settings, recognizer, in_use
         most = settings.transcriptions_at_once
-        self._places = Places(most, "recordings", "api.transcriptions_at_once")
+        self._places = Places(most, "recordings", "api.transcriptions_at_once", at_work)
+        self._memory = Memory(settings.uploads_memory, "api.uploads_memory")
         self._uploads = Places(_UPLOADS * most, "recordings on their way", "api.transcriptions_at_once")
         self.routes = [Route("/v1/audio/transcriptions", guarded(gate, self._transcribe), methods=["POST"])]
 
     async def _transcribe(self, request: Request) -> Response:
-        async with self._uploads.one():
-            fields, file = await form(request, self._settings.largest_file)
-        texts = {name: value for name, value in fields.items() if isinstance(value, str)}
-        granularities = tuple(str(value) for value in fields.getlist("timestamp_granularities[]"))
-        asked = transcription_request(texts, granularities)
-        self._check_model(asked.model)
-        return await until_gone(request, self._answer(file, asked))
+        with self._memory.held() as held:
+            async with self._uploads.one():
+                fields, file = await form(request, self._settings.largest_file, held.take)
+            texts = {name: value for name, value in fields.items() if isinstance(value, str)}
+            granularities = tuple(str(value) for value in fields.getlist("timestamp_granularities[]"))
+            asked = transcription_request(texts, granularities)
+            self._check_model(asked.model)
+            upload = _Upload(held, file)
+            del file
+            return await until_gone(request, self._answer(upload, asked))
 
-    async def _answer(self, file: bytes, asked: TranscriptionRequest) -> Response:
+    async def _answer(self, upload: _Upload, asked: TranscriptionRequest) -> Response:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._places.one())
             recording = Recording(self._settings.longest_audio)
             stack.push_async_callback(recording.aclose)
-            await recording.open(file)
+            await upload.open_in(recording)
             if asked.stream:
                 heard = self._heard(recording, asked.language)
                 return Streamed(_events(heard, recording.duration), EVENTS, stack.pop_all())

@@ -269,7 +269,7 @@ async def _open_wyoming(settings: Settings, host: SessionHost, stack: AsyncExitS
             settings.wyoming,
             voices,
             host.parts.recognizer,
-            Places(settings.wyoming.exchanges, "texts and recordings", "wyoming.exchanges"),
+            Places(settings.wyoming.exchanges, "texts and recordings", "wyoming.exchanges", host.at_work),
             lambda: described(announced_by(voices), host.parts.models.get("ears", ""), languages, __version__),
             resolve,
             voices.end_session,
@@ -287,9 +287,9 @@ def _audio_routes(settings: Settings, host: SessionHost, in_use: Callable[[], Ma
     from parley.server.fleet import speakers_of
 
     voices = host.parts.voices
-    speech = Speech(host, settings.api, voices, partial(speakers_of, voices), voices.end_session)
+    speech = Speech(host, settings.api, voices, partial(speakers_of, voices), voices.end_session, host.at_work)
     listening = Listening(host, settings.api, host.parts.recognizer, host.parts.make_vad)
-    transcription = Transcription(host, settings.api, host.parts.recognizer, in_use)
+    transcription = Transcription(host, settings.api, host.parts.recognizer, in_use, host.at_work)
     return [*speech.routes, *transcription.routes, *listening.routes]
 
 
@@ -306,7 +306,7 @@ async def _open_mcp(
 
     voices, ears = host.parts.voices, host.parts.recognizer
     speakers = partial(speakers_of, voices)
-    backend = FleetBackend(settings.mcp, settings.api, voices, ears, speakers, in_use, voices.end_session)
+    backend = FleetBackend(settings.mcp, settings.api, voices, ears, speakers, in_use, voices.end_session, host.at_work)
     endpoint = McpEndpoint(host, settings.mcp, backend)
     await endpoint.start()
     stack.push_async_callback(endpoint.aclose)

@@ -21,6 +21,7 @@ from parley.conversation import History
 from parley.errors import CapacityError, ParleyError, Unauthorized, UnavailableError
 from parley.messages import StartSession, VoiceChanged
 from parley.registry.snapshots import SessionSnapshot
+from parley.server.at_work import AtWork
 from parley.server.engine_parts import EngineParts
 from parley.session.log import ReplyOver, ToolCalled, Transition, TurnClosed
 from parley.session.settings import SessionSettings
@@ -53,6 +54,9 @@ log = structlog.get_logger(__name__)
 
 _LOOK_INTERVAL = 5.0
 """Seconds between two looks at whether anybody is still talking."""
+
+_OTHERS = 5.0
+"""Seconds of a drain that texts and recordings of other people's clients have to end: most are shorter."""
 
 
 def _host_of(origin: str) -> str | None:
@@ -133,6 +137,8 @@ class SessionHost:
         self.draining = False
         self.waiting_for: list[str] = []
         """What is still being loaded, in words; no session is taken while there is anything."""
+        self.at_work = AtWork()
+        """What is done for other people's clients."""
         self._session_settings = session
         self._running: dict[str, SessionEngine] = {}
         self._replaced: set[str] = set()
@@ -312,11 +318,16 @@ class SessionHost:
     # --- the end -----------------------------------------------------------------------
 
     async def drain(self, seconds: float) -> bool:
-        """Take nobody new, let conversations go on for ``seconds``, then end them. False when some had to be."""
+        """Take nobody new, let conversations go on for ``seconds``, then end them. False when some had to be.
+
+        What is done for other people's clients has a few seconds of it, then it is cut off.
+        """
         self.draining = True
         self.metrics.set_ready(False)
-        if await self._wait_until_empty(seconds):
-            return True
+        self.at_work.close()
+        others, empty = await asyncio.gather(self.at_work.ended(min(seconds, _OTHERS)), self._wait_until_empty(seconds))
+        if empty:
+            return others
         for engine in list(self._running.values()):
             engine.end("The server stops.")
         await self._wait_until_empty(2.0)

@@ -1,4 +1,4 @@
-"""Whoever stops Parley while it speaks and listens for other people's clients waits for none of them."""
+"""Whoever stops Parley while it works for other people's clients waits a moment for those who listen."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def narrow(port: int) -> socket.socket:
     return client
 
 
-def test_it_stops_at_once_and_without_a_traceback(tmp_path: Path) -> None:
+def test_it_stops_soon_and_without_a_traceback(tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -74,3 +74,16 @@ def test_it_stops_at_once_and_without_a_traceback(tmp_path: Path) -> None:
         assert b"503 Service Unavailable" in half.recv(100)
     log = it.log.read_text()
     assert "Traceback" not in log, log
+
+
+def test_a_text_that_is_being_spoken_is_spoken_to_its_end(tmp_path: Path) -> None:
+    body = json.dumps({"input": "The quick brown fox jumps over the lazy dog. " * 4, "response_format": "wav"}).encode()
+    with running(tmp_path) as it:
+        web = int(it.url.rpartition(":")[2])
+        with http(web, body, len(body)) as client:
+            answer = client.recv(1000)
+            it.process.send_signal(signal.SIGTERM)
+            while data := client.recv(65_536):
+                answer = answer[-10:] + data
+            assert answer.endswith(b"\r\n0\r\n\r\n")
+        assert it.process.wait(SOON) == 0

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from parley.api.mcp.server import Progress
     from parley.api.settings import ApiSettings, McpSettings
     from parley.interfaces import Recognizer, Synthesizer
+    from parley.server.at_work import AtWork
 
 _FIRST_CLAUSE = 24
 """Characters after which the first clause may end at a comma, so that the first sound is early."""
@@ -51,13 +52,14 @@ class FleetBackend:
         speakers: Callable[[], Mapping[str, Collection[str]]],
         in_use: Callable[[], Mapping[str, str]],
         forget: Callable[[str], Any],
+        at_work: AtWork | None = None,
     ) -> None:
         self.longest_text = settings.longest_text
         self.largest_recording = settings.largest_message * 3 // 4
         self._settings, self._names = settings, api.names
         self._voices, self._recognizer = voices, recognizer
         self._speakers, self._in_use, self._forget = speakers, in_use, forget
-        self._places = Places(settings.at_once, "texts and recordings", "mcp.at_once")
+        self._places = Places(settings.at_once, "texts and recordings", "mcp.at_once", at_work)
 
     async def say(self, asked: Say, progress: Progress) -> Said:
         if not has_words(asked.text):
