@@ -107,6 +107,12 @@ class WyomingSettings:
     enabled: Annotated[bool, Setting("Take connections of Wyoming clients, such as Home Assistant.")] = False
     host: Annotated[str, Setting("Address to listen on; whoever reaches it may use voices and ears.")] = "127.0.0.1"
     port: Annotated[int, Setting("Port to listen on; 0 takes a free one.", ge=0, le=65_535)] = 10300
+    announce: Annotated[
+        bool,
+        Setting(
+            "Tell the local network where the port is, so that Home Assistant finds it; needs the extra `zeroconf`."
+        ),
+    ] = False
     connections: Annotated[int, Setting("Connections at a time.", ge=1, le=10_000)] = 50
     exchanges: Annotated[
         int, Setting("Texts and recordings at work at a time; more wait a little, then are refused.", ge=1, le=1000)

@@ -251,6 +251,7 @@ async def _open_wyoming(settings: Settings, host: SessionHost, stack: AsyncExitS
     from parley import __version__
     from parley.api.names import existing_voice
     from parley.api.places import Places
+    from parley.api.wyoming.announce import addresses_of, announced
     from parley.api.wyoming.connection import Service
     from parley.api.wyoming.info import described
     from parley.api.wyoming.server import WyomingServer
@@ -276,8 +277,12 @@ async def _open_wyoming(settings: Settings, host: SessionHost, stack: AsyncExitS
         ),
         reuse_port=settings.server.reuse_port,
     )
+    addresses = addresses_of(settings.wyoming.host) if settings.wyoming.announce else []
     await server.start()
     stack.push_async_callback(server.aclose)
+    if addresses:
+        name = await stack.enter_async_context(announced(addresses, server.port, version=__version__))
+        log.info("the network was told of the wyoming port", name=name)
 
 
 def _audio_routes(settings: Settings, host: SessionHost, in_use: Callable[[], Mapping[str, str]]) -> list[BaseRoute]:
