@@ -39,13 +39,19 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 def check_wanted(settings: Settings) -> None:
     """Refuse what cannot be opened before anything is started: nobody waits for workers to hear of it.
 
-    Raises ConfigError for a way in whose package or key is missing, and for a turn model or a recogniser's model that
-    is not here.
+    Raises ConfigError for a way in whose package or key is missing, for a turn model or a recogniser's model that is
+    not here, and for a server of tools that cannot be had.
     """
+    from importlib.util import find_spec
+
     from parley.cli.chosen import named_ears, turn_model
+    from parley.tools import check_servers
 
     turn_model(settings)
     named_ears(settings)
+    check_servers(settings.tools)
+    if settings.mcp.enabled and find_spec("mcp") is None:
+        raise ConfigError(f"mcp.enabled needs the package mcp; install it with: {install('mcp')}.")
     if settings.livekit.url:
         from parley.server.livekit import check_settings
 
@@ -301,13 +307,9 @@ def _audio_routes(settings: Settings, host: SessionHost, in_use: Callable[[], Ma
 async def _open_mcp(
     settings: Settings, host: SessionHost, in_use: Callable[[], Mapping[str, str]], stack: AsyncExitStack
 ) -> list[BaseRoute]:
-    from parley.server.fleet import speakers_of
-
-    try:
-        from parley.api.mcp.endpoint import McpEndpoint
-    except ImportError as error:
-        raise ConfigError(f"mcp.enabled needs the package {error.name}; install it with: {install('mcp')}.") from error
+    from parley.api.mcp.endpoint import McpEndpoint
     from parley.api.mcp.fleet import FleetBackend
+    from parley.server.fleet import speakers_of
 
     voices, ears = host.parts.voices, host.parts.recognizer
     speakers = partial(speakers_of, voices)

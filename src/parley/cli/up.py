@@ -33,6 +33,10 @@ def up(
     wyoming: Annotated[
         bool, typer.Option("--wyoming", help="Let Home Assistant use voices and ears (Wyoming, port 10300).")
     ] = False,
+    mcp: Annotated[
+        bool,
+        typer.Option("--mcp", help="Let MCP clients speak and listen, at /mcp; `parley mcp` is for this machine's."),
+    ] = False,
     browser: Annotated[bool, typer.Option(help="Open the page once everything is ready.")] = True,
     voice: Annotated[
         str | None, typer.Option(help="Model that speaks by default.", show_default="the best here")
@@ -64,7 +68,7 @@ def up(
 
     host = host or ("0.0.0.0" if https else None)  # noqa: S104  (who asks for HTTPS wants other hosts in)
     flags = {"server.host": host, "server.port": port, "worker.models.default_model": voice, **llm_flags(llm)}
-    flags |= {"wyoming.enabled": wyoming or None}
+    flags |= {"wyoming.enabled": wyoming or None, "mcp.enabled": mcp or None}
     settings = settings_from(config, override, flags)
     configure_logging(settings.log)
     check_wanted(settings)

@@ -107,9 +107,10 @@ class SoundDevice:
 
     sample_rate = SAMPLE_RATE
 
-    def __init__(self, *, echo_cancellation: bool = True) -> None:
+    def __init__(self, *, echo_cancellation: bool = True, instead: str = "--text or --wav") -> None:
+        """``instead``: what a command does without one. Raises ConfigError where something is not installed."""
         self.speaker = Loudspeaker()
-        self._sound = _import_sounddevice()
+        self._sound = _import_sounddevice(instead)
         self._echo = _EchoCanceller() if echo_cancellation else None
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[bytes] = deque(maxlen=_MAX_WAITING)
@@ -184,16 +185,16 @@ class _EchoCanceller:
         return bytes(frame.data)
 
 
-def _import_sounddevice() -> Any:
+def _import_sounddevice(instead: str) -> Any:
     try:
         import sounddevice
     except ImportError as error:
         raise ConfigError(
-            f"The microphone needs an extra package; run `{install('mic')}`, or use --text or --wav."
+            f"The microphone needs an extra package; run `{install('mic')}`, or use {instead}."
         ) from error
     except OSError as error:
         raise ConfigError(
             "PortAudio is not installed, so there is neither microphone nor loudspeaker; "
-            "install it (Debian: `apt install libportaudio2`), or use --text or --wav."
+            f"install it (Debian: `apt install libportaudio2`), or use {instead}."
         ) from error
     return sounddevice

@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 
     from parley.tools.toolbox import ToolSource
 
-__all__ = ["HttpTool", "McpContract", "McpServer", "Tool", "ToolSettings", "Toolbox", "create_tools", "tool"]
+__all__ = [
+    "HttpTool",
+    "McpContract",
+    "McpServer",
+    "Tool",
+    "ToolSettings",
+    "Toolbox",
+    "check_servers",
+    "create_tools",
+    "tool",
+]
 
 
 def create_tools(settings: ToolSettings, *, script: bool) -> Toolbox | None:
@@ -25,6 +35,11 @@ def create_tools(settings: ToolSettings, *, script: bool) -> Toolbox | None:
     """
     tools, sources = list(_named(settings, script=script)), _sources(settings)
     return Toolbox(tools, sources) if tools or sources else None
+
+
+def check_servers(settings: ToolSettings) -> None:
+    """Raise ConfigError for MCP servers that cannot be had; nothing is started."""
+    _sources(settings)
 
 
 def _sources(settings: ToolSettings) -> Sequence[ToolSource]:

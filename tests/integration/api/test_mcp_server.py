@@ -133,16 +133,18 @@ async def test_what_cannot_be_done_is_said_in_a_sentence(
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_who_cancels_ends_the_synthesis(parley: Running, mode: str) -> None:
-    """There is one place: the next text is spoken at once only where the first has been given up."""
-    async with web(parley, mode) as client:
+@pytest.mark.parametrize("way", ["web", "program"])
+async def test_who_cancels_ends_the_synthesis(parley: Running, way: str, mode: str, tmp_path: Path) -> None:
+    """There is one place, and the text is long: the next one is spoken only where the first has been given up."""
+    files = ("--out", str(tmp_path / "said"))
+    async with web(parley, mode) if way == "web" else program(parley, mode, *files) as client:
         begun = anyio.Event()
 
         async def heard(*_: Any) -> None:
             begun.set()
 
         async def speak() -> None:
-            await client.call_tool("say", {"text": LONG}, progress_callback=heard)
+            await client.call_tool("say", {"text": LONG if way == "web" else LONG[:4000]}, progress_callback=heard)
 
         speaking = asyncio.create_task(speak())
         with anyio.fail_after(30):
@@ -151,6 +153,8 @@ async def test_who_cancels_ends_the_synthesis(parley: Running, mode: str) -> Non
             await asyncio.gather(speaking, return_exceptions=True)
             said = await client.call_tool("say", {"text": "Hello."})
     assert not said.is_error, said.content[0].text
+    if way == "program":
+        assert len(list((tmp_path / "said").iterdir())) == 1
 
 
 def test_a_stranger_is_refused(parley: Running) -> None:
@@ -174,7 +178,7 @@ def test_a_message_that_is_too_large_is_refused(parley: Running) -> None:
 
 def test_the_example_runs(tmp_path: Path) -> None:
     example = Path(__file__).resolve().parents[3] / "examples" / "mcp" / "main.py"
-    with running(tmp_path, "--set", "mcp.enabled=true") as it:
+    with running(tmp_path, "--mcp") as it:
         done = subprocess.run(
             [sys.executable, str(example), "What is the weather like today?", str(tmp_path / "said.mp3")],
             env={**os.environ, "PARLEY_URL": it.url}, capture_output=True, text=True, timeout=60, check=True,

@@ -66,3 +66,12 @@ def test_what_is_no_tool_is_refused_in_a_sentence(tmp_path: Path, yaml: str, tol
     file.write_text(yaml, encoding="utf-8")
     with pytest.raises(ConfigError, match=told):
         load_settings([file], environ={})
+
+
+def test_a_tool_server_that_cannot_be_had_is_said_before_anything_is_started(tmp_path: Path) -> None:
+    from parley.cli.compose import check_wanted
+
+    file = tmp_path / "orchestrator.yaml"
+    file.write_text("tools: {mcp: [{name: house, command: [no-such-program]}]}", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"the server house has the command \"no-such-program\", which is not found"):
+        check_wanted(load_settings([file], environ={}))

@@ -208,7 +208,7 @@ class Card:
     def __init__(self) -> None:
         from parley.client.device import SoundDevice
 
-        self._device = SoundDevice(echo_cancellation=False)
+        self._device = SoundDevice(echo_cancellation=False, instead="--out and --wav")
         self._sample = 0
 
     def __enter__(self) -> Card:
