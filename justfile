@@ -53,7 +53,11 @@ test-pocket: _tools
 
 # WhisperX through its real library, in the environment that `parley engines install whisperx` makes (7 GB).
 test-whisperx *flags: _tools
-    python scripts/test_whisperx.py {{ flags }}
+    python scripts/test_engine.py whisperx {{ flags }}
+
+# Parler-TTS through its real library, in the environment that `parley engines install parler` makes (6 GB).
+test-parler *flags: _tools
+    python scripts/test_engine.py parler {{ flags }}
 
 # The long ones, asked for by name.
 soak: _tools

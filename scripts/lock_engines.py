@@ -70,7 +70,7 @@ def resolved(group: groups.Group) -> str:
 
 
 def wheel_sizes(lock: dict[str, Any], group: groups.Group) -> dict[str, int]:
-    """Bytes of each package's best wheel for this machine."""
+    """Bytes of each package's best wheel for this machine, or of its source where it has none."""
     ranks = {tag: rank for rank, tag in enumerate(sys_tags())}
     sizes = {}
     for package in lock["package"]:
@@ -82,6 +82,8 @@ def wheel_sizes(lock: dict[str, Any], group: groups.Group) -> dict[str, int]:
                 fits.append((rank, wheel["size"]))
         if fits:
             sizes[package["name"]] = min(fits)[1]
+        elif "sdist" in package:
+            sizes[package["name"]] = package["sdist"]["size"]
     return sizes
 
 

@@ -9,7 +9,7 @@ import platform
 import shutil
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -120,7 +120,7 @@ def _ears(settings: Settings) -> Iterable[Finding]:
     yield _package("ears", "pocketsphinx", "recogniser pocketsphinx", "", needed=engine == "pocketsphinx")
     for name, extra in RECOGNISER_EXTRAS.items():
         yield _package("ears", ENGINES[extra].module, f"recogniser {name}", extra, needed=engine == name)
-    yield from _apart(settings, "ears", engine)
+    yield from _apart(settings, "ears", {engine})
     yield _listeners(settings)
     yield _best_here(settings)
 
@@ -128,7 +128,7 @@ def _ears(settings: Settings) -> Iterable[Finding]:
 _CALLED = {"ears": "recogniser", "voice": "family"}
 
 
-def _apart(settings: Settings, kind: str, used: str) -> Iterable[Finding]:
+def _apart(settings: Settings, kind: str, used: Container[str]) -> Iterable[Finding]:
     """Engines in environments of their own: how large each is, or what its environment would take."""
     from parley.cli.engines import as_dict
     from parley.environments import GROUPS
@@ -142,7 +142,7 @@ def _apart(settings: Settings, kind: str, used: str) -> Iterable[Finding]:
             if about["usable"]:
                 yield Finding(kind, f"{_CALLED[kind]} {family.name}", "ok", f"{about['size_mb']} MB, {detail}")
             else:
-                state: State = "wrong" if family.name == used else "optional"
+                state: State = "wrong" if family.name in used else "optional"
                 detail += f"; takes {about['disk_mb']} MB"
                 mend = hints.command(f"engines install {group.name}")
                 yield Finding(kind, f"{_CALLED[kind]} {family.name}", state, detail, mend)
@@ -180,15 +180,15 @@ def _listeners(settings: Settings) -> Finding:
 
 
 def _voices(settings: Settings) -> Iterable[Finding]:
-    from parley.cli.worker import voice_roots
+    from parley.cli.worker import voices_here
     from parley.worker.adapters import FAMILIES
-    from parley.worker.voicepacks import VoicePackCatalog
 
-    catalog = VoicePackCatalog(voice_roots(settings))
+    catalog = voices_here(settings)
     used = {info.family for info in catalog.models()}
     for name, family in FAMILIES.items():
-        if family.module:
+        if family.module and not family.environment:
             yield _package("voices", family.module, f"family {name}", family.extra, needed=name in used)
+    yield from _apart(settings, "voice", used)
     if "piper" in used and _present("piper") and not _present("onnx"):
         yield Finding("voices", "word marks of piper", "optional",
                       "estimated from the text: the voice's own need onnx", hints.install("piper"))  # fmt: skip

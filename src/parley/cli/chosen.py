@@ -194,11 +194,10 @@ def ears_languages(settings: Settings) -> tuple[str, ...]:
 
 
 def _voice_named(settings: Settings) -> str:
-    from parley.cli.worker import voice_roots
-    from parley.worker.voicepacks import VoicePackCatalog
+    from parley.cli.worker import voices_here
 
     wanted = settings.worker.models.default_model
-    return VoicePackCatalog(voice_roots(settings)).best(ENGLISH) if wanted == AUTO else wanted
+    return voices_here(settings).best(ENGLISH) if wanted == AUTO else wanted
 
 
 def in_words(models: Mapping[str, str]) -> str:

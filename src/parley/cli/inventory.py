@@ -71,12 +71,11 @@ class InUse:
 def inventory(settings: Settings, use: InUse) -> list[Listed]:
     """Embedded models, those of the catalog, and voice packs that no catalog knows; by kind, preferred ones first."""
     from parley.cli.pull import opened
-    from parley.cli.worker import voice_roots
+    from parley.cli.worker import voices_here
     from parley.store.embedded import EMBEDDED
-    from parley.worker.voicepacks import VoicePackCatalog
 
     catalog, store = opened(settings)
-    packs = VoicePackCatalog(voice_roots(settings))
+    packs = voices_here(settings)
     own = {entry.model_id for entry in EMBEDDED}
     found = [_embedded(entry, use) for entry in EMBEDDED]
     found += [_known(entry, store, packs, use) for entry in catalog.models.values()]

@@ -99,12 +99,12 @@ def _figures(number: int, settings: Settings) -> list[str]:
 
 def _speaks_embedded(settings: Settings) -> bool:
     """Whether the voice is the embedded one: small enough to be kept twice, so that one goes on when the other dies."""
-    from parley.cli.worker import voice_roots
+    from parley.cli.worker import voices_here
     from parley.errors import ParleyError
-    from parley.worker.voicepacks import EMBEDDED, VoicePackCatalog
+    from parley.worker.voicepacks import EMBEDDED
 
     try:
-        return VoicePackCatalog(voice_roots(settings)).resolve(settings.worker.models.default_model) == EMBEDDED
+        return voices_here(settings).resolve(settings.worker.models.default_model) == EMBEDDED
     except ParleyError:
         return False  # the worker says what is wrong
 

@@ -14,6 +14,7 @@ from parley.cli.options import Config, Overrides
 if TYPE_CHECKING:
     from parley.config import Settings
     from parley.worker.server import Worker
+    from parley.worker.voicepacks import VoicePackCatalog
 
 
 def worker(
@@ -78,12 +79,19 @@ def voice_roots(settings: Settings) -> tuple[Path, ...]:
     return (*(Path(folder) for folder in settings.worker.voicepacks), open_store(settings.store).voices)
 
 
+def voices_here(settings: Settings) -> VoicePackCatalog:
+    """The models of those folders, and the environments that their libraries may live in."""
+    from parley.environments import open_environments
+    from parley.worker.voicepacks import VoicePackCatalog
+
+    return VoicePackCatalog(voice_roots(settings), environments=open_environments(settings.engines))
+
+
 async def _serve(settings: Settings, *, child: bool) -> None:
     from parley.worker.announce import announced
     from parley.worker.server import serve
-    from parley.worker.voicepacks import VoicePackCatalog
 
-    catalog = VoicePackCatalog(voice_roots(settings))
+    catalog = voices_here(settings)
     for problem in catalog.problems().values():
         typer.echo(f"parley worker: {problem.message}", err=True)
     async with AsyncExitStack() as stack:

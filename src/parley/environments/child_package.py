@@ -16,8 +16,13 @@ from pathlib import Path
 
 from parley import __version__
 
-ENTRIES = ("parley.asr.child", "parley.asr.whisperx_decoder")
-"""What runs in a child: its main module, and the engines that it is told to make."""
+ENTRIES = (
+    "parley.asr.child",
+    "parley.asr.whisperx_decoder",
+    "parley.worker.engine_child",
+    "parley.worker.adapters.parler",
+)
+"""What runs in a child: the main modules, and the engines that they are told to make."""
 REQUIRES = ("numpy",)
 
 _ROOT = Path(__file__).resolve().parents[2]

@@ -47,6 +47,9 @@ class Group:
     """Of these, what is there for CUDA alone."""
     python: Version = (3, 11)
     """The Python whose packages the list names."""
+    sources: tuple[str, ...] = ()
+    """Packages that come as source only, so that their own set-up runs while they are installed; all others are
+    unpacked as they are."""
 
     @property
     def python_name(self) -> str:
@@ -64,6 +67,21 @@ GROUPS: dict[str, Group] = {
             module="whisperx.asr",
             disk_mb=7700,
             cuda_mb=4900,
+        ),
+        Group(
+            "parler",
+            (Family("parler", "voice", "Apache-2.0"),),
+            needs=("parler-tts==0.2.3",),
+            module="parler_tts",
+            disk_mb=6200,
+            cuda_mb=4700,
+            sources=(
+                "argbind",
+                "descript-audio-codec-unofficial",
+                "descript-audiotools-unofficial",
+                "parler-tts",
+                "randomname",
+            ),
         ),
     )
 }
@@ -123,6 +141,14 @@ def packages(listed: str, *, torch_index: bool) -> Packages:
 def for_cuda(name: str) -> bool:
     """True for a package that only a build for CUDA needs."""
     return _CUDA.match(name) is not None
+
+
+def not_built(listed: str, sources: Iterable[str]) -> tuple[str, ...]:
+    """uv's flags with which nothing of a list is built but ``sources``."""
+    if not sources:
+        return ("--no-build",)
+    names = [entry.partition("==")[0] for entry in _entries(listed)]
+    return tuple(flag for name in names if name not in sources for flag in ("--only-binary", name))
 
 
 def _entries(listed: str) -> list[str]:

@@ -126,8 +126,9 @@ def _bring(
     group: Group,
     say: Callable[[str], None],
 ) -> None:
-    """Wheels alone, nothing built, nothing that is not in the list."""
-    pip = [program, "pip", "install", "--python", str(python), "--no-deps", "--no-build"]
+    """Wheels alone, nothing built but what the group names, nothing that is not in the list."""
+    pip = [program, "pip", "install", "--python", str(python), "--no-deps"]
+    pip += groups.not_built(wanted.pinned, group.sources)
     with tempfile.TemporaryDirectory() as elsewhere:  # no project's own constraints may get in between
         listed = Path(elsewhere, "list.txt")
         listed.write_text(wanted.pinned, "utf-8")

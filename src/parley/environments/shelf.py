@@ -65,6 +65,11 @@ class Environments:
             interpreter=self.python(group).is_file(),
         )
 
+    def usable(self, name: str) -> bool:
+        """Whether a family can run in its environment just now."""
+        group = groups.find(name, groups.GROUPS)
+        return group is not None and self.state(group) in groups.USABLE
+
     def interpreter(self, name: str) -> str:
         """The interpreter that runs a family. Raises ConfigError with the command that makes its environment."""
         group = groups.find(name, groups.GROUPS)

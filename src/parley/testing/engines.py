@@ -166,5 +166,8 @@ class EngineCatalog:
     def lexicon(self, model_id: str) -> Mapping[str, str]:
         return {}
 
+    def interpreter(self, model_id: str) -> str:
+        return ""
+
     def isolated(self, model_id: str) -> bool:
         return self._isolated or model_id.startswith("crash")

@@ -5,6 +5,7 @@ The audio is a pure function of the text, voice and speed, so tests can say what
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -35,6 +36,8 @@ class SpeechServer:
     """Promise more audio than is sent."""
     requests: list[dict[str, Any]] = field(default_factory=list)
     """Bodies of the requests that came."""
+    connections: list[socket.socket] = field(default_factory=list)
+    """Those that came, in their order."""
     aborted: threading.Event = field(default_factory=threading.Event)
     """Set when a client left before it had all its audio."""
     _server: ThreadingHTTPServer | None = None
@@ -55,6 +58,12 @@ class SpeechServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def hang_up(self) -> None:
+        """End every connection from here."""
+        for connection in self.connections:
+            with contextlib.suppress(OSError):  # it is over already
+                connection.shutdown(socket.SHUT_RDWR)
 
     @property
     def url(self) -> str:
@@ -77,6 +86,7 @@ def _handler(server: SpeechServer) -> type[BaseHTTPRequestHandler]:
 
         def setup(self) -> None:
             """A small buffer: a client that hangs up is noticed before the whole answer is on its way."""
+            server.connections.append(self.request)
             self.request.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8_192)
             super().setup()
 

@@ -175,10 +175,17 @@ class EnginePool:
 
 
 def build_pool(
-    info: ModelInfo, create: Callable[[], TtsAdapter], *, slots: int, isolated: bool, gate: Gate | None = None
+    info: ModelInfo,
+    create: Callable[[], TtsAdapter],
+    *,
+    slots: int,
+    isolated: bool,
+    python: str = "",
+    gate: Gate | None = None,
 ) -> EnginePool:
     """Make the engines of a model, not loaded yet: threads here, or processes of their own.
 
+    ``python`` is the interpreter of an environment that its library lives in, always in processes of their own.
     Jobs of a model that needs a GPU pass through ``gate`` first.
     """
     from parley.worker.engine_process import ProcessEngine
@@ -188,8 +195,12 @@ def build_pool(
     traits = traits_of(adapters[0])
     wanted = max(slots, traits.slots)
     adapters += [create() for _ in range(wanted - 1)]
-    make: Any = ProcessEngine if isolated else ThreadEngine
-    pool = EnginePool(info, [make(adapter) for adapter in adapters], calibrated=traits.calibrated, gate=gate)
+    engines: list[Any] = (
+        [ProcessEngine(adapter, python) for adapter in adapters]
+        if isolated or python
+        else [ThreadEngine(adapter) for adapter in adapters]
+    )
+    pool = EnginePool(info, engines, calibrated=traits.calibrated, gate=gate)
     pool.sentence_pause, pool.lead_out = traits.sentence_pause, traits.lead_out
     pool.verbatim, pool.phonemes = traits.verbatim, traits.phonemes
     pool.spoken_language = traits.spoken_language

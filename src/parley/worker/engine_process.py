@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import pickle
 import threading
 import time
 from collections import deque
@@ -33,11 +32,15 @@ _RESTART_PAUSE = 2.0
 
 
 class ProcessEngine:
-    """Runs one adapter, which must be picklable before it is loaded, in a process of its own."""
+    """Runs one adapter, which must be picklable before it is loaded, in a process of its own.
 
-    def __init__(self, adapter: TtsAdapter) -> None:
+    ``python``: the interpreter of the environment that its library lives in; empty for this one.
+    """
+
+    def __init__(self, adapter: TtsAdapter, python: str = "") -> None:
         self._name = adapter.info.model_id
-        self._pickled = pickle.dumps(adapter)
+        self._python = python
+        self._pickled = say.pack_adapter(adapter)
         self._changed = threading.Condition()
         self._waiting: deque[Job] = deque()
         self._current: Job | None = None
@@ -215,7 +218,7 @@ class ProcessEngine:
     def _start(self) -> ParleyError | None:
         """Start a child and load the adapter in it; returns what went wrong, and then there is no child."""
         self._end_child()
-        self._child = child = ChildProcess("parley.worker.engine_child")
+        self._child = child = ChildProcess("parley.worker.engine_child", python=self._python)
         self._number = self._cancelled = 0
         try:
             error, self._marks = say.unpack_ready(child.ask(say.LOAD, self._pickled, limit=LOAD_LIMIT)[1])

@@ -1,14 +1,17 @@
 """What a worker and the child process of a voice say to each other, in the messages of ``children.wire``.
 
 Bounded by the pipes' own size: a child whose audio is not read waits. Adapters are pickled; both ends are the same
-program.
+program, though their Pythons may differ.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import pickle
 import struct
 from dataclasses import asdict
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from parley.errors import ParleyError
+    from parley.interfaces import TtsAdapter
 
 LOAD, SPEAK, CANCEL, QUIT = b"L", b"S", b"C", b"Q"
 READY, AUDIO, END = b"R", b"A", b"E"
@@ -28,6 +32,25 @@ _AUDIO = struct.Struct("<IIdIBH")
 _MARK = struct.Struct("<4I")
 _END = struct.Struct("<I")
 _MARKS: tuple[WordMarks, ...] = get_args(WordMarks)
+
+
+class _Pickler(pickle.Pickler):
+    """Names nothing whose place differs between Pythons: paths live in another module since 3.13."""
+
+    def reducer_override(self, thing: Any) -> Any:
+        return (path_of, (str(thing),)) if isinstance(thing, PurePath) else NotImplemented
+
+
+def path_of(name: str) -> Path:
+    """What a path becomes at the other end."""
+    return Path(name)
+
+
+def pack_adapter(adapter: TtsAdapter) -> bytes:
+    """An adapter that is not loaded."""
+    packed = io.BytesIO()
+    _Pickler(packed, protocol=4).dump(adapter)
+    return packed.getvalue()
 
 
 def pack_job(number: int, text: str, voice: Voice) -> bytes:

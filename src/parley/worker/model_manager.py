@@ -310,6 +310,7 @@ class ModelManager:
                 lambda: self._catalog.create(model_id),
                 slots=self._settings.engine_slots,
                 isolated=self._settings.isolate or self._catalog.isolated(model_id),
+                python=self._catalog.interpreter(model_id),
                 gate=self._gate if info.needs_gpu else None,
             )
             pool.lexicon = lexicon_of(self._catalog.lexicon(model_id))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from parley.environments import EngineSettings, Environments, open_environments
 from parley.errors import ConfigError, NotFound
 from parley.hints import command
 from parley.interfaces import TtsAdapter
@@ -52,6 +53,12 @@ class Catalog(Protocol):
 
     def isolated(self, model_id: str) -> bool:
         """True when the model's engine must run in a process of its own."""
+
+    def interpreter(self, model_id: str) -> str:
+        """The Python of the environment that the model's library lives in; empty for this one.
+
+        Raises ConfigError with the command that makes the environment where it is missing.
+        """
 
     def lexicon(self, model_id: str) -> Mapping[str, str]:
         """Words and how the model's pack wants them said."""
@@ -132,6 +139,8 @@ class VoicePackCatalog:
     roots: tuple[Path, ...] = ()
     """Folders that hold ``<family>/<model_id>/``; one that does not exist is empty."""
     builtins: Iterable[VoicePack] = field(default_factory=builtin_models)
+    environments: Environments = field(default_factory=lambda: open_environments(EngineSettings()))
+    """Where the libraries live that can not be here."""
     known: KnownModels = field(default_factory=KnownModels)
     """Aliases, pins and downloadable voices; read from the roots by :meth:`refresh`."""
     _entries: dict[str, _Entry] = field(default_factory=dict)
@@ -179,9 +188,14 @@ class VoicePackCatalog:
             entry = self._entries.get(model_id)
             if entry is None or entry.pack is None or entry.pack.info.needs_gpu:
                 continue
-            if adapters.installed(entry.family) and speaks(entry.pack.info.languages, language):
+            if self._is_here(entry.family) and speaks(entry.pack.info.languages, language):
                 return model_id
         return EMBEDDED
+
+    def _is_here(self, name: str) -> bool:
+        """Whether the library of a family is on this machine."""
+        apart = adapters.family(name).environment
+        return self.environments.usable(apart) if apart else adapters.installed(name)
 
     def pack(self, name: str) -> VoicePack:
         """The pack of a model. Raises NotFound, or the ConfigError that its metadata deserves."""
@@ -205,6 +219,11 @@ class VoicePackCatalog:
     def isolated(self, model_id: str) -> bool:
         """True when the model's engine must run in a process of its own."""
         return adapters.family(self.pack(model_id).info.family).isolated
+
+    def interpreter(self, model_id: str) -> str:
+        """The Python of the environment that the model's library lives in; empty for this one. ConfigError."""
+        apart = adapters.family(self.pack(model_id).info.family).environment
+        return self.environments.interpreter(apart) if apart else ""
 
     def lexicon(self, model_id: str) -> Mapping[str, str]:
         """Words and how the model's pack wants them said."""

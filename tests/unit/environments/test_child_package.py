@@ -15,7 +15,9 @@ def test_it_has_the_child_and_nothing_of_the_server() -> None:
     places = modules()
     assert {"parley/__init__.py", "parley/asr/child.py", "parley/children/wire.py"} <= set(places)
     folders = {place.split("/")[1] for place in places if place.count("/") > 1}
-    assert folders == {"asr", "audio", "children", "text"}
+    assert folders == {"asr", "audio", "children", "text", "worker"}
+    of_worker = {Path(place).stem for place in places if place.startswith("parley/worker/")}
+    assert of_worker <= {"__init__", "engine_child", "engine_wire", "loading", "memory", "pack", "parler", "words"}
     assert not {"parley/asr/processes.py", "parley/children/process.py"} & set(places)
 
 

@@ -140,3 +140,16 @@ def test_every_group_has_a_list_of_pinned_packages_with_checksums_and_no_address
 def test_no_family_belongs_to_two_groups() -> None:
     names = [family.name for group in groups.GROUPS.values() for family in group.families]
     assert len(names) == len(set(names))
+
+
+def test_nothing_is_built_but_what_a_group_names() -> None:
+    assert groups.not_built(LISTED, ()) == ("--no-build",)
+    flags = groups.not_built(LISTED, ("torchmetrics",))
+    assert set(flags[::2]) == {"--only-binary"}
+    assert set(flags[1::2]) == {"numpy", "nvidia-cublas-cu12", "torch", "triton"}
+
+
+@pytest.mark.parametrize("group", groups.GROUPS.values(), ids=lambda group: group.name)
+def test_what_a_group_builds_stands_in_its_list(group: Group) -> None:
+    listed = (LISTS / f"{group.name}.txt").read_text("utf-8")
+    assert all(f"\n{name}==" in listed for name in group.sources)

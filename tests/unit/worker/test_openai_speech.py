@@ -25,6 +25,16 @@ def server() -> Iterator[SpeechServer]:
         yield running
 
 
+_made: list[OpenAISpeechAdapter] = []
+
+
+@pytest.fixture(autouse=True)
+def _hang_up() -> Iterator[None]:
+    yield
+    while _made:
+        _made.pop().unload()
+
+
 def adapter(
     url: str, folder: Path | None = None, *, speakers: dict[str, int | str] | None = None, **options: Any
 ) -> OpenAISpeechAdapter:
@@ -35,6 +45,7 @@ def adapter(
         info, folder, options={**defaults, "base_url": url, "check": False, **options}, speaker_ids=speakers or {}
     )
     made = OpenAISpeechAdapter(pack)
+    _made.append(made)
     made.load()
     return made
 
@@ -73,6 +84,31 @@ def test_closing_the_stream_ends_the_servers_work(server: SpeechServer) -> None:
     next(audio)
     audio.close()
     assert server.aborted.wait(5)
+
+
+def test_sentences_share_one_connection(server: SpeechServer) -> None:
+    voice = adapter(server.url)
+    for text in ("One.", "Two.", "Three."):
+        assert joined(speak(voice, text)).size
+    assert len(server.connections) == 1
+
+
+def test_after_a_sentence_that_nobody_wanted_the_next_one_is_whole(server: SpeechServer) -> None:
+    voice = adapter(server.url)
+    audio = voice.synthesize("This one is much too long to be heard by anybody. " * 20, voice=Voice())
+    next(audio)
+    audio.close()
+    samples = joined(speak(voice, "Two."))
+    assert (samples * 32_768).astype("<i2").tobytes() == spoken("Two.")
+    assert len(server.connections) == 2
+
+
+def test_a_server_that_hung_up_meanwhile_is_called_again() -> None:
+    with SpeechServer() as server:
+        voice = adapter(server.url)
+        speak(voice, "One.")
+        server.hang_up()
+        assert joined(speak(voice, "Two.")).size
 
 
 def test_the_key_comes_from_a_file_in_the_pack(server: SpeechServer, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from parley.worker.adapters.espeak import EspeakAdapter
     from parley.worker.adapters.kokoro import KokoroAdapter
     from parley.worker.adapters.openai_speech import OpenAISpeechAdapter
+    from parley.worker.adapters.parler import ParlerAdapter
     from parley.worker.adapters.piper import PiperAdapter
     from parley.worker.adapters.pocket import PocketAdapter
     from parley.worker.adapters.sherpa import SherpaAdapter
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from parley.worker.pack import AdapterFactory
 
     _HELD_TO_IT: tuple[AdapterFactory, ...] = (
-        ToneAdapter, EspeakAdapter, PiperAdapter, KokoroAdapter, SherpaAdapter, PocketAdapter, OpenAISpeechAdapter,
+        ToneAdapter, EspeakAdapter, PiperAdapter, KokoroAdapter, SherpaAdapter, PocketAdapter, ParlerAdapter,
+        OpenAISpeechAdapter,
     )  # fmt: skip
 
 ENTRY_POINT_GROUP = "parley.tts_adapters"
@@ -48,6 +50,8 @@ class Family:
     """Licence of the engine's code (the weights' own is in each pack)."""
     isolated: bool = False
     """True when the engine must run in a process of its own."""
+    environment: str = ""
+    """The environment (`parley engines`) that its library lives in; empty for this one."""
 
 
 _HERE = "parley.worker.adapters"
@@ -61,6 +65,13 @@ FAMILIES: dict[str, Family] = {
     "kokoro": Family(f"{_HERE}.kokoro:KokoroAdapter", "kokoro", "kokoro_onnx", "MIT, with GPL-3.0 phonemizer"),
     "sherpa": Family(f"{_HERE}.sherpa:SherpaAdapter", "sherpa", "sherpa_onnx", "Apache-2.0", isolated=True),
     "pocket": Family(f"{_HERE}.pocket:PocketAdapter", "pocket", "pocket_tts", "MIT"),
+    "parler": Family(
+        f"{_HERE}.parler:ParlerAdapter",
+        module="parler_tts",
+        code_licence="Apache-2.0",
+        isolated=True,
+        environment="parler",
+    ),
     "openai-speech": Family(f"{_HERE}.openai_speech:OpenAISpeechAdapter", code_licence="MIT"),
 }
 

@@ -1,19 +1,16 @@
 """Voices behind any server with OpenAI's speech endpoint, streamed: ``POST {base_url}/audio/speech``.
 
 This is how an engine with pins of its own, or a GPU server of another project, joins the fleet:
-vLLM-Omni, Kokoro-FastAPI, openai.com and many more speak it. Needs nothing but the standard
-library. A sentence goes up at a time; PCM (s16le mono) comes down as it is made, and closing
-the generator closes the connection, so the server stops too.
+vLLM-Omni, Kokoro-FastAPI, openai.com and many more speak it. A sentence goes up at a time; PCM
+(s16le mono) comes down as it is made. The connection is kept from one sentence to the next;
+closing the generator in mid-sentence closes it, so the server stops too.
 """
 
 from __future__ import annotations
 
 import json
-import ssl
-from contextlib import closing
 from dataclasses import replace
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -26,10 +23,12 @@ from parley.worker.words import proportional_marks, words
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
+    import httpx2
+
     from parley.values import ModelInfo
 
-_CHUNK = 4_800
-"""Bytes that are waited for at a time: 100 ms at 24 kHz."""
+_IDLE = 60.0
+"""Seconds for which a connection is kept between two sentences."""
 _ERROR_BYTES = 2_000
 
 
@@ -56,10 +55,13 @@ class OpenAISpeechAdapter:
         self._pack = pack = replace(pack, options=pack.filled(self.options))
         self._url = ""
         self._headers: dict[str, str] = {}
-        self._ready = False
+        self._client: httpx2.Client | None = None
 
     def load(self) -> None:
         """Check address and key, and let the server speak one word."""
+        import httpx2
+
+        self.unload()
         options, where = self._pack.options, f"{self._pack.folder}/metadata.yaml"
         self._url = str(options["base_url"]).rstrip("/")
         parts = urlsplit(self._url)
@@ -72,7 +74,11 @@ class OpenAISpeechAdapter:
         key = self._key()
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
-        self._ready = True
+        self._client = httpx2.Client(
+            timeout=float(options["timeout"]),
+            limits=httpx2.Limits(max_connections=1, keepalive_expiry=_IDLE),
+            trust_env=False,  # no proxy between us and a machine beside us
+        )
         if options["check"]:
             self._check()
 
@@ -81,28 +87,30 @@ class OpenAISpeechAdapter:
 
         Raises UnavailableError (server gone), CapacityError (429), TimedOut, InvalidRequest (4xx), EngineError (5xx).
         """
-        if not self._ready:
+        if self._client is None:
             raise EngineError(f"The model {self.info.model_id} is not loaded.")
         position = 0
-        for samples in self._stream(text, voice):
+        for samples in self._stream(self._client, text, voice):
             yield SynthesizedAudio(samples, self.info.sample_rate)
             position += len(samples)
         marks = proportional_marks(text, words(text), 0, position)
         yield SynthesizedAudio(np.zeros(0, np.int16), self.info.sample_rate, marks)
 
     def unload(self) -> None:
-        """Forget the key; the server keeps its own memory."""
-        self._ready = False
+        """Forget the key and hang up; the server keeps its own memory."""
         self._headers = {}
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
 
     def _check(self) -> None:
         try:
             got = sum(len(part.samples) for part in self.synthesize("Ready.", voice=Voice()))
         except (UnavailableError, TimedOut, InvalidRequest, CapacityError) as error:
-            self._ready = False
+            self.unload()
             raise ConfigError(f"{self.info.model_id}: {error}") from error
         if not got:
-            self._ready = False
+            self.unload()
             raise ConfigError(f"{self.info.model_id}: the speech server at {self._url} answered with no audio.")
 
     def _key(self) -> str:
@@ -117,39 +125,35 @@ class OpenAISpeechAdapter:
                 f"{path} can not be read: metadata.yaml names it as 'options.api_key_file', the speech server's key."
             ) from error
 
-    def _stream(self, sentence: str, voice: Voice) -> Generator[np.ndarray, None, None]:
+    def _stream(self, client: httpx2.Client, sentence: str, voice: Voice) -> Generator[np.ndarray, None, None]:
         """Samples of one request, as they arrive."""
-        with closing(self._connect()) as connection:
-            try:
-                response = self._post(connection, sentence, voice)
+        import httpx2
+
+        begun = False
+        try:
+            with client.stream(
+                "POST", f"{self._url}/audio/speech", json=self._body(sentence, voice), headers=self._headers
+            ) as response:
+                self._check_answer(response)
                 odd = b""
-                while data := response.read1(_CHUNK):
+                for data in response.iter_raw():
+                    begun = True
                     data = odd + data
                     whole = len(data) & ~1
                     odd = data[whole:]
                     if whole:
                         yield np.frombuffer(data[:whole], "<i2").copy()
-                if response.length:
-                    raise EngineError(f"The speech server at {self._url} broke off in the middle of its audio.")
-            except TimeoutError as error:
-                raise TimedOut(f"The speech server at {self._url} sent nothing for {self._timeout:g} s.") from error
-            except (OSError, HTTPException) as error:
-                reason = str(error) or type(error).__name__
-                raise UnavailableError(f"The speech server at {self._url} can not be reached ({reason}).") from error
+        except httpx2.TimeoutException as error:
+            raise TimedOut(
+                f"The speech server at {self._url} sent nothing for {self._pack.options['timeout']:g} s."
+            ) from error
+        except (httpx2.TransportError, OSError) as error:
+            if begun:
+                raise EngineError(f"The speech server at {self._url} broke off in the middle of its audio.") from error
+            reason = str(error) or type(error).__name__
+            raise UnavailableError(f"The speech server at {self._url} can not be reached ({reason}).") from error
 
-    @property
-    def _timeout(self) -> float:
-        return float(self._pack.options["timeout"])
-
-    def _connect(self) -> HTTPConnection:
-        parts = urlsplit(self._url)
-        assert parts.hostname
-        if parts.scheme == "https":
-            context = ssl.create_default_context()
-            return HTTPSConnection(parts.hostname, parts.port, timeout=self._timeout, context=context)
-        return HTTPConnection(parts.hostname, parts.port, timeout=self._timeout)
-
-    def _post(self, connection: HTTPConnection, sentence: str, voice: Voice) -> HTTPResponse:
+    def _body(self, sentence: str, voice: Voice) -> dict[str, Any]:
         options = self._pack.options
         speaker = self._pack.speaker(voice)
         body = {
@@ -162,15 +166,14 @@ class OpenAISpeechAdapter:
         }
         if options["instructions"]:
             body["instructions"] = options["instructions"]
-        path = urlsplit(self._url).path + "/audio/speech"
-        connection.request("POST", path, json.dumps(body).encode(), self._headers)
-        response = connection.getresponse()
-        if response.status != 200:
+        return body
+
+    def _check_answer(self, response: httpx2.Response) -> None:
+        if response.status_code != 200:
             raise _refused(self._url, response)
-        kind = response.headers.get_content_type()
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind in ("application/json", "text/html", "audio/wav", "audio/mpeg"):
             raise EngineError(f"The speech server at {self._url} answered with {kind} where raw PCM was asked for.")
-        return response
 
     @property
     def _mapped(self) -> bool:
@@ -178,23 +181,29 @@ class OpenAISpeechAdapter:
         return any(isinstance(name, str) for name in self._pack.speaker_ids.values())
 
 
-def _refused(url: str, response: HTTPResponse) -> Exception:
+def _refused(url: str, response: httpx2.Response) -> Exception:
     """The error that a status other than 200 means."""
-    text = response.read(_ERROR_BYTES).decode("utf-8", "replace").strip()
+    said = b""
+    for data in response.iter_raw():
+        said += data
+        if len(said) > _ERROR_BYTES:
+            break
+    text, status = said[:_ERROR_BYTES].decode("utf-8", "replace").strip(), response.status_code
     try:
         error = json.loads(text)
         error = error.get("error", error) if isinstance(error, dict) else error
         text = str(error.get("message", text)) if isinstance(error, dict) else str(error)
     except ValueError:
         pass
-    said = f"The speech server at {url} answered {response.status} ({' '.join(text.split())[:300] or response.reason})"
-    if response.status in (401, 403):
-        return ConfigError(f"{said}; set 'options.api_key_file' in metadata.yaml to a file with a valid key.")
-    if response.status == 404:
-        return ConfigError(f"{said}; 'options.base_url' must be the part of the address before /audio/speech.")
-    if response.status == 429:
+    reason = " ".join(text.split())[:300] or response.reason_phrase
+    message = f"The speech server at {url} answered {status} ({reason})"
+    if status in (401, 403):
+        return ConfigError(f"{message}; set 'options.api_key_file' in metadata.yaml to a file with a valid key.")
+    if status == 404:
+        return ConfigError(f"{message}; 'options.base_url' must be the part of the address before /audio/speech.")
+    if status == 429:
         after = response.headers.get("Retry-After", "1")
-        return CapacityError(f"{said}.", retry_after=float(after) if after.replace(".", "", 1).isdecimal() else 1.0)
-    if response.status < 500:
-        return InvalidRequest(f"{said}.")
-    return EngineError(f"{said}.")
+        return CapacityError(f"{message}.", retry_after=float(after) if after.replace(".", "", 1).isdecimal() else 1.0)
+    if status < 500:
+        return InvalidRequest(f"{message}.")
+    return EngineError(f"{message}.")
