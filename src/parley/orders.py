@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from parley.conversation.items import Item
-from parley.values import ReplyOptions, ToolInfo, Usage
+from parley.values import ReplyOptions, ToolInfo, Usage, Voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class ReplyRequest:
     tools: tuple[ToolInfo, ...] | None = None
     options: ReplyOptions | None = None
     text_only: bool | None = None
+    voice: Voice | None = None
     context: tuple[Item | str, ...] | None = None
     """What the language model is told in place of the conversation; entries of that are named by their ids."""
     beside: bool = False

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import re
 import sys
+import urllib.request
 import wave
 from collections.abc import Generator
 from pathlib import Path
@@ -285,6 +287,19 @@ async def test_what_is_wrong_is_said_and_the_session_lives_on(parley: Running) -
         await talk.send("no.such.event", event_id="e3")
         assert (await talk.until("error", 3)).error.event_id == "e3"
         assert (await talk.say("Still there?")).status == "completed"
+
+
+async def test_one_reply_may_have_a_voice_of_its_own_if_there_is_one(parley: Running) -> None:
+    asking = urllib.request.Request(f"{parley.url}/v1/audio/voices", headers={"Authorization": f"Bearer {KEY}"})
+    with urllib.request.urlopen(asking) as answer:
+        voice = json.load(answer)["voices"][-1]["id"]
+    async with connected(parley) as talk:
+        await talk.send("response.create", response={"audio": {"output": {"voice": "no-such-voice"}}}, event_id="v")
+        error = (await talk.until("error")).error
+        assert (error.code, error.event_id) == ("invalid_value", "v")
+        await talk.send("response.create", response={"audio": {"output": {"voice": voice}}})
+        done = (await talk.until("response.done")).response
+        assert (done.status, done.audio.output.voice) == ("completed", voice)
 
 
 async def test_a_wrong_key_and_an_unknown_model_are_refused(parley: Running) -> None:

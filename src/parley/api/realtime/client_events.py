@@ -87,6 +87,7 @@ class CreateResponse:
     tool_choice: Any = None
     max_output_tokens: int | str | None = None
     metadata: dict[str, str] | None = None
+    voice: str | None = None
     beside: bool = False
     context: tuple[Item | ItemReference, ...] | None = None
 
@@ -207,6 +208,10 @@ def _respond(data: Mapping[str, Any]) -> CreateResponse:
     ):
         if wanted.get(name) is not None:
             read[name] = reader(wanted[name], f"response.{name}")
+    if wanted.get("audio") is not None:
+        sound = fields.objects(wanted["audio"], "response.audio")
+        fields.known(sound, ("output",), "response.audio.")
+        read["voice"] = session_object.output(sound.get("output") or {}, {}, "response.audio.output").get("voice")
     place = fields.one_of(wanted.get("conversation") or "auto", ("auto", "none"), "response.conversation")
     if wanted.get("input") is not None:
         read["context"] = _context(wanted["input"])

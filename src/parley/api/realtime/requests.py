@@ -140,11 +140,14 @@ class Requests:
         data = self._session.data
         choice = request.tool_choice or data["tool_choice"]
         longest = request.max_output_tokens or data["max_output_tokens"]
-        own = {
+        own: dict[str, Any] = {
             name: value
             for name, value in (("metadata", request.metadata), ("max_output_tokens", request.max_output_tokens))
             if value is not None
         }
+        voice = None if request.voice is None else self._resolve(self._session.speaking(request.voice))
+        if request.voice is not None:
+            own["audio"] = {"output": {**self._of_a_response()["audio"]["output"], "voice": request.voice}}
         ref = self._ask(event_id, "response.create", response=own)
         modalities = request.output_modalities
         context = request.context
@@ -158,6 +161,7 @@ class Requests:
             if context is None
             else tuple(one.item_id if isinstance(one, ItemReference) else one for one in context),
             beside=request.beside,
+            voice=voice,
         )
 
     def _cancel(self, request: CancelResponse, event_id: str | None) -> CancelReply:

@@ -108,6 +108,12 @@ class SessionObject:
             data["audio"] = _audio(new["audio"], data["audio"], self.kind)
         return replace(self, data=data)
 
+    def speaking(self, voice: str) -> SessionObject:
+        """With another voice."""
+        data = copy.deepcopy(dict(self.data))
+        data["audio"]["output"]["voice"] = voice
+        return replace(self, data=data)
+
     # --- what it means -----------------------------------------------------------------
 
     @property

@@ -104,7 +104,7 @@ class Replies:
             request.reply_id if request is not None else f"u{self._begun}",
             turn=floor.turns,
             turn_text=turn_text,
-            voice=floor.voice,
+            voice=request.voice or floor.voice if request is not None else floor.voice,
             to_speech=to_speech,
             stages=stages,
             language=floor.voice.language or floor.language,
