@@ -32,6 +32,7 @@ WEATHER = {
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
 }
 EXAMPLE = Path(__file__).parents[3] / "examples" / "openai_realtime" / "main.py"
+COMPLETED = "conversation.item.input_audio_transcription.completed"
 TRANSCRIPT = {"audio": {"input": {"transcription": {"model": "whisper-1"}}}}
 
 
@@ -245,6 +246,48 @@ async def test_text_only_and_beside_the_conversation(parley: Running, thinking: 
         assert thinking.told() == [("system", "Name it."), ("user", "A talk")]
         await talk.say("And?")
         assert thinking.told() == [("user", "Hello"), ("assistant", "Yes, of course."), ("user", "And?")]
+
+
+async def test_a_spoken_turn_is_answered_in_writing_where_that_is_wanted(parley: Running, thinking: Mind) -> None:
+    session = {"output_modalities": ["text"], **TRANSCRIPT}
+    async with connected(parley, microphone=True, session=session) as talk:
+        talk.speak(words("What is the weather like today?"))
+        response = (await talk.until("response.done")).response
+        assert response.output[0].content[0].text == "Yes, of course."
+        assert not talk.of("response.output_audio.delta")
+        assert thinking.told() == [("user", talk.of(COMPLETED)[0].transcript)]
+
+
+async def test_where_nothing_may_interrupt_the_reply_goes_on_and_the_turn_is_answered_after_it(
+    parley: Running, thinking: Mind
+) -> None:
+    thinking.answer = lambda body: LONG if len(body["messages"]) == 1 else "Fine."
+    turns = {"type": "server_vad", "interrupt_response": False}
+    session = {"audio": {"input": {"turn_detection": turns, "transcription": {"model": "whisper-1"}}}}
+    async with connected(parley, microphone=True, session=session) as talk:
+        content = [{"type": "input_text", "text": "Count."}]
+        await talk.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
+        await talk.send("response.create")
+        await talk.until("response.output_audio.delta", 20)
+        talk.speak(words("What is the weather like today?"))
+        first = (await talk.until("response.done")).response
+        assert (first.status, transcript(first)) == ("completed", LONG)
+        assert talk.index("input_audio_buffer.speech_started") < talk.index("response.done")
+        second = (await talk.until("response.done", 2)).response
+        assert transcript(second) == "Fine."
+        assert thinking.told()[-1] == ("user", talk.of(COMPLETED)[0].transcript)
+
+
+async def test_turns_are_written_down_and_answered_when_that_is_asked_for(parley: Running, thinking: Mind) -> None:
+    turns = {"type": "server_vad", "create_response": False}
+    session = {"audio": {"input": {"turn_detection": turns, "transcription": {"model": "whisper-1"}}}}
+    async with connected(parley, microphone=True, session=session) as talk:
+        talk.speak(words("What is the weather like today?"))
+        await talk.until("input_audio_buffer.committed")
+        assert not thinking.bodies
+        await talk.send("response.create")  # at once, whether or not the words are known yet
+        assert (await talk.until("response.done")).response.status == "completed"
+        assert thinking.told() == [("user", (await talk.until(COMPLETED)).transcript)]
 
 
 @pytest.mark.parametrize("kind", ["audio/pcmu", "audio/pcma"])
