@@ -32,6 +32,8 @@ class Manner:
     """Turns begin and end by themselves; if not, by :class:`Commit` alone."""
     text_only: bool = False
     """Replies are written and not spoken."""
+    idle: float = 0.0
+    """Seconds of silence after a reply was heard, upon which another one is made; 0 for never."""
     language: str = ""
     """BCP 47, of what the participant says; empty where nothing is known."""
     settings: Mapping[str, float | int | bool | str] = field(default_factory=dict)
@@ -195,6 +197,15 @@ class SpeechNoted:
 
 
 @dataclass(frozen=True, slots=True)
+class SilenceNoted:
+    """Nobody has said anything between these moments of the microphone's audio, which is answered as a turn is."""
+
+    item_id: str
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True)
 class TurnCommitted:
     """A turn is over and stands in the conversation, behind ``after``; its words may still be unknown."""
 
@@ -281,6 +292,7 @@ Notice = (
     | Truncated
     | Cleared
     | SpeechNoted
+    | SilenceNoted
     | TurnCommitted
     | TurnSettled
     | ReplyBegun

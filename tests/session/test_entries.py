@@ -30,6 +30,7 @@ from parley.orders import (
     ReplyWritten,
     Retrieve,
     Retrieved,
+    SilenceNoted,
     SpeechNoted,
     Truncate,
     Truncated,
@@ -365,6 +366,30 @@ async def test_terms_change_in_flight() -> None:
         assert [told(talk.language_model, which)[0][1] for which in (0, 1)] == ["Old.", "New."]
         assert talk.language_model.options == [ReplyOptions(usage=True), ReplyOptions(max_tokens=7)]
         assert [len(some) for some in talk.language_model.offered] == [0, 1]
+
+
+async def test_a_silence_after_a_reply_is_answered_where_that_is_asked_for() -> None:
+    async with conversation(manner=Manner(idle=5.0), listen_until=30) as talk:
+        talk.language_model.answer = lambda _: "Are you there?"
+        talk.say(AskReply(ReplyRequest("r")))
+        await settled(talk)
+        heard_at = next(at for at, notice in talk.told if isinstance(notice, ReplySettled))
+        end = await settled(talk, 2)
+        (silence,) = talk.noted(SilenceNoted)[:1]
+        noted_at = next(at for at, notice in talk.told if notice is silence)
+        assert noted_at == pytest.approx(heard_at + 5, abs=0.001)
+        assert silence.ended - silence.began == pytest.approx(5.0)
+        assert talk.noted(TurnCommitted)[0].item_id == silence.item_id
+        assert end.outcome == "completed"
+
+
+async def test_who_speaks_in_time_is_not_told_of_a_silence() -> None:
+    async with conversation(manner=Manner(idle=3.0), sounds=((3.0, 4.0),), turns=HELLO_WORDS) as talk:
+        talk.language_model.answer = lambda _: "Are you there?"
+        talk.say(AskReply(ReplyRequest("r")))
+        await settled(talk, 2)
+        assert not talk.noted(SilenceNoted)
+        assert told(talk.language_model)[-1] == ("user", "good morning")
 
 
 async def test_what_was_used_is_told_and_a_reply_that_was_cut_is_incomplete() -> None:

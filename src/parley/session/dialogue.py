@@ -27,8 +27,11 @@ from parley.orders import (
     ReplySettled,
     Retrieve,
     Retrieved,
+    SilenceNoted,
     Truncate,
     Truncated,
+    TurnCommitted,
+    TurnSettled,
 )
 from parley.session.decide.floor_table import Agent, Event, Participant
 from parley.session.settings import with_overrides
@@ -250,6 +253,24 @@ class Dialogue:
     @property
     def _must_wait(self) -> bool:
         return self._transcribes or self._late.expecting
+
+    def happened(self, event: Event) -> None:
+        """The floor has moved: perhaps to where somebody waits for it."""
+        self.look()
+        self._timers.cancel("idle")
+        if event is Event.PLAYOUT_FINISHED and self._terms.manner.idle:
+            self._timers.set("idle", clock.now() + self._terms.manner.idle, self._nothing_said)
+
+    def _nothing_said(self) -> None:
+        """They have heard the reply, and said nothing for long: that is answered, too."""
+        idle, now = self._terms.manner.idle, self._microphone.received
+        if self._busy or self._microphone.segmenter.speaking or not idle:
+            return
+        words = self._history.keep_place("user", self._history.new_id())
+        self._notices.note(SilenceNoted(words.id, max(0.0, now - idle), now))
+        self._notices.note(TurnCommitted(words.id, self._history.before(words.id), self._count()))
+        self._notices.note(TurnSettled(words.id, ""))
+        self._ask(AskReply(ReplyRequest()))
 
     def look(self) -> None:
         """Something was understood: perhaps what a reply waits for."""

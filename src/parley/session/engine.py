@@ -296,7 +296,7 @@ class SessionEngine:
         self._speech.be_alert()
         self._notices.log(Transition(self._notices.now(), event.value, participant.value, agent.value))
         self._notices.send(StateChanged(participant.value, agent.value, event.value))
-        self._dialogue.look()
+        self._dialogue.happened(event)
 
     def _give_floor(self) -> None:
         """Somebody may have spoken all the while; or more text waits to be spoken."""

@@ -24,6 +24,7 @@ from parley.orders import (
     ReplySettled,
     ReplyWritten,
     Retrieved,
+    SilenceNoted,
     SpeechNoted,
     Truncated,
     TurnCommitted,
@@ -234,6 +235,11 @@ class ServerEvents:
         at = {"item_id": notice.item_id, field_name: max(0, round(1000 * notice.at))}
         return [self._event(f"input_audio_buffer.speech_{name}", **at)]
 
+    def _silence(self, notice: SilenceNoted) -> list[Event]:
+        start, end = (round(1000 * at) for at in (notice.began, notice.ended))
+        where = {"item_id": notice.item_id, "audio_start_ms": start, "audio_end_ms": end}
+        return [self._event("input_audio_buffer.timeout_triggered", **where)]
+
     def _committed(self, notice: TurnCommitted) -> list[Event]:
         self._keep_form(notice.item_id, "input_audio")
         self._turns[notice.turn] = notice.item_id
@@ -283,7 +289,7 @@ class ServerEvents:
         response.message = spoken = _Spoken(notice.item_id, response.count, notice.after)
         response.count += 1
         item = {**shown(Message("assistant", "", notice.item_id), form, "in_progress"), "content": []}
-        begun = self._part(form, "")
+        begun = _part(form, "")
         return [
             *self._item_begun(response, spoken.index, item, notice.after),
             self._event("response.content_part.added", **self._ids(response, spoken), part=begun),
@@ -345,7 +351,7 @@ class ServerEvents:
             else:
                 events.append(self._event("response.output_audio.done", **ids))
                 events.append(self._event("response.output_audio_transcript.done", **ids, transcript=text))
-            events.append(self._event("response.content_part.done", **ids, part=self._part(form, text)))
+            events.append(self._event("response.content_part.done", **ids, part=_part(form, text)))
             status = "completed" if notice.outcome == "completed" else "incomplete"
             item = shown(Message("assistant", text, spoken.item_id), form, status)
             events += self._item_over(response, spoken.index, item, spoken.after)
@@ -394,16 +400,16 @@ class ServerEvents:
             "content_index": 0,
         }
 
-    @staticmethod
-    def _part(form: str, text: str) -> Event:
-        """Of a response, where parts have shorter names than in items."""
-        return {**part(form, text), "type": "text" if form == "output_text" else "audio"}
-
     def _keep_form(self, item_id: str, form: str) -> None:
         if form:
             self._forms[item_id] = form
             while len(self._forms) > _KEPT:
                 del self._forms[next(iter(self._forms))]
+
+
+def _part(form: str, text: str) -> Event:
+    """Of a response, where parts have shorter names than in items."""
+    return {**part(form, text), "type": "text" if form == "output_text" else "audio"}
 
 
 def _details(notice: ReplySettled) -> Event | None:
@@ -426,6 +432,7 @@ _HANDLERS: dict[type, Any] = {
     Truncated: ServerEvents._truncated,
     Cleared: ServerEvents._cleared,
     SpeechNoted: ServerEvents._speech,
+    SilenceNoted: ServerEvents._silence,
     TurnCommitted: ServerEvents._committed,
     TurnSettled: ServerEvents._settled,
     ReplyBegun: ServerEvents._begun,

@@ -154,6 +154,7 @@ class SessionObject:
             interrupts=talks and turns.get("interrupt_response", False),
             detects=bool(turns),
             text_only=self.text_only,
+            idle=(turns.get("idle_timeout_ms") or 0) / 1000,
             language=language,
             settings=_waits(turns),
         )
