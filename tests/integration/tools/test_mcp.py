@@ -129,18 +129,26 @@ async def test_a_program_that_dies_is_started_again_and_that_is_said(way: str) -
     )
 
 
-async def test_a_server_at_an_address_may_come_back() -> None:
+async def test_a_server_at_an_address_may_come_back_and_each_is_said_once() -> None:
     async with contextlib.AsyncExitStack() as stack:
         url, process = await stack.enter_async_context(served())
         box = Toolbox([], [McpConnection(McpServer("house", url=url))])
         await box.start()
         stack.push_async_callback(box.aclose)
-        process.kill()
-        await process.wait()
-        with pytest.raises(UnavailableError, match="The tool server house"):
-            await box.call("house_lamps", {}, key="1")
-        await stack.enter_async_context(served(int(url.split(":")[2].split("/")[0])))
-        await comes_back(box)
+        with structlog.testing.capture_logs() as logs:
+            process.kill()
+            await process.wait()
+            with pytest.raises(UnavailableError, match="The tool server house"):
+                await box.call("house_lamps", {}, key="1")
+            await asyncio.sleep(2.0)  # some tries that fail
+            await stack.enter_async_context(served(int(url.split(":")[2].split("/")[0])))
+            await comes_back(box)
+    said = [(entry["event"], entry.get("reason", "")) for entry in logs if entry["log_level"] != "debug"]
+    assert said[-2:] == [
+        ("a tool server is lost, trying again", "it can not be reached"),
+        ("a tool server is there again", ""),
+    ]
+    assert len(said) == len(set(said))
 
 
 async def test_a_program_and_what_it_has_started_end_with_the_toolbox() -> None:

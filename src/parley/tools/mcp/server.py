@@ -8,6 +8,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import httpx2
 import structlog
 from mcp import Client, MCPError
 from mcp_types import (
@@ -67,6 +68,8 @@ class McpConnection:
         self._task: asyncio.Task[None] | None = None
         self._program: Program | None = None
         self._modes = modes
+        self._listed = False
+        """It has told its tools since it was connected to last."""
 
     def tools(self) -> Sequence[Tool]:
         """Those that it had when it was last asked."""
@@ -125,23 +128,24 @@ class McpConnection:
     # --- its life --------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        backoff = Backoff(longest=_LONGEST_WAIT)
+        backoff, said = Backoff(longest=_LONGEST_WAIT), ""
         while not self._closing.is_set():
             began = clock.now()
-            reason = await self._live()
+            reason = await self._live(lost=bool(said))
             self._client = None
             self._tried.set()
             if self._closing.is_set():
                 return
             wait = backoff.after(clock.now() - began)
-            log.warning("a tool server is lost, trying again", server=self.name, reason=reason, seconds=wait)
+            if reason != said or self._listed:  # once, and not at every try
+                log.warning("a tool server is lost, trying again", server=self.name, reason=reason, seconds=wait)
+            said, self._listed = reason, False
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._closing.wait()
 
-    async def _live(self) -> str:
-        """Connect and stay so while it lasts; returns what ended it, for a sentence's end."""
-        listed = False
+    async def _live(self, *, lost: bool) -> str:
+        """Connect and stay so while it lasts; returns what ended it, for a sentence's end. ``lost``: it was there."""
         try:
             async with Client(
                 self._opened(),
@@ -152,15 +156,17 @@ class McpConnection:
                 cache=None,
             ) as client:
                 await self._list(client)
-                listed, self._client = True, client
+                self._listed, self._client = True, client
                 self._tried.set()
+                if lost:
+                    log.info("a tool server is there again", server=self.name)
                 await self._keep(client)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001  (somebody else's code; it is told, and tried again)
-            if not listed:
+            if not self._listed:
                 self._modes = (self._modes[1], self._modes[0])  # old servers may fall over the first question
-            return self._why(error, listed=listed)
+            return self._why(error)
         return "it is being closed"
 
     def _opened(self) -> AbstractAsyncContextManager[Any]:
@@ -237,15 +243,18 @@ class McpConnection:
 
         return Tool(info, run)
 
-    def _why(self, error: BaseException, *, listed: bool) -> str:
+    def _why(self, error: BaseException) -> str:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        if self._program is not None and not listed and self._program.last_words:
+        if self._program is not None and not self._listed and self._program.last_words:
             return f"it ended with: {self._program.last_words[:200]}"  # nobody has said anything to it yet
         if isinstance(error, MCPError) and error.code == CONNECTION_CLOSED:
             return "it ended" if self._program else "it closed the connection"
         if isinstance(error, MCPError):
             return "it did not answer in time" if error.code == REQUEST_TIMEOUT else f"it refused ({error.code})"
+        if isinstance(error, httpx2.TransportError):
+            there = isinstance(error, httpx2.ReadError | httpx2.RemoteProtocolError)
+            return "the connection broke" if there else "it can not be reached"
         return type(error).__name__
 
 
