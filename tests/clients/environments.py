@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -119,8 +120,24 @@ def outcome(python: Path, folder: Path, *arguments: str, environ: dict[str, str]
     """Run pytest with this interpreter on ``arguments``."""
     report = folder / "inside.xml"
     command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *arguments]
+    return _judged(command, ROOT, report, environ)
+
+
+def names_of_node(file: Path) -> list[str]:
+    """The tests in a file of JavaScript."""
+    return re.findall(r'^test\("([^"]+)"', file.read_text("utf-8"), re.MULTILINE)
+
+
+def outcome_of_node(folder: Path, file: str, environ: dict[str, str]) -> Outcome:
+    """Run a file of JavaScript in an environment of :meth:`Environments.node`, whose ``folder`` this is."""
+    report = folder / f"{file}.xml"
+    reporters = ("--test-reporter=junit", f"--test-reporter-destination={report}")
+    return _judged(["node", "--test", *reporters, file], folder, report, environ)
+
+
+def _judged(command: list[str], at: Path, report: Path, environ: dict[str, str] | None) -> Outcome:
     settings = {**os.environ, **(environ or {})}
-    done = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, timeout=LIMIT, check=False)
+    done = subprocess.run(command, cwd=at, env=settings, capture_output=True, text=True, timeout=LIMIT, check=False)
     said = done.stdout + done.stderr
     assert report.exists(), said
     failed: dict[str, str] = {}

@@ -9,6 +9,7 @@ import os
 import time
 import urllib.request
 import wave
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,14 @@ def roles(body: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         (each["role"], (each.get("content") or "").strip()) for each in body["messages"] if each["role"] != "system"
     ]
+
+
+def alike(told: str, heard: str) -> bool:
+    """The words that the model was told are those the client was told.
+
+    A last word that came late, and changed nothing, does not begin a reply anew.
+    """
+    return bool(heard) and SequenceMatcher(None, told.lower(), heard.lower().strip()).ratio() > 0.8
 
 
 async def until(true: Callable[[], Any]) -> None:

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 import soxr
-from tests.clients.environments import HERE, Environments, Outcome, names, outcome
+from tests.clients.environments import HERE, ROOT, Environments, Outcome, names, names_of_node, outcome, outcome_of_node
 from tests.clients.recorder import recorder
 from tests.integration.people import running
 
 from parley.audio.wav import write_wav
 from parley.bench import speech
+from parley.server.https import local_certificate
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -28,6 +29,9 @@ SAID = {
 CLIENTS = {
     "agents": ("realtime", HERE / "realtime" / "inside_agents.py"),
     "livekit": ("realtime", HERE / "realtime" / "inside_livekit.py"),
+    "pipecat": ("pipecat", HERE / "pipecat" / "inside_realtime.py"),
+    "agents.js": ("node", HERE / "node" / "agents.test.mjs"),
+    "openai.js": ("node", HERE / "node" / "openai.test.mjs"),
 }
 """The environment and the tests of each."""
 
@@ -37,6 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, str]
     """A running Parley whose language model writes down what it is told: the settings of tests inside."""
     folder = tmp_path_factory.mktemp("realtime")
     write_speech(folder)
+    identity = local_certificate(folder)
     with recorder() as model:
         options = (f"server.api_key={KEY}", "llm.engine=openai", f"llm.openai.base_url={model.url}")
         with running(folder, *(part for option in options for part in ("--set", option))) as parley:
@@ -45,6 +50,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, str]
                 "PARLEY_TEST_KEY": KEY,
                 "PARLEY_TEST_FOLDER": str(folder),
                 "PARLEY_TEST_RECORDER": model.url,
+                "PARLEY_TEST_EXAMPLES": str(ROOT / "examples"),
+                "PARLEY_TEST_TLS_CERT": identity.certificate.read_text("ascii"),
+                "PARLEY_TEST_TLS_KEY": identity.key.read_text("ascii"),
             }
 
 
@@ -59,10 +67,14 @@ def outcomes() -> dict[str, Outcome]:
     return {}
 
 
-TESTS = [(client, name) for client, (_, path) in CLIENTS.items() for name in names(path)]
+def every_test() -> Iterator[tuple[str, str]]:
+    """Client and test."""
+    for client, (environment, path) in CLIENTS.items():
+        for name in names_of_node(path) if environment == "node" else names(path):
+            yield client, name
 
 
-@pytest.mark.parametrize(("client", "name"), TESTS)
+@pytest.mark.parametrize(("client", "name"), [*every_test()])
 def test_a_stock_client(
     client: str,
     name: str,
@@ -73,6 +85,9 @@ def test_a_stock_client(
 ) -> None:
     if client not in outcomes:
         environment, path = CLIENTS[client]
-        python = environments.python(environment)
-        outcomes[client] = outcome(python, tmp_path, str(path), "-o", "filterwarnings=default", environ=server)
+        if environment == "node":
+            outcomes[client] = outcome_of_node(environments.node(environment), path.name, server)
+        else:
+            python = environments.python(environment)
+            outcomes[client] = outcome(python, tmp_path, str(path), "-o", "filterwarnings=default", environ=server)
     outcomes[client].judge(name)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from agents import function_tool
 from agents.realtime import RealtimeAgent, RealtimeRunner
 from tests.clients.recorder import STORY
-from tests.clients.talk import KEY, Microphone, asked, microphone, realtime, roles, until
+from tests.clients.talk import KEY, URL, Microphone, alike, asked, microphone, realtime, roles, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -85,8 +89,9 @@ async def test_the_model_is_told_the_words_that_the_client_is_told() -> None:
         await talk.microphone.say("question")
         await until(lambda: talk.raw("response.done"))
         heard = talk.raw("conversation.item.input_audio_transcription.completed")[0]["transcript"].strip()
-    assert heard
-    assert roles(asked()[-1]) == [("user", heard)]
+    ((role, told),) = roles(asked()[-1])
+    assert role == "user"
+    assert alike(told, heard)
 
 
 async def test_a_tool_is_called_and_its_result_is_said() -> None:
@@ -131,3 +136,11 @@ async def test_a_model_that_fails_ends_the_response_and_not_the_session() -> Non
         await talk.session.send_message("Good morning")
         await until(lambda: len(talk.raw("response.done")) == 2)
         assert talk.raw("response.done")[1]["response"]["status"] == "completed"
+
+
+def test_the_example_writes_what_is_said() -> None:
+    example = Path(__file__).parents[3] / "examples" / "openai_realtime" / "agents_sdk.py"
+    environ = {**os.environ, "PARLEY_URL": URL, "PARLEY_API_KEY": KEY}
+    command = [sys.executable, str(example), "Good morning"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.strip() == "You said: Good morning.", done.stderr

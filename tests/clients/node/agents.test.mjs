@@ -1,0 +1,122 @@
+// OpenAI's Agents SDK for JavaScript against Parley's Realtime endpoint; run by tests/clients/test_realtime.py.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { copyFileSync } from "node:fs";
+import { promisify } from "node:util";
+import { test } from "node:test";
+import { RealtimeAgent, RealtimeSession, OpenAIRealtimeWebSocket, tool } from "@openai/agents-realtime";
+import { z } from "zod";
+import { KEY, Microphone, URL, alike, seconds, told, until } from "./talk.mjs";
+
+const weather = tool({
+  name: "weather",
+  description: "How the weather is.",
+  parameters: z.object({ city: z.string() }),
+  execute: async ({ city }) => `sunny in ${city}`,
+});
+
+async function talking(conversation) {
+  const agent = new RealtimeAgent({ name: "Assistant", instructions: "Be brief.", tools: [weather] });
+  const url = `${URL.replace("http", "ws")}/v1/realtime?model=gpt-realtime`;
+  const session = new RealtimeSession(agent, { transport: new OpenAIRealtimeWebSocket({ url }) });
+  const talk = { session, events: [], errors: [], interrupted: 0, audio: 0 };
+  talk.of = (type) => talk.events.filter((event) => event.type === type);
+  session.on("error", (error) => talk.errors.push(error));
+  session.on("audio", (event) => (talk.audio += event.data.byteLength));
+  session.on("audio_interrupted", () => (talk.interrupted += 1));
+  session.transport.on("*", (event) => talk.events.push(event));
+  await session.connect({ apiKey: KEY, url });
+  talk.microphone = new Microphone((pcm) =>
+    session.sendAudio(pcm.buffer.slice(pcm.byteOffset, pcm.byteOffset + pcm.length)),
+  );
+  try {
+    await conversation(talk);
+    assert.deepEqual(talk.errors, []);
+  } finally {
+    talk.microphone.close();
+    session.close();
+  }
+}
+
+const said = (done) => done.response.output.at(-1).content[0].transcript.trim();
+
+test("a typed turn is answered in words and sound", () =>
+  talking(async (talk) => {
+    talk.session.sendMessage("Good morning");
+    const done = await until(() => talk.of("response.done")[0]);
+    assert.equal(said(done), "You said: Good morning.");
+    assert.ok(seconds(talk.audio) > 0.5);
+    assert.deepEqual(await told(), [["user", "Good morning"]]);
+  }));
+
+test("the model is told the words that stand in the history", () =>
+  talking(async (talk) => {
+    await talk.microphone.say("question");
+    await until(() => talk.of("response.done")[0]);
+    const words = () => talk.session.history.find((item) => item.role === "user")?.content[0].transcript;
+    const heard = (await until(words)).trim();
+    assert.ok(alike((await told())[0][1], heard));
+  }));
+
+test("a tool is called and its result is said", () =>
+  talking(async (talk) => {
+    talk.session.sendMessage("Use the tool, please");
+    const done = await until(() => talk.of("response.done")[1]);
+    assert.equal(said(done), "The answer is sunny in Rome.");
+    assert.deepEqual((await told()).map(([role]) => role), ["user", "assistant", "tool"]);
+  }));
+
+test("who takes the floor is told to the model with the words that were heard", () =>
+  talking(async (talk) => {
+    talk.session.sendMessage("Tell me a story");
+    await until(() => seconds(talk.audio) > 3);
+    await talk.microphone.say("interruption");
+    await until(() => talk.of("response.done")[1]);
+    assert.equal(talk.of("response.done")[0].response.status, "cancelled");
+    assert.ok(talk.interrupted);
+    assert.equal(talk.of("conversation.item.truncated").length, 1);
+    const [, [role, heard]] = await told();
+    assert.equal(role, "assistant");
+    assert.ok(heard.startsWith("This is sentence number 1"));
+    assert.ok(heard.split(" ").length < 40, heard);
+  }));
+
+test("a nod does not end the reply", () =>
+  talking(async (talk) => {
+    talk.session.sendMessage("one two three four five six seven eight nine ten eleven twelve thirteen");
+    await until(() => seconds(talk.audio) > 0.5);
+    await talk.microphone.say("nod");
+    const done = await until(() => talk.of("response.done")[0]);
+    assert.equal(done.response.status, "completed");
+    assert.equal(talk.interrupted, 0);
+  }));
+
+test("a model that fails ends the response and not the session", () =>
+  talking(async (talk) => {
+    talk.session.sendMessage("Please fail");
+    const failed = await until(() => talk.of("response.done")[0]);
+    assert.equal(failed.response.status, "failed");
+    talk.session.sendMessage("Good morning");
+    const done = await until(() => talk.of("response.done")[1]);
+    assert.equal(done.response.status, "completed");
+  }));
+
+test("an interruption by the program is told to the model", () =>
+  talking(async (talk) => {
+    talk.session.sendMessage("Tell me a story");
+    await until(() => seconds(talk.audio) > 3);
+    talk.session.interrupt();
+    await until(() => talk.of("response.done")[0]);
+    talk.session.sendMessage("Go on");
+    await until(() => talk.of("response.done")[1]);
+    const [, [role, heard]] = await told();
+    assert.equal(role, "assistant");
+    assert.ok(heard.split(" ").length < 30, heard);
+  }));
+
+test("the example writes what is said", async () => {
+  copyFileSync(`${process.env.PARLEY_TEST_EXAMPLES}/openai_realtime/agents_sdk.mjs`, "example.mjs");
+  const env = { ...process.env, PARLEY_URL: URL, PARLEY_API_KEY: KEY };
+  const { stdout } = await promisify(execFile)(process.execPath, ["example.mjs", "Good morning"], { env, timeout: 30_000 });
+  assert.equal(stdout.trim(), "You said: Good morning.");
+});

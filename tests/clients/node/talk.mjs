@@ -1,0 +1,70 @@
+// What the programs here share: the sound of the test, a microphone that is open all the time, and the model's prompts.
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+
+export const URL = process.env.PARLEY_TEST_URL;
+export const KEY = process.env.PARLEY_TEST_KEY;
+const RATE = 24_000;
+const PIECE = 960; // bytes: 20 ms
+const SOON = 20_000;
+const HEADER = 44;
+
+export function sound(name) {
+  return readFileSync(`${process.env.PARLEY_TEST_FOLDER}/${name}.wav`).subarray(HEADER);
+}
+
+export class Microphone {
+  #speech = Buffer.alloc(0);
+  #timer;
+
+  constructor(send) {
+    const began = performance.now();
+    let sent = 0;
+    this.#timer = setInterval(() => {
+      for (; sent * 20 <= performance.now() - began; sent += 1) {
+        const pcm = Buffer.alloc(PIECE);
+        this.#speech.copy(pcm, 0, 0, PIECE);
+        this.#speech = this.#speech.subarray(PIECE);
+        send(pcm);
+      }
+    }, 10);
+  }
+
+  async say(name) {
+    this.#speech = sound(name);
+    while (this.#speech.length) await sleep(20);
+  }
+
+  close() {
+    clearInterval(this.#timer);
+  }
+}
+
+export async function until(what) {
+  const began = Date.now();
+  for (;;) {
+    const found = what();
+    if (found) return found;
+    if (Date.now() - began > SOON) throw new Error(`never happened: ${what}`);
+    await sleep(20);
+  }
+}
+
+export async function asked() {
+  return (await fetch(process.env.PARLEY_TEST_RECORDER)).json();
+}
+
+export async function told() {
+  const messages = (await asked()).at(-1).messages.filter((message) => message.role !== "system");
+  return messages.map((message) => [message.role, (message.content ?? "").trim()]);
+}
+
+export function seconds(bytes) {
+  return bytes / 2 / RATE;
+}
+
+// A last word that came late, and changed nothing, does not begin a reply anew.
+export function alike(one, other) {
+  const [words, others] = [one, other].map((text) => text.trim().split(" "));
+  return words.filter((word) => others.includes(word)).length > 0.7 * Math.max(words.length, others.length);
+}

@@ -1,0 +1,170 @@
+"""Pipecat's service for OpenAI's Realtime API against Parley; run by tests/clients/test_realtime.py."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pipecat.adapters.schemas.function_schema import FunctionSchema
+from pipecat.adapters.schemas.tools_schema import ToolsSchema
+from pipecat.frames.frames import (
+    BotStoppedSpeakingFrame,
+    ErrorFrame,
+    Frame,
+    InputAudioRawFrame,
+    InterruptionFrame,
+    LLMFullResponseEndFrame,
+    LLMRunFrame,
+    TTSAudioRawFrame,
+    TTSTextFrame,
+)
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.services.openai.realtime.events import AudioConfiguration, AudioInput, InputAudioTranscription
+from pipecat.services.openai.realtime.events import SessionProperties as Properties
+from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
+from pipecat.workers.runner import WorkerRunner
+from tests.clients.recorder import STORY
+from tests.clients.talk import KEY, RATE, URL, Microphone, alike, asked, microphone, roles, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+pytestmark = pytest.mark.anyio
+WEATHER = FunctionSchema("weather", "How the weather is.", {"city": {"type": "string"}}, ["city"])
+
+
+class Tape(FrameProcessor):
+    """In place of a loudspeaker."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: list[Frame] = []
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        self.frames.append(frame)
+        await self.push_frame(frame, direction)
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [frame for frame in self.frames if isinstance(frame, kind)]
+
+    @property
+    def seconds(self) -> float:
+        return sum(len(frame.audio) / 2 / frame.sample_rate for frame in self.of(TTSAudioRawFrame))
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(frame.text for frame in self.of(TTSTextFrame)).split())
+
+
+class Talk:
+    """A running pipeline."""
+
+    def __init__(self, worker: PipelineWorker, context: LLMContext, tape: Tape) -> None:
+        self.worker, self.context, self.tape = worker, context, tape
+        self.microphone = Microphone()
+
+    async def ask(self, text: str) -> None:
+        """The first typed turn."""
+        self.context.add_message({"role": "user", "content": text})
+        await self.worker.queue_frame(LLMRunFrame())
+
+    async def replies(self, count: int) -> None:
+        """Wait until so many are complete, and say that they were heard, as an output transport does."""
+        await until(lambda: len(self.tape.of(LLMFullResponseEndFrame)) >= count)
+        await self.worker.queue_frame(BotStoppedSpeakingFrame())
+
+
+@contextlib.asynccontextmanager
+async def talking() -> AsyncIterator[Talk]:
+    listening = AudioConfiguration(input=AudioInput(transcription=InputAudioTranscription()))
+    properties = Properties(instructions="Be brief.", audio=listening)
+    llm = OpenAIRealtimeLLMService(
+        api_key=KEY,
+        base_url=f"{URL.replace('http', 'ws', 1)}/v1/realtime",
+        settings=OpenAIRealtimeLLMService.Settings(session_properties=properties),
+    )
+
+    async def weather(params: Any) -> None:
+        await params.result_callback(f"sunny in {params.arguments['city']}")
+
+    llm.register_function("weather", weather)
+    context = LLMContext(tools=ToolsSchema(standard_tools=[WEATHER]))
+    pair = LLMContextAggregatorPair(context, realtime_service_mode=True)
+    tape = Tape()
+    params = PipelineParams(audio_in_sample_rate=RATE, audio_out_sample_rate=RATE)
+    worker = PipelineWorker(Pipeline([pair.user(), llm, tape, pair.assistant()]), params=params)
+    runner = WorkerRunner()
+    await runner.add_workers(worker)
+    running = asyncio.create_task(runner.run())
+    talk = Talk(worker, context, tape)
+
+    async def send(pcm: bytes) -> None:
+        await worker.queue_frame(InputAudioRawFrame(pcm, RATE, 1))
+
+    try:
+        async with microphone(send) as talk.microphone:
+            yield talk
+        assert tape.of(ErrorFrame) == []
+    finally:
+        await worker.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_typed_turn_is_answered_in_words_and_sound() -> None:
+    async with talking() as talk:
+        await talk.ask("Good morning")
+        await talk.replies(1)
+        assert talk.tape.text == "You said: Good morning."
+        assert talk.tape.seconds > 0.5
+    assert roles(asked()[-1]) == [("user", "Good morning")]
+
+
+async def test_the_model_is_told_the_words_that_the_client_is_told() -> None:
+    async with talking() as talk:
+        await talk.ask("Good morning")
+        await talk.replies(1)
+        await talk.microphone.say("question")
+        await talk.replies(2)
+        await until(lambda: len(talk.context.get_messages()) >= 3)
+        messages = talk.context.get_messages()
+    heard = next(message["content"] for message in messages[1:] if message["role"] == "user")
+    role, told = roles(asked()[-1])[-1]
+    assert role == "user"
+    assert alike(told, heard)
+
+
+async def test_a_tool_is_called_and_its_result_is_said() -> None:
+    async with talking() as talk:
+        await talk.ask("Use the tool, please")
+        await until(lambda: "sunny in Rome" in talk.tape.text)
+    assert [role for role, _ in roles(asked()[-1])] == ["user", "assistant", "tool"]
+
+
+async def test_who_takes_the_floor_is_told_to_the_model_with_the_words_that_were_heard() -> None:
+    async with talking() as talk:
+        await talk.ask("Tell me a story")
+        await until(lambda: talk.tape.seconds > 3.0)
+        await talk.microphone.say("interruption")
+        await until(lambda: talk.tape.of(InterruptionFrame))
+        await talk.replies(2)
+    role, heard = roles(asked()[-1])[1]
+    assert role == "assistant"
+    assert STORY.startswith(heard.rstrip(". …-"))
+    assert 4 <= len(heard.split()) <= 40
+
+
+async def test_a_nod_does_not_end_the_reply() -> None:
+    async with talking() as talk:
+        await talk.ask("one two three four five six seven eight nine ten eleven twelve thirteen")
+        await until(lambda: talk.tape.seconds > 0.5)
+        await talk.microphone.say("nod")
+        await talk.replies(1)
+        assert talk.tape.text.endswith("thirteen.")
+        assert talk.tape.of(InterruptionFrame) == []
