@@ -34,7 +34,8 @@ class ParrotStream(llm.LLMStream):
 
 @server.rtc_session(agent_name="parrot")
 async def parrot(context: JobContext) -> None:
-    ears = parley.STT(os.environ.get("PARLEY_URL", "http://127.0.0.1:8080"))
+    url = os.environ.get("PARLEY_URL", "http://127.0.0.1:8080")
+    ears = parley.STT(url, api_key=os.environ.get("PARLEY_API_KEY", ""))
     voice = parley.TTS(os.environ.get("PARLEY_WORKER", "127.0.0.1:50051"))
     session = AgentSession(stt=ears, llm=Parrot(), tts=voice, turn_detection="stt", use_tts_aligned_transcript=True)
     await session.start(agent=Agent(instructions="Repeat what you hear."), room=context.room)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from difflib import SequenceMatcher
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +17,11 @@ import pytest
 pytest.importorskip("livekit.agents", reason="livekit-agents is not installed")
 
 import soxr
-from livekit import rtc
+from livekit import api, rtc
 from livekit.agents import APIConnectionError, APIStatusError, stt
 from livekit.agents.types import APIConnectOptions
+from livekit.protocol.agent_dispatch import RoomAgentDispatch
+from livekit.protocol.room import RoomConfiguration
 from tests.integration.people import running
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
@@ -24,6 +30,10 @@ from parley.bench import speech
 from parley.errors import ConfigError
 from parley.integrations import livekit
 from parley.integrations.server import Server
+from parley.testing.engines import EngineCatalog
+from parley.testing.livekit_server import LiveKitServer
+from parley.worker.server import Worker
+from parley.worker.settings import ModelSettings, WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
@@ -33,6 +43,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(180)]
 
+AGENT = Path(__file__).parents[2] / "examples" / "livekit_agent" / "agent.py"
 KEY = "a-key-of-the-test"
 ONCE = APIConnectOptions(max_retry=0, timeout=5.0)
 TEXT = "What is the weather like today?"
@@ -166,6 +177,76 @@ async def test_a_server_that_is_not_there_is_tried_again() -> None:
 def test_an_address_that_is_none_is_told_at_once() -> None:
     with pytest.raises(ConfigError, match="no address of a Parley server"):
         livekit.STT("localhost:8080")
+
+
+# --- the example -----------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not LiveKitServer.available(), reason="livekit-server is not installed")
+async def test_the_example_hears_somebody_in_a_room_and_says_it_again(parley: Running, tmp_path: Path) -> None:
+    models = ModelSettings(default_model="tone")
+    worker = Worker(WorkerSettings(port=0, models=models), EngineCatalog())
+    await worker.start()
+    server = LiveKitServer(tmp_path)
+    async with server:
+        environ = {
+            **os.environ,
+            "LIVEKIT_URL": server.url,
+            "LIVEKIT_API_KEY": server.api_key,
+            "LIVEKIT_API_SECRET": server.api_secret,
+            "PARLEY_URL": parley.url,
+            "PARLEY_API_KEY": KEY,
+            "PARLEY_WORKER": worker.address,
+        }
+        command = [sys.executable, str(AGENT), "dev", "--no-reload"]
+        with (tmp_path / "agent.log").open("w") as log:
+            agent = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
+        try:
+            async with asyncio.timeout(60):
+                while "registered worker" not in (tmp_path / "agent.log").read_text():
+                    await asyncio.sleep(0.1)
+                assert alike(await said_again(server), f"You said: {TEXT}")
+        except TimeoutError:
+            pytest.fail((tmp_path / "agent.log").read_text())
+        finally:
+            agent.terminate()
+            agent.wait(15)
+            await worker.aclose()
+
+
+async def said_again(server: LiveKitServer) -> str:
+    """What the agent writes down of its own words, when it is told the question in a room."""
+    dispatch = RoomConfiguration(agents=[RoomAgentDispatch(agent_name="parrot")])
+    grants = api.VideoGrants(room_join=True, room="test")
+    token = api.AccessToken(server.api_key, server.api_secret).with_identity("ada").with_grants(grants)
+    room, told = rtc.Room(), asyncio.Queue[str]()
+
+    async def read(reader: rtc.TextStreamReader, who: str) -> None:
+        if who != "ada" and reader.info.attributes.get("lk.transcribed_track_id", "") not in own:
+            await told.put(await reader.read_all())
+
+    own: set[str] = set()
+    reading: set[asyncio.Task[None]] = set()
+    room.register_text_stream_handler(
+        "lk.transcription", lambda reader, who: reading.add(asyncio.ensure_future(read(reader, who)))
+    )
+    await room.connect(server.url, token.with_room_config(dispatch).to_jwt())
+    try:
+        source = rtc.AudioSource(48_000, 1)
+        microphone = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        track = rtc.LocalAudioTrack.create_audio_track("voice", source)
+        published = await room.local_participant.publish_track(track, microphone)
+        own.add(published.sid)
+        await told.get()  # its greeting: it is there, and listens
+        for frame in frames(said(TEXT)):
+            await source.capture_frame(frame)
+        while "said" not in (text := await told.get()):
+            pass
+        return text
+    finally:
+        await room.disconnect()
+        for task in reading:
+            task.cancel()
 
 
 # --- the wire --------------------------------------------------------------------------
