@@ -11,6 +11,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
@@ -66,9 +67,24 @@ def create_app(host: SessionHost, routes: Sequence[BaseRoute] = (), *, page: Pat
             *routes,
             *page_routes(page),
         ],
-        middleware=[Middleware(SafeHeaders), Middleware(KnownNames, host=host)],
+        middleware=[Middleware(SafeHeaders), Middleware(KnownNames, host=host), *_other_pages(host)],
         exception_handlers={ParleyError: _refused},
     )
+
+
+def _other_pages(host: SessionHost) -> list[Middleware]:
+    """What browsers ask before a page from one of the allowed origins may call, and what it may read of an answer."""
+    if not host.settings.allowed_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=host.settings.allowed_origins,
+            allow_methods=("GET", "POST", "PATCH", "DELETE"),
+            allow_headers=("Authorization", "Content-Type", "If-Match", "X-OpenAI-Agents-SDK"),
+            expose_headers=("Location", "ETag", "Retry-After"),
+        )
+    ]
 
 
 def health(host: SessionHost) -> Any:

@@ -22,7 +22,10 @@ class ServerSettings:
     ] = ""
     allowed_origins: Annotated[
         tuple[str, ...],
-        Setting("Origins (https://example.org) whose pages may connect besides this server's own; * allows all."),
+        Setting(
+            "Origins (https://example.org) whose pages may connect, and call the HTTP routes (CORS), besides this "
+            "server's own; * allows all."
+        ),
     ] = ()
     allowed_hosts: Annotated[
         tuple[str, ...],

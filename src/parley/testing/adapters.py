@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 TEXT = "Hello there, how are you today? The quick brown fox jumps over the lazy dog. It costs forty two euros."
 """Three sentences, so that a voice that streams by sentence shows it."""
 OTHER = "One more thing. Please call me back tomorrow morning."
-_WAIT = 60.0
 _LEAVE = 2.0
 """Seconds that a helper thread may take to notice that its text was cancelled."""
 _MOST_CHUNKS = 100_000
@@ -66,6 +65,9 @@ class AdapterContract:
     """Largest difference between two lengths of the same text, as a share."""
     isolated: ClassVar[bool] = False
     """True to run the engine in a process of its own, as a worker does for families that ask for it."""
+
+    wait: ClassVar[float] = 60.0
+    """Seconds that loading and speaking a few texts may take."""
 
     # --- what a subclass says ---
 
@@ -310,7 +312,7 @@ class AdapterContract:
         async def go() -> Any:
             adapter = self.make_adapter()
             pool = EnginePool(adapter.info, [self._engine(adapter)])
-            async with asyncio.timeout(_WAIT):
+            async with asyncio.timeout(self.wait):
                 await pool.load(measure=False)
                 try:
                     return await action(pool, *arguments)

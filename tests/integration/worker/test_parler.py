@@ -73,6 +73,7 @@ class TestParler(AdapterContract):
     repeatable = True
     guesses_marks = True
     changes_speed = False
+    wait = 300.0  # torch alone takes ten seconds to start
     root: ClassVar[Path]
 
     @pytest.fixture(autouse=True)

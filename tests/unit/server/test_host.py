@@ -91,6 +91,38 @@ async def test_a_page_from_elsewhere_needs_permission(origin: str, welcome: bool
                 host.check_origin(origin, "localhost:8080")
 
 
+FRIEND = "https://friend.example"
+
+
+async def test_a_browser_is_told_that_a_page_of_an_allowed_origin_may_call_with_its_key() -> None:
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+    async with host_with(allowed_origins=(FRIEND,), api_key="secret") as host, client_of(host) as client:
+        answer = await client.options("/v1/audio/speech", headers={"Origin": FRIEND, **asked})
+        refused = await client.options("/v1/audio/speech", headers={"Origin": "https://evil.example", **asked})
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == FRIEND
+    assert {"POST", "PATCH", "DELETE"} <= set(answer.headers["access-control-allow-methods"].split(", "))
+    assert {"Authorization", "X-OpenAI-Agents-SDK"} <= set(answer.headers["access-control-allow-headers"].split(", "))
+    assert refused.status_code == 400
+    assert "access-control-allow-origin" not in refused.headers
+
+
+async def test_a_page_of_an_allowed_origin_may_read_where_its_session_lies_and_what_went_wrong() -> None:
+    async with host_with(allowed_origins=(FRIEND,)) as host, client_of(host) as client:
+        fine = await client.get("/health", headers={"Origin": FRIEND})
+        wrong = await client.get("/nowhere", headers={"Origin": FRIEND})
+        stranger = await client.get("/health", headers={"Origin": "https://evil.example"})
+    assert "Location" in fine.headers["access-control-expose-headers"]
+    assert wrong.headers["access-control-allow-origin"] == FRIEND
+    assert "access-control-allow-origin" not in stranger.headers
+
+
+async def test_without_allowed_origins_no_other_page_is_told_anything() -> None:
+    async with host_with() as host, client_of(host) as client:
+        answer = await client.get("/health", headers={"Origin": FRIEND})
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
 async def test_health_is_200_once_a_conversation_can_be_held() -> None:
     async with host_with() as host, client_of(host) as client:
         answer = await client.get("/health")
