@@ -12,6 +12,7 @@
     │   └── TooManyRequests      this caller's share is used up; others may still be served
     ├── UnavailableError         the peer's fault: gone, draining, unreachable; another may do it
     │   ├── Draining             it finishes what it has and takes nothing new
+    │   ├── Unreached            it was never asked, so nothing is done
     │   ├── EngineError          an engine failed while it was working on this request
     │   └── NoReply              a language model answered without a word, or was stopped from answering
     ├── TimedOut                 nobody answered in time
@@ -95,6 +96,12 @@ class Draining(UnavailableError):
     """The peer finishes what it has and takes nothing new; nothing is wrong with the request."""
 
     code = "draining"
+
+
+class Unreached(UnavailableError):
+    """The peer was never asked: whatever it was, it is not done."""
+
+    code = "unreached"
 
 
 class EngineError(UnavailableError):

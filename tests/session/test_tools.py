@@ -9,6 +9,7 @@ import pytest
 from tests.session.tool_bench import Bench, Caller, ask, once
 
 from parley.conversation import Call, Result
+from parley.errors import CapacityError, InvalidRequest, ParleyError, UnavailableError, Unreached
 from parley.messages import ErrorMessage, Interrupt, ReplyEnded, ReplyText, StateChanged, TextInput, ToolUpdate
 from parley.session.decide import outcomes
 from parley.session.log import Speculated, ToolCalled
@@ -142,6 +143,30 @@ async def test_a_tool_that_hangs_is_given_up_and_one_that_writes_may_have_done_i
         assert "too long" in model.asked[1][-2].text or "longer than" in model.asked[1][-2].text
         assert outcomes.PERHAPS_DONE.strip() in model.asked[1][-1].text
         assert outcomes.PERHAPS_DONE.strip() not in model.asked[1][-2].text
+
+
+@pytest.mark.parametrize(
+    ("error", "certain"),
+    [
+        (UnavailableError("It gave no whole answer."), False),
+        (ParleyError("It failed."), False),
+        (ZeroDivisionError("secret"), False),
+        (Unreached("It is not there."), True),
+        (CapacityError("It is full."), True),
+        (InvalidRequest("There is no such table."), True),
+    ],
+)
+async def test_a_tool_that_writes_and_fails_may_have_done_it_unless_it_is_certain_that_it_has_not(
+    error: Exception, certain: bool
+) -> None:
+    bench = Bench(says={"look": lambda: _raise(error), "book": lambda: _raise(error)})
+    model = Caller(once(ask("look"), ask("book", call_id="c2")))
+    async with talking(model, bench) as talk:
+        talk.say(QUESTION)
+        await talk.heard_out()
+        read, written = (message.text for message in model.asked[1][-2:])
+        assert outcomes.PERHAPS_DONE.strip() not in read
+        assert (outcomes.PERHAPS_DONE.strip() not in written) is certain
 
 
 async def test_an_answer_of_a_megabyte_is_cut_and_said_to_be() -> None:

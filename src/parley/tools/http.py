@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 import httpx2
 import structlog
 
-from parley.errors import ConfigError, InvalidRequest, TimedOut, UnavailableError
+from parley.errors import ConfigError, InvalidRequest, UnavailableError, Unreached
 from parley.tools.function import Tool
 from parley.tools.secrets import from_environment
 from parley.values import ToolInfo
@@ -24,6 +24,13 @@ log = structlog.get_logger(__name__)
 MAX_BYTES = 131_072
 """Of an answer that are read; a longer one ends there."""
 _CONNECT = 3.0
+_NEVER_ASKED = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.UnsupportedProtocol,
+    httpx2.InvalidURL,
+)
 _IN_ADDRESS = ("GET", "DELETE")
 _PLACE = re.compile(r"\{([A-Za-z0-9_-]+)\}")
 
@@ -74,11 +81,12 @@ class HttpCaller:
         try:
             async with self._client.stream(settings.method, url, headers=own, **sent) as response:
                 body, whole = await _beginning(response)
-        except httpx2.TimeoutException:
-            raise TimedOut(f"The tool {settings.name} could not be reached in time.") from None
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        except _NEVER_ASKED as error:
             log.warning("a tool was not reached", tool=settings.name, error=type(error).__name__)
-            raise UnavailableError(f"The tool {settings.name} cannot be reached.") from None
+            raise Unreached(f"The tool {settings.name} cannot be reached.") from None
+        except httpx2.HTTPError as error:
+            log.warning("a tool gave no whole answer", tool=settings.name, error=type(error).__name__)
+            raise UnavailableError(f"The tool {settings.name} gave no whole answer.") from None
         text = body.decode(response.encoding or "utf-8", "replace") + ("" if whole else " (the rest was not read)")
         if response.is_success:
             return text

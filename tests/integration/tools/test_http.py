@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from parley.errors import ConfigError, InvalidRequest, TimedOut, UnavailableError
+from parley.errors import ConfigError, InvalidRequest, TimedOut, UnavailableError, Unreached
 from parley.tools import HttpTool, Toolbox, ToolSettings, create_tools
 
 if TYPE_CHECKING:
@@ -110,8 +110,17 @@ async def test_an_endpoint_that_hangs_or_is_not_there_is_said(server: Server) ->
         with pytest.raises(TimedOut, match=r"weather took longer than 0\.2 seconds"):
             await box.call("weather", {"city": "Rome"}, key="k")
     async with weather("http://127.0.0.1:1/") as box:
-        with pytest.raises(UnavailableError, match="cannot be reached"):
+        with pytest.raises(Unreached, match="cannot be reached"):
             await box.call("weather", {"city": "Rome"}, key="k")
+
+
+async def test_an_endpoint_that_hangs_up_may_have_done_it(server: Server) -> None:
+    server.status = "\r\n"
+    async with weather(server.url) as box:
+        with pytest.raises(UnavailableError, match="gave no whole answer") as told:
+            await box.call("weather", {"city": "Rome"}, key="k")
+    assert server.requests
+    assert not isinstance(told.value, Unreached)
 
 
 @pytest.mark.parametrize(

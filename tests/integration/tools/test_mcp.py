@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 
-from parley.errors import ConfigError, InvalidRequest, TimedOut, UnavailableError
+from parley.errors import ConfigError, InvalidRequest, RequestError, TimedOut, UnavailableError, Unreached
 from parley.tools import McpContract, McpServer, Toolbox, ToolSettings, create_tools
 from parley.tools.mcp.server import McpConnection
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_tasks_left")]
 
 HOUSE = Path(__file__).with_name("mcp_house.py")
+ODD = Path(__file__).with_name("mcp_odd.py")
 PROGRAM = (sys.executable, str(HOUSE), "stdio")
 WAYS = ["stdio", "stdio-legacy", "http", "http-legacy"]
 
@@ -82,7 +83,7 @@ async def test_a_server_s_tools_are_offered_and_called(way: str) -> None:
         with pytest.raises(InvalidRequest, match=r"The tool failed: .*the bulb is loose"):
             await box.call("house_broken", {}, key="4")
         assert len(await box.call("house_long", {"size": 1_000_000}, key="5")) == 262_144
-        with pytest.raises((InvalidRequest, UnavailableError), match=r"more than 4194304 bytes|gave no whole answer"):
+        with pytest.raises(UnavailableError, match=r"more than 4194304 bytes|gave no whole answer"):
             await box.call("house_long", {"size": 6_000_000}, key="6")
         assert await box.call("house_lamps", {}, key="7") == "The kitchen lamp is on."
     assert (told["house_lamps"].effect, told["house_lamps"].description) == ("read", "Which lamps are on.")
@@ -117,7 +118,7 @@ async def test_a_tool_that_appears_is_offered(way: str) -> None:
 async def test_a_program_that_dies_is_started_again_and_that_is_said(way: str) -> None:
     async with house(way) as box:
         with structlog.testing.capture_logs() as logs:
-            with pytest.raises(UnavailableError, match="gave no whole answer; it is not known whether it was done"):
+            with pytest.raises(UnavailableError, match="gave no whole answer"):
                 await box.call("house_die", {}, key="1")
             assert "house_die" in [tool.name for tool in box.offered()]
             await comes_back(box)
@@ -127,6 +128,49 @@ async def test_a_program_that_dies_is_started_again_and_that_is_said(way: str) -
         "house",
         "it ended",
     )
+
+
+@pytest.mark.parametrize(
+    ("answer", "certain"),
+    [
+        ('{"error": {"code": -32602, "message": "no such lamp"}}', True),
+        ('{"error": {"code": -32601, "message": "no such tool"}}', True),
+        ('{"error": {"code": -32603, "message": "the fuse blew"}}', False),
+        ('{"error": {"code": -32000, "message": "odd"}}', False),
+        ('{"result": {"content": [{"type": "text"}]}}', False),
+        ('{"result": {"content": [{"type": "text", "text": "%s"}]}}' % ("x" * 4_500_000), False),
+        ("", False),
+    ],
+)
+async def test_what_may_have_been_done_is_not_told_as_refused(answer: str, certain: bool, tmp_path: Path) -> None:
+    (tmp_path / "answer").write_text(answer)
+    command = (sys.executable, str(ODD), str(tmp_path / "answer"))
+    box = Toolbox([], [McpConnection(McpServer("odd", command, connect_timeout=20), modes=("legacy", "legacy"))])
+    await box.start()
+    try:
+        with pytest.raises((RequestError, UnavailableError)) as told:
+            await box.call("odd_order", {}, key="1")
+    finally:
+        await box.aclose()
+    assert isinstance(told.value, RequestError) is certain, told.value
+    assert not isinstance(told.value, Unreached)
+    assert (tmp_path / "answer.done").exists()
+
+
+async def test_a_server_that_is_not_there_has_done_nothing() -> None:
+    async with house() as box:
+        with contextlib.suppress(UnavailableError):
+            await box.call("house_die", {}, key="1")
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    await box.call("house_switch", {"lamp": "hall"}, key="again")
+                except Unreached:
+                    break
+                except UnavailableError:
+                    await asyncio.sleep(0.01)
+                else:
+                    pytest.skip("it was there again before anybody asked")
 
 
 async def test_a_server_at_an_address_may_come_back_and_each_is_said_once() -> None:

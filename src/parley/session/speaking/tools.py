@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from parley import clock
-from parley.errors import InvalidRequest, ParleyError, TimedOut
+from parley.errors import CapacityError, InvalidRequest, ParleyError, RequestError, Unreached
 from parley.messages import ToolUpdate
 from parley.orders import CallHanded
 from parley.session.decide import outcomes
@@ -42,6 +42,8 @@ _AGAIN = 8.0
 """Seconds after which it is said again that a tool takes long."""
 _HANDED = 64
 """Calls that a client may leave unanswered."""
+_NOT_DONE = (RequestError, CapacityError, Unreached)
+"""Failures after which it is certain that nothing was done; a tool's own refusal among them."""
 _REMEMBERED = 200
 """Calls that are not made a second time."""
 
@@ -270,7 +272,7 @@ class ToolCalls:
                 async with asyncio.timeout(tool.timeout):
                     output = await tools.call(tool.name, call.arguments, key=key)
         except ParleyError as error:
-            unknown = tool.effect == "write" and isinstance(error, TimedOut)
+            unknown = tool.effect == "write" and not isinstance(error, _NOT_DONE)
             self.close(call, CallEvent.FAILED, f"{error.message}{outcomes.PERHAPS_DONE if unknown else ''}")
         else:
             self.close(call, CallEvent.ANSWERED, output)

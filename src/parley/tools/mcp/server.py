@@ -13,6 +13,8 @@ import structlog
 from mcp import Client, MCPError
 from mcp_types import (
     CONNECTION_CLOSED,
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
     REQUEST_TIMEOUT,
     Implementation,
     ToolListChangedNotification,
@@ -21,7 +23,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from parley import __version__, clock
 from parley.children.backoff import Backoff
-from parley.errors import ConfigError, InvalidRequest, ParleyError, TimedOut, UnavailableError
+from parley.errors import ConfigError, InvalidRequest, ParleyError, TimedOut, UnavailableError, Unreached
 from parley.tools.function import Tool
 from parley.tools.mcp import told
 from parley.tools.mcp.process import Program
@@ -43,6 +45,8 @@ _SOONEST = 1.0
 _LONGEST_WAIT = 30.0
 _CLOSING = 8.0
 """Seconds that closing may take: a program has two to end by itself, and is ended within two more."""
+_NOT_BEGUN = (METHOD_NOT_FOUND, INVALID_PARAMS)
+"""Codes of a server that has done nothing. With all others, the library's own among them, it may have been done."""
 _FAILED = 2_000
 """Characters of a tool's own words about its failure."""
 
@@ -101,7 +105,7 @@ class McpConnection:
     async def _call(self, name: str, timeout: float, arguments: Mapping[str, Any]) -> str:
         client = self._client
         if client is None:
-            raise UnavailableError(f"The tool server {self.name} is not there just now; it is being tried again.")
+            raise Unreached(f"The tool server {self.name} is not there just now; it is being tried again.")
         try:
             result = await client.call_tool(name, dict(arguments), read_timeout_seconds=timeout)
         except MCPError as error:
@@ -119,11 +123,11 @@ class McpConnection:
         if error.code == REQUEST_TIMEOUT:
             return TimedOut(f"The tool {name} was not done in time.")
         self._stale.set()  # asked for its tools again, a server that is lost is noticed
+        if error.code in _NOT_BEGUN:
+            return InvalidRequest(f"The tool server {self.name} refused: {error.message[:_FAILED]}")
         if error.code == CONNECTION_CLOSED:
-            return UnavailableError(
-                f"The tool server {self.name} gave no whole answer; it is not known whether it was done."
-            )
-        return InvalidRequest(f"The tool server {self.name} refused: {error.message[:_FAILED]}")
+            return UnavailableError(f"The tool server {self.name} gave no whole answer.")
+        return UnavailableError(f"The tool server {self.name} failed: {error.message[:_FAILED]}")
 
     # --- its life --------------------------------------------------------------------------
 
