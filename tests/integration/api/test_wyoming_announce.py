@@ -44,7 +44,40 @@ async def test_a_home_finds_the_port_and_notices_when_it_is_gone() -> None:
         await home.async_close()
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+async def test_a_name_that_somebody_else_has_gets_a_number() -> None:
+    async with (
+        announced(["192.0.2.7"], 10302, version="1.0", interfaces=[HERE]) as first,
+        announced(["192.0.2.8"], 10302, version="1.0", interfaces=[HERE]) as second,
+    ):
+        assert second == f"{first}-2"
+
+
+async def test_a_machine_with_the_longest_of_names_is_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "x" * 63)
+    async with announced(["192.0.2.7"], 10303, version="1.0", interfaces=[HERE]) as name:
+        assert name.endswith("x 10303")
+
+
+async def test_what_the_network_does_not_take_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parley.api.wyoming.announce._LONGEST_NAME", 63)
+    monkeypatch.setattr("socket.gethostname", lambda: "x" * 63)
+    with pytest.raises(ConfigError, match=r"wyoming\.announce: this network takes no such message \(Too long: "):
+        async with announced(["192.0.2.7"], 10304, version="1.0", interfaces=[HERE]):
+            pass
+
+
+def test_a_name_that_nobody_knows_is_said() -> None:
+    with pytest.raises(ConfigError, match=r"wyoming\.host is no-such-house\.invalid, a name of which no address"):
+        addresses_of("no-such-house.invalid")
+
+
+def test_a_name_that_stands_for_this_machine_alone_is_not_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("127.0.1.1", 0))])
+    with pytest.raises(ConfigError, match=r"a port that they can not reach: wyoming\.host is my-house"):
+        addresses_of("my-house")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "::ffff:127.0.0.1"])
 def test_what_nobody_else_reaches_is_not_announced(host: str) -> None:
     with pytest.raises(ConfigError, match=f"wyoming.host is {host}; set it to this machine's address"):
         addresses_of(host)
