@@ -48,6 +48,8 @@ _HEADERS = {
     ),
 }
 """Among them: the page runs nothing but its own scripts. A LiveKit server, which may be elsewhere, is a WebSocket."""
+_MCP_ASKS = ("Mcp-Session-Id", "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name", "Last-Event-ID")
+_MCP_TELLS = ("Mcp-Session-Id", "MCP-Protocol-Version")
 _NO_PAGE = (
     "<!doctype html><meta charset=utf-8><title>Parley</title><p>Parley is running, but its page was not built: "
     "npm was missing when it was installed. Talk with <code>parley chat</code> instead."
@@ -81,8 +83,8 @@ def _other_pages(host: SessionHost) -> list[Middleware]:
             CORSMiddleware,
             allow_origins=host.settings.allowed_origins,
             allow_methods=("GET", "POST", "PATCH", "DELETE"),
-            allow_headers=("Authorization", "Content-Type", "If-Match", "X-OpenAI-Agents-SDK"),
-            expose_headers=("Location", "ETag", "Retry-After"),
+            allow_headers=("Authorization", "Content-Type", "If-Match", "X-OpenAI-Agents-SDK", *_MCP_ASKS),
+            expose_headers=("Location", "ETag", "Retry-After", *_MCP_TELLS),
         )
     ]
 

@@ -107,6 +107,16 @@ async def test_a_browser_is_told_that_a_page_of_an_allowed_origin_may_call_with_
     assert "access-control-allow-origin" not in refused.headers
 
 
+async def test_a_page_of_an_allowed_origin_may_be_an_mcp_client() -> None:
+    asks = "mcp-session-id,mcp-protocol-version,mcp-method,mcp-name,last-event-id"
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": asks}
+    async with host_with(allowed_origins=(FRIEND,)) as host, client_of(host) as client:
+        may = await client.options("/mcp", headers={"Origin": FRIEND, **asked})
+        told = await client.get("/health", headers={"Origin": FRIEND})
+    assert may.status_code == 200, may.text
+    assert "Mcp-Session-Id" in told.headers["access-control-expose-headers"]
+
+
 async def test_a_page_of_an_allowed_origin_may_read_where_its_session_lies_and_what_went_wrong() -> None:
     async with host_with(allowed_origins=(FRIEND,)) as host, client_of(host) as client:
         fine = await client.get("/health", headers={"Origin": FRIEND})
