@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from parley.errors import TooManyRequests
 from parley.server.at_work import AtWork
+from parley.server.connections import network_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -53,6 +55,35 @@ class Places:
             yield
         finally:
             self._free.release()
+
+
+class Shares:
+    """``most`` places that nobody waits for, half of them for one address, so that others find some.
+
+    ``what`` and ``setting`` are for the sentence that refuses.
+    """
+
+    def __init__(self, most: int, what: str, setting: str) -> None:
+        self._most = most
+        self._taken: Counter[str] = Counter()
+        self._full = f"All {most} places for {what} are taken ({setting}); try again in a moment."
+        self._half = f"Your address has taken its half of the {most} places for {what} ({setting}); give some back."
+
+    @contextmanager
+    def one(self, address: str) -> Iterator[None]:
+        """Hold a place. Raises TooManyRequests."""
+        address = network_of(address)
+        if self._taken.total() >= self._most:
+            raise TooManyRequests(self._full, retry_after=_AGAIN)
+        if self._taken[address] >= max(1, self._most // 2):
+            raise TooManyRequests(self._half, retry_after=_AGAIN)
+        self._taken[address] += 1
+        try:
+            yield
+        finally:
+            self._taken[address] -= 1
+            if not self._taken[address]:
+                del self._taken[address]
 
 
 class Memory:

@@ -93,6 +93,12 @@ class ApiSettings:
             "Streams written down at a time for /v1/audio/listen; more wait a little, then are refused.", ge=1, le=1000
         ),
     ] = 16
+    listening_burst: Annotated[
+        float, Setting("Sound that a stream of /v1/audio/listen may send at once.", unit="s", ge=1, le=300)
+    ] = 15.0
+    listening_rate: Annotated[
+        float, Setting("Seconds of sound that it may send a second, in the long run; more waits.", ge=1.05, le=100)
+    ] = 4.0
     longest_utterance: Annotated[
         float,
         Setting("Speech without a pause is cut after this long on /v1/audio/listen.", unit="s", ge=5, le=300),
@@ -151,9 +157,15 @@ class McpSettings:
     largest_message: Annotated[
         int, Setting("Largest message, a recording as base64 in it.", unit="bytes", ge=10_000, le=100_000_000)
     ] = 6_000_000
-    requests: Annotated[int, Setting("Requests at a time, those that wait for news included.", ge=1, le=10_000)] = 64
+    requests: Annotated[int, Setting("Requests at a time; one address gets half of them.", ge=1, le=10_000)] = 64
     sessions: Annotated[
-        int, Setting("Sessions at a time, of clients of the protocol's revisions that have some.", ge=1, le=10_000)
+        int,
+        Setting(
+            "Sessions at a time, of clients of the protocol's revisions that have some; so many may wait for news, one "
+            "address half of them.",
+            ge=1,
+            le=10_000,
+        ),
     ] = 64
     idle: Annotated[
         float, Setting("A session without a request for this long is ended.", unit="s", ge=1, le=86_400)

@@ -299,7 +299,7 @@ def _audio_routes(settings: Settings, host: SessionHost, in_use: Callable[[], Ma
 
     voices = host.parts.voices
     speech = Speech(host, settings.api, voices, partial(speakers_of, voices), voices.end_session, host.at_work)
-    listening = Listening(host, settings.api, host.parts.recognizer, host.parts.make_vad)
+    listening = Listening(host, settings.api, host.parts.recognizer, host.parts.make_vad, host.at_work)
     transcription = Transcription(host, settings.api, host.parts.recognizer, in_use, host.at_work)
     return [*speech.routes, *transcription.routes, *listening.routes]
 

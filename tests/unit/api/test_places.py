@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 
 import pytest
 
-from parley.api.places import Memory, Places
+from parley.api.places import Memory, Places, Shares
 from parley.errors import Draining, TooManyRequests
 from parley.server.at_work import AtWork
 from parley.testing.virtual_time import run_virtual
@@ -82,3 +83,23 @@ def test_who_stops_takes_nothing_new_and_waits_for_what_there_is() -> None:
         return early, late
 
     assert run_virtual(scene()) == (False, True)
+
+
+def test_one_address_leaves_half_of_the_places_to_others_and_gets_its_own_back() -> None:
+    shares, held = Shares(4, "guests", "a.setting"), ExitStack()
+    with held:
+        for _ in range(2):
+            held.enter_context(shares.one("192.0.2.1"))
+        with pytest.raises(TooManyRequests, match=r"its half of the 4 places for guests \(a\.setting\)"):
+            held.enter_context(shares.one("192.0.2.1"))
+        for end in (1, 2):  # of one IPv6 network, one place
+            held.enter_context(shares.one(f"2001:db8::{end}"))
+        with pytest.raises(TooManyRequests, match="All 4 places for guests are taken"):
+            held.enter_context(shares.one("192.0.2.2"))
+    with shares.one("192.0.2.1"), shares.one("192.0.2.1"):
+        pass
+
+
+def test_a_single_place_is_anybody_s() -> None:
+    with Shares(1, "guests", "a.setting").one(""):
+        pass

@@ -13,6 +13,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
 from parley import clock
+from parley.allowance import Allowance
 from parley.api.listening import asked, told
 from parley.api.listening.recognition import Recognition, Utterance
 from parley.api.listening.utterances import Began, Sound, Utterances
@@ -20,6 +21,7 @@ from parley.api.places import Places
 from parley.audio.resample import ASR_RATE
 from parley.errors import InvalidRequest, ParleyError, TimedOut
 from parley.transports.bounds import CROWDED
+from parley.transports.intake import Intake
 from parley.transports.websocket import close, close_code
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
     from parley.api.settings import ApiSettings
     from parley.interfaces import Recognizer, VoiceActivityDetector
+    from parley.server.at_work import AtWork
+    from parley.transports.bounds import Excess
     from parley.transports.host import WebSocketHost
     from parley.values import Transcript
 
@@ -42,7 +46,10 @@ _INTERNAL = 1011
 
 
 class Listening:
-    """The route over the ears that conversations use; ``make_vad`` makes a detector for one stream."""
+    """The route over the ears that conversations use; ``make_vad`` makes a detector for one stream.
+
+    ``at_work``: knows who listens, and whether anybody may begin.
+    """
 
     def __init__(
         self,
@@ -50,10 +57,11 @@ class Listening:
         settings: ApiSettings,
         recognizer: Recognizer,
         make_vad: Callable[[], VoiceActivityDetector],
+        at_work: AtWork,
     ) -> None:
         self._host, self._settings = host, settings
         self._recognizer, self._make_vad = recognizer, make_vad
-        self._places = Places(settings.listening_at_once, "streams", "api.listening_at_once")
+        self._places = Places(settings.listening_at_once, "streams", "api.listening_at_once", at_work)
         self.routes = [WebSocketRoute("/v1/audio/listen", self._listen)]
 
     async def _listen(self, websocket: WebSocket) -> None:
@@ -108,6 +116,7 @@ class _Connection:
 
     def __init__(self, websocket: WebSocket, host: WebSocketHost) -> None:
         self._websocket, self._bounds, self._settings = websocket, host.bounds, host.websocket
+        self._intake = Intake(host.bounds.settings)
         self._heard_from = 0.0
 
     async def start(self) -> asked.Start:
@@ -119,12 +128,13 @@ class _Connection:
         return start
 
     async def messages(self) -> AsyncIterator[asked.Commit | asked.End | bytes]:
-        """What comes, until nothing comes for too long. Raises TimedOut, InvalidRequest."""
+        """What comes, until nothing comes for too long. Raises TimedOut, InvalidRequest, TooManyRequests."""
         while True:
             data = await self._next(self._settings.idle_timeout, "Nothing was heard from the client")
             if isinstance(data, bytes):
                 yield data
                 continue
+            await self.wait("message", self._intake.message_wait(clock.now()))
             message = asked.message(data)
             if isinstance(message, asked.Start):
                 raise InvalidRequest("The stream has already started; open a new connection for another one.")
@@ -146,6 +156,13 @@ class _Connection:
         with suppress(ParleyError, _LeftError, WebSocketDisconnect):
             await self.send(told.failure(error))
         await close(self._websocket, code, error.code)
+
+    async def wait(self, kind: Excess, seconds: float) -> None:
+        """Read nothing for so long, so that who sends too much waits."""
+        if seconds:
+            self._bounds.tally.excess(kind, "waited")
+            await asyncio.sleep(seconds)
+            self._heard_from = clock.now()
 
     async def give_way(self) -> None:
         """Others first."""
@@ -187,6 +204,8 @@ class _Stream:
         self.utterances = Utterances(start.silence, settings.longest_utterance, start.detection)
         self.recognition = Recognition(recognizer, start.language, self._understood)
         self._connection, self._vad = connection, vad
+        self._pace = Allowance(burst=settings.listening_burst, per_second=settings.listening_rate)
+        self._bytes_per_second = 2 * start.sample_rate
         self._resampler = _resampler(start.sample_rate)
         self._number = 0
         self._open: Utterance | None = None
@@ -195,6 +214,8 @@ class _Stream:
         """Take what comes until the client says that it was all."""
         async for message in self._connection.messages():
             if isinstance(message, bytes):
+                seconds = len(message) / self._bytes_per_second
+                await self._connection.wait("audio", self._pace.owe(clock.now(), seconds))
                 await self._hear(self._samples(message))
                 continue
             if isinstance(message, asked.End):

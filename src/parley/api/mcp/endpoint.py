@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,11 +13,12 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from parley.api.mcp.server import create_server
-from parley.errors import ParleyError, TooManyRequests, UnavailableError
+from parley.api.places import Shares
+from parley.errors import InvalidRequest, ParleyError, UnavailableError
 from parley.server.http import check, error_response
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Message, Receive, Scope, Send
 
     from parley.api.mcp.server import Backend
     from parley.api.settings import McpSettings
@@ -25,7 +27,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _BESIDE = 65_536
-"""Bytes of a message beside its recording."""
+"""Bytes of a message beside its recording and its text."""
+_LONGEST_CHARACTER = 12
+"""Bytes of one, written as two escapes."""
+_LONG = re.compile(rb'"[A-Za-z0-9+/=\\]{4096,}"')
+"""What may be a recording, and is read in no time."""
 
 
 class McpEndpoint:
@@ -37,7 +43,9 @@ class McpEndpoint:
         self._manager: StreamableHTTPSessionManager | None = None
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._requests = 0
+        self._requests = Shares(settings.requests, "MCP requests", "mcp.requests")
+        self._waiting = Shares(settings.sessions, "MCP clients that wait for news", "mcp.sessions")
+        self._beside = _BESIDE + _LONGEST_CHARACTER * settings.longest_text
         self.routes = [Route("/mcp", self)]
 
     async def start(self) -> None:
@@ -72,19 +80,37 @@ class McpEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
+        request = Request(scope, receive)
+        places = self._waiting if request.method == "GET" else self._requests
         try:
-            check(self._gate, Request(scope, receive))
-            if self._requests >= self._settings.requests:
-                most = self._settings.requests
-                raise TooManyRequests(f"All {most} places for MCP requests are taken (mcp.requests).", retry_after=2.0)
-            if self._manager is None:
-                raise UnavailableError("The MCP sessions are ending.")
+            check(self._gate, request)
+            with places.one(request.client.host if request.client else ""):
+                await self._answer(scope, receive, send)
         except ParleyError as error:
             await error_response(error)(scope, receive, send)
-            return
-        self._requests += 1
-        try:
-            with contextlib.suppress(ConnectionResetError):
-                await self._manager.handle_request(scope, receive, send)
-        finally:
-            self._requests -= 1
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._manager is None:
+            raise UnavailableError("The MCP sessions are ending.")
+        with contextlib.suppress(ConnectionResetError):
+            await self._manager.handle_request(scope, _bounded(receive, self._beside), send)
+
+
+def _bounded(receive: Receive, most: int) -> Receive:
+    """Raises InvalidRequest at the end of a body of more than ``most`` bytes beside its recording.
+
+    It is read on the loop of all conversations, where a megabyte of brackets would take a quarter of a second.
+    """
+    body = bytearray()
+
+    async def next_part() -> Message:
+        message = await receive()
+        body.extend(message.get("body", b""))
+        if not message.get("more_body"):
+            beside = len(body) - sum(len(found[0]) for found in _LONG.finditer(body))
+            body.clear()
+            if beside > most:
+                raise InvalidRequest(f"A message has at most {most} bytes beside its recording; this one has {beside}.")
+        return message
+
+    return next_part
