@@ -194,8 +194,8 @@ class ToolInfo:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a name that no model may be told, a time that is none, or a read that is confirmed."""
-        if not _TOOL_NAME.fullmatch(self.name):
-            raise ValueError(f'a tool cannot be called "{self.name}": letters, digits, _ and -, at most 64')
+        if not is_tool_name(self.name):
+            raise ValueError(f'a tool cannot be called "{self.name[:64]}": letters, digits, _ and -, at most 64')
         if not 0 < self.timeout <= 3600 or self.filler_after < 0:
             raise ValueError(f"the times of the tool {self.name} must be above 0 s, its timeout at most an hour")
         if self.confirm and self.effect == "read":
@@ -203,6 +203,11 @@ class ToolInfo:
 
 
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def is_tool_name(name: str) -> bool:
+    """Whether a language model may be told of a tool of this name."""
+    return _TOOL_NAME.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ SESSIONS, EVENTS = 8, 250
 STRICT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 TEXT = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello"}]}
 LOOK = {"type": "function", "name": "look", "description": "", "parameters": {"type": "object", "properties": {}}}
+TOLD = {**LOOK, "parameters": {"properties": {"a": {"type": "string", "enum": ["b"]}}, "required": ["a"]}}
 TURNS: list[Any] = [
     None,
     {"type": "semantic_vad", "eagerness": "high"},
@@ -58,6 +59,7 @@ def seeds(chance: random.Random, ids: list[str]) -> list[dict[str, Any]]:
         {"type": "session.update", "session": {"type": "realtime", "audio": heard}},
         {"type": "session.update", "session": {"type": "realtime", "tools": [LOOK], "instructions": "Be kind."}},
         {"type": "session.update", "session": {"type": "realtime", "output_modalities": modality}},
+        {"type": "session.update", "session": {"type": "realtime", "tracing": "auto", "include": [], "tools": [TOLD]}},
         {"type": "input_audio_buffer.append", "audio": sound},
         {"type": "input_audio_buffer.append", "audio": sound},
         {"type": "input_audio_buffer.commit"},
@@ -76,7 +78,25 @@ def seeds(chance: random.Random, ids: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-JUNK: list[Any] = [None, True, -1, 10**30, 1.5, float("nan"), "", "\ud800", "x" * 300, [], {}, [[]], {"type": "x"}]
+DEEP: Any = "x"
+for _ in range(300):
+    DEEP = {"a": DEEP}
+JUNK: list[Any] = [
+    DEEP,
+    None,
+    True,
+    -1,
+    10**30,
+    1.5,
+    float("nan"),
+    "",
+    "\ud800",
+    "x" * 300,
+    [],
+    {},
+    [[]],
+    {"type": "x"},
+]
 
 
 def mutated(event: dict[str, Any], chance: random.Random) -> str:

@@ -107,13 +107,14 @@ def told_length(item: Item) -> int:
         case Message():
             return len(item.text)
         case Call():
-            return len(item.arguments)
+            return len(item.call_id) + len(item.name) + len(item.arguments)
         case Result():
-            return len(item.output)
+            return len(item.call_id) + len(item.output)
 
 
 def _length(message: ChatMessage) -> int:
-    return len(message.text) + sum(len(call.arguments) for call in message.calls)
+    calls = sum(len(call.call_id) + len(call.name) + len(call.arguments) for call in message.calls)
+    return len(message.text) + len(message.call_id) + calls
 
 
 def forgotten(lengths: Sequence[int]) -> int:

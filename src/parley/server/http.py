@@ -19,6 +19,7 @@ from parley.errors import (
     TooManyRequests,
     Unauthorized,
 )
+from parley.nesting import DEEPEST, deeper
 from parley.transports.host import Gate as Gate
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -57,9 +58,12 @@ async def json_body(request: Request, most: int) -> Any:
         if len(body) > most:
             raise InvalidRequest(f"The request is larger than {most} bytes.")
     try:
-        return json.loads(bytes(body))
+        data = json.loads(bytes(body))
     except (UnicodeDecodeError, ValueError, RecursionError):
         raise InvalidRequest("The request is no JSON.") from None
+    if deeper(data):
+        raise InvalidRequest(f"The request has more than {DEEPEST} lists and objects inside each other.")
+    return data
 
 
 def error_response(error: ParleyError) -> Response:

@@ -71,19 +71,24 @@ class Outbox:
         self._filled.set()
 
     async def run(self) -> None:
-        """Empty the box until cancelled."""
-        while True:
-            await self._filled.wait()
-            self._filled.clear()
-            while self._queue:
-                item = self._queue.popleft()
-                self.busy_since = clock.now()
-                if callable(item):
-                    await item()
-                else:
-                    await self._transport.send_message(item)
-                self.busy_since = None
-            self._empty.set()
+        """Empty the box until cancelled; what nobody has taken by then is forgotten."""
+        try:
+            while True:
+                await self._filled.wait()
+                self._filled.clear()
+                while self._queue:
+                    await self._take_out(self._queue.popleft())
+                self._empty.set()
+        finally:
+            self._queue.clear()
+
+    async def _take_out(self, item: ServerMessage | Operation) -> None:
+        self.busy_since = clock.now()
+        if callable(item):
+            await item()
+        else:
+            await self._transport.send_message(item)
+        self.busy_since = None
 
 
 class Notices:

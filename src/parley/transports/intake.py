@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from parley.allowance import Allowance
 from parley.errors import TooManyRequests
 from parley.messages import SetVoice
+from parley.orders import Configure
 
 if TYPE_CHECKING:
     from parley.messages import ClientMessage
+    from parley.orders import Order
     from parley.transports.client_settings import ClientSettings
 
 CLOCK_DRIFT = 1.05
@@ -24,7 +26,7 @@ _DATAGRAMS_PER_MESSAGE = 3
 """On a data channel: the message itself, and what acknowledges ours."""
 _AUDIO_DATAGRAMS = 200
 """A second; a microphone sends 50 or 100."""
-_EXTRA_COSTS: dict[type, int] = {SetVoice: 4}
+_EXTRA_COSTS: dict[type, int] = {SetVoice: 4, Configure: 9}
 """Messages that ask for work elsewhere count for more than one."""
 
 
@@ -59,7 +61,7 @@ class Intake:
             raise TooManyRequests("Messages went on coming too quickly; the session is over.", retry_after=wait)
         return wait
 
-    def work_wait(self, now: float, message: ClientMessage) -> float:
+    def work_wait(self, now: float, message: ClientMessage | Order) -> float:
         """The same for what this message asks for besides being read."""
         extra = _EXTRA_COSTS.get(type(message), 0)
         return self._messages.owe(now, extra) if extra else 0.0

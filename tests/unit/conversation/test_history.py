@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from parley.conversation import History
+from parley.conversation import Call, History
 from parley.conversation.telling import LONGEST, LONGEST_IN_ALL
 from parley.values import ChatMessage
 
@@ -63,6 +63,16 @@ def test_all_messages_together_stay_bounded_and_the_newest_are_kept() -> None:
     assert sum(len(message.text) for message in told) <= LONGEST_IN_ALL
     assert [message.text[:3] for message in told[-3:]] == ["59 ", "Yes", "yyy"]
     assert len(told) > 15
+
+
+def test_names_of_calls_count_as_what_a_model_is_told() -> None:
+    history = History()
+    for number in range(200):
+        history.ask(f"c{number}", "n" * 9_000, "{}")
+        history.add_participant("And now?")
+    assert sum(len(item.name) for item in history.items if isinstance(item, Call)) <= LONGEST_IN_ALL
+    told = history.messages(turn="And then?")
+    assert sum(len(call.name) for message in told for call in message.calls) <= LONGEST_IN_ALL
 
 
 def test_the_newest_words_are_told_however_long_they_are() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from parley.errors import InvalidRequest
-from parley.session.decide.arguments import LONGEST, canonical, read_arguments
+from parley.session.decide.arguments import LONGEST, canonical, fault_of, read_arguments
 
 SCHEMA = {
     "type": "object",
@@ -64,6 +67,57 @@ def test_what_does_not_fit_is_said(text: str, told: str) -> None:
 def test_a_tool_without_parameters_takes_what_it_is_given() -> None:
     assert read_arguments("", {"type": "object"}) == {}
     assert read_arguments('{"a": 1}', {}) == {"a": 1}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+)
+SCHEMAS = st.recursive(
+    JSON,
+    lambda inner: st.fixed_dictionaries(
+        {},
+        optional={
+            "type": JSON | st.sampled_from(["object", "array", ["string", "null"]]),
+            "properties": JSON | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+            "required": JSON | st.lists(st.sampled_from("ab"), max_size=2),
+            "enum": JSON,
+            "items": inner,
+            "additionalProperties": inner,
+        },
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from("abc"), JSON | st.dictionaries(st.sampled_from("ab"), JSON)), SCHEMAS)
+def test_whatever_stands_in_place_of_a_schema_breaks_no_call(arguments: dict[str, object], schema: object) -> None:
+    text = json.dumps(arguments)
+    for known in (schema, {"properties": {"a": schema, "b": {"properties": {"a": schema}}}}):
+        fault = fault_of(known)
+        assert isinstance(fault, str)
+        if isinstance(known, dict):
+            with contextlib.suppress(InvalidRequest):
+                assert read_arguments(text, known) == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"required": 5}, {"enum": 5}, {"type": 5}, {"type": [[1]]}, {"properties": []}, {"properties": {"a": 5}},
+        {"items": 5}, {"additionalProperties": "no"}, {"required": [5]},
+    ],
+)  # fmt: skip
+def test_what_is_no_schema_is_found_out_and_forbids_nothing(schema: dict[str, object]) -> None:
+    assert fault_of(schema)
+    assert fault_of({"properties": {"deep": {"items": schema}}})
+    nested = {"properties": {"deep": schema}}
+    assert read_arguments('{"deep": {"a": [1]}}', nested) == {"deep": {"a": [1]}}
+
+
+def test_schemas_as_clients_write_them_have_no_fault() -> None:
+    assert fault_of(SCHEMA) == ""
+    assert fault_of({"properties": None, "items": [{"type": "string"}, True], "required": None, "enum": None}) == ""
 
 
 @given(st.text(max_size=80) | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists).map(str))

@@ -14,6 +14,7 @@ from parley.api.realtime import fields, session_object
 from parley.api.realtime.entries import entry_from
 from parley.api.realtime.errors import ClientError
 from parley.conversation import Item
+from parley.nesting import DEEPEST, deeper
 
 MOST_INPUT = 256
 _LONGEST_EVENT_ID = 512
@@ -141,6 +142,9 @@ def read(text: str, longest: int = 1 << 20) -> ClientEvent:
         return ClientEvent(error=ClientError("The message is no JSON.", "invalid_json"))
     if not isinstance(data, dict):
         return ClientEvent(error=ClientError("The message is no JSON object.", "invalid_json"))
+    if deeper(data):
+        message = f"The message has more than {DEEPEST} lists and objects inside each other."
+        return ClientEvent(error=ClientError(message, "invalid_json"))
     event_id = data.get("event_id")
     named = event_id if isinstance(event_id, str) and len(event_id) <= _LONGEST_EVENT_ID else None
     try:

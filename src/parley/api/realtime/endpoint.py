@@ -16,6 +16,7 @@ from parley import clock
 from parley.api.errors import described, guarded
 from parley.api.names import is_their_hearing_model, voice_of
 from parley.api.realtime import fields
+from parley.api.realtime.client_events import LONGEST_WITHOUT_SOUND
 from parley.api.realtime.errors import ClientError
 from parley.api.realtime.secrets import LONGEST, PREFIX, SHORTEST, USUAL, Secrets
 from parley.api.realtime.session_object import SessionObject
@@ -44,7 +45,6 @@ _KEY_SUBPROTOCOL = "openai-insecure-api-key."
 _BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
 _BETA_CLOSED = 4000
 _BETA = "The beta shape of the Realtime interface is not served; leave the header OpenAI-Beta out and use the GA shape."
-_LONGEST_BODY = 1_000_000
 
 
 def new_id(prefix: str) -> str:
@@ -162,7 +162,7 @@ class Realtime:
     # --- keys --------------------------------------------------------------------------
 
     async def _client_secret(self, request: Request) -> Response:
-        body = await json_body(request, _LONGEST_BODY)
+        body = await json_body(request, LONGEST_WITHOUT_SOUND)
         try:
             asked = fields.objects(body, "request")
             lasts = fields.objects(asked.get("expires_after") or {"seconds": USUAL}, "expires_after")

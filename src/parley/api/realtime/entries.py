@@ -8,6 +8,7 @@ from typing import Any
 from parley.api.realtime import fields
 from parley.api.realtime.errors import ClientError
 from parley.conversation import Call, Item, Message, Result
+from parley.values import is_tool_name
 
 MOST_PARTS = 64
 _LONGEST_ID = 128
@@ -24,8 +25,11 @@ def entry_from(data: Any, where: str = "item") -> tuple[Item, str]:
         item.get("type", "message"), ("message", "function_call", "function_call_output"), f"{path}type"
     )
     if kind == "function_call":
-        arguments = fields.text(item, "arguments", path, "{}")
-        return Call(_call_id(item, path), fields.text(item, "name", path), arguments, item_id), ""
+        arguments, name = fields.text(item, "arguments", path, "{}"), fields.text(item, "name", path)
+        if not is_tool_name(name):
+            message = "The name of a function has letters, digits, _ and -, at most 64."
+            raise ClientError(message, param=f"{path}name")
+        return Call(_call_id(item, path), name, arguments, item_id), ""
     if kind == "function_call_output":
         return Result(_call_id(item, path), fields.text(item, "output", path), item_id), ""
     role: Any = fields.one_of(item.get("role"), ("user", "assistant", "system", "developer"), f"{path}role")

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 PREFIX = "ek_"
 SHORTEST, USUAL, LONGEST = 10, 600, 7_200
 """Seconds that one is good for."""
-MOST = 10_000
+MOST = 500
+MOST_CHARACTERS = 4_000_000
+"""Of all sessions together that keys are good for, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class Secret:
 
     session: SessionObject
     until: float
+    length: int
+    """Characters of the session, as JSON."""
 
 
 class Secrets:
@@ -41,10 +45,12 @@ class Secrets:
     def new(self, session: SessionObject, seconds: float, now: float) -> str:
         """A key. Raises CapacityError where there are too many."""
         self._forget(now)
-        if len(self._known) >= MOST:
+        length = session.length
+        kept = sum(secret.length for secret in self._known.values())
+        if len(self._known) >= MOST or kept + length > MOST_CHARACTERS:
             raise CapacityError("Too many client secrets are in use; wait until some expire.", retry_after=60)
         key = PREFIX + self._make()
-        self._known[_digest(key)] = Secret(session, now + seconds)
+        self._known[_digest(key)] = Secret(session, now + seconds, length)
         return key
 
     def find(self, key: str, now: float) -> Secret | None:

@@ -65,7 +65,7 @@ class Asked:
     response: Mapping[str, Any] = field(default_factory=dict)
     """What a reply that is asked for has of its own: output_modalities, metadata, max_output_tokens."""
     session: Event = field(default_factory=dict)
-    """As it is once it is updated."""
+    """As it is once it is updated; it shares what it holds with the session object itself, which never changes."""
 
 
 @dataclass(slots=True)
@@ -212,8 +212,17 @@ class ServerEvents:
 
     def _retrieved(self, notice: Retrieved) -> list[Event]:
         self._asked.pop(notice.ref, None)
-        item = shown(notice.item, self._forms.get(notice.item.id, ""))
+        form = self._forms.get(notice.item.id, "")
+        item = self._going_on(notice.item.id, form) or shown(notice.item, form)
         return [self._event("conversation.item.retrieved", item=item)]
+
+    def _going_on(self, item_id: str, form: str) -> Event | None:
+        """The message of a response that is still being said: as far as the client was told of it."""
+        said = (response.message for response in self._responses.values())
+        message = next((message for message in said if message is not None and message.item_id == item_id), None)
+        if message is None:
+            return None
+        return shown(Message("assistant", message.text, item_id), form, "in_progress")
 
     def _deleted(self, notice: Deleted) -> list[Event]:
         self._asked.pop(notice.ref, None)
@@ -355,7 +364,7 @@ class ServerEvents:
             status = "completed" if notice.outcome == "completed" else "incomplete"
             item = shown(Message("assistant", text, spoken.item_id), form, status)
             events += self._item_over(response, spoken.index, item, spoken.after)
-        done = self._shown(response, notice.outcome, _details(notice), self._usage(response, notice))
+        done = self._shown(response, notice.outcome, _details(notice), _usage(response, notice))
         return [*events, self._event("response.done", response=done)]
 
     def _shown(self, response: _Response, status: str, details: Any = None, usage: Any = None) -> Event:
@@ -369,27 +378,6 @@ class ServerEvents:
             "metadata": None,
             "usage": usage,
             **response.own,
-        }
-
-    def _usage(self, response: _Response, notice: ReplySettled) -> Event:
-        """What the chat endpoint counted, else characters; sound as OpenAI counts it."""
-        written = sum(len(item.get("arguments", "")) for item in response.output.values())
-        if response.message is not None:
-            written += len(response.message.text)
-        heard = notice.told // _CHARACTERS_PER_TOKEN
-        cached, said = 0, -(-written // _CHARACTERS_PER_TOKEN)
-        if notice.usage is not None and notice.usage.input_tokens:
-            heard, said = notice.usage.input_tokens, notice.usage.output_tokens
-            cached = notice.usage.cached_tokens
-        sound = round(_TOKENS_SAID * notice.samples / _SAMPLES_PER_SECOND)
-        kept = {"text_tokens": cached, "audio_tokens": 0, "image_tokens": 0}
-        taken = {"text_tokens": heard, "audio_tokens": 0, "image_tokens": 0, "cached_tokens": cached}
-        return {
-            "total_tokens": heard + said + sound,
-            "input_tokens": heard,
-            "output_tokens": said + sound,
-            "input_token_details": {**taken, "cached_tokens_details": kept},
-            "output_token_details": {"text_tokens": said, "audio_tokens": sound},
         }
 
     def _ids(self, response: _Response, spoken: _Spoken) -> Event:
@@ -421,6 +409,28 @@ def _details(notice: ReplySettled) -> Event | None:
         error = {"type": "server_error", "code": notice.code, "message": notice.message}
         return {"type": "failed", "error": error}
     return None
+
+
+def _usage(response: _Response, notice: ReplySettled) -> Event:
+    """What the chat endpoint counted, else characters; sound as OpenAI counts it."""
+    written = sum(len(item.get("arguments", "")) for item in response.output.values())
+    if response.message is not None:
+        written += len(response.message.text)
+    heard = notice.told // _CHARACTERS_PER_TOKEN
+    cached, said = 0, -(-written // _CHARACTERS_PER_TOKEN)
+    if notice.usage is not None and notice.usage.input_tokens:
+        heard, said = notice.usage.input_tokens, notice.usage.output_tokens
+        cached = notice.usage.cached_tokens
+    sound = round(_TOKENS_SAID * notice.samples / _SAMPLES_PER_SECOND)
+    kept = {"text_tokens": cached, "audio_tokens": 0, "image_tokens": 0}
+    taken = {"text_tokens": heard, "audio_tokens": 0, "image_tokens": 0, "cached_tokens": cached}
+    return {
+        "total_tokens": heard + said + sound,
+        "input_tokens": heard,
+        "output_tokens": said + sound,
+        "input_token_details": {**taken, "cached_tokens_details": kept},
+        "output_token_details": {"text_tokens": said, "audio_tokens": sound},
+    }
 
 
 _HANDLERS: dict[type, Any] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -10,10 +10,13 @@ from typing import Any, Literal
 from parley.api.realtime import fields
 from parley.api.realtime.errors import ClientError
 from parley.orders import Manner
-from parley.values import ReplyOptions, ToolInfo
+from parley.session.decide.arguments import fault_of
+from parley.values import ReplyOptions, ToolInfo, is_tool_name
 
 MOST_TOOLS = 128
 LONGEST_INSTRUCTIONS = 100_000
+LONGEST_WITHOUT_EFFECT = 4_096
+"""Characters, as JSON, of a field that is read back and does nothing here."""
 PATIENCE = 600.0
 """Seconds that a call which a client was handed counts as open."""
 
@@ -72,7 +75,10 @@ def _defaults(kind: Kind) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class SessionObject:
-    """Of one session, as it is now. ``data`` holds what is read back, defaults filled in."""
+    """Of one session, as it is now. ``data`` holds what is read back, defaults filled in.
+
+    Nothing within ``data`` is ever changed: an update makes a new object, which shares with this one what stays.
+    """
 
     kind: Kind
     model: str
@@ -87,7 +93,12 @@ class SessionObject:
         """As clients read it."""
         # Pipecat knows one name of the object alone, and every other client reads the type.
         own = {"type": self.kind, "object": "realtime.session", "id": session_id}
-        return {**own, "model": self.model, **copy.deepcopy(dict(self.data))}
+        return {**own, "model": self.model, **self.data}
+
+    @property
+    def length(self) -> int:
+        """Characters of it, as JSON."""
+        return len(json.dumps(self.data))
 
     def updated(self, patch: Any) -> SessionObject:
         """With a client's ``session`` merged in: what it leaves out stays. Raises ClientError, and changes nothing."""
@@ -97,22 +108,21 @@ class SessionObject:
             message = f"The session's type is {self.kind}; it can not be changed."
             raise ClientError(message, param="session.type")
         fields.known(new, _REALTIME if kind == "realtime" else (*_COMMON, "audio"), "session.")
-        data, defaults = copy.deepcopy(dict(self.data)), _defaults(self.kind)
+        data, defaults = dict(self.data), _defaults(self.kind)
         for name, read in _FIELDS.items():
             if name in new:
                 data[name] = defaults.get(name) if new[name] is None else read(new[name], f"session.{name}")
         for name in ("prompt", "include", "reasoning", "parallel_tool_calls"):
             if new.get(name) is not None:
-                data[name] = new[name]  # known, and without effect here
+                data[name] = _without_effect(new[name], f"session.{name}")
         if new.get("audio") is not None:
             data["audio"] = _audio(new["audio"], data["audio"], self.kind)
         return replace(self, data=data)
 
     def speaking(self, voice: str) -> SessionObject:
         """With another voice."""
-        data = copy.deepcopy(dict(self.data))
-        data["audio"]["output"]["voice"] = voice
-        return replace(self, data=data)
+        audio = {**self.data["audio"], "output": {**self.said, "voice": voice}}
+        return replace(self, data={**self.data, "audio": audio})
 
     # --- what it means -----------------------------------------------------------------
 
@@ -229,6 +239,8 @@ def tools(value: Any, where: str) -> list[dict[str, Any]]:
             "description": fields.text(data, "description", f"{path}.", ""),
             "parameters": parameters,
         }
+        if fault := fault_of(parameters):
+            raise ClientError(f"{path}.parameters is no JSON schema: {fault}.", param=f"{path}.parameters")
         try:
             _tool(made)
         except ValueError as error:
@@ -253,7 +265,10 @@ def tool_choice(value: Any, where: str) -> str | dict[str, Any]:
     """A word, or the one function that has to be called."""
     if isinstance(value, dict):
         fields.one_of(value.get("type"), ("function",), f"{where}.type")
-        return {"type": "function", "name": fields.text(value, "name", f"{where}.")}
+        name = fields.text(value, "name", f"{where}.")
+        if not is_tool_name(name):
+            raise ClientError(f"{where}.name is not the name of a function.", param=f"{where}.name")
+        return {"type": "function", "name": name}
     return fields.one_of(value, ("auto", "none", "required"), where)
 
 
@@ -263,9 +278,21 @@ def max_output_tokens(value: Any, where: str) -> int | str:
     return "inf" if value == "inf" else fields.whole({name: value}, name, 1, 100_000, path + dot)
 
 
-def _anything(value: Any, where: str) -> Any:
-    if not isinstance(value, str | dict):
-        raise ClientError(f"{where} must be a word or an object.", "invalid_type", where)
+_SHAPES: dict[str, type] = {"include": list, "parallel_tool_calls": bool}
+"""Of what is known and does nothing here; all else is an object, or one of these words."""
+_WORDS = {"truncation": ("auto", "disabled"), "tracing": ("auto",)}
+
+
+def _without_effect(value: Any, where: str) -> Any:
+    """Read back as it came, and so it has to be short."""
+    name = where.rpartition(".")[2]
+    if isinstance(value, str) and name in _WORDS:
+        return fields.one_of(value, _WORDS[name], where)
+    if not isinstance(value, _SHAPES.get(name, dict)):
+        raise ClientError(f"{where} has another shape.", "invalid_type", where)
+    if len(json.dumps(value)) > LONGEST_WITHOUT_EFFECT:
+        message = f"{where} has no effect here, and at most {LONGEST_WITHOUT_EFFECT} characters."
+        raise ClientError(message, param=where)
     return value
 
 
@@ -275,8 +302,8 @@ _FIELDS: dict[str, Any] = {
     "tools": tools,
     "tool_choice": tool_choice,
     "max_output_tokens": max_output_tokens,
-    "truncation": _anything,
-    "tracing": _anything,
+    "truncation": _without_effect,
+    "tracing": _without_effect,
 }
 
 
@@ -297,7 +324,7 @@ def _input(value: Any, known: dict[str, Any]) -> dict[str, Any]:
     if new.get("format") is not None:
         heard["format"] = sound(new["format"], f"{where}.format")
     for name, read in (
-        ("transcription", _transcription), ("noise_reduction", fields.objects), ("turn_detection", _turns),
+        ("transcription", _transcription), ("noise_reduction", _without_effect), ("turn_detection", _turns),
     ):  # fmt: skip
         if name in new:
             heard[name] = None if new[name] is None else read(new[name], f"{where}.{name}")
@@ -335,6 +362,9 @@ def _transcription(value: Any, where: str) -> dict[str, Any]:
     data = fields.objects(value, where)
     fields.known(data, _TRANSCRIPTION, f"{where}.")
     kept = {name: fields.text(data, name, f"{where}.") for name in ("model", "language", "prompt") if data.get(name)}
+    for name, longest in (("model", 128), ("language", 64), ("prompt", LONGEST_WITHOUT_EFFECT)):
+        if len(kept.get(name, "")) > longest:
+            raise ClientError(f"{where}.{name} has at most {longest} characters.", param=f"{where}.{name}")
     return kept or {"model": "gpt-4o-mini-transcribe"}
 
 

@@ -48,7 +48,8 @@ _LEAST = 0.005
 """Seconds that an append counts for at least, however little is in it."""
 _TOGETHER = 2
 """Frames of 20 ms in one event, behind the first of a reply."""
-_QUEUED_EVENTS = 2_000
+_QUEUED = 1_000_000
+"""Characters that wait for a client before it is not listened to until it has read some of them."""
 _NORMAL, _POLICY = 1000, 1008
 
 
@@ -92,7 +93,8 @@ class RealtimeTransport:
         self._together: list[bytes] = []
         self._begun = False
         self._queue: deque[tuple[bool, str]] = deque()
-        self._queued_audio = 0
+        self._queued = self._queued_audio = 0
+        """Characters, and events of audio among them."""
         self._filled, self._room, self._empty = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._empty.set()
         self._writing_since: float | None = None
@@ -106,6 +108,7 @@ class RealtimeTransport:
     async def _receive(self) -> AsyncGenerator[AudioFrame | ClientMessage | Order, None]:
         await self._created.wait()
         while not self._closed:
+            await self._taken()
             event = await self._websocket.receive()
             if event["type"] != "websocket.receive":
                 break
@@ -148,10 +151,13 @@ class RealtimeTransport:
             if asked.error is not None:
                 raise asked.error
             assert asked.request is not None
-            return self._requests.take(asked.request, asked.event_id)
+            done = self._requests.take(asked.request, asked.event_id)
         except ClientError as error:
             await self._mistake(error, asked.event_id)
             return None
+        for order in done.orders:
+            await self._wait("message", self._intake.work_wait(self._heard_from, order))
+        return done
 
     async def _heard(self, data: bytes) -> AsyncGenerator[AudioFrame, None]:
         """Appended audio, in pieces; what comes much faster than it can be listened to waits."""
@@ -216,7 +222,7 @@ class RealtimeTransport:
     async def clear_audio(self) -> PlayoutPosition:
         self._cleared, self._together = self._reply_id, []
         self._queue = deque(item for item in self._queue if not item[0])
-        self._queued_audio = 0
+        self._queued, self._queued_audio = sum(len(text) for _, text in self._queue), 0
         self._room.set()
         return PlayoutPosition("", 0)
 
@@ -224,16 +230,21 @@ class RealtimeTransport:
         if self._closed or not events:
             return
         # Escapes for whatever is not ASCII: half a pair of surrogates, sent by a client, comes back in one piece.
-        self._queue.extend((audio, json.dumps(event, separators=(",", ":"))) for event in events)
+        texts = [json.dumps(event, separators=(",", ":")) for event in events]
+        self._queue.extend((audio, text) for text in texts)
+        self._queued += sum(map(len, texts))
         self._queued_audio += audio
         self._empty.clear()
         self._filled.set()
 
     async def _taken(self) -> None:
-        """Somebody who takes nothing holds their own session up, which is not for long."""
-        while len(self._queue) > _QUEUED_EVENTS and not self._closed:
+        """Who reads slowly is told, and heard, no faster: little waits for them, and their session goes on."""
+        if self._queued <= _QUEUED:
+            return
+        while self._queued > _QUEUED and not self._closed:
             self._room.clear()
             await self._room.wait()
+        self._heard_from = clock.now()
 
     async def _write(self) -> None:
         while not self._closed:
@@ -241,6 +252,7 @@ class RealtimeTransport:
             self._filled.clear()
             while self._queue and not self._closed:
                 audio, text = self._queue.popleft()
+                self._queued -= len(text)
                 self._queued_audio -= audio
                 self._writing_since = clock.now()
                 try:
@@ -257,7 +269,7 @@ class RealtimeTransport:
     def silence(self, now: float) -> TimedOut | None:
         """What the watchdog asks each second: do they still take what they are sent?"""
         if self._writing_since is not None and now - self._writing_since > self._stall_timeout:
-            self._closed = True
+            self._leave()
             return TimedOut(f"The client took no data for {self._stall_timeout:g} seconds.")
         return None
 
@@ -285,6 +297,8 @@ class RealtimeTransport:
 
     def _leave(self) -> None:
         self._closed = True
+        self._queue.clear()
+        self._queued = self._queued_audio = 0
         self._created.set()
         self._room.set()
         self._empty.set()

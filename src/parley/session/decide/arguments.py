@@ -49,9 +49,37 @@ def _refuse(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
+def fault_of(schema: Any) -> str:
+    """What is wrong with a schema, among the parts of it that are checked here; empty where nothing is."""
+    if schema is None or isinstance(schema, bool):
+        return ""
+    if not isinstance(schema, Mapping):
+        return "a schema is an object"
+    kinds, required, known = schema.get("type"), schema.get("required"), schema.get("properties")
+    if kinds is not None and not (isinstance(kinds, str) or _is_texts(kinds)):
+        return "type is a text, or a list of them"
+    if required is not None and not _is_texts(required):
+        return "required is a list of names"
+    if not isinstance(schema.get("enum"), list | None):
+        return "enum is a list"
+    if known is not None and not isinstance(known, Mapping):
+        return "properties is an object"
+    items = schema.get("items")
+    inner = [*(known or {}).values(), *(items if isinstance(items, list) else [items])]
+    return next(filter(None, map(fault_of, [*inner, schema.get("additionalProperties")])), "")
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+# What is no schema forbids nothing: tools come from strangers, and their first call is no time to find out.
+
+
 def _check_object(value: Mapping[str, Any], schema: Mapping[str, Any], where: str) -> None:
-    known = schema.get("properties") or {}
-    for name in schema.get("required") or ():
+    known = schema.get("properties")
+    known = known if isinstance(known, Mapping) else {}
+    for name in _texts(schema.get("required")):
         if name not in value:
             raise InvalidRequest(f'The argument "{where}{name}" is missing.')
     for name, inner in value.items():
@@ -65,17 +93,21 @@ def _check(value: Any, schema: Any, name: str) -> None:
     if not isinstance(schema, Mapping):
         return
     wanted = schema.get("type")
-    kinds = [wanted] if isinstance(wanted, str) else list(wanted or ())
+    kinds = [wanted] if isinstance(wanted, str) else _texts(wanted)
     if kinds and not any(_is(value, kind) for kind in kinds):
         raise InvalidRequest(f'The argument "{name}" must be of type {" or ".join(kinds)}.')
     choices = schema.get("enum")
-    if choices and value not in choices:
+    if isinstance(choices, list) and choices and value not in choices:
         raise InvalidRequest(f'The argument "{name}" must be one of {", ".join(map(str, choices))}.')
     if isinstance(value, dict):
         _check_object(value, schema, f"{name}.")
     if isinstance(value, list):
         for number, inner in enumerate(value):
             _check(inner, schema.get("items"), f"{name}[{number}]")
+
+
+def _texts(value: Any) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list | tuple) else []
 
 
 def _is(value: Any, kind: str) -> bool:

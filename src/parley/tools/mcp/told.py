@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from parley.errors import ConfigError
+from parley.nesting import deeper
 from parley.values import ToolInfo
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ MOST_TOOLS = 128
 _DESCRIPTION = 4_096
 _SCHEMA = 65_536
 """Characters of a schema, as JSON."""
-_DEEPEST = 32
-"""Levels of a schema."""
 _NAME = 64
 _NO_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -93,7 +92,7 @@ def _checked_schema(schema: Any) -> dict[str, Any]:
 
     if not isinstance(schema, dict) or schema.get("type", "object") != "object":
         raise ValueError("its arguments are no object")
-    if _deep(schema, _DEEPEST) or len(json.dumps(schema)) > _SCHEMA:
+    if deeper(schema) or len(json.dumps(schema)) > _SCHEMA:
         raise ValueError("the schema of its arguments is too large")
     try:
         Draft202012Validator.check_schema(schema)
@@ -101,14 +100,6 @@ def _checked_schema(schema: Any) -> dict[str, Any]:
         raise ValueError("the schema of its arguments is none") from None
     kept = {name: value for name, value in schema.items() if name != "$schema"}
     return {"type": "object", "properties": {}, **kept}
-
-
-def _deep(value: Any, left: int) -> bool:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if not isinstance(value, list):
-        return False
-    return not left or any(_deep(inner, left - 1) for inner in value)
 
 
 def unlike(told: Sequence[str], wanted: Mapping[str, Any] | Sequence[str]) -> list[str]:

@@ -91,6 +91,8 @@ def test_entries_of_every_kind_are_read(item: Any, kind: type, fields: dict[str,
         ("no json", "invalid_json", None),
         ("[1]", "invalid_json", None),
         ("[" * 100_000, "invalid_json", None),
+        ('{"type":' + "[" * 32 + "]" * 32 + "}", "invalid_json", None),
+        ('{"a":' * 900 + "1" + "}" * 900, "invalid_json", None),
         (json.dumps({"event_id": "e1"}), "missing_required_parameter", "type"),
         (event("sing"), "invalid_value", "type"),
         (event("session.update"), "missing_required_parameter", "session"),
@@ -105,6 +107,9 @@ def test_entries_of_every_kind_are_read(item: Any, kind: type, fields: dict[str,
          "invalid_value", "item.content[0].type"),
         (event("conversation.item.create", item={"type": "function_call", "name": "f"}),
          "missing_required_parameter", "item.call_id"),
+        (event("conversation.item.create",
+               item={"type": "function_call", "call_id": "c", "name": "n" * 65, "arguments": "{}"}),
+         "invalid_value", "item.name"),
         (event("conversation.item.truncate", item_id="i", audio_end_ms=-1), "invalid_value", "audio_end_ms"),
         (event("conversation.item.truncate", audio_end_ms=1), "missing_required_parameter", "item_id"),
         (event("response.create", response={"voice": "alloy"}), "unknown_parameter", "response.voice"),
@@ -119,7 +124,7 @@ def test_what_is_wrong_is_named(text: str, code: str, param: str | None) -> None
     assert asked.error is not None
     assert (asked.error.code, asked.error.param) == (code, param)
     assert asked.error.message.endswith(".")
-    assert asked.event_id == ("e1" if text.startswith("{") else None)
+    assert asked.event_id == ("e1" if '"e1"' in text else None)
 
 
 def test_only_sound_may_be_long() -> None:

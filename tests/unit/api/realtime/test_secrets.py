@@ -41,3 +41,14 @@ def test_there_is_a_most_and_what_expired_makes_room(monkeypatch: pytest.MonkeyP
     with pytest.raises(CapacityError):
         known.new(SESSION, 60, now=59)
     assert known.new(SESSION, 60, now=60)
+
+
+def test_long_sessions_have_room_for_fewer_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "MOST_CHARACTERS", 150_000)
+    known, session = store(), SESSION.updated({"instructions": "x" * 60_000})
+    for _ in range(2):
+        known.new(session, 60, now=0)
+    with pytest.raises(CapacityError):
+        known.new(session, 60, now=0)
+    assert known.new(SESSION, 60, now=0)
+    assert known.new(session, 60, now=60)

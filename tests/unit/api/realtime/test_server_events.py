@@ -236,6 +236,18 @@ def everything() -> list[Event]:
     return [*events, known.failure("internal", "No.")]
 
 
+def test_a_reply_that_is_still_said_is_shown_as_far_as_it_was_told() -> None:
+    known = events_of()
+    all_of(known, ReplyBegun("u", "", text_only=False, beside=False), ReplyItem("u", "i", ""))
+    known.text(ReplyText("u", "One two"))
+    (event,) = known.notice(Retrieved("", Message("assistant", "", "i")))
+    assert (event["item"]["status"], event["item"]["content"][0]["transcript"]) == ("in_progress", "One two")
+    known.notice(ReplySettled("u", "completed"))
+    (event,) = known.notice(Retrieved("", Message("assistant", "One two", "i")))
+    assert (event["item"]["status"], event["item"]["content"][0]["transcript"]) == ("completed", "One two")
+    STRICT.validate_python(event)
+
+
 def test_every_event_is_what_the_sdk_says_it_is() -> None:
     """By the SDK's own types, strictly, as the agents SDK for Python checks each of them."""
     for event in everything():

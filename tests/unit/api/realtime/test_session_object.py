@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -84,12 +85,54 @@ def test_a_refused_update_changes_nothing() -> None:
         ({"audio": {"output": {"speed": 9}}}, "invalid_value", "session.audio.output.speed"),
         ({"audio": {"output": {"voice": 5}}}, "invalid_type", "session.audio.output.voice"),
         ({"audio": {"music": {}}}, "unknown_parameter", "session.audio.music"),
+        ({"tool_choice": {"type": "function", "name": "n" * 65}}, "invalid_value", "session.tool_choice.name"),
+        ({"include": {}}, "invalid_type", "session.include"),
+        ({"parallel_tool_calls": "yes"}, "invalid_type", "session.parallel_tool_calls"),
+        ({"include": ["x" * 5_000]}, "invalid_value", "session.include"),
+        ({"prompt": {"id": "x" * 5_000}}, "invalid_value", "session.prompt"),
+        ({"reasoning": {"effort": "x" * 5_000}}, "invalid_value", "session.reasoning"),
+        ({"tracing": {"metadata": ["x"] * 5_000}}, "invalid_value", "session.tracing"),
+        ({"truncation": "x" * 5_000}, "invalid_value", "session.truncation"),
+        ({"audio": {"input": {"noise_reduction": {"type": "x" * 5_000}}}},
+         "invalid_value", "session.audio.input.noise_reduction"),
+        ({"audio": {"input": {"transcription": {"language": "x" * 65}}}},
+         "invalid_value", "session.audio.input.transcription.language"),
+        ({"tools": [{**TOOL, "parameters": {"required": 5}}]}, "invalid_value", "session.tools[0].parameters"),
+        ({"tools": [{**TOOL, "parameters": {"properties": {"a": {"enum": 5}}}}]},
+         "invalid_value", "session.tools[0].parameters"),
+        ({"tools": [{**TOOL, "parameters": {"items": {"type": [[]]}}}]},
+         "invalid_value", "session.tools[0].parameters"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(patch: dict[str, Any], code: str, param: str) -> None:
     with pytest.raises(ClientError) as caught:
         new(**patch)
     assert (caught.value.code, caught.value.param) == (code, param)
+
+
+def test_a_name_that_no_tool_can_have_is_not_said_in_full() -> None:
+    with pytest.raises(ClientError) as caught:
+        new(tools=[{**TOOL, "name": "n" * 10_000}])
+    assert len(caught.value.message) < 200
+
+
+def test_an_update_changes_nothing_of_the_object_before_it() -> None:
+    session = new(tools=[TOOL], **heard(transcription={"model": "whisper-1"}))
+    before, shown = json.dumps(session.data), session.shown("s")
+    session.updated({"instructions": "New.", "audio": {"output": {"voice": "ash"}}, **heard_more()})
+    session.speaking("echo")
+    assert json.dumps(session.data) == before
+    assert json.dumps({name: value for name, value in shown.items() if name in session.data}) == before
+
+
+def heard_more() -> dict[str, Any]:
+    return {"tools": [], "tool_choice": "none", "tracing": "auto"}
+
+
+def test_tools_that_stay_are_not_copied() -> None:
+    """They may be a hundred thousand characters, and a client may ask for updates all the time."""
+    session = new(tools=[TOOL])
+    assert session.updated({"instructions": "New."}).shown("s")["tools"] is session.data["tools"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,33 @@
+"""How deep something is nested is known without going down into it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from parley.nesting import DEEPEST, deeper
+
+
+@pytest.mark.parametrize(("begin", "end"), [("[", "]"), ('{"a":', "}"), ('[1,{"a":2,"b":', '},"c"]')])
+def test_levels_are_counted(begin: str, end: str) -> None:
+    each = begin.count("[") + begin.count("{")
+    levels = DEEPEST // each
+    assert not deeper(json.loads(begin * levels + "1" + end * levels))
+    assert deeper(json.loads(begin * (levels + 1) + "1" + end * (levels + 1)))
+
+
+def test_what_no_recursion_would_come_through_is_deep() -> None:
+    value: Any = []
+    for _ in range(100_000):
+        value = [value]
+    assert deeper(value)
+    while value:  # taken apart as it was made
+        value = value.pop()
+
+
+@pytest.mark.parametrize("value", [None, 1, "[[[[", [], {}, [[]] * 1_000])
+def test_what_is_flat_is_not_deep(value: Any) -> None:
+    assert not deeper(value, 2)
+    assert deeper([[[]]], 2)
