@@ -260,7 +260,7 @@ async def test_entries_are_inserted_shown_and_deleted_and_ask_for_no_reply() -> 
         talk.say(Insert("3", Message("assistant", "second", "b"), after="a"))
         talk.say(Insert("4", Message("user", "again", "a")))
         talk.say(Insert("5", Message("user", "lost"), after="nobody"))
-        talk.say(Insert("6", Result("no-call", "x", "r")))
+        talk.say(Insert("6", Call("c1", "look", "{" + "x" * 20_000)))
         talk.say(Delete("7", "c"))
         talk.say(Retrieve("8", "c"))
         await talk.until(10)
@@ -274,6 +274,35 @@ async def test_entries_are_inserted_shown_and_deleted_and_ask_for_no_reply() -> 
         assert talk.noted(Deleted) == [Deleted("7", "c")]
         assert not talk.language_model.asked
         assert talk.history == [("user", "first"), ("assistant", "second")]
+
+
+async def test_what_is_too_long_is_cut_and_says_so() -> None:
+    """Tools answer with whole pages, and clients replay long conversations: neither is a mistake of theirs."""
+    async with conversation(manner=Manner()) as talk:
+        talk.say(Insert("1", Message("user", "w" * 25_000, "said")))
+        talk.say(Insert("2", Call("c1", "read", "{}")))
+        talk.say(Insert("3", Result("c1", "p" * 2_000_000, "page")))
+        await talk.until(0.1)
+        assert not talk.noted(Refused)
+        kept = {one.item.id: one.item for one in talk.noted(Inserted)}
+        said, page = kept["said"], kept["page"]
+        assert isinstance(said, Message)
+        assert isinstance(page, Result)
+        assert said.text == "w" * 20_000 + " (cut off: 20000 of 25000 characters)"
+        assert page.output == "p" * 20_000 + " (cut off: 20000 of 2000000 characters)"
+        assert talk.engine.history.get("page") is page
+
+
+async def test_a_result_whose_call_is_forgotten_is_taken_and_forgotten_too() -> None:
+    async with conversation(manner=Manner()) as talk:
+        talk.say(Insert("1", Call("c1", "look", "{}", "call")))
+        talk.say(Delete("2", "call"))
+        talk.say(Insert("3", Result("c1", "Sunny.", "result")))
+        talk.say(Retrieve("4", "result"))
+        await talk.until(0.1)
+        assert [(one.item.id, one.after) for one in talk.noted(Inserted)] == [("call", ""), ("result", "")]
+        assert [(one.ref, one.why) for one in talk.noted(Refused)] == [("4", "no_item")]
+        assert talk.history == []
 
 
 async def test_a_call_goes_to_the_client_and_its_result_is_told_when_a_reply_is_asked_for() -> None:

@@ -70,9 +70,8 @@ class History:
 
     def answer(self, call_id: str, output: str) -> None:
         """This became of a call, now; nothing is added where it was forgotten or answered before."""
-        asked = any(isinstance(item, Call) and item.call_id == call_id for item in self._items)
         answered = any(isinstance(item, Result) and item.call_id == call_id for item in self._items)
-        if asked and not answered:
+        if self.knows_call(call_id) and not answered:
             self.insert(Result(call_id, output))
 
     # --- by id -------------------------------------------------------------------------
@@ -80,6 +79,10 @@ class History:
     def get(self, item_id: str) -> Item:
         """The item of this id. Raises NotFound."""
         return self._items[self._place_of(item_id)]
+
+    def knows_call(self, call_id: str) -> bool:
+        """Whether a call of this name is still remembered."""
+        return any(isinstance(item, Call) and item.call_id == call_id for item in self._items)
 
     def insert(self, item: Item, *, after: str | None = None) -> Item:
         """Add an item behind the one with the id ``after``; "" is the beginning, None the end.

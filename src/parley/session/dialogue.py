@@ -34,6 +34,7 @@ from parley.orders import (
     TurnSettled,
 )
 from parley.session.decide.floor_table import Agent, Event, Participant
+from parley.session.decide.outcomes import bounded
 from parley.session.settings import with_overrides
 
 if TYPE_CHECKING:
@@ -140,16 +141,19 @@ class Dialogue:
 
     def _insert(self, order: Insert) -> None:
         item = order.item
-        length, limit = len(_text(item)), self._settings.limits.max_text
-        if length > limit:
-            self._refuse(order.ref, "invalid", f"The item has {length} characters; at most {limit} are taken.")
+        limit = self._settings.limits.max_text
+        if isinstance(item, Call) and len(item.arguments) > limit:
+            message = f"The arguments have {len(item.arguments)} characters; at most {limit} are taken."
+            self._refuse(order.ref, "invalid", message)
             return
+        _cut(item, limit)
         try:
             if item.id and any(known.id == item.id for known in self._history.items):
                 self._refuse(order.ref, "duplicate", "The conversation has an item of this id already.")
                 return
             item.id = item.id or self._history.new_id()
-            self._history.insert(item, after=order.after)
+            if not isinstance(item, Result) or self._history.knows_call(item.call_id):
+                self._history.insert(item, after=order.after)
         except NotFound as error:
             self._refuse(order.ref, "no_item", error.message)
         except InvalidRequest as error:
@@ -163,7 +167,7 @@ class Dialogue:
         try:
             return self._history.before(item_id)
         except NotFound:
-            return ""  # the conversation is so long that it was forgotten at once
+            return ""  # forgotten at once: the conversation is so long, or its call was forgotten before it
 
     def _retrieve(self, order: Retrieve) -> None:
         item = self._item(order.ref, order.item_id)
@@ -346,10 +350,15 @@ class Dialogue:
         self._notices.note(Cleared(order.ref))
 
 
-def _text(item: Item) -> str:
-    if isinstance(item, Message):
-        return item.text
-    return item.arguments if isinstance(item, Call) else item.output
+def _cut(item: Item, limit: int) -> None:
+    """Clients replay what was said long ago, and tools answer with whole pages: what is too long is cut, and says so.
+
+    A call is left as it is: JSON that is cut is none.
+    """
+    if isinstance(item, Message) and len(item.text) > limit:
+        item.text = bounded(item.text, limit)
+    elif isinstance(item, Result) and len(item.output) > limit:
+        item.output = bounded(item.output, limit)
 
 
 _HANDLERS: dict[type, Callable[[Dialogue, Any], None]] = {
