@@ -15,6 +15,7 @@ from parley.registry.announcer import Announcer
 from parley.registry.memory import MemoryRegistry
 from parley.registry.settings import RegistrySettings
 from parley.testing.registries import until, worker
+from parley.testing.virtual_time import VirtualTimeLoop
 from parley.worker.announce import advertised
 from parley.worker.settings import WorkerSettings
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from parley.worker.server import Worker
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    return ("asyncio", {"loop_factory": VirtualTimeLoop})
 
 
 class Flaky(MemoryRegistry):
@@ -47,10 +53,11 @@ def announcer(registry: MemoryRegistry, announcement: Announcement, **settings: 
 
 async def test_a_worker_stays_listed_longer_than_its_lease() -> None:
     registry = MemoryRegistry()
-    running = asyncio.ensure_future(announcer(registry, worker(), lease=0.2, heartbeat=0.05).run())
+    running = asyncio.ensure_future(announcer(registry, worker(), lease=10, heartbeat=3).run())
     await until(registry, bool)
-    await asyncio.sleep(0.5)
-    assert await registry.list()
+    for _ in range(60):
+        await asyncio.sleep(1)
+        assert await registry.list()
     running.cancel()
 
 
