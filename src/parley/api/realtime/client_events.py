@@ -224,8 +224,10 @@ def _respond(data: Mapping[str, Any]) -> CreateResponse:
 
 def _metadata(value: Any, where: str) -> dict[str, str]:
     data = fields.objects(value, where)
-    if len(data) > _METADATA or not all(isinstance(text, str) and len(text) <= 512 for text in data.values()):
-        raise ClientError(f"{where} must be at most {_METADATA} texts of at most 512 characters.", param=where)
+    texts = all(isinstance(text, str) and len(text) <= 512 for text in data.values())
+    if len(data) > _METADATA or not texts or any(len(name) > 64 for name in data):
+        message = f"{where} must be at most {_METADATA} texts of at most 512 characters, with names of at most 64."
+        raise ClientError(message, param=where)
     return data
 
 

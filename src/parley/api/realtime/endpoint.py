@@ -19,7 +19,7 @@ from parley.api.realtime import fields
 from parley.api.realtime.client_events import LONGEST_WITHOUT_SOUND
 from parley.api.realtime.errors import ClientError
 from parley.api.realtime.secrets import LONGEST, PREFIX, SHORTEST, USUAL, Secrets
-from parley.api.realtime.session_object import SessionObject
+from parley.api.realtime.session_object import LONGEST_NAME, SessionObject
 from parley.api.realtime.transport import RealtimeTransport
 from parley.errors import InvalidRequest, NotFound, ParleyError, Unauthorized
 from parley.messages import StartSession
@@ -146,6 +146,8 @@ class Realtime:
     def _voice(self, session: SessionObject) -> Voice:
         """The voice that is meant. Raises ClientError."""
         names = self._settings.names
+        if len(session.model) > LONGEST_NAME:
+            raise ClientError(f"There is no model called {session.model[:64]!r} here.", param="model")
         if session.kind == "transcription":
             for model in (session.model, session.transcription_model):
                 if not is_their_hearing_model(names.get(model, model)):

@@ -15,6 +15,8 @@ from parley.values import ReplyOptions, ToolInfo, is_tool_name
 
 MOST_TOOLS = 128
 LONGEST_INSTRUCTIONS = 100_000
+LONGEST_NAME = 256
+"""Characters of the name of a model or a voice."""
 LONGEST_WITHOUT_EFFECT = 4_096
 """Characters, as JSON, of a field that is read back and does nothing here."""
 PATIENCE = 600.0
@@ -344,6 +346,8 @@ def output(value: Any, known: dict[str, Any], where: str) -> dict[str, Any]:
             raise ClientError(
                 f"{where}.voice must be a name, or an object with an id.", "invalid_type", f"{where}.voice"
             )
+        if len(said["voice"]) > LONGEST_NAME:
+            raise ClientError(f"{where}.voice has at most {LONGEST_NAME} characters.", param=f"{where}.voice")
     if new.get("speed") is not None:
         said["speed"] = float(fields.number(new, "speed", 0.25, 4.0, f"{where}."))
     return said
@@ -362,7 +366,7 @@ def _transcription(value: Any, where: str) -> dict[str, Any]:
     data = fields.objects(value, where)
     fields.known(data, _TRANSCRIPTION, f"{where}.")
     kept = {name: fields.text(data, name, f"{where}.") for name in ("model", "language", "prompt") if data.get(name)}
-    for name, longest in (("model", 128), ("language", 64), ("prompt", LONGEST_WITHOUT_EFFECT)):
+    for name, longest in (("model", LONGEST_NAME), ("language", 64), ("prompt", LONGEST_WITHOUT_EFFECT)):
         if len(kept.get(name, "")) > longest:
             raise ClientError(f"{where}.{name} has at most {longest} characters.", param=f"{where}.{name}")
     return kept or {"model": "gpt-4o-mini-transcribe"}
