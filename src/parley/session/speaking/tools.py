@@ -82,6 +82,8 @@ class _Call:
     asked: ToolCall
     tool: ToolInfo | None
     turn: int
+    key: str
+    """What it is to its tool, once in a session."""
     life: CallLife
     arguments: dict[str, Any] = field(default_factory=dict)
     output: str = ""
@@ -121,7 +123,7 @@ class ToolCalls:
         self._notices = notices
         self._spawn = spawn
         self._news = news
-        self._known: dict[tuple[int, str], _Call] = {}
+        self._known: dict[tuple[str, str], _Call] = {}
         self._at_work: list[_Call] = []
         self._untold: list[_Call] = []
         self._handed: dict[str, _Call] = {}
@@ -168,14 +170,19 @@ class ToolCalls:
 
     # --- for its replies -----------------------------------------------------------------
 
-    def opened(self, asked: ToolCall, turn: int, offered: Sequence[ToolInfo]) -> tuple[_Call, bool]:
-        """The call that a model asks for, and whether it is new: the same one is not made twice."""
-        known = self._known.get((turn, asked.call_id)) if asked.call_id else None
+    def opened(self, asked: ToolCall, reply: Asker, offered: Sequence[ToolInfo]) -> tuple[_Call, bool]:
+        """The call that a model asks for, and whether it is new: the same one is not made twice.
+
+        The same is one of the same id upon the same occasion: a turn, or somebody's asking for a reply. Ids alone say
+        little, for there are models that count them from nothing every time.
+        """
+        occasion = str(reply.turn) if reply.request is None else reply.request.reply_id
+        known = self._known.get((occasion, asked.call_id)) if asked.call_id else None
         if known is not None and (known.asked.name, known.asked.arguments) == (asked.name, asked.arguments):
             return known, False
         tool = next((tool for tool in offered if tool.name == asked.name), None)
-        call = _Call(asked, tool, turn, CallLife(tool))
-        self._known[turn, asked.call_id] = call
+        call = _Call(asked, tool, reply.turn, f"{occasion}:{asked.call_id}", CallLife(tool))
+        self._known[occasion, asked.call_id] = call
         while len(self._known) > _REMEMBERED:
             del self._known[next(iter(self._known))]
         return call, True
@@ -266,7 +273,7 @@ class ToolCalls:
         tool, tools = call.tool, self._tools
         assert tool is not None
         assert tools is not None
-        key = f"{self._session_id}:{call.turn}:{call.asked.call_id}"
+        key = f"{self._session_id}:{call.key}"
         try:
             with guarded(f"tool {tool.name}"):
                 async with asyncio.timeout(tool.timeout):
@@ -351,7 +358,7 @@ class ReplyCalls:
     # --- one by one ----------------------------------------------------------------------
 
     def _open(self, asked: ToolCall) -> _Call:
-        call, new = self._room.opened(asked, self._reply.turn, self.offered)
+        call, new = self._room.opened(asked, self._reply, self.offered)
         if not new:
             return call
         self._calls.append(call)
