@@ -27,14 +27,12 @@ from parley.orders import (
     ReplySettled,
     Retrieve,
     Retrieved,
-    SilenceNoted,
     Truncate,
     Truncated,
-    TurnCommitted,
-    TurnSettled,
 )
 from parley.session.decide.floor_table import Agent, Event, Participant
 from parley.session.decide.outcomes import bounded
+from parley.session.listening.silences import Silences
 from parley.session.settings import with_overrides
 
 if TYPE_CHECKING:
@@ -106,6 +104,12 @@ class Dialogue:
         self._count = count
         self._asked = 0
         self._pending: ReplyRequest | None = None
+        self._owed = False
+        """A turn is to be answered in writing, once what is being said or written is over."""
+        self._silences = Silences(
+            terms, history, notices, microphone, timers,
+            busy=lambda: self._busy, count=count, ask=lambda: self._ask(AskReply(ReplyRequest())),
+        )  # fmt: skip
 
     def take(self, order: Order) -> None:
         """Do it, or say why not."""
@@ -129,6 +133,7 @@ class Dialogue:
                 self._on(Event.SPEECH_ENDED)
             if self._floor.agent is Agent.LISTENING:
                 self._turns.end("message")
+            self._beside.end()
             self._microphone.segmenter.reject()
         elif manner.detects and not before.detects:
             self._beside.clear()
@@ -210,7 +215,7 @@ class Dialogue:
 
     def _ask(self, order: AskReply) -> None:
         request = order.request
-        if self._busy and not (request.beside and self._in_writing(request)):
+        if self._busy and not self._terms.aside(request):
             self._refuse(request.ref, "active", "Conversation already has an active response in progress.")
             return
         try:
@@ -221,10 +226,11 @@ class Dialogue:
         self._asked += 1
         reply_id = f"a{self._asked}"
         request = replace(request, reply_id=reply_id, context=context)
-        self._notices.note(ReplyBegun(reply_id, request.ref, self._in_writing(request), request.beside))
-        if self._must_wait and request.context is None:
+        self._notices.note(ReplyBegun(reply_id, request.ref, self._terms.in_writing(request), request.beside))
+        self._owed = self._owed and self._terms.aside(request)
+        if self._pending is None and self._must_wait(request):
             self._pending = request
-            self._timers.set("asked", clock.now() + self._settings.limits.asr_timeout, self._begin)
+            self._wait()
         else:
             self._start(request)
 
@@ -235,12 +241,18 @@ class Dialogue:
         return tuple(self._history.get(one) if isinstance(one, str) else one for one in context)
 
     def write(self) -> None:
-        """A turn is answered in writing, though nobody asked."""
-        if not self._busy:
+        """A turn is answered in writing, though nobody asked: now, or as soon as nothing else is said or written."""
+        self._owed = not self.waiting
+        self._pay()
+
+    def _pay(self) -> None:
+        if self._owed and not self._busy:
             self._ask(AskReply(ReplyRequest()))
 
-    def _in_writing(self, request: ReplyRequest) -> bool:
-        return self._terms.manner.text_only if request.text_only is None else request.text_only
+    @property
+    def waiting(self) -> bool:
+        """A reply was asked for that waits for whoever speaks, and will answer them."""
+        return self._pending is not None and not self._terms.aside(self._pending)
 
     @property
     def _busy(self) -> bool:
@@ -254,38 +266,34 @@ class Dialogue:
         """A turn is over whose words are not there yet."""
         return self._floor.agent is Agent.THINKING and self._replies.current is None
 
-    @property
-    def _must_wait(self) -> bool:
-        return self._transcribes or self._late.expecting
+    def _must_wait(self, request: ReplyRequest) -> bool:
+        """Somebody has the floor, or what they said is not understood yet."""
+        if request.context is None and (self._transcribes or self._late.expecting):
+            return True
+        return not self._terms.aside(request) and self._floor.agent is not Agent.IDLE
 
     def happened(self, event: Event) -> None:
         """The floor has moved: perhaps to where somebody waits for it."""
         self.look()
-        self._timers.cancel("idle")
-        if event is Event.PLAYOUT_FINISHED and self._terms.manner.idle:
-            self._timers.set("idle", clock.now() + self._terms.manner.idle, self._nothing_said)
-
-    def _nothing_said(self) -> None:
-        """They have heard the reply, and said nothing for long: that is answered, too."""
-        idle, now = self._terms.manner.idle, self._microphone.received
-        if self._busy or self._microphone.segmenter.speaking or not idle:
-            return
-        words = self._history.keep_place("user", self._history.new_id())
-        self._notices.note(SilenceNoted(words.id, max(0.0, now - idle), now))
-        self._notices.note(TurnCommitted(words.id, self._history.before(words.id), self._count()))
-        self._notices.note(TurnSettled(words.id, ""))
-        self._ask(AskReply(ReplyRequest()))
+        self._silences.happened(event)
 
     def look(self) -> None:
-        """Something was understood: perhaps what a reply waits for."""
-        if self._pending is not None:
+        """Something was understood, or is over: perhaps what a reply waits for."""
+        if self._pending is not None or self._owed:
             self._timers.set("asked", clock.now(), self._look)
 
     def _look(self) -> None:
-        if self._must_wait:
-            self._timers.set("asked", clock.now() + self._settings.limits.asr_timeout, self._begin)
+        if self._pending is None:
+            self._pay()
+        elif self._must_wait(self._pending):
+            self._wait()
         else:
             self._begin()
+
+    def _wait(self) -> None:
+        """For words no longer than a recogniser may take; whoever has the floor gives it back, and that is an event."""
+        if self._floor.agent is Agent.IDLE:
+            self._timers.set("asked", clock.now() + self._settings.limits.asr_timeout, self._begin)
 
     def _begin(self) -> None:
         if self._pending is not None:
@@ -294,12 +302,12 @@ class Dialogue:
 
     def _start(self, request: ReplyRequest) -> None:
         reply_id = request.reply_id
-        if self._in_writing(request):
+        if self._terms.in_writing(request):
             try:
                 self._written.begin(request)
             except TooManyRequests as error:
                 self._notices.note(ReplySettled(reply_id, "failed", code=error.code, message=error.message))
-        elif self._floor.agent in (Agent.IDLE, Agent.LISTENING):
+        elif self._floor.agent is Agent.IDLE:
             self._count()
             self._replies.take_request(request)
         else:
@@ -309,9 +317,7 @@ class Dialogue:
     def _cancel(self, order: CancelReply) -> None:
         why, wanted = "client_cancelled", order.reply_id
         if self._pending is not None and wanted in ("", self._pending.reply_id):
-            reply_id, self._pending = self._pending.reply_id, None
-            self._timers.cancel("asked")
-            self._notices.note(ReplySettled(reply_id, "cancelled", why))
+            self._give_up(why)
         elif not (self._written.cancel(why, wanted) or self._stop(wanted, why)):
             self._refuse(order.ref, "not_active", "Cancellation failed: no active response found")
 
@@ -325,10 +331,23 @@ class Dialogue:
             self._turns.set_aside()
         return True
 
-    def interrupt_writing(self) -> None:
-        """Somebody speaks: what is being written is not read."""
-        if self._terms.by_item and self._terms.manner.interrupts:
-            self._written.cancel("turn_detected")
+    def interrupt(self) -> None:
+        """Somebody begins to speak: what is being written is not read, and what waits for earlier words not begun.
+
+        A turn that goes on is waited for by the reply that was asked for to it.
+        """
+        if not (self._terms.by_item and self._terms.manner.interrupts):
+            return
+        self._written.cancel("turn_detected")
+        if self.waiting and self._floor.agent is Agent.IDLE:
+            self._give_up("turn_detected")
+
+    def _give_up(self, why: str) -> None:
+        assert self._pending is not None
+        reply_id, self._pending = self._pending.reply_id, None
+        self._timers.cancel("asked")
+        self._notices.note(ReplySettled(reply_id, "cancelled", why))
+        self.look()
 
     # --- the microphone --------------------------------------------------------------------
 
@@ -345,9 +364,20 @@ class Dialogue:
             self._refuse(order.ref, "nothing_said", "Error committing input audio buffer: there is nothing in it.")
 
     def _clear(self, order: Clear) -> None:
-        if not self._terms.manner.detects:
-            self._beside.clear()
+        self._forget_speech()
         self._notices.note(Cleared(order.ref))
+
+    def _forget_speech(self) -> None:
+        """What was said, and is no turn yet, will be none."""
+        listening, watched = self._floor.agent is Agent.LISTENING, self._barge_in.watched is not None
+        if listening or watched or self._beside.overhears:
+            self._microphone.forget()
+        self._beside.clear()
+        if listening:
+            self._turns.clear()
+            self._replies.remark(None)
+        elif watched:
+            self._barge_in.clear()
 
 
 def _cut(item: Item, limit: int) -> None:

@@ -153,8 +153,9 @@ class SessionEngine:
         self._speculation = speculation = Speculation(floor, notices, replies)
         # the participant's side
         self._late = late = LateTranscripts(
-            floor, self.history, notices, replies, settings, terms, settled=lambda: self._dialogue.look()
-        )
+            floor, self.history, notices, replies, settings, terms, settled=lambda: self._dialogue.look(),
+            write=lambda: self._dialogue.write(), asked=lambda: self._dialogue.waiting,
+        )  # fmt: skip
         recognition = Recognition(
             recognizer, floor, mic, tasks, understood=self._understood, failed=self._recognition_failed
         )
@@ -167,6 +168,7 @@ class SessionEngine:
         self._turns = turns = Turns(
             floor, self.history, notices, recognition, endpointing, late, speculation, replies, timers, settings,
             on=on, count=count, terms=terms, write=lambda: self._dialogue.write(), overheard=beside.hand_over,
+            asked=lambda: self._dialogue.waiting,
         )  # fmt: skip
         self._barge_in = barge_in = BargeIn(
             floor, self.history, notices, mic, recognition, late, replies, timers, settings, on=on, count=count,
@@ -175,11 +177,12 @@ class SessionEngine:
         # what comes in, and what is done about it
         self._dialogue = dialogue = Dialogue(
             terms, floor, self.history, notices, mic, endpointing, turns, barge_in, beside, late, replies, records,
-            WrittenReplies(parts, floor, self.history, notices), called, timers, settings, on=on, count=count,
+            WrittenReplies(parts, floor, self.history, notices, over=lambda: self._dialogue.look()), called, timers,
+            settings, on=on, count=count,
         )  # fmt: skip
         self._speech = SpeechDetection(
             floor, mic, barge_in, turns, timers, settings, on=on, beside=beside, endpointing=endpointing,
-            terms=terms, spoken=dialogue.interrupt_writing,
+            terms=terms, spoken=dialogue.interrupt,
         )  # fmt: skip
         self._requests = Requests(
             floor, notices, turns, barge_in, replies, sayings, settings.limits, on=on, count=count, end=self.end
@@ -327,6 +330,7 @@ class SessionEngine:
             Action.AWAIT_END: (turns.await_end,),
             Action.CLOSE_TURN: (turns.close,),
             Action.ABANDON_TURN: (endpointing.stop, speculation.drop, turns.set_aside),
+            Action.FORGET_TURN: (endpointing.stop, speculation.drop, turns.forget),
             Action.ANSWER_TEXT: (turns.set_aside, replies.answer_text),
             Action.ANSWER_RESULTS: (turns.set_aside, replies.answer_results),
             Action.SPEAK_TEXT: (turns.set_aside, replies.speak_text),

@@ -28,6 +28,19 @@ class Terms:
         """A turn is answered aloud, unasked."""
         return self.manner.answers and not self.manner.text_only
 
+    @property
+    def writes(self) -> bool:
+        """A turn is answered in writing, unasked."""
+        return self.manner.answers and self.manner.text_only
+
+    def in_writing(self, request: ReplyRequest) -> bool:
+        """It is written and not spoken."""
+        return self.manner.text_only if request.text_only is None else request.text_only
+
+    def aside(self, request: ReplyRequest) -> bool:
+        """It needs no floor, and becomes nothing that was said."""
+        return request.beside and self.in_writing(request)
+
     def instructions(self, request: ReplyRequest | None, own: str) -> str:
         """What stands before the conversation; ``own`` is the server's."""
         for said in (request.instructions if request is not None else None, self.manner.instructions):

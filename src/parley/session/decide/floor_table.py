@@ -56,6 +56,8 @@ class Event(Enum):
     """The participant has finished, or said so."""
     TURN_EMPTY = "turn_empty"
     """There was nothing to understand in the turn, or it is answered by whoever asks for that."""
+    TURN_CLEARED = "turn_cleared"
+    """What the participant was saying is not to be a turn: their client said so."""
     NOT_UNDERSTOOD = "not_understood"
     """There was speech in it, clearly, but no words were understood: the agent says so."""
     TEXT_TYPED = "text_typed"
@@ -95,7 +97,9 @@ class Action(Enum):
     CLOSE_TURN = auto()
     """No more audio for this turn: get its final transcript, then the reply."""
     ABANDON_TURN = auto()
-    """Forget the open turn."""
+    """Keep what was said of the open turn, and answer it no more."""
+    FORGET_TURN = auto()
+    """There never was one: not even what was understood is kept."""
     ANSWER_TEXT = auto()
     """Begin the reply to a turn that came as text."""
     ANSWER_RESULTS = auto()
@@ -216,6 +220,7 @@ def _speech(on: _Entry) -> None:
 
     for participant in _BOTH:
         on(Event.TURN_ENDED, participant, LISTENING, States(participant, THINKING), Action.CLOSE_TURN)
+        on(Event.TURN_CLEARED, participant, LISTENING, States(participant, IDLE), Action.FORGET_TURN)
         for nothing in (Event.TURN_EMPTY, Event.NOT_UNDERSTOOD):
             on(nothing, participant, THINKING, States(participant, IDLE), Action.DISCARD_REPLY)
 

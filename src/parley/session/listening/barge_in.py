@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from parley import clock
 from parley.conversation import Message
 from parley.messages import BargeInDecided, TranscriptUpdate
-from parley.session.decide.floor_table import Agent, Event
+from parley.session.decide.floor_table import Agent, Event, Participant
 from parley.session.decide.interruption import Sound, Verdict, classify, is_quiet, reconsider, wants_answer
 from parley.session.listening.turn import Turn
 from parley.session.log import Decided
@@ -147,6 +147,15 @@ class BargeIn:
         assert reply is not None
         assert watched is not None
         self._decide(Verdict("take_floor", (reason,)), self._sound(watched, reply))
+
+    def clear(self) -> None:
+        """It is not to be a turn, nor part of one, whatever it was: somebody said so."""
+        watched, reply = self.watched, self._replies.current
+        if watched is not None and reply is not None and self._floor.agent is Agent.BARGED_IN:
+            self._decide(Verdict("noise", ("it was cleared",)), self._sound(watched, reply))
+        self.forget()
+        if self._floor.participant is Participant.SPEAKING:
+            self._on(Event.SPEECH_ENDED)
 
     def _judge_in_time(self) -> None:
         """Also without a microphone that would bring the question up."""

@@ -78,6 +78,7 @@ class Beside:
         turn, self._turn = self._turn, None
         self._timers.cancel(_TIMER)
         if turn is not None:
+            self._note_speech(turn, started=False)
             turn.cancel()
 
     # --- over a reply that goes on -----------------------------------------------------------
@@ -93,7 +94,7 @@ class Beside:
         if self._turn is None:
             turn = self._open(fresh=False)
             self._over_reply = True
-            self._notices.note(SpeechNoted(turn.item_id, started=True, at=self._recognition.onset))
+            self._note_speech(turn, started=True)
 
     def overhear(self, samples: NDArray[np.int16], *, speaking: bool) -> None:
         """More of it."""
@@ -104,7 +105,7 @@ class Beside:
         """They are silent: unless they go on, that was it."""
         if self.overhears:
             delay = self._settings.endpointing.delay
-            self._timers.set(_TIMER, self._microphone.last_voice_at + delay, self._end)
+            self._timers.set(_TIMER, self._microphone.last_voice_at + delay, self.end)
 
     def hand_over(self) -> Turn | None:
         """The reply is over, and they still speak: it is a turn like any other."""
@@ -114,12 +115,19 @@ class Beside:
         turn, self._turn, self._over_reply = self._turn, None, False
         return turn
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """That was it."""
+        self._timers.cancel(_TIMER)
         turn = self._turn
         if turn is not None and self._over_reply:
             turn.ended(self._microphone.last_voice_at)
-            self._notices.note(SpeechNoted(turn.item_id, started=False, at=self._recognition.last_voice))
-            self._close(answer=self._terms.speaks)
+            self._close(answer=self._terms.manner.answers)
+
+    def _note_speech(self, turn: Turn, *, started: bool) -> None:
+        """Of a turn that the client ends itself it is told neither."""
+        if turn.sounds(started=started):
+            at = self._recognition.onset if started else self._recognition.last_voice
+            self._notices.note(SpeechNoted(turn.item_id, started, at))
 
     # --- either ------------------------------------------------------------------------------
 
@@ -133,6 +141,7 @@ class Beside:
         turn, self._turn = self._turn, None
         assert turn is not None
         self._over_reply = False
+        self._note_speech(turn, started=False)
         turn.place = place = self._history.keep_place("user", turn.item_id)
         turn.item_id = place.id
         self._notices.note(TurnCommitted(place.id, self._history.before(place.id), turn.number))

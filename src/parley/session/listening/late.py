@@ -53,9 +53,13 @@ class LateTranscripts:
         terms: Terms | None = None,
         *,
         settled: Callable[[], None] = lambda: None,
+        write: Callable[[], None] = lambda: None,
+        asked: Callable[[], bool] = lambda: False,
     ) -> None:
-        """``settled``: something that was waited for is understood, or never will be."""
-        self._terms, self._settled = terms or Terms(), settled
+        """``settled``: something that was waited for is understood, or never will be; ``write`` answers in writing;
+        ``asked``: somebody has asked for a reply, which waits for this.
+        """
+        self._terms, self._settled, self._write, self._asked = terms or Terms(), settled, write, asked
         self._waiting_place: Message | None = None
         self.waiting = ""
         """What was understood late, and waits for a free floor to be answered."""
@@ -99,7 +103,9 @@ class LateTranscripts:
         self._notices.send(TranscriptUpdate(turn.number or self._floor.turns, text, True, len(text)))
         self._log(left, "answered" if answer else "kept")
         self._settle(turn, left.words, text)
-        if answer:
+        if answer and self._terms.writes:
+            self._write()
+        elif answer and not self._asked():
             self.answer(text, left.words if by_item else None)
 
     def answer(self, text: str, place: Message | None = None) -> None:

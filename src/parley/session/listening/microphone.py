@@ -68,6 +68,7 @@ class Microphone:
         self._window = int((max(least, _KEPT_FOR_MODEL if keep_turns else _KEPT_FOR_MELODY) + 0.1) * RATE)
         self._pre_roll = int(settings.segmenter.pre_roll * RATE)
         self._power: float | None = None
+        self._forgotten = 0
 
     def set_alert(self, alert: bool) -> None:
         """While alert, the first sign of speech counts."""
@@ -116,6 +117,12 @@ class Microphone:
         start = int(self.segmenter.onset * RATE) - self._pre_roll
         return self._since(start)
 
+    def forget(self) -> None:
+        """What was heard so far belongs to nothing that is said from now on."""
+        self.segmenter.reject()
+        self._kept.clear()
+        self._forgotten = self._received
+
     def change(self, settings: SessionSettings) -> None:
         """Tell speech from silence by these from now on."""
         self.segmenter.change(settings.segmenter)
@@ -129,7 +136,7 @@ class Microphone:
     @property
     def heard_from(self) -> float:
         """Seconds of audio at which the latest speech is taken to begin: its onset, and a little before."""
-        return max(0.0, self.segmenter.onset - self._pre_roll / RATE)
+        return max(self._forgotten / RATE, self.segmenter.onset - self._pre_roll / RATE)
 
     def recent(self) -> NDArray[np.int16]:
         """All samples that are kept."""

@@ -142,6 +142,8 @@ class Turn:
     """What whoever knows the conversation entry by entry calls it."""
     place: Message | None = None
     """Where it stands in the conversation, once it is over, where entries keep their places."""
+    sounding: bool = False
+    """Whoever knows the entries was told that it began, and not yet that it has ended."""
     told: tuple[str, bool] = ("", False)
     """What the participant has been shown of it."""
     kept: str = ""
@@ -237,6 +239,11 @@ class Turn:
     def adopted(self, number: int) -> None:
         """It was no mere sound over a reply: it is a turn, and has a number."""
         self.number, self.kept = number, ""
+
+    def sounds(self, *, started: bool) -> bool:
+        """Whoever knows the entries is to be told that it begins, or has ended; False when they have been."""
+        known, self.sounding = self.sounding, started
+        return known != started
 
     def shown(self, text: str, *, final: bool) -> bool:
         """The participant is to see this of it; False when they have."""

@@ -198,9 +198,13 @@ class Turns:
         terms: Terms | None = None,
         write: Callable[[], None] = lambda: None,
         overheard: Callable[[], Turn | None] = lambda: None,
+        asked: Callable[[], bool] = lambda: False,
     ) -> None:
-        """``write`` answers in writing, where that is wanted; ``overheard``: what is being said already."""
-        self._terms, self._write, self._overheard = terms or Terms(), write, overheard
+        """``write`` answers in writing, where that is wanted; ``overheard``: what is being said already.
+
+        ``asked``: somebody has asked for a reply, which waits for the turn to be over.
+        """
+        self._terms, self._write, self._overheard, self._asked = terms or Terms(), write, overheard, asked
         self.open_turn: Turn | None = None
         """The participant's, until its reply is heard."""
         self._floor = floor
@@ -256,7 +260,26 @@ class Turns:
         """Whatever was said and never answered belongs to the history."""
         turn, self.open_turn = self.open_turn, None
         if turn is not None:
+            self._note_speech(turn, started=False)
             self._late.leave(turn, self._place_of(turn))
+
+    def clear(self) -> None:
+        """What is being said is not to be a turn; of one that went on, what is committed stays, and is answered."""
+        if self._floor.participant is Participant.SPEAKING:
+            self._on(Event.SPEECH_ENDED)
+        turn = self.open_turn
+        if turn is None or turn.place is None:
+            self._on(Event.TURN_CLEARED)
+        else:
+            turn.parts.pop().cancel()
+            self.end("message")
+
+    def forget(self) -> None:
+        """There never was a turn."""
+        turn, self.open_turn = self.open_turn, None
+        if turn is not None:
+            self._note_speech(turn, started=False)
+            turn.cancel()
 
     def answered(self, words: Message | None) -> None:
         """Its reply sounds; what it said stands at ``words`` (None: the reply answers nothing)."""
@@ -275,7 +298,7 @@ class Turns:
             self._note_speech(turn, started=True)
 
     def _note_speech(self, turn: Turn, *, started: bool) -> None:
-        if self._terms.by_item:
+        if self._terms.by_item and turn.sounds(started=started):
             at = self._recognition.onset if started else self._recognition.last_voice
             self._notices.note(SpeechNoted(turn.item_id, started, at))
 
@@ -368,7 +391,7 @@ class Turns:
     def _answer(self, turn: Turn) -> None:
         turn.stages.mark("asr")
         self._show(turn)
-        if words(turn.text) and not self._terms.speaks:
+        if words(turn.text) and not self._speaks:
             self._repair.understood()
             self._leave_unanswered(turn)
         elif words(turn.text):
@@ -377,19 +400,24 @@ class Turns:
         else:
             self._say_that_nothing_was_understood(turn)
 
+    @property
+    def _speaks(self) -> bool:
+        """It is answered aloud, and not by a reply that was asked for already."""
+        return self._terms.speaks and not self._asked()
+
     def _leave_unanswered(self, turn: Turn) -> None:
-        """Whoever wants a reply asks for it, or it is written."""
+        """Whoever wants a reply asks for it, or has; or it is written."""
         self.open_turn = None
         self._speculation.drop()
         self._on(Event.TURN_EMPTY)
         self._late.leave(turn, self._place_of(turn))
-        if self._terms.manner.answers:
+        if self._terms.writes:
             self._write()
         self._replies.remark(None)
 
     def _say_that_nothing_was_understood(self, turn: Turn) -> None:
         self.open_turn = None
-        remark = self._repair.not_understood(turn.voiced, failed=turn.failed) if self._terms.speaks else None
+        remark = self._repair.not_understood(turn.voiced, failed=turn.failed) if self._speaks else None
         self._on(Event.NOT_UNDERSTOOD if remark else Event.TURN_EMPTY)
-        self._late.leave(turn, self._place_of(turn), unanswered=self._terms.speaks)
+        self._late.leave(turn, self._place_of(turn), unanswered=self._terms.manner.answers)
         self._replies.remark(remark)

@@ -14,6 +14,8 @@ from parley.session.log import Stages
 from parley.session.speaking.writing import Writing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from parley.conversation import History
     from parley.errors import ParleyError
     from parley.orders import ReplyRequest
@@ -77,7 +79,11 @@ class WrittenReply:
 class WrittenReplies:
     """All of a session."""
 
-    def __init__(self, parts: ReplyParts, floor: Floor, history: History, notices: Notices) -> None:
+    def __init__(
+        self, parts: ReplyParts, floor: Floor, history: History, notices: Notices, *, over: Callable[[], None]
+    ) -> None:
+        """``over`` is told whenever one is."""
+        self._done = over
         self.parts = parts
         self.active: WrittenReply | None = None
         """The one that belongs to the conversation."""
@@ -167,3 +173,4 @@ class WrittenReplies:
                 reply.writing.told,
             )
         )
+        self._done()
