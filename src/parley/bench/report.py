@@ -36,16 +36,24 @@ class BenchOptions:
     seed: int = 1
     params: Mapping[str, str] = field(default_factory=dict)
     """Everything else, as ``--set name=value``; each benchmark documents its own."""
+    read: set[str] = field(default_factory=set, compare=False)
+    """Parameters that a benchmark has asked for."""
+
+    @property
+    def unread(self) -> list[str]:
+        """Parameters that were given and that nobody asked for; names with a dot are settings of the servers."""
+        return [name for name in self.params if "." not in name and name not in self.read]
 
     def number(self, name: str, default: float) -> float:
         """A numeric parameter; InvalidRequest when it is not a number."""
-        text = self.params.get(name, "")
+        text = self.text(name)
         try:
             return float(text) if text else default
         except ValueError:
             raise InvalidRequest(f"--set {name}={text}: a number is needed.") from None
 
     def text(self, name: str, default: str = "") -> str:
+        self.read.add(name)
         return self.params.get(name, "") or default
 
 

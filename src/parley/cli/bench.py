@@ -81,6 +81,9 @@ def bench(
         show(console, f"parley bench {name}: {BENCHES[name].help}", rows)
         if json is not None:
             write_json(json, rows)
+        if options.unread:
+            said = f"{name} did not ask for {', '.join(options.unread)}; it asked for {', '.join(sorted(options.read))}"
+            typer.echo(f"parley bench: these figures were taken without what was set: {said}.", err=True)
     except ParleyError as error:
         typer.echo(f"parley bench: {error.message}", err=True)
         raise typer.Exit(1) from None
