@@ -19,6 +19,10 @@ settings.register_profile("parley", deadline=None, derandomize=bool(os.environ.g
 settings.load_profile("parley")
 
 
+# The contracts live in the package: their failed assertions show values, too.
+pytest.register_assert_rewrite("parley.testing.adapters", "parley.testing.recognizers", "parley.testing.transports")
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     """Parley runs on asyncio: grpc.aio and aiortc need it."""
