@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
+from tests.session.tool_bench import Bench, Caller, ask
 
 from parley.conversation import Message, Result
 from parley.orders import (
@@ -15,6 +17,7 @@ from parley.orders import (
     Clear,
     Cleared,
     Configure,
+    Delete,
     Insert,
     Manner,
     Refused,
@@ -27,10 +30,11 @@ from parley.orders import (
     TurnCommitted,
     TurnSettled,
 )
+from parley.session.decide.outcomes import ASK_FIRST
 from parley.session.settings import LimitSettings, SessionSettings
 from parley.testing.conversation import Conversation, conversation
 from parley.testing.fakes import FakeLanguageModel, FakeRecognizer
-from parley.values import ToolCall, ToolInfo
+from parley.values import ChatMessage, ReplyPart, ToolCall, ToolInfo
 
 pytestmark = pytest.mark.anyio
 
@@ -88,6 +92,102 @@ async def test_two_replies_beside_the_conversation_make_a_call_each() -> None:
             talk.say(AskReply(ReplyRequest(ref, text_only=True, beside=True, context=context)))
         await talk.until(2)
         assert [call.reply_id for call in talk.noted(CallHanded)] == ["a1", "a2"]
+
+
+# --- what must be confirmed ------------------------------------------------------------------
+
+
+def paying(history: Sequence[ChatMessage]) -> Sequence[ReplyPart]:
+    """Asks for the payment again and again, and tells whether it was made."""
+    if not history or history[-1].role != "tool":
+        return [ask("pay", "ten")]
+    return ["Shall I pay ten?"] if history[-1].text == ASK_FIRST else ["Paid."]
+
+
+Paying = Callable[..., Coroutine[Any, Any, list[str]]]
+
+
+@pytest.fixture(params=["spoken", "written"])
+def paid(request: pytest.FixtureRequest) -> Paying:
+    """Says these things, each of which is answered upon request, and returns what the replies said."""
+
+    async def talk_about_it(bench: Bench, *said: str | None, **asking: Any) -> list[str]:
+        manner = Manner(text_only=request.param == "written")
+        talking = conversation(manner=manner, language_model=Caller(paying), tools=bench.box())  # type: ignore[arg-type]
+        async with talking as talk:
+            for number, words in enumerate(said, 1):
+                if words is not None:
+                    talk.say(Insert(f"q{number}", Message("user", words)))
+                talk.say(AskReply(ReplyRequest(f"r{number}", **asking)))
+                while len(talk.noted(ReplySettled)) < number:
+                    await asyncio.sleep(0.1)
+            return [text for role, text in talk.history if role == "assistant" and text]
+
+    return talk_about_it
+
+
+async def test_what_must_be_confirmed_is_asked_for_in_a_reply_that_was_asked_for_and_done_after_a_yes(
+    paid: Paying,
+) -> None:
+    bench = Bench()
+    assert await paid(bench, "pay the bill", "yes please") == ["Shall I pay ten?", "Paid."]
+    assert len(bench.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "said", [("pay the bill", "no, wait"), ("pay the bill", None), ("pay the bill", None, None), (None, None)]
+)
+async def test_whoever_says_no_or_nothing_between_two_replies_has_confirmed_nothing(
+    paid: Paying, said: tuple[str | None, ...]
+) -> None:
+    bench = Bench()
+    assert set(await paid(bench, *said)) == {"Shall I pay ten?"}
+    assert bench.calls == []
+
+
+@pytest.mark.parametrize(
+    "asking", [{"beside": True}, {"context": (Message("user", "yes please"),)}], ids=["beside", "other context"]
+)
+async def test_words_that_are_not_of_the_conversation_confirm_nothing(paid: Paying, asking: dict[str, Any]) -> None:
+    bench = Bench()
+    await paid(bench, "pay the bill", "yes please", "yes please", **asking)
+    assert bench.calls == []
+
+
+async def test_words_from_before_a_question_that_was_deleted_confirm_nothing() -> None:
+    bench = Bench()
+    talking = conversation(manner=Manner(), language_model=Caller(paying), tools=bench.box())  # type: ignore[arg-type]
+    async with talking as talk:
+        talk.say(Insert("q", Message("user", "pay the bill")))
+        talk.say(AskReply(ReplyRequest("r1")))
+        await talk.until(5)
+        for item in talk.engine.history.items[1:]:
+            talk.say(Delete("d", item.id))
+        talk.say(AskReply(ReplyRequest("r2")))
+        await talk.until(10)
+        assert len(talk.noted(ReplySettled)) == 2
+        assert bench.calls == []
+
+
+async def test_a_question_that_was_asked_for_is_answered_by_a_spoken_yes() -> None:
+    bench = Bench()
+    talking = conversation(
+        manner=Manner(), language_model=Caller(paying), tools=bench.box(),  # type: ignore[arg-type]
+        sounds=((6.0, 7.0),), turns=(((0.3, "yes"), (0.8, "yes please")),),
+    )  # fmt: skip
+    async with talking as talk:
+        talk.say(Insert("q", Message("user", "pay the bill")))
+        talk.say(AskReply(ReplyRequest("r")))
+        await talk.until(5.5)
+        assert (bench.calls, outcomes(talk)) == ([], [("completed", "")])
+        await talk.until(15)
+        assert len(bench.calls) == 1
+
+
+async def test_a_yes_to_something_else_that_was_asked_in_between_confirms_nothing(paid: Paying) -> None:
+    bench = Bench()
+    await paid(bench, "pay the bill", "no, tell me how late it is", None)
+    assert bench.calls == []
 
 
 # --- asked for while somebody speaks ---------------------------------------------------------

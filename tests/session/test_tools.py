@@ -362,6 +362,24 @@ async def test_what_is_done_in_the_background_waits_for_a_gap() -> None:
         assert [ended.text for ended in talk.of(ReplyEnded)][1:] == ["Well.", "It is over."]
 
 
+async def test_a_result_after_which_the_same_is_asked_for_again_by_the_same_id_is_another_call() -> None:
+    bench = Bench(takes={"timer": 5.0}, says={"timer": lambda: f"Ring {len(bench.calls)}."})
+
+    def answer(history: Sequence[ChatMessage]) -> Sequence[ReplyPart]:
+        rings = sum("Ring" in message.text for message in history if message.role == "tool")
+        if history[-1].text == outcomes.BEGUN:
+            return ["It runs."]
+        return ["Over."] if rings == 2 else ["Now.", ask("timer", "tea", call_id="call_0")]
+
+    async with talking(Caller(answer), bench) as talk:
+        talk.say(QUESTION)
+        await talk.until(30.0)
+        assert [call.key.rpartition(":")[2] for call in bench.calls] == ["call_0", "call_0"]
+        assert len({call.key for call in bench.calls}) == 2
+        assert [kind for kind, _ in items(talk)] == ["call", "result", "call", "result"]
+        assert talk.of(ReplyEnded)[-1].text == "Over."
+
+
 # --- what must be confirmed ---------------------------------------------------------------
 
 

@@ -57,6 +57,15 @@ class History:
         """
         return tell(self._items, system_prompt, turn=turn)
 
+    def unanswered(self) -> list[Message]:
+        """What the participant has said behind all that the agent's side has said, called or answered."""
+        newest: list[Message] = []
+        for item in reversed(self._items):
+            if not isinstance(item, Message) or item.role != "user":
+                break
+            newest.insert(0, item)
+        return newest
+
     def ask(self, call_id: str, name: str, arguments: str) -> Call:
         """A tool is called now. The call has another name where there was one of that name."""
         taken = {item.call_id for item in self._items if isinstance(item, Call)}

@@ -125,3 +125,13 @@ def test_late_words_do_not_grow_for_ever_either() -> None:
     assert len(message.text) == LONGEST
     history.amend(words, "forgotten long ago")
     assert len(history.messages()[0].text) == LONGEST
+
+
+def test_what_was_said_behind_the_agent_is_still_unanswered() -> None:
+    history = History()
+    assert history.unanswered() == []
+    history.add_participant("Pay the bill.")
+    history.ask("call", "pay", "{}")
+    assert history.unanswered() == []
+    said = [history.add_participant("Well,"), history.add_participant("yes.")]
+    assert history.unanswered() == said

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from parley.session.decide.confirmation import Confirmations, refuses
+from parley.session.decide.confirmation import Confirmations, Said, refuses
 
 CALL = ("book", '{"table":4}')
+YES = [Said("yes please")]
 
 
 def asked(*, heard: bool = True) -> Confirmations:
@@ -19,21 +20,21 @@ def asked(*, heard: bool = True) -> Confirmations:
 
 def test_a_yes_to_what_was_asked_aloud_confirms_it_once() -> None:
     confirmations = asked()
-    assert confirmations.confirmed(*CALL, 2, "yes please", "en")
-    assert not confirmations.confirmed(*CALL, 2, "yes please", "en")
+    assert confirmations.confirmed(*CALL, 2, YES, "en")
+    assert not confirmations.confirmed(*CALL, 2, YES, "en")
 
 
 def test_what_was_never_asked_or_never_heard_is_not_confirmed() -> None:
-    assert not Confirmations().confirmed(*CALL, 2, "yes", "en")
-    assert not asked(heard=False).confirmed(*CALL, 2, "yes", "en")
+    assert not Confirmations().confirmed(*CALL, 2, YES, "en")
+    assert not asked(heard=False).confirmed(*CALL, 2, YES, "en")
 
 
-def test_a_model_that_calls_again_in_the_same_turn_has_asked_nobody() -> None:
-    assert not asked().confirmed(*CALL, 1, "book a table", "en")
+def test_a_model_that_calls_again_in_the_same_reply_has_asked_nobody() -> None:
+    assert not asked().confirmed(*CALL, 1, [Said("book a table")], "en")
 
 
 def test_other_arguments_are_another_question() -> None:
-    assert not asked().confirmed("book", '{"table":5}', 2, "yes", "en")
+    assert not asked().confirmed("book", '{"table":5}', 2, YES, "en")
 
 
 @pytest.mark.parametrize(
@@ -41,10 +42,19 @@ def test_other_arguments_are_another_question() -> None:
 )
 def test_whoever_says_no_or_nothing_has_not_agreed(answer: str, language: str) -> None:
     assert refuses(answer, language)
-    assert not asked().confirmed(*CALL, 2, answer, language)
+    assert not asked().confirmed(*CALL, 2, [Said(answer)], language)
 
 
 def test_a_question_in_between_lets_it_be_asked_again() -> None:
     confirmations = asked()
     confirmations.answered(2)
-    assert not confirmations.confirmed(*CALL, 3, "yes", "en")
+    assert not confirmations.confirmed(*CALL, 3, YES, "en")
+
+
+def test_words_from_before_the_question_are_no_answer_to_it() -> None:
+    confirmations = Confirmations()
+    confirmations.ask(*CALL, 1, ["old"])
+    confirmations.heard(1)
+    assert not confirmations.confirmed(*CALL, 2, [Said("book a table", "old")], "en")
+    assert not confirmations.confirmed(*CALL, 2, [Said("book a table", "old"), Said("no", "new")], "en")
+    assert confirmations.confirmed(*CALL, 2, [Said("book a table", "old"), Said("yes", "new")], "en")

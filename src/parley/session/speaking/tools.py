@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from parley import clock
+from parley.conversation import Message
 from parley.errors import CapacityError, InvalidRequest, ParleyError, RequestError, Unreached
 from parley.messages import ToolUpdate
 from parley.orders import CallHanded
 from parley.session.decide import outcomes
 from parley.session.decide.arguments import canonical, read_arguments
 from parley.session.decide.call_life import CallEvent, CallLife, CallState, may_be_cut, waits_for_certainty
-from parley.session.decide.confirmation import Confirmations
+from parley.session.decide.confirmation import Confirmations, Said
 from parley.session.guard import guarded
 from parley.session.log import ToolCalled
 from parley.session.terms import Terms
@@ -128,6 +129,7 @@ class ToolCalls:
         self._untold: list[_Call] = []
         self._handed: dict[str, _Call] = {}
         self._unasked = 0
+        self._replies = 0
 
     def asked(self) -> None:
         """The participant has said something, and is answered."""
@@ -170,13 +172,33 @@ class ToolCalls:
 
     # --- for its replies -----------------------------------------------------------------
 
+    def number(self) -> int:
+        """Of the next reply."""
+        self._replies += 1
+        return self._replies
+
+    def unanswered(self, request: ReplyRequest) -> list[Said]:
+        """The participant's words that a reply which is begun now upon this request answers.
+
+        What a client lets it be made of in place of the conversation is nobody's word.
+        """
+        if request.beside or request.context is not None:
+            return []
+        return [Said(message.text, message.id) for message in self._history.unanswered()]
+
+    def ask_first(self, name: str, arguments: str, number: int) -> None:
+        """The participant is to be asked before this is done."""
+        items = self._history.items
+        said = (item.id for item in items if isinstance(item, Message) and item.role == "user")
+        self.confirmations.ask(name, arguments, number, said)
+
     def opened(self, asked: ToolCall, reply: Asker, offered: Sequence[ToolInfo]) -> tuple[_Call, bool]:
         """The call that a model asks for, and whether it is new: the same one is not made twice.
 
-        The same is one of the same id upon the same occasion: a turn, or somebody's asking for a reply. Ids alone say
-        little, for there are models that count them from nothing every time.
+        The same is one of the same id upon the same occasion: a turn, somebody's asking for a reply, or results that
+        came. Ids alone say little, for there are models that count them from nothing every time.
         """
-        occasion = str(reply.turn) if reply.request is None else reply.request.reply_id
+        occasion = _occasion(reply)
         known = self._known.get((occasion, asked.call_id)) if asked.call_id else None
         if known is not None and (known.asked.name, known.asked.arguments) == (asked.name, asked.arguments):
             return known, False
@@ -290,6 +312,13 @@ class ToolCalls:
             self._notices.send(ToolUpdate(call.asked.call_id, call.turn, call.asked.name, state))
 
 
+def _occasion(reply: Asker) -> str:
+    """Upon which it is made."""
+    if reply.request is not None:
+        return reply.request.reply_id
+    return str(reply.turn) if reply.turn_text else reply.utterance_id
+
+
 class ReplyCalls:
     """What one reply asks for."""
 
@@ -298,6 +327,8 @@ class ReplyCalls:
         """True once the client was asked to do something."""
         self._room = room
         self._reply = reply
+        self._number = room.number()
+        self._upon = room.unanswered(reply.request) if reply.request is not None else None
         self.options = room.terms.options(reply.request)
         """What is wanted of its model besides."""
         none = self.options.tool_choice == "none"
@@ -351,9 +382,14 @@ class ReplyCalls:
     def heard(self, characters: int) -> None:
         """The reply is over, and so many characters of it were heard: perhaps what it had to ask."""
         if 0 <= self._asked_at < characters:
-            self._room.confirmations.heard(self._reply.turn)
-        if self._reply.turn_text:
-            self._room.confirmations.answered(self._reply.turn)
+            self._room.confirmations.heard(self._number)
+        if any(said.text for said in self._answers):
+            self._room.confirmations.answered(self._number)
+
+    @property
+    def _answers(self) -> list[Said]:
+        """The participant's words; of a turn those in which it was understood last."""
+        return [Said(self._reply.turn_text)] if self._upon is None else self._upon
 
     # --- one by one ----------------------------------------------------------------------
 
@@ -382,9 +418,10 @@ class ReplyCalls:
         if tool.confirm:
             wanted = (tool.name, canonical(call.arguments))
             confirmations = self._room.confirmations
-            if not confirmations.confirmed(*wanted, reply.turn, reply.turn_text, self._room.language):
-                confirmations.ask(*wanted, reply.turn)
-                self._asked_at = len(reply.text)
+            if not confirmations.confirmed(*wanted, self._number, self._answers, self._room.language):
+                if reply.request is None or not reply.request.beside:  # else nobody is asked
+                    self._room.ask_first(*wanted, self._number)
+                    self._asked_at = len(reply.text)
                 call.unconfirmed = True
                 self._room.close(call, CallEvent.REFUSED, outcomes.ASK_FIRST)
                 return

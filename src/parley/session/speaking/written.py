@@ -160,6 +160,7 @@ class WrittenReplies:
             self._beside.remove(reply)
         if reply.words is not None:
             self._history.amend(reply.words, reply.text.strip())
+        reply.calls.heard(len(reply.text))
         usage, error = reply.writing.usage, reply.error
         cut = usage is not None and usage.cut
         self._notices.note(
