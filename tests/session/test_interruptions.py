@@ -23,7 +23,7 @@ from parley.messages import (
     TextInput,
     TranscriptUpdate,
 )
-from parley.session.log import Decided, LogEntry, Transition
+from parley.session.log import Decided, LogEntry, Resumed, Silenced, Starved, Transition
 from parley.session.settings import BargeInSettings, SessionSettings
 from parley.testing.conversation import Conversation, conversation
 from parley.testing.fakes import FakeLanguageModel, FakeSynthesizer, fake_marks, fake_speech
@@ -51,6 +51,26 @@ async def test_the_reply_is_silent_in_the_very_frame_that_brings_the_evidence() 
         assert talk.time_of(pause) == pytest.approx(1.02)
         assert talk.participant.ear.silent
         assert talk.participant.ear.position().sample == pytest.approx(1.02 * 48_000, abs=1)
+
+
+async def test_it_is_told_how_long_a_voice_took_to_silence_the_reply_and_how_long_it_was_silent() -> None:
+    async with conversation(sounds=[(1.0, 1.3)], turns=[[(0.4, "mhm")]], language_model=storyteller()) as talk:
+        talk.say(TextInput("tell me a story"))
+        await talk.until(3.0)
+        (silenced,), (resumed,) = talk.logged(Silenced), talk.logged(Resumed)
+        assert silenced.since_onset == pytest.approx(0.02)
+        assert resumed.gap == pytest.approx(resumed.at - silenced.at)
+        assert not talk.logged(Starved)
+
+
+async def test_a_voice_that_falls_behind_is_told_of_with_the_silence_that_was_heard() -> None:
+    voice = FakeSynthesizer(pace=0.03)
+    async with conversation(language_model=storyteller(), synthesizer=voice) as talk:
+        talk.say(TextInput("tell me a story"))
+        await talk.heard_out()
+        silence = sum(starved.gap for starved in talk.logged(Starved))
+        sound = len(talk.participant.frames) * 0.02
+        assert silence == pytest.approx(0.5 * sound, abs=0.1)
 
 
 async def test_nothing_is_asked_of_the_voice_or_the_model_while_the_reply_is_on_hold() -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from parley.asr.workload import Working, Workload
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Callable
 
@@ -48,6 +50,12 @@ class ByLanguage:
         async with aclosing(self.ears(language).transcribe(audio, language=language)) as transcripts:
             async for transcript in transcripts:
                 yield transcript
+
+    @property
+    def workload(self) -> Workload:
+        """Of all that were opened (``workload.Working``)."""
+        working = (ears.workload for ears in self._opened.values() if isinstance(ears, Working))
+        return sum(working, Workload())
 
     def for_session(self) -> Recognizer:
         """The same for one session."""

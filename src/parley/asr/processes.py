@@ -19,6 +19,7 @@ from parley.asr import wire as ask
 from parley.asr.decoder import RATE, Cut, from_json
 from parley.asr.sharing import Leave, Listen, Pace, Sharing
 from parley.asr.stretches import Stretches
+from parley.asr.workload import Workload
 from parley.children import wire
 from parley.children.process import ChildGone, ChildProcess
 from parley.errors import CapacityError, ConfigError, EngineError, InvalidRequest, ParleyError, UnavailableError
@@ -203,6 +204,7 @@ class ProcessRecognizer:
         self._closed = False
         self.deaths = 0
         """Processes that died or hung over a turn."""
+        self._busy = 0
 
     def transcribe(self, audio: AsyncIterable[AudioFrame], *, language: str = "") -> AsyncGenerator[Transcript, None]:
         """Hear one turn of somebody unknown. See :class:`parley.interfaces.Recognizer`."""
@@ -216,6 +218,14 @@ class ProcessRecognizer:
     def spec(self) -> DecoderSpec:
         """How its processes make their decoders: for whoever wants to hear one alone."""
         return self._spec
+
+    @property
+    def workload(self) -> Workload:
+        """What there is to do (``workload.Working``)."""
+        waiting = [self._sharing.waiting(number) / RATE for number in self._turns]
+        return Workload(
+            len(waiting), sum(waiting), max(waiting, default=0.0), len(self.pids), self._busy, self.deaths
+        )  # fmt: skip
 
     @property
     def pids(self) -> list[int]:
@@ -314,6 +324,7 @@ class ProcessRecognizer:
                 await self._work.wait()
                 continue
             turn = self._turns[order.turn]
+            self._busy += 1
             try:
                 if isinstance(order, Leave):
                     await self._leave(place, decoder, turn)
@@ -323,6 +334,8 @@ class ProcessRecognizer:
                 self._died(turn, str(gone))
             except ParleyError as error:
                 self._fail(order.turn, error)
+            finally:
+                self._busy -= 1
 
     async def _listen(self, decoder: DecoderProcess, turn: _Turn, order: Listen) -> None:
         if not decoder.has(turn):

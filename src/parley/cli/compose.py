@@ -98,13 +98,18 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
 
 
 async def _open_host(settings: Settings, stack: AsyncExitStack) -> SessionHost:
+    from parley.loop_watch import LoopWatch
     from parley.observability.metrics import Metrics
-    from parley.server.fleet import figures_of
+    from parley.server.fleet import ears_figures, figures_of
     from parley.server.sessions import SessionHost
 
     parts = await _open_parts(settings, stack)
     metrics = Metrics()
     metrics.read_from(partial(figures_of, parts.voices))
+    metrics.read_from(partial(ears_figures, parts.recognizer))
+    watch = LoopWatch(metrics.loop_lag, stall_after=settings.log.stall_after)
+    stack.callback(watch.close)
+    watch.start()
     host = SessionHost(
         settings.server,
         parts,

@@ -104,7 +104,7 @@ async def _serve(settings: Settings, *, child: bool) -> None:
 
         if child:
             stop_with_parent()
-        await serve(settings.worker, catalog, ready=ready)
+        await serve(settings.worker, catalog, ready=ready, stall_after=settings.log.stall_after)
 
 
 def stop_with_parent() -> None:

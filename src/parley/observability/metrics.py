@@ -10,15 +10,20 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 
+from parley.loop_watch import BUCKETS as _LAGS
 from parley.session.log import (
     Decided,
     Failed,
     Latency,
     ReplyOver,
+    Resumed,
+    Silenced,
     Speculated,
+    Starved,
     ToolCalled,
     TranscriptLate,
     TurnClosed,
+    Unheard,
 )
 
 if TYPE_CHECKING:
@@ -54,6 +59,10 @@ METRICS: tuple[Metric, ...] = (
     Metric("parley_session_seconds", "histogram", "Length of conversations.", (), _LONG),
     Metric("parley_barge_in_hold_seconds", "histogram",
            "Silence from the pause of a reply to the decision what the speech over it was.", ("outcome",), _FAST),
+    Metric("parley_onset_to_silence_seconds", "histogram",
+           "From the first voiced sample over a reply, as it arrived, to silence at the transport.", (), _FAST),
+    Metric("parley_resume_gap_seconds", "histogram",
+           "Silence of a reply that was held and goes on: what a false alarm costs.", (), _FAST),
     Metric("parley_turn_end_seconds", "histogram",
            "From the last speech of a turn to the decision that it is over.", ("reason",), _FAST),
     Metric("parley_turn_stage_seconds", "histogram",
@@ -62,6 +71,13 @@ METRICS: tuple[Metric, ...] = (
     Metric("parley_first_audio_seconds", "histogram",
            "From the first words of the language model to the first frame sent.", (), _FAST),
     Metric("parley_frame_lateness_seconds", "histogram", "How much later than due a frame was sent.", (), _LATE),
+    Metric("parley_frame_jitter_seconds", "histogram",
+           "By how much the lateness of a frame differs from the lateness of the one before it.", (), _LATE),
+    Metric("parley_starved_total", "counter", "Times that a listener had heard all that was sent in mid-reply."),
+    Metric("parley_starved_seconds_total", "counter", "Silence in mid-reply that came of it."),
+    Metric("parley_event_loop_lag_seconds", "histogram",
+           "How late the event loop was, looked at 20 times a second; log.stall_after tells what held it up.", (),
+           _LAGS),
     Metric(
         "parley_late_transcripts_total",
         "counter",
@@ -78,7 +94,15 @@ METRICS: tuple[Metric, ...] = (
            "What a client sent (message, audio, datagram, mistake) or was to be sent (agent_audio) beyond its bounds, "
            "by what became of it: waited, dropped, or the client was closed.", ("kind", "fate")),
     Metric("parley_microphone_lost_seconds_total", "counter",
-           "Participants' sound that was lost: on the network, or in the inbox (nobody took it in time).", ("where",)),
+           "Participants' sound that was lost: on the network, in the inbox (nobody took it in time), or before the "
+           "recogniser (it was too far behind).", ("where",)),
+    Metric("parley_recognizer_turns", "gauge", "Turns that the recogniser hears, or that wait for it."),
+    Metric("parley_recognizer_waiting_seconds", "gauge", "Sound that no decoder has heard, of all turns."),
+    Metric("parley_recognizer_lag_seconds", "gauge",
+           "Sound that no decoder has heard, of the turn that is farthest behind."),
+    Metric("parley_recognizer_decoders", "gauge", "Decoder processes that run."),
+    Metric("parley_recognizer_decoders_busy", "gauge", "Decoder processes that are decoding."),
+    Metric("parley_recognizer_deaths_total", "counter", "Decoder processes that died or hung over a turn."),
     Metric("parley_connections_refused_total", "counter",
            "Connections that were turned away, or whose request did not arrive in time.", ("code",)),
     Metric("parley_ready", "gauge", "1 while the server takes new conversations."),
@@ -133,6 +157,9 @@ class Metrics:
                     metric.name, metric.doc, metric.labels, registry=self.registry, **options
                 )
         self._lateness = self._of["parley_frame_lateness_seconds"]
+        self._jitter = self._of["parley_frame_jitter_seconds"]
+        self.loop_lag: Callable[[float], None] = self._of["parley_event_loop_lag_seconds"].observe
+        """Count how late the event loop was, in seconds (``loop_watch.LoopWatch``)."""
 
     def exposition(self) -> bytes:
         """What ``/metrics`` answers; its type is ``CONTENT_TYPE``."""
@@ -200,12 +227,27 @@ class Metrics:
                     self._of["parley_tool_seconds"].labels(entry.name).observe(entry.took)
             case Failed():
                 self._of["parley_errors_total"].labels(entry.code).inc()
+            case Unheard():
+                self.microphone_lost("recogniser", entry.seconds)
+            case _:
+                self._sounded(entry)
+
+    def _sounded(self, entry: LogEntry) -> None:
+        match entry:
+            case Silenced():
+                self._of["parley_onset_to_silence_seconds"].observe(entry.since_onset)
+            case Resumed():
+                self._of["parley_resume_gap_seconds"].observe(entry.gap)
+            case Starved():
+                self._of["parley_starved_total"].inc()
+                self._of["parley_starved_seconds_total"].inc(entry.gap)
             case _:
                 pass
 
-    def frame_sent(self, lateness: float) -> None:
-        """Count a frame (``session.log.Observer``)."""
+    def frame_sent(self, lateness: float, before: float = 0.0) -> None:
+        """Count a frame of a session, whose frame ``before`` was so late."""
         self._lateness.observe(lateness)
+        self._jitter.observe(abs(lateness - before))
 
     def _latency(self, stages_ms: Mapping[str, float]) -> None:
         for stage, milliseconds in stages_ms.items():

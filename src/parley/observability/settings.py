@@ -24,3 +24,17 @@ class LogSettings:
         ),
     ] = "auto"
     transcripts: Annotated[bool, Setting("Keep what people said in the fields of debug lines; off removes it.")] = False
+    stall_after: Annotated[
+        float,
+        Setting(
+            "An event loop that stands still for this long is warned of, with what it was doing; 0 watches for none.",
+            unit="s",
+            ge=0,
+            le=60,
+        ),
+    ] = 0.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a stall that no watching could tell from ordinary work."""
+        if 0 < self.stall_after < 0.01:
+            raise ValueError(f"log.stall_after is {self.stall_after:g} s, but it must be 0 or at least 0.01 s.")

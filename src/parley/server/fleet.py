@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from parley.asr.workload import Working
 from parley.errors import NotFound, ParleyError, UnavailableError
 from parley.observability.metrics import Sample
 from parley.values import Voice
 
 if TYPE_CHECKING:
+    from parley.interfaces import Recognizer
     from parley.registry import AnnouncedModel
     from parley.routing.fleet import WorkerHandles
     from parley.routing.pool import PooledSynthesizer
@@ -131,6 +133,19 @@ def slow_voices(pool: PooledSynthesizer) -> dict[str, float]:
             if model.real_time_factor > 0:
                 best[model.model_id] = min(model.real_time_factor, best.get(model.model_id, model.real_time_factor))
     return {model_id: round(factor, 2) for model_id, factor in sorted(best.items()) if factor > 1}
+
+
+def ears_figures(recognizer: Recognizer) -> Iterable[Sample]:
+    """What the recogniser has to do, for the metrics; nothing of one that does not say."""
+    if not isinstance(recognizer, Working):
+        return
+    work = recognizer.workload
+    yield Sample("parley_recognizer_turns", work.turns)
+    yield Sample("parley_recognizer_waiting_seconds", work.waiting)
+    yield Sample("parley_recognizer_lag_seconds", work.lag)
+    yield Sample("parley_recognizer_decoders", work.decoders)
+    yield Sample("parley_recognizer_decoders_busy", work.busy)
+    yield Sample("parley_recognizer_deaths_total", work.deaths)
 
 
 def figures_of(pool: PooledSynthesizer) -> Iterable[Sample]:

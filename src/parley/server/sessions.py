@@ -355,6 +355,7 @@ class _Session:
         self._begun = False
         self._news: VoiceChanged | None = None
         self._active = clock.now()
+        self._lateness = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -398,7 +399,8 @@ class _Session:
 
     def frame_sent(self, lateness: float) -> None:
         """Count it, and note that the agent is talking (``session.log.Observer``)."""
-        self._host.metrics.frame_sent(lateness)
+        self._host.metrics.frame_sent(lateness, self._lateness)
+        self._lateness = lateness
 
     # --- housekeeping ------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from parley.session.listening.microphone import Microphone, MicrophoneFilter
 from parley.session.listening.recognition import Recognition
 from parley.session.listening.speech import SpeechDetection
 from parley.session.listening.turns import Endpointing, Turns
-from parley.session.log import Observer, Silent, Transition
+from parley.session.log import Observer, Silent, Transition, Unheard
 from parley.session.outbox import Notices, Outbox
 from parley.session.requests import Requests
 from parley.session.settings import SessionSettings, with_overrides
@@ -120,8 +120,9 @@ class SessionEngine:
         # the agent's side
         records, sayings = ReplyRecords(self.history, notices, terms), Sayings()
         self._loudspeaker = loudspeaker = Loudspeaker(
-            transport, outbox, notices, records, timers, settings.playout, reports=start.playout_reports
-        )
+            transport, outbox, notices, records, timers, settings.playout,
+            reports=start.playout_reports, onset=lambda: mic.onset_at,
+        )  # fmt: skip
         model = language_model if settings.reply.enabled else Mute()
         self._called = called = ToolCalls(
             tools,
@@ -361,6 +362,8 @@ class SessionEngine:
 
     def _recognition_failed(self, turn: Turn, error: ParleyError) -> None:
         """Over a reply it was perhaps only a cough; and an overdue turn was told of before."""
+        if lost := sum(part.tell_unheard() for part in turn.parts):
+            self._notices.log(Unheard(self._notices.now(), turn.number, round(lost, 6)))
         self._notices.failed(error, quietly=turn is not self._turns.open_turn or turn.overdue)
 
     def _silence_over(self) -> None:

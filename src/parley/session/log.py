@@ -82,6 +82,46 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class Silenced:
+    """A reply that somebody spoke over is silent at the transport."""
+
+    at: float
+    utterance_id: str
+    since_onset: float
+    """Seconds from the first voiced sample, as it arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A reply that was held goes on."""
+
+    at: float
+    utterance_id: str
+    gap: float
+    """Seconds for which it was silent, from when the transport was silent to when it plays again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Starved:
+    """A listener had heard all that was sent before more of the reply was there."""
+
+    at: float
+    utterance_id: str
+    gap: float
+    """Seconds of silence in mid-reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unheard:
+    """The recogniser was so far behind that sound of a turn had to be dropped."""
+
+    at: float
+    turn: int
+    """0 for a sound over a reply."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """Something went wrong that the participant was told of."""
 
@@ -119,7 +159,21 @@ class ToolCalled:
     """Seconds from its beginning; 0 where it never began."""
 
 
-LogEntry = Transition | Decided | TurnClosed | Speculated | ReplyOver | Latency | Failed | TranscriptLate | ToolCalled
+LogEntry = (
+    Transition
+    | Decided
+    | TurnClosed
+    | Speculated
+    | ReplyOver
+    | Latency
+    | Silenced
+    | Resumed
+    | Starved
+    | Unheard
+    | Failed
+    | TranscriptLate
+    | ToolCalled
+)
 
 
 class Observer(Protocol):

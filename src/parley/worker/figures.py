@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from parley.errors import ConfigError
+from parley.loop_watch import BUCKETS, Lags
 
 if TYPE_CHECKING:
     from parley.rpc.values import Capabilities
@@ -26,7 +27,7 @@ class Figure:
 
     name: str
     kind: str
-    """gauge or counter."""
+    """gauge, counter or histogram."""
     doc: str
 
 
@@ -49,14 +50,16 @@ FIGURES: tuple[Figure, ...] = (
     Figure("parley_tts_model_unload_failures_total", "counter", "Models whose memory did not all come back."),
     Figure("parley_tts_model_evictions_total", "counter", "Models freed for others, or because nobody used them."),
     Figure("parley_tts_model_refusals_total", "counter", "Requests for a model that were refused."),
-)
+    Figure("parley_tts_event_loop_lag_seconds", "histogram",
+           "How late the event loop was, looked at 20 times a second; log.stall_after tells what held it up."),
+)  # fmt: skip
 
-Reading = tuple[Figure, float]
+Reading = tuple[Figure, float | Lags]
 
 
 def readings(said: Capabilities, stats: WorkerStats, models: Counters) -> Iterator[Reading]:
     """Every figure as it is now, in the order of the table."""
-    values = (
+    values: tuple[float | Lags, ...] = (
         said.sessions,
         stats.queue_depth,
         said.first_audio_p50_ms / 1000,
@@ -75,17 +78,23 @@ def readings(said: Capabilities, stats: WorkerStats, models: Counters) -> Iterat
         models.unload_failures,
         models.evictions,
         models.refusals,
+        stats.lags,
     )
-    return ((figure, float(value)) for figure, value in zip(FIGURES, values, strict=True))
+    return (
+        (figure, value if isinstance(value, Lags) else float(value))
+        for figure, value in zip(FIGURES, values, strict=True)
+    )
 
 
 def as_log_fields(read: Iterable[Reading]) -> dict[str, float]:
-    """Those that are not zero, under short names."""
-    return {
-        figure.name.removeprefix("parley_tts_").removesuffix("_total"): round(value, 4)
+    """Those that are not zero, under short names; of a histogram what 99 of 100 do not exceed."""
+    short = {
+        figure.name.removeprefix("parley_tts_").removesuffix("_total"): value.at_most(0.99)
+        if isinstance(value, Lags)
+        else round(value, 4)
         for figure, value in read
-        if value
     }
+    return {name: value for name, value in short.items() if value}
 
 
 def exposition(read: Iterable[Reading]) -> str:
@@ -95,9 +104,18 @@ def exposition(read: Iterable[Reading]) -> str:
         lines += [
             f"# HELP {figure.name} {figure.doc}",
             f"# TYPE {figure.name} {figure.kind}",
-            f"{figure.name} {value!r}",
         ]
+        lines += _histogram(figure.name, value) if isinstance(value, Lags) else [f"{figure.name} {value!r}"]
     return "\n".join(lines) + "\n"
+
+
+def _histogram(name: str, lags: Lags) -> Iterator[str]:
+    so_far = 0
+    for bound, number in zip((*map(repr, BUCKETS), "+Inf"), lags.counts, strict=True):
+        so_far += number
+        yield f'{name}_bucket{{le="{bound}"}} {so_far}'
+    yield f"{name}_sum {lags.sum!r}"
+    yield f"{name}_count {so_far}"
 
 
 async def serve_figures(port: int, read: Callable[[], Sequence[Reading]]) -> asyncio.Server:

@@ -22,6 +22,7 @@ from grpc_reflection.v1alpha import reflection
 
 from parley import clock
 from parley.errors import ConfigError, InvalidRequest, ParleyError
+from parley.loop_watch import LoopWatch
 from parley.rpc.gen import tts_pb2 as pb
 from parley.rpc.options import SERVER_OPTIONS
 from parley.rpc.status import CODE_KEY, status_of
@@ -49,8 +50,11 @@ _SWITCH_INTERVAL = 0.0005
 class Worker:
     """A worker on the running loop. ``start`` it, ``drain`` or ``aclose`` it."""
 
-    def __init__(self, settings: WorkerSettings, catalog: Catalog) -> None:
+    def __init__(self, settings: WorkerSettings, catalog: Catalog, *, stall_after: float = 0.0) -> None:
+        """``stall_after``: see ``loop_watch.LoopWatch``."""
         self.settings = settings
+        self._stall_after = stall_after
+        self._watch: LoopWatch | None = None
         self.manager = ModelManager(catalog, settings.models, settings.synthesis)
         self._catalog = catalog
         self.servicer = TtsServicer(settings, self.manager)
@@ -86,6 +90,8 @@ class Worker:
             await self.manager.aclose()
             raise
         self._server = server
+        self._watch = LoopWatch(self.servicer.stats.lags.add, stall_after=self._stall_after)
+        self._watch.start()
         self._housekeeping = asyncio.get_running_loop().create_task(self._keep_house())
         if self.settings.models.watch_ms:
             watch = PackWatch(self._catalog, self.manager)
@@ -130,6 +136,8 @@ class Worker:
             self._housekeeping.cancel()
         if self._watching is not None:
             self._watching.cancel()
+        if self._watch is not None:
+            self._watch.close()
         self._close_figures()
         self.servicer.close()
         try:
@@ -165,7 +173,11 @@ class Worker:
 
 
 async def serve(
-    settings: WorkerSettings, catalog: Catalog, *, ready: Callable[[Worker], Awaitable[None]] | None = None
+    settings: WorkerSettings,
+    catalog: Catalog,
+    *,
+    ready: Callable[[Worker], Awaitable[None]] | None = None,
+    stall_after: float = 0.0,
 ) -> bool:
     """Run a worker until SIGTERM or SIGINT, then drain it. False when something had to be cut off.
 
@@ -174,7 +186,7 @@ async def serve(
     NotFound when the worker can not start.
     """
     gc.freeze()  # what has been imported never dies: looking through it for garbage would only delay frames
-    worker = Worker(settings, catalog)
+    worker = Worker(settings, catalog, stall_after=stall_after)
     with stopping() as stop:
         await worker.start()
         _log.info("worker ready", extra={"address": worker.address})

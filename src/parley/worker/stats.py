@@ -6,6 +6,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from statistics import median
 
+from parley.loop_watch import Lags
+
 WINDOW = 300.0
 """Seconds over which medians are taken."""
 
@@ -43,3 +45,5 @@ class WorkerStats:
     frames: int = 0
     queue_depth: int = 0
     """Utterances that wait for an engine now."""
+    lags: Lags = field(default_factory=Lags)
+    """How late the event loop was."""

@@ -147,6 +147,14 @@ async def test_partial_transcripts_come_while_somebody_speaks(recognizer: Proces
     assert transcripts[-1].text == "tell me a story"
 
 
+async def test_a_turn_is_counted_while_it_is_heard_and_not_when_it_is_over(recognizer: ProcessRecognizer) -> None:
+    async with aclosing(recognizer.transcribe(frames(speech("tell me a story")))) as transcripts:
+        await anext(transcripts)
+        assert (recognizer.workload.turns, recognizer.workload.decoders) == (1, 1)
+    assert recognizer.workload.turns == 0
+    assert recognizer.workload.waiting == 0
+
+
 async def _heard_while(recognizer: ProcessRecognizer, harm: Callable[[int], None]) -> str:
     """What is understood of a sentence whose process is harmed in the middle of it."""
     harmed = asyncio.Event()

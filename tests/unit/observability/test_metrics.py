@@ -5,7 +5,18 @@ from __future__ import annotations
 import re
 
 from parley.observability.metrics import METRICS, Metrics, Sample, reference
-from parley.session.log import Decided, Failed, Latency, ReplyOver, Speculated, TurnClosed
+from parley.session.log import (
+    Decided,
+    Failed,
+    Latency,
+    ReplyOver,
+    Resumed,
+    Silenced,
+    Speculated,
+    Starved,
+    TurnClosed,
+    Unheard,
+)
 
 
 def exposed(metrics: Metrics) -> str:
@@ -41,7 +52,13 @@ def test_what_a_session_logs_is_counted() -> None:
     metrics.logged(ReplyOver(0, "u", "finished", 2.5))
     metrics.logged(Speculated(0, 1, used=True))
     metrics.logged(Failed(0, "unavailable", "gone"))
+    metrics.logged(Silenced(0, "u", 0.045))
+    metrics.logged(Resumed(0, "u", 0.3))
+    metrics.logged(Starved(0, "u", 0.75))
+    metrics.logged(Unheard(0, 1, 1.5))
     metrics.frame_sent(0.003)
+    metrics.frame_sent(0.004, 0.002)
+    metrics.loop_lag(0.25)
     text = exposed(metrics)
     for line in (
         'parley_barge_in_hold_seconds_count{outcome="backchannel"} 1.0',
@@ -51,7 +68,15 @@ def test_what_a_session_logs_is_counted() -> None:
         "parley_reply_heard_seconds_total 2.5",
         'parley_speculations_total{used="yes"} 1.0',
         'parley_errors_total{code="unavailable"} 1.0',
-        "parley_frame_lateness_seconds_count 1.0",
+        "parley_frame_lateness_seconds_count 2.0",
+        "parley_frame_jitter_seconds_sum 0.005",
+        "parley_onset_to_silence_seconds_sum 0.045",
+        "parley_resume_gap_seconds_sum 0.3",
+        "parley_starved_total 1.0",
+        "parley_starved_seconds_total 0.75",
+        'parley_microphone_lost_seconds_total{where="recogniser"} 1.5',
+        'parley_event_loop_lag_seconds_bucket{le="0.2"} 0.0',
+        'parley_event_loop_lag_seconds_bucket{le="0.5"} 1.0',
     ):
         assert line in text
 

@@ -30,6 +30,8 @@ class Ledger:
         self._anchor_sample = 0
         self._anchor_at = 0.0
         self.sent_samples = 0
+        self.gap = 0.0
+        """Seconds for which the listener had run dry when the newest frame left."""
         self.paused = False
         self._reported: tuple[int, float] | None = None
         self._stopped_at = 0
@@ -62,7 +64,11 @@ class Ledger:
 
     def sent(self, start_sample: int, end_sample: int, now: float) -> None:
         """A frame has left. If the listener had run dry, their clock starts again with it."""
+        self.gap = 0.0
         if self.sent_samples <= self.reached(now):
+            if self.sent_samples and not self.paused:
+                heard_out = self._anchor_at + (self.sent_samples - self._anchor_sample) / SAMPLE_RATE
+                self.gap = max(0.0, now - heard_out)
             self._anchor_sample, self._anchor_at = start_sample, now
         self.sent_samples = end_sample
 

@@ -156,6 +156,11 @@ class Microphone:
     # --- questions ---------------------------------------------------------------------
 
     @property
+    def onset_at(self) -> float:
+        """Loop time at which the latest speech began."""
+        return self.heard_at - (self._received / RATE - self.segmenter.onset)
+
+    @property
     def last_voice_at(self) -> float:
         """Loop time of the last voice."""
         return self.heard_at - self.since_voice

@@ -55,6 +55,11 @@ class Part:
         """Of audio that it was given."""
         return self._position / self._rate
 
+    def tell_unheard(self) -> float:
+        """Seconds of audio that were dropped, because the recogniser was too far behind; once."""
+        lost, self.audio.lost = self.audio.lost, 0
+        return lost / self._rate
+
     def hear(self, pcm: bytes, *, speaking: bool = True) -> None:
         """The next samples, at whose end somebody speaks, or nobody does."""
         self.audio.put(AudioFrame(pcm, self._rate, "", self._sequence, self._position, speaking=speaking))

@@ -12,10 +12,12 @@ from parley.audio.frame import SAMPLE_RATE
 from parley.conversation import Message
 from parley.messages import ReplyEnded, TurnLatency
 from parley.orders import ReplyBegun, ReplyItem, ReplySettled, TurnCommitted, TurnSettled
-from parley.session.log import Latency, ReplyOver
+from parley.session.log import Latency, ReplyOver, Resumed, Silenced, Starved
 from parley.session.terms import Terms
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from parley.conversation import History
     from parley.interfaces import Transport
     from parley.messages import PlayoutReport
@@ -164,6 +166,7 @@ class Loudspeaker:
     """Knows how far replies were heard.
 
     ``reports``: the client says what it played, so that one that was silenced is given time to say where it stopped.
+    ``onset``: loop time at which the latest speech of the participant began.
     """
 
     def __init__(
@@ -176,7 +179,10 @@ class Loudspeaker:
         settings: PlayoutSettings,
         *,
         reports: bool,
+        onset: Callable[[], float],
     ) -> None:
+        self._onset = onset
+        self._silent_at = 0.0
         self._transport = transport
         self._outbox = outbox
         self._notices = notices
@@ -190,9 +196,13 @@ class Loudspeaker:
     def hold(self, reply: Reply) -> None:
         """Silence at once; everything is kept."""
         reply.hold()
+        onset = self._onset()
 
         async def pause() -> None:
             self._reached(reply, await self._transport.pause_audio())
+            self._silent_at = now = clock.now()
+            since = round(max(0.0, now - onset), 6)
+            self._notices.log(Silenced(self._notices.now(), reply.utterance_id, since))
 
         if reply.life.announced:
             self._outbox.call(pause)
@@ -204,6 +214,8 @@ class Loudspeaker:
         async def resume() -> None:
             await self._transport.resume_audio()
             reply.play()
+            gap = round(clock.now() - self._silent_at, 6)
+            self._notices.log(Resumed(self._notices.now(), reply.utterance_id, gap))
 
         if reply.life.announced:
             self._outbox.call(resume)
@@ -228,11 +240,15 @@ class Loudspeaker:
 
     # --- what is heard -------------------------------------------------------------------
 
-    def begins(self, reply: Reply) -> None:
-        """The first frame of a reply is on its way."""
-        reply.stages.mark("sent")
-        if not self._reports:
-            self._tell_latency(reply)
+    def sends(self, reply: Reply, *, first: bool) -> None:
+        """A frame of a reply is on its way, perhaps the ``first``."""
+        if reply.ledger.gap:
+            gap = round(reply.ledger.gap, 6)
+            self._notices.log(Starved(self._notices.now(), reply.utterance_id, gap))
+        if first:
+            reply.stages.mark("sent")
+            if not self._reports:
+                self._tell_latency(reply)
 
     def take_report(self, report: PlayoutReport, current: Reply | None) -> None:
         """The client says how far it has played, of the ``current`` reply or of one that was cut off."""
