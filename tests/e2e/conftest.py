@@ -40,8 +40,8 @@ def clearest_speaker() -> Speaker:
     return next((speaker for speaker in speakers() if speaker.engine == "flite"), speakers()[0])
 
 
-def script_wav(path: Path, lines: list[tuple[float, str]], seconds: float) -> Path:
-    """A microphone recording: each line spoken at its second, over a quiet room."""
+def script_wav(path: Path, lines: list[tuple[float, str]], seconds: float, *, room: bool = True) -> Path:
+    """A microphone recording: each line spoken at its second, over a quiet room, or over no sound at all."""
     track = np.zeros(int(seconds * RATE), np.int16)
     for at, text in lines:
         speech = say(text, clearest_speaker())
@@ -51,7 +51,7 @@ def script_wav(path: Path, lines: list[tuple[float, str]], seconds: float) -> Pa
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(RATE)
-        file.writeframes(mix(track, noise(len(track), -65.0, 7)).tobytes())
+        file.writeframes((mix(track, noise(len(track), -65.0, 7)) if room else track).tobytes())
     return path
 
 

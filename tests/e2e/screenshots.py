@@ -14,7 +14,9 @@ from playwright.sync_api import ViewportSize
 from tests.e2e.browser import Tab, open_tab
 from tests.e2e.conftest import start_parley
 
-STATES = ("offline", "listening", "thinking", "speaking", "interrupted", "tools")
+STATES = (
+    "offline", "listening", "thinking", "speaking", "yielding", "interrupted", "tools", "trouble", "drawer",
+)  # fmt: skip
 DESK = ViewportSize(width=1200, height=800)
 PHONE = ViewportSize(width=390, height=844)
 FOLLOW = """() => window.addEventListener("parley", ({ detail }) => {
@@ -28,9 +30,27 @@ SET_STATE = """(name) => {
       window.parley.apply({ type: "tool", call_id: "c", turn, name: names[turn], state }));
     name = "thinking";
   }
-  const agent = { interrupted: "barged_in", offline: "idle" }[name] ?? name;
-  const participant = name === "interrupted" ? "speaking" : "silent";
+  if (name === "trouble") {
+    window.parley.apply({ type: "problem", text: "The microphone was unplugged. Now listening with the next one." });
+    name = "listening";
+  } else window.parley.apply({ type: "problem", text: "" });
+  if (name === "drawer") {
+    document.getElementById("more").click();
+    name = "listening";
+  }
+  const agent = { interrupted: "barged_in", yielding: "barged_in", offline: "idle" }[name] ?? name;
+  const participant = agent === "barged_in" ? "speaking" : "silent";
   window.parley.apply({ type: "state", participant, agent, event: "" });
+  if (name === "interrupted") window.parley.apply({ type: "clear", utterance_id: "" });
+  if (name === "speaking") {
+    window.parley.apply({ type: "reply", utterance_id: "shown", turn: 98, voice: window.parley.model.voice });
+    const text = "Then a ship came home, and the whole village went down to the water to see who was aboard.";
+    window.parley.apply({ type: "reply_text", utterance_id: "shown", text });
+    const mark = (text_start, text_end) => ({ text_start, text_end, start_sample: text_start, end_sample: text_end });
+    const marks = [mark(0, 4), mark(5, 6), mark(7, 11)];
+    window.parley.apply({ type: "words", utterance_id: "shown", marks });
+    window.parley.apply({ type: "played", utterance_id: "shown", sample: 9 });
+  }
   if (name === "listening") window.parley.apply({ type: "transcript", turn: 99, text: "and what about", final: false });
 }"""
 

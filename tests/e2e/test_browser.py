@@ -35,6 +35,19 @@ ANOTHER_VOICE = """() => {
 }"""
 
 
+FOLLOW_WORDS = """() => {
+  window.lit = [];
+  window.addEventListener("parley", ({ detail }) => {
+    if (detail.what === "word") window.lit.push(window.parley.model.entries.findLast((e) => e.place).place);
+  });
+}"""
+MOODS = """() => {
+  window.moods = [];
+  const told = new MutationObserver(() => window.moods.push(document.body.dataset.mood));
+  told.observe(document.body, { attributes: true });
+}"""
+
+
 def answered(tab: Tab, text: str) -> None:
     """Type a turn and wait until it has been answered to the end."""
     answers = len(tab.replies())
@@ -86,6 +99,7 @@ def test_a_nod_lets_the_answer_go_on(place: Place, nod: str, tmp_path: Path) -> 
 
     with open_tab(place.parley.url, tmp_path / "profile", wav, transport=place.transport) as tab:
         tab.connect()
+        tab.page.evaluate(MOODS)
         tab.page.fill("#text", STORY)
         tab.page.keyboard.press("Enter")
         # It went on after the page had said which sample it had reached.
@@ -93,6 +107,9 @@ def test_a_nod_lets_the_answer_go_on(place: Place, nod: str, tmp_path: Path) -> 
         tab.wait("model.agent === 'speaking'", timeout=3)
 
         assert [reply["heard"] for reply in tab.replies()] == [None]
+        moods = tab.page.evaluate("window.moods")
+        assert "yielding" in moods
+        assert "interrupted" not in moods
         assert not tab.faults
 
 
@@ -103,7 +120,7 @@ def test_a_typed_turn_is_answered_and_nothing_on_the_page_jumps(place: Place, tm
             answered(tab, text)
 
         assert tab.page.evaluate("window.shifts") < 0.02
-        assert "speaks with espeak" in tab.page.inner_text("#models")
+        assert "speaks with espeak" in (tab.page.text_content("#models") or "")
         assert tab.axe() == []
         assert not tab.faults
 
@@ -123,6 +140,52 @@ def test_a_call_of_a_tool_is_a_quiet_line_that_says_where_it_stands(parley: Runn
         assert not tab.faults
 
 
+def test_words_light_up_one_after_another_while_they_are_heard(parley: Running, tmp_path: Path) -> None:
+    with open_tab(parley.url, tmp_path / "profile", None) as tab:
+        tab.connect()
+        tab.page.evaluate(FOLLOW_WORDS)
+        answered(tab, "count to five")
+        lit = tab.page.evaluate("window.lit")
+
+        assert not tab.faults
+    words = ["One,", "two,", "three,", "four,", "five."]
+    text = " ".join(words)
+    ends = list(dict.fromkeys(place["to"] for place in lit))
+    assert ends == sorted(ends)
+    # Punctuation may count as part of a word, or not.
+    assert [text[:end].strip(",. ").count(" ") for end in ends] == list(range(len(words)))
+
+
+def test_sound_that_the_browser_holds_back_goes_on_with_a_tap(parley: Running, tmp_path: Path) -> None:
+    with open_tab(parley.url, tmp_path / "profile", None) as tab:
+        tab.connect()
+        tab.page.evaluate("window.parley.audio.context.suspend()")
+        tab.page.wait_for_selector("#wake", state="visible")
+        assert tab.axe() == []
+        tab.page.click("#wake")
+        tab.page.wait_for_selector("#wake", state="hidden")
+        assert tab.page.evaluate("window.parley.audio.context.state") == "running"
+
+
+def test_an_unplugged_microphone_is_replaced_and_told_until_it_is_dismissed(parley: Running, tmp_path: Path) -> None:
+    with open_tab(parley.url, tmp_path / "profile", None) as tab:
+        tab.connect()
+        tab.page.evaluate("window.parley.stream.getAudioTracks()[0].dispatchEvent(new Event('ended'))")
+        tab.wait("model.error.includes('unplugged')")
+        assert tab.page.evaluate("window.parley.stream.getAudioTracks()[0].readyState") == "live"
+        assert tab.axe() == []
+        tab.page.click("#dismiss")
+        tab.page.wait_for_selector("#problem", state="hidden")
+
+
+def test_a_microphone_without_any_sound_is_told_and_no_longer_once_it_has_one(parley: Running, tmp_path: Path) -> None:
+    silent = script_wav(tmp_path / "mic.wav", [(14.0, "hello")], 16, room=False)
+    with open_tab(parley.url, tmp_path / "profile", silent) as tab:
+        tab.connect()
+        tab.wait('model.error.includes("can\'t hear you")')
+        tab.wait("model.error === ''")
+
+
 def test_a_refused_microphone_is_explained_and_typing_still_works(parley: Running, tmp_path: Path) -> None:
     with open_tab(parley.url, tmp_path / "profile", None, microphone=False, permissions=[]) as tab:
         tab.connect()
@@ -134,7 +197,7 @@ def test_a_refused_microphone_is_explained_and_typing_still_works(parley: Runnin
 def test_choosing_another_voice_takes_effect_with_the_next_answer(place: Place, tmp_path: Path) -> None:
     with open_tab(place.parley.url, tmp_path / "profile", None, transport=place.transport) as tab:
         tab.connect()
-        tab.page.click(".settings summary")
+        tab.page.click("#more")
         tab.until("document.getElementById('voice').options.length > 1")
         other = tab.page.evaluate(ANOTHER_VOICE)
         tab.page.select_option("#voice", value=other)
@@ -150,7 +213,7 @@ def test_leaving_ends_the_session_on_the_server(place: Place, tmp_path: Path) ->
     with open_tab(place.parley.url, tmp_path / "profile", None, transport=place.transport) as tab:
         tab.connect()
         eventually(lambda: sessions(place.parley) == 1)
-        tab.page.click("#connect")
+        tab.page.click("#leave")
         tab.wait("model.link === 'offline'")
 
         eventually(lambda: sessions(place.parley) == 0)

@@ -6,8 +6,8 @@ import { authorised, type ClientConfig } from "./connection/connection";
 import { mood, stateInWords } from "./model";
 import { microphones, Session, type Preferences } from "./session";
 import { renderLatency } from "./view/latency";
-import { Picture } from "./view/picture";
 import { TranscriptView } from "./view/transcript";
+import { VoiceView } from "./view/voice";
 import { modelsInWords } from "./models";
 import { describe, fetchModels, loadModel, optionFor, optionsOf, voiceOf, type VoiceModel } from "./voices";
 
@@ -24,6 +24,11 @@ const ui = {
   connect: element<HTMLButtonElement>("connect"),
   mute: element<HTMLButtonElement>("mute"),
   stop: element<HTMLButtonElement>("stop"),
+  leave: element<HTMLButtonElement>("leave"),
+  more: element<HTMLButtonElement>("more"),
+  drawer: element("drawer"),
+  close: element<HTMLButtonElement>("close"),
+  wake: element<HTMLButtonElement>("wake"),
   talk: element<HTMLButtonElement>("talk"),
   meter: element<HTMLMeterElement>("meter"),
   voice: element<HTMLSelectElement>("voice"),
@@ -37,6 +42,8 @@ const ui = {
   latency: element("latency"),
   models: element("models"),
   problem: element("problem"),
+  problemText: element("problem-text"),
+  dismiss: element<HTMLButtonElement>("dismiss"),
   form: element<HTMLFormElement>("form"),
   text: element<HTMLInputElement>("text"),
   send: element<HTMLButtonElement>("send"),
@@ -53,6 +60,7 @@ const darkness = matchMedia("(prefers-color-scheme: dark)");
 function applyTheme(): void {
   const chosen = ui.theme.value;
   document.documentElement.dataset.theme = chosen === "system" ? (darkness.matches ? "dark" : "light") : chosen;
+  window.dispatchEvent(new Event("parley-theme"));
 }
 ui.theme.value = stored.get("theme") || "system";
 ui.theme.addEventListener("change", () => {
@@ -73,13 +81,15 @@ const preferences: Preferences = {
 };
 const config: { -readonly [K in keyof ClientConfig]: ClientConfig[K] } = { transports: ["webrtc"], key: "" };
 const session = new Session(config, preferences, scheduleRender);
+session.onOutput = () => voice.wake();
 const transcript = new TranscriptView(element("transcript"), element("announcer"));
-const picture = new Picture(element<HTMLCanvasElement>("picture"));
-picture.run(
-  () => mood(session.model),
-  () => ({ you: session.audio?.inputSpectrum ?? null, agent: session.audio?.outputSpectrum ?? null }),
-);
+const voice = new VoiceView(element<HTMLCanvasElement>("picture"), () => ({
+  you: muted ? null : (session.audio?.inputSpectrum ?? null),
+  agent: session.audio?.outputSpectrum ?? null,
+}));
+window.addEventListener("parley-theme", () => voice.show(mood(session.model)));
 
+let muted = false;
 let scheduled = false;
 function scheduleRender(): void {
   if (scheduled) return;
@@ -90,25 +100,31 @@ function scheduleRender(): void {
   });
 }
 
-let muted = false;
 function render(): void {
   const { model } = session;
   const online = model.link === "online";
+  const live = model.link !== "offline";
   const words = stateInWords(model);
-  document.body.dataset.mood = mood(model);
+  const now = mood(model);
+  document.body.dataset.mood = now;
+  document.body.dataset.live = live || model.entries.length > 0 ? "yes" : "no";
+  voice.show(now);
   setText(ui.state, words);
-  setText(ui.link, model.notice || (online ? "Connected" : words));
-  setText(ui.connect, model.link === "offline" ? "Start talking" : "Leave");
-  ui.connect.classList.toggle("primary", model.link === "offline");
-  ui.mute.disabled = model.link === "offline" || preferences.pushToTalk;
+  setText(ui.link, model.notice);
+  const action = live ? "Interrupt" : "Tap to talk";
+  if (ui.connect.getAttribute("aria-label") !== action) ui.connect.setAttribute("aria-label", action);
+  ui.connect.disabled = live && !(online && model.agent === "speaking");
+  ui.leave.hidden = !live;
+  ui.mute.disabled = !live || preferences.pushToTalk;
   ui.mute.setAttribute("aria-pressed", String(muted));
   ui.stop.disabled = !online || model.agent !== "speaking";
   ui.talk.hidden = !(preferences.pushToTalk && online);
   ui.text.disabled = ui.send.disabled = !online;
   ui.voice.disabled = !online || ui.voice.options.length === 0;
   ui.problem.hidden = model.error === "";
-  setText(ui.problem, model.error);
-  transcript.render(model.entries, online);
+  setText(ui.problemText, model.error);
+  ui.wake.hidden = !(live && model.suspended);
+  transcript.render(model.entries);
   renderLatency(ui.latency, model.turns);
 }
 
@@ -119,8 +135,23 @@ function setText(target: HTMLElement, text: string): void {
 
 ui.connect.addEventListener("click", () => {
   if (session.model.link === "offline") void start();
-  else void session.leave();
+  else session.interrupt();
 });
+ui.leave.addEventListener("click", () => {
+  void session.leave();
+  ui.connect.focus();
+});
+ui.dismiss.addEventListener("click", () => session.clearProblem());
+ui.wake.addEventListener("click", () => void session.wake());
+document.addEventListener("pointerdown", () => void session.wake());
+
+function openDrawer(open: boolean): void {
+  ui.drawer.hidden = !open;
+  ui.more.setAttribute("aria-expanded", String(open));
+  (open ? ui.close : ui.more).focus();
+}
+ui.more.addEventListener("click", () => openDrawer(Boolean(ui.drawer.hidden)));
+ui.close.addEventListener("click", () => openDrawer(false));
 
 async function start(): Promise<void> {
   config.key = ui.key.value;
@@ -128,24 +159,32 @@ async function start(): Promise<void> {
   session.setMuted(muted);
   await readConfig();
   await session.connect();
+  if (session.wrongKey) askForKey();
   await listDevices();
   await refreshVoices();
 }
+
+function askForKey(): void {
+  openDrawer(true);
+  ui.key.focus();
+}
+
+const TRANSPORTS: Readonly<Record<string, string>> = { webrtc: "Direct", livekit: "LiveKit room" };
 
 async function readConfig(): Promise<void> {
   try {
     const response = await fetch("v1/client", { headers: authorised(config.key) });
     if (!response.ok) return;
     const offered = (await response.json()) as { transports?: string[]; models?: Record<string, string> };
-    config.transports = offered.transports ?? ["webrtc"];
+    // A page can not use every way that a server offers to programs.
+    config.transports = (offered.transports ?? ["webrtc"]).filter((name) => name in TRANSPORTS);
     setText(ui.models, modelsInWords(offered.models ?? {}));
   } catch {
     // Connecting will say what is wrong.
   }
   ui.transportField.hidden = config.transports.length < 2;
   if (ui.transport.options.length === 0) {
-    const names: Record<string, string> = { webrtc: "Direct", livekit: "LiveKit room" };
-    ui.transport.replaceChildren(...config.transports.map((name) => new Option(names[name] ?? name, name)));
+    ui.transport.replaceChildren(...config.transports.map((name) => new Option(TRANSPORTS[name], name)));
   }
   preferences.transport = config.transports.includes(ui.transport.value) ? ui.transport.value : (config.transports[0] ?? "webrtc");
 }
@@ -174,12 +213,15 @@ async function listDevices(): Promise<void> {
 }
 navigator.mediaDevices?.addEventListener("devicechange", () => void listDevices());
 
+/** On the meter's scale: what the picture shows of a microphone. */
+const SEEN = 0.25;
 let meterShown = 0;
 session.onInput = (reading) => {
   // Ears judge loudness by ratio: -60 dBFS is empty, 0 dBFS is full. The bar falls slowly.
   const level = Math.max(0, 1 + Math.log10(Math.max(reading.level, 1e-3)) / 3);
   meterShown = Math.max(level, meterShown - 0.03);
-  ui.meter.value = meterShown;
+  if (!ui.drawer.hidden) ui.meter.value = meterShown;
+  if (level > SEEN) voice.wake();
 };
 
 ui.push.checked = preferences.pushToTalk;
@@ -221,7 +263,9 @@ ui.talk.addEventListener("keyup", (event) => {
 
 ui.stop.addEventListener("click", () => session.interrupt());
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && session.model.agent === "speaking") session.interrupt();
+  if (event.key !== "Escape") return;
+  if (!ui.drawer.hidden) openDrawer(false);
+  else if (session.model.agent === "speaking") session.interrupt();
 });
 ui.form.addEventListener("submit", (event) => {
   event.preventDefault();

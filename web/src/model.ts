@@ -1,6 +1,7 @@
 // What the page shows, as a pure function of what happened. No DOM, no clocks.
 
-import type { AgentState, ParticipantState, ServerMessage, ToolState, Voice } from "./protocol";
+import { BEGINNING, placeOf, type Place } from "./captions";
+import type { AgentState, Mark, ParticipantState, ServerMessage, ToolState, Voice } from "./protocol";
 
 export type Link = "offline" | "connecting" | "online" | "reconnecting";
 
@@ -14,6 +15,9 @@ export interface Entry {
   readonly nod: boolean;
   /** Where a call of a tool stands; its name is the text. */
   readonly tool?: ToolState;
+  /** Of a reply that is being spoken: where its words are, and which of them sounds. */
+  readonly marks?: readonly Mark[];
+  readonly place?: Place;
 }
 
 export interface Turn {
@@ -27,7 +31,7 @@ export interface Model {
   readonly link: Link;
   readonly agent: AgentState;
   readonly participant: ParticipantState;
-  /** True from a barge-in until the agent speaks or thinks again. */
+  /** True from an interruption that took the floor until the agent speaks or thinks again. */
   readonly interrupted: boolean;
   readonly sessionId: string;
   readonly voice: Voice | null;
@@ -38,6 +42,8 @@ export interface Model {
   readonly utterance: string;
   readonly error: string;
   readonly notice: string;
+  /** The browser holds the sound back until the person taps. */
+  readonly suspended: boolean;
 }
 
 export const initial: Model = {
@@ -53,6 +59,7 @@ export const initial: Model = {
   utterance: "",
   error: "",
   notice: "",
+  suspended: false,
 };
 
 /** Oldest entries leave first: a page that is open all day stays light. */
@@ -63,34 +70,45 @@ export type PageEvent =
   | { type: "link"; link: Link; notice?: string }
   | { type: "problem"; text: string }
   | { type: "typed"; text: string }
-  | { type: "audible"; ms: number };
+  | { type: "audible"; ms: number }
+  | { type: "suspended"; suspended: boolean }
+  /** So much of an utterance was heard, on this page's own clock. */
+  | { type: "played"; utterance_id: string; sample: number };
 
 export function reduce(model: Model, event: ServerMessage | PageEvent): Model {
   switch (event.type) {
     case "link":
       return linkChanged(model, event.link, event.notice ?? "");
     case "problem":
-      return { ...model, error: event.text };
+      return model.error === event.text ? model : { ...model, error: event.text };
     case "typed":
       return add(model, { id: `typed-${model.entries.length}`, who: "you", text: event.text, heard: null, done: true, nod: false });
     case "audible":
       return audible(model, event.ms);
     case "started":
       return { ...model, sessionId: event.session_id, voice: event.voice, link: "online", notice: event.resumed ? "Welcome back." : "" };
+    case "suspended":
+      return model.suspended === event.suspended ? model : { ...model, suspended: event.suspended };
+    case "played":
+      return played(model, event.utterance_id, event.sample);
     case "state":
       return {
         ...model,
         agent: event.agent,
         participant: event.participant,
-        interrupted: event.agent === "barged_in" || (model.interrupted && event.agent === "listening"),
+        interrupted: model.interrupted && (event.agent === "barged_in" || event.agent === "listening"),
       };
+    case "clear":
+      return model.agent === "thinking" ? model : { ...model, interrupted: true };
     case "transcript":
       return transcript(model, event.turn, event.text, event.final, event.backchannel);
     case "reply":
       return add(
         { ...model, utterance: event.utterance_id, pendingAudible: null },
-        { id: replyId(model, event.utterance_id), who: "agent", text: "", heard: null, done: false, nod: false },
+        { id: replyId(model, event.utterance_id), who: "agent", text: "", heard: null, done: false, nod: false, marks: [], place: BEGINNING },
       );
+    case "words":
+      return update(model, replyId(model, event.utterance_id), (entry) => ({ ...entry, marks: [...(entry.marks ?? []), ...event.marks] }));
     case "reply_text":
       return update(model, replyId(model, event.utterance_id), (entry) => ({ ...entry, text: entry.text + event.text }));
     case "reply_end":
@@ -158,12 +176,21 @@ function replyId(model: Model, utterance: string): string {
 
 function replyEnded(model: Model, event: Extract<ServerMessage, { type: "reply_end" }>): Model {
   const id = replyId(model, event.utterance_id);
-  return update(model, id, (entry) => ({
+  return update(model, id, ({ marks: _marks, place: _place, ...entry }) => ({
     ...entry,
     text: event.text || entry.text,
     heard: event.outcome === "finished" ? null : event.heard_text,
     done: true,
   }));
+}
+
+function played(model: Model, utterance: string, sample: number): Model {
+  const id = replyId(model, utterance);
+  const entry = model.entries.findLast((known) => known.id === id);
+  if (!entry?.place || !entry.marks) return model;
+  const place = placeOf(entry.text, entry.marks, sample);
+  if (place.from === entry.place.from && place.to === entry.place.to) return model;
+  return update(model, id, (known) => ({ ...known, place }));
 }
 
 function turnMeasured(model: Model, turn: number, stages: Record<string, number>): Model {
@@ -181,29 +208,32 @@ function audible(model: Model, ms: number): Model {
 
 /** The state in words: what a person who cannot see the picture needs to know. */
 export function stateInWords(model: Model): string {
-  if (model.link === "offline") return "Not connected";
-  if (model.link === "connecting") return "Connecting…";
-  if (model.link === "reconnecting") return "Reconnecting…";
-  if (model.interrupted) return "Interrupted";
-  switch (model.agent) {
+  switch (mood(model)) {
+    case "offline":
+      return model.agent === "terminated" && model.link === "online" ? "Ended" : "Tap to talk";
+    case "waiting":
+      return model.link === "connecting" ? "Connecting…" : "Reconnecting…";
+    case "yielding":
+      return "Go on…";
+    case "interrupted":
+      return "Interrupted";
     case "thinking":
       return "Thinking";
     case "speaking":
       return "Speaking";
-    case "barged_in":
-      return "Interrupted";
-    case "terminated":
-      return "Ended";
     default:
       return "Listening";
   }
 }
 
-/** One word for styling: the picture and the words never disagree. */
-export function mood(model: Model): "offline" | "waiting" | "listening" | "thinking" | "speaking" | "interrupted" {
+export type Mood = "offline" | "waiting" | "listening" | "thinking" | "speaking" | "yielding" | "interrupted";
+
+/** One word for styling: the picture and the words never disagree. A pause that may be undone is no interruption. */
+export function mood(model: Model): Mood {
   if (model.link === "offline" || model.agent === "terminated") return "offline";
   if (model.link !== "online") return "waiting";
-  if (model.interrupted || model.agent === "barged_in") return "interrupted";
+  if (model.interrupted) return "interrupted";
+  if (model.agent === "barged_in") return "yielding";
   if (model.agent === "thinking") return "thinking";
   if (model.agent === "speaking") return "speaking";
   return "listening";

@@ -19,6 +19,15 @@ export function microphoneProblem(error: unknown): string {
   }
 }
 
+export const MUTED_BY_SYSTEM =
+  "The system has muted the microphone. Unmute it there, or type.";
+export const SILENT_MICROPHONE =
+  "I can't hear you: the microphone gives no sound at all. Switch it on, or choose another one under Settings; until then you can type.";
+
+export function microphoneReplaced(label: string): string {
+  return `The microphone was unplugged. Now listening with ${label || "the next one"}; choose another one under Settings.`;
+}
+
 /** An answer of the server that is not the one hoped for. */
 export class ServerProblem extends Error {
   readonly status: number;

@@ -18,6 +18,14 @@ export interface Voice {
   lora: string;
 }
 
+/** Where a word stands, in code points of the reply's text and in its samples. */
+export interface Mark {
+  readonly text_start: number;
+  readonly text_end: number;
+  readonly start_sample: number;
+  readonly end_sample: number;
+}
+
 export type ClientMessage =
   | {
       type: "start";
@@ -42,6 +50,7 @@ export type ServerMessage =
   | { type: "transcript"; turn: number; text: string; final: boolean; stable: number; backchannel: boolean }
   | { type: "reply"; utterance_id: string; turn: number; voice: Voice }
   | { type: "reply_text"; utterance_id: string; text: string }
+  | { type: "words"; utterance_id: string; marks: readonly Mark[] }
   | {
       type: "reply_end";
       utterance_id: string;

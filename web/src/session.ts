@@ -4,7 +4,7 @@ import { microphones, openMicrophone, PageAudio, type Reading } from "./audio/au
 import type { ClientConfig, Connection, ConnectionHandlers } from "./connection/connection";
 import { WebRtcConnection } from "./connection/webrtc";
 import { initial, reduce, type Model, type PageEvent } from "./model";
-import { microphoneProblem, ServerProblem } from "./problems";
+import { microphoneProblem, microphoneReplaced, MUTED_BY_SYSTEM, ServerProblem, SILENT_MICROPHONE } from "./problems";
 import { PROTOCOL_VERSION, SAMPLE_RATE, type ServerMessage, type Voice } from "./protocol";
 
 export interface Preferences {
@@ -21,13 +21,24 @@ const RETRIES = [0.3, 0.7, 1.5, 3, 5, 8, 13];
 const DUCK_FOR = 600;
 /** How often the server is told how far the listener has come. */
 const REPORT_EVERY = 100;
+/** How often it is looked which word sounds: well within what the eye takes for at once. */
+const FOLLOW_EVERY = 40;
 /** Agent audio above this is a sound that can be heard: -50 dBFS. */
 const AUDIBLE = 0.00316;
+
+/** Digital silence: below -100 dBFS. */
+const NO_SOUND = 1e-5;
+/** Seconds of it before it is told. */
+const SILENT_FOR = 6;
 
 export class Session {
   model: Model = initial;
   audio: PageAudio | null = null;
   onInput: (reading: Reading) => void = () => {};
+  /** The agent is heard. */
+  onOutput: () => void = () => {};
+  /** The server did not take the key, or asks for one. */
+  wrongKey = false;
   private connection: Connection | null = null;
   private stream: MediaStream | null = null;
   private wanted = false;
@@ -36,11 +47,14 @@ export class Session {
   private duckTimer = 0;
   private retryTimer = 0;
   private reportTimer = 0;
+  private followTimer = 0;
   /** The utterance that was reported last. */
   private reported = "";
   /** Audio-clock time of the last voiced block of the microphone, and whether an answer to it is awaited. */
   private speechEnd = 0;
   private awaiting = false;
+  /** Audio-clock time since which the microphone gives nothing at all: 0 before that, Infinity once it was heard. */
+  private silentSince = 0;
   private readonly config: ClientConfig;
   private readonly preferences: Preferences;
   private readonly changed: () => void;
@@ -55,19 +69,23 @@ export class Session {
   onVoice: () => void = () => undefined;
 
   private apply(event: ServerMessage | PageEvent): void {
-    this.model = reduce(this.model, event);
+    const next = reduce(this.model, event);
+    if (next === this.model) return;
+    this.model = next;
     this.changed();
   }
 
   async connect(): Promise<void> {
     if (this.wanted) return;
     this.wanted = true;
+    this.wrongKey = false;
     this.attempt = 0;
     this.apply({ type: "link", link: "connecting" });
     this.audio = new PageAudio();
     this.audio.onInput = (reading) => this.heardYou(reading);
     this.audio.onOutput = (reading) => this.heardAgent(reading);
     this.audio.onSounded = (at) => this.connection?.sounded(at);
+    this.audio.onSuspended = (suspended) => this.apply({ type: "suspended", suspended });
     await this.audio.start();
     await this.acquireMicrophone();
     if (this.wanted) await this.establish();
@@ -77,11 +95,37 @@ export class Session {
     try {
       this.stream = await openMicrophone(this.preferences.device);
       this.audio?.listen(this.stream);
+      this.silentSince = 0;
+      this.watchMicrophone(this.stream.getAudioTracks()[0]);
       this.applyMute();
     } catch (error) {
       this.stream = null;
       this.apply({ type: "problem", text: microphoneProblem(error) });
     }
+  }
+
+  /** Unplugged, or taken away by the system: the next one is asked for, and the person is told. */
+  private watchMicrophone(track: MediaStreamTrack | undefined): void {
+    if (!track) return;
+    track.addEventListener("ended", () => void this.microphoneGone(track));
+    track.addEventListener("mute", () => this.apply({ type: "problem", text: MUTED_BY_SYSTEM }));
+    track.addEventListener("unmute", () => this.clearProblem(MUTED_BY_SYSTEM));
+  }
+
+  private async microphoneGone(track: MediaStreamTrack): Promise<void> {
+    if (!this.wanted || this.stream?.getAudioTracks()[0] !== track) return;
+    await this.changeDevice("");
+    const next = this.stream?.getAudioTracks()[0];
+    if (next) this.apply({ type: "problem", text: microphoneReplaced(next.label) });
+  }
+
+  /** A sound that the browser holds back (a call came in, a phone was locked) goes on with the next tap. */
+  async wake(): Promise<void> {
+    await this.audio?.wake();
+  }
+
+  clearProblem(text = this.model.error): void {
+    if (this.model.error === text) this.apply({ type: "problem", text: "" });
   }
 
   private async establish(): Promise<void> {
@@ -115,6 +159,7 @@ export class Session {
     if (!this.wanted) return;
     const text = error instanceof Error ? error.message : String(error);
     const passing = error instanceof ServerProblem ? error.passing : false;
+    this.wrongKey = error instanceof ServerProblem && error.status === 401;
     if (this.attempt > 0 && passing) {
       this.retry(text);
       return;
@@ -183,10 +228,23 @@ export class Session {
     this.reportTimer = window.setInterval(() => {
       if (this.model.agent === "speaking") this.report(this.model.utterance, false);
     }, REPORT_EVERY);
+    window.clearInterval(this.followTimer);
+    this.followTimer = window.setInterval(() => this.follow(), FOLLOW_EVERY);
+  }
+
+  /** Words light up as they are heard; where a browser can not tell, as they are sent. */
+  private follow(): void {
+    const { connection, audio, model } = this;
+    if (!connection || !audio || model.agent !== "speaking") return;
+    const sample = connection.reports ? connection.heard(model.utterance, audio.context.currentTime) : Infinity;
+    if (sample === null) return;
+    this.apply({ type: "played", utterance_id: model.utterance, sample });
+    if (this.model !== model) tell("word", audio, { sample });
   }
 
   private heardYou(reading: Reading): void {
     this.onInput(reading);
+    this.watchSilence(reading);
     if (reading.voiced && !this.muted) {
       this.speechEnd = reading.time;
       if (this.model.participant === "speaking") this.awaiting = true;
@@ -198,12 +256,26 @@ export class Session {
     this.duckTimer = window.setTimeout(() => this.unduck(), DUCK_FOR);
   }
 
+  /** A microphone that has never given any sound is switched off, or not the one spoken into. Once it has, silence
+   * may be what a suppressor of noise makes of a quiet room. */
+  private watchSilence(reading: Reading): void {
+    if (this.silentSince === Infinity || this.muted || this.model.link !== "online") return;
+    if (reading.level > NO_SOUND) {
+      this.silentSince = Infinity;
+      this.clearProblem(SILENT_MICROPHONE);
+      return;
+    }
+    this.silentSince ||= reading.time;
+    if (reading.time - this.silentSince > SILENT_FOR) this.apply({ type: "problem", text: SILENT_MICROPHONE });
+  }
+
   private unduck(): void {
     window.clearTimeout(this.duckTimer);
     this.audio?.duck(false);
   }
 
   private heardAgent(reading: Reading): void {
+    if (reading.level >= AUDIBLE) this.onOutput();
     // The first sound is reported at once, so that the server knows how long it was on its way.
     const { agent, utterance } = this.model;
     if (agent === "speaking" && reading.level >= AUDIBLE && this.reported !== utterance) this.report(utterance, false);
@@ -255,6 +327,7 @@ export class Session {
     this.wanted = false;
     window.clearTimeout(this.retryTimer);
     window.clearInterval(this.reportTimer);
+    window.clearInterval(this.followTimer);
     this.unduck();
     await this.connection?.close();
     this.connection = null;

@@ -19,6 +19,7 @@ const state = (agent: "listening" | "speaking" | "barged_in" | "thinking"): Serv
   agent,
   event: "",
 });
+const clear: ServerMessage = { type: "clear", utterance_id: "u1" };
 const partial = (text: string, final = false, backchannel = false): ServerMessage => ({
   type: "transcript",
   turn: 1,
@@ -77,10 +78,47 @@ describe("the transcript", () => {
   });
 });
 
+describe("captions", () => {
+  const text: ServerMessage = { type: "reply_text", utterance_id: "u1", text: "Once upon" };
+  const words: ServerMessage = {
+    type: "words",
+    utterance_id: "u1",
+    marks: [
+      { text_start: 0, text_end: 4, start_sample: 0, end_sample: 100 },
+      { text_start: 5, text_end: 9, start_sample: 100, end_sample: 200 },
+    ],
+  };
+  const played = (sample: number): PageEvent => ({ type: "played", utterance_id: "u1", sample });
+
+  it("follow what was heard", () => {
+    expect(after(started, reply, text, words, played(150)).entries[0]?.place).toEqual({ from: 5, to: 9 });
+  });
+
+  it("leave the page alone while a word goes on", () => {
+    const model = after(started, reply, text, words, played(50));
+    expect(reduce(model, played(60))).toBe(model);
+  });
+
+  it("end with the reply", () => {
+    const end: ServerMessage = { type: "reply_end", utterance_id: "u1", outcome: "finished", text: "Once upon", heard_text: "", heard_sample: 200 };
+    const entry = after(started, reply, text, words, played(50), end, played(150)).entries[0];
+    expect([entry?.place, entry?.text]).toEqual([undefined, "Once upon"]);
+  });
+});
+
 describe("the state", () => {
   it("stays interrupted while the agent listens after a barge-in", () => {
-    const model = after(started, state("speaking"), state("barged_in"), state("listening"));
+    const model = after(started, state("speaking"), state("barged_in"), clear, state("listening"));
     expect([mood(model), stateInWords(model)]).toEqual(["interrupted", "Interrupted"]);
+  });
+
+  it("is soft while a pause may still be undone", () => {
+    const model = after(started, state("speaking"), state("barged_in"));
+    expect([mood(model), stateInWords(model)]).toEqual(["yielding", "Go on…"]);
+  });
+
+  it("is no interruption when an answer that nobody heard is dropped", () => {
+    expect(mood(after(started, state("thinking"), clear))).toBe("thinking");
   });
 
   it("is speaking again when a nod lets the reply go on", () => {
@@ -89,7 +127,7 @@ describe("the state", () => {
 
   it("says in words what the picture shows", () => {
     expect(stateInWords(after(started, state("thinking")))).toBe("Thinking");
-    expect(stateInWords(initial)).toBe("Not connected");
+    expect(stateInWords(initial)).toBe("Tap to talk");
   });
 });
 

@@ -31,6 +31,7 @@ from parley.errors import ConfigError, InvalidRequest, TimedOut
 from parley.hints import install
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from playwright.sync_api import Page
 
 TRIALS = 30
@@ -171,7 +172,7 @@ def _measure(setup: Setup, trials: int) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="parley-browser-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         url = stack.enter_context(_served(setup, folder))
-        page = stack.enter_context(_tab(url, folder, _microphone(folder / "mic.wav", trials + SPARE)))
+        page = stack.enter_context(tab(url, folder, _microphone(folder / "mic.wav", trials + SPARE)))
         marks = _converse(page, setup, trials)
     load, params = meter.read(), {"set-up": setup.name}
     silent = _delays(marks["onsets"], marks["sounds"], "silent")
@@ -226,21 +227,24 @@ def _microphone(path: Path, trials: int) -> Path:
         # Off the 20 ms grid, so that no trial falls on the same place of a packet as the one before.
         start = int((FIRST + SPACING * trial) * RATE) + 137 * trial
         track[start : start + len(speech)] = speech
+    return wav(path, mix(track, noise(len(track), NOISE_DB, 3)))
+
+
+def wav(path: Path, samples: NDArray[np.int16]) -> Path:
+    """Write samples at 48 kHz as the file that a browser takes for a microphone."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(RATE)
-        file.writeframes(mix(track, noise(len(track), NOISE_DB, 3)).tobytes())
+        file.writeframes(samples.tobytes())
     return path
 
 
 @contextlib.contextmanager
 def _served(setup: Setup, folder: Path) -> Iterator[str]:
     """`parley up` with the tone voice (through LiveKit: beside a server of its own)."""
-    port = free_port()
     module = ["parley.bench.lossy", str(setup.loss)] if setup.loss else ["parley"]
-    command = [sys.executable, "-m", *module, "up", "--no-browser", "--port", str(port)]
-    settings: dict[str, str] = {"worker.models.default_model": "tone"}
+    settings: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
         if setup.transport == "livekit":
             from parley.testing.livekit_server import LiveKitServer
@@ -254,9 +258,20 @@ def _served(setup: Setup, folder: Path) -> Iterator[str]:
                 "livekit.api_key": livekit.api_key,
                 "livekit.api_secret": livekit.api_secret,
             }
-        for name, value in settings.items():
-            command += ["--set", f"{name}={value}"]
-        yield stack.enter_context(_started(command, folder / "parley.log", port))
+        yield stack.enter_context(served(folder, "tone", settings, module))
+
+
+@contextlib.contextmanager
+def served(
+    folder: Path, voice: str, settings: Mapping[str, str] | None = None, module: Sequence[str] = ("parley",)
+) -> Iterator[str]:
+    """The address of a `parley up` that runs meanwhile, with this default voice."""
+    port = free_port()
+    command = [sys.executable, "-m", *module, "up", "--no-browser", "--port", str(port)]
+    for name, value in {"worker.models.default_model": voice, **(settings or {})}.items():
+        command += ["--set", f"{name}={value}"]
+    with _started(command, folder / "parley.log", port) as url:
+        yield url
 
 
 @contextlib.contextmanager
@@ -278,7 +293,8 @@ def _started(command: Sequence[str], log: Path, port: int) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _tab(url: str, folder: Path, wav: Path) -> Iterator[Page]:
+def tab(url: str, folder: Path, microphone: Path) -> Iterator[Page]:
+    """The page in a browser of its own, whose microphone is a file."""
     try:
         from playwright.sync_api import sync_playwright
     except ModuleNotFoundError:
@@ -293,7 +309,7 @@ def _tab(url: str, folder: Path, wav: Path) -> Iterator[Page]:
             folder / "profile",
             executable_path=chromium,
             headless=True,
-            args=[*FLAGS, f"--use-file-for-fake-audio-capture={wav}%noloop"],
+            args=[*FLAGS, f"--use-file-for-fake-audio-capture={microphone}%noloop"],
         )
         try:
             page = browser.pages[0]
@@ -304,11 +320,14 @@ def _tab(url: str, folder: Path, wav: Path) -> Iterator[Page]:
             browser.close()
 
 
-def _until(page: Page, condition: str, seconds: float) -> None:
-    """Ask the page again and again. Its own rules forbid what Playwright would have it evaluate by itself."""
-    until = time.monotonic() + seconds
+def until(page: Page, condition: str, seconds: float) -> None:
+    """Wait until it holds: ask the page again and again.
+
+    Its own rules forbid what Playwright would have it evaluate by itself.
+    """
+    deadline = time.monotonic() + seconds
     while not page.evaluate(condition):
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             raise TimedOut(f"The page did not come so far within {seconds:g} seconds.")
         page.wait_for_timeout(_LOOK_MS)
 
@@ -322,11 +341,11 @@ def _converse(page: Page, setup: Setup, trials: int) -> Mapping[str, Any]:
         [setup.duck, setup.transport],
     )
     page.click("#connect")
-    _until(page, "window.parley.model.link === 'online'", 30)
+    until(page, "window.parley.model.link === 'online'", 30)
     page.evaluate(WATCH, TAP)
     # Ask for the next story as soon as nobody speaks; the interruptions come by themselves.
     page.evaluate(KEEP_TALKING)
     seconds = FIRST + SPACING * (trials + SPARE)
-    _until(page, f"({COUNTED})({trials}) || performance.now() > {1000 * seconds}", seconds + _PATIENCE)
+    until(page, f"({COUNTED})({trials}) || performance.now() > {1000 * seconds}", seconds + _PATIENCE)
     marks: Mapping[str, Any] = page.evaluate("({ onsets: window.onsets, ends: window.ends, sounds: window.sounds })")
     return marks

@@ -38,6 +38,7 @@ BENCHES: dict[str, Bench] = {
     "transports": Bench("parley.bench.transports", "CPU and lateness of each transport with N sessions"),
     "realtime": Bench("parley.bench.realtime", "OpenAI's Realtime interface: first audio, onset -> last audio"),
     "browser": Bench("parley.bench.browser", "barge-in as a browser hears it"),
+    "captions": Bench("parley.bench.captions", "words on the page against their sound; what its picture costs"),
 }
 
 

@@ -15,6 +15,8 @@ export interface Reading {
 /** Long enough not to click, short enough not to be heard as a fade. */
 const FADE = 0.008;
 const DUCKED = 0.12;
+/** Milliseconds that a browser may take to begin with the sound. */
+const RESUME_WITHIN = 1_000;
 
 export class PageAudio {
   readonly context: AudioContext;
@@ -26,6 +28,8 @@ export class PageAudio {
   onOutput: (reading: Reading) => void = () => {};
   /** The agent's stream, however soft we make it, was silent and became audible at this time. */
   onSounded: (at: number) => void = () => {};
+  /** The browser holds the sound back (true), or lets it go on. */
+  onSuspended: (suspended: boolean) => void = () => {};
   private source: MediaStreamAudioSourceNode | null = null;
   private microphone: MediaStreamAudioSourceNode | null = null;
   private inputMeter: AudioWorkletNode | null = null;
@@ -53,7 +57,21 @@ export class PageAudio {
     this.output.connect(this.outputMeter);
     this.onsets = new AudioWorkletNode(this.context, "onsets", { numberOfOutputs: 0 });
     this.onsets.port.onmessage = (event: MessageEvent<number>) => this.onSounded(event.data);
+    this.context.onstatechange = () => this.stateChanged();
+    // Without a gesture some browsers never answer: the tap that is asked for then does.
+    await Promise.race([this.context.resume(), new Promise((resolve) => setTimeout(resolve, RESUME_WITHIN))]);
+    this.stateChanged();
+  }
+
+  private stateChanged(): void {
+    if (this.context.state !== "closed") this.onSuspended(this.context.state !== "running");
+  }
+
+  /** From a gesture: let the sound go on. */
+  async wake(): Promise<void> {
+    if (this.context.state === "running" || this.context.state === "closed") return;
     await this.context.resume();
+    if (this.element.srcObject) await this.element.play().catch(() => undefined);
   }
 
   private meter(tell: (reading: Reading) => void): AudioWorkletNode {

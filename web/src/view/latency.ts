@@ -50,7 +50,7 @@ function turnView(turn: Turn): HTMLElement {
   title.className = "total";
   title.textContent = `Turn ${turn.turn}: ${Math.round(total)} ms to the first sound`;
   const bar = document.createElement("div");
-  bar.className = "bar";
+  bar.className = "bar-of-time";
   bar.setAttribute("aria-hidden", "true");
   const legend = document.createElement("ul");
   legend.className = "legend";

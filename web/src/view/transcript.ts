@@ -3,8 +3,9 @@
 import type { Entry } from "../model";
 import type { ToolState } from "../protocol";
 
-/** Characters of an unheard rest that are shown. */
+/** Characters of an unheard rest that are shown, and of what is still to be said. */
 const MOST_UNHEARD = 140;
+const MOST_AHEAD = 220;
 
 const NAMES = { you: "You", agent: "Parley", note: "Note", tool: "Tool" } as const;
 
@@ -27,12 +28,10 @@ export class TranscriptView {
   constructor(box: HTMLElement, announcer: HTMLElement) {
     this.box = box;
     this.announcer = announcer;
-    this.render([], false);
   }
 
-  render(entries: readonly Entry[], connected: boolean): void {
+  render(entries: readonly Entry[]): void {
     const follows = this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < 40;
-    this.box.querySelector(".empty")?.remove();
     const ids = new Set(entries.map((entry) => entry.id));
     for (const [id, { element }] of this.shown) {
       if (!ids.has(id)) {
@@ -41,13 +40,17 @@ export class TranscriptView {
       }
     }
     for (const entry of entries) this.show(entry);
-    if (entries.length === 0) this.box.append(emptyHint(connected));
     if (follows) this.box.scrollTop = this.box.scrollHeight;
   }
 
   private show(entry: Entry): void {
     const known = this.shown.get(entry.id);
     if (known?.entry === entry) return;
+    if (known && onlyMoved(known.entry, entry)) {
+      known.entry = entry;
+      caption(known.element.lastElementChild as HTMLElement, entry);
+      return;
+    }
     const element = known?.element ?? document.createElement("div");
     element.className = `entry ${entry.who}${entry.done ? "" : " partial"}${entry.nod ? " nod" : ""}`;
     if (entry.tool) element.dataset.tool = entry.tool;
@@ -85,7 +88,9 @@ function words(entry: Entry): HTMLElement {
     text.textContent = toolInWords(entry.text, entry.tool);
     return text;
   }
-  if (entry.heard === null) {
+  if (entry.place) {
+    caption(text, entry);
+  } else if (entry.heard === null) {
     text.textContent = entry.text || "…";
   } else {
     const cut = entry.text.startsWith(entry.heard) ? entry.heard.length : 0;
@@ -110,16 +115,30 @@ function words(entry: Entry): HTMLElement {
   return text;
 }
 
-/** Of a long rest that nobody heard a few words are enough: what was said is what matters. */
-function beginning(text: string): string {
-  if (text.length <= MOST_UNHEARD) return text;
-  return `${text.slice(0, text.lastIndexOf(" ", MOST_UNHEARD))} …`;
+/** The same reply, a little further on: most of what ever changes here. */
+function onlyMoved(before: Entry, after: Entry): boolean {
+  return before.place !== undefined && after.place !== undefined && before.done === after.done;
 }
 
-function emptyHint(connected: boolean): HTMLElement {
-  const hint = document.createElement("p");
-  hint.className = "empty";
-  const greet = connected ? "Say hello." : "Press Start talking and say hello.";
-  hint.textContent = `${greet} Ask for a long story, then cut in: the answer stops, and the words that you did not hear are struck through. A mere “mhm” lets it go on.`;
-  return hint;
+/** What was heard, the word that sounds, and what is to come, of which a long reply shows only the beginning. */
+function caption(box: HTMLElement, entry: Entry): void {
+  if (!entry.place) return;
+  if (box.childElementCount !== 3) {
+    box.className = "caption";
+    box.replaceChildren(...["heard", "now", "ahead"].map((name) => Object.assign(document.createElement("span"), { className: name })));
+  }
+  const { text } = entry;
+  const { from, to } = entry.place;
+  const ahead = text.slice(to);
+  const parts = [text.slice(0, from), text.slice(from, to), ahead.length > MOST_AHEAD ? beginning(ahead, MOST_AHEAD) : ahead || (to ? "" : "…")];
+  parts.forEach((part, index) => {
+    const span = box.children[index] as HTMLElement;
+    if (span.textContent !== part) span.textContent = part;
+  });
+}
+
+/** Of a long rest that nobody heard a few words are enough: what was said is what matters. */
+function beginning(text: string, most = MOST_UNHEARD): string {
+  if (text.length <= most) return text;
+  return `${text.slice(0, text.lastIndexOf(" ", most))} …`;
 }

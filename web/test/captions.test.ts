@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+
+import { placeOf, unitsOf } from "../src/captions";
+
+const TEXT = "Once upon a time";
+const MARKS = [
+  { text_start: 0, text_end: 4, start_sample: 0, end_sample: 100 },
+  { text_start: 5, text_end: 9, start_sample: 100, end_sample: 200 },
+  { text_start: 10, text_end: 11, start_sample: 250, end_sample: 300 },
+];
+
+describe("the place of a caption", () => {
+  it.each([
+    [0, 0, 0],
+    [1, 0, 4],
+    [100, 4, 4],
+    [101, 5, 9],
+    [200, 9, 9],
+    [240, 9, 9],
+    [251, 10, 11],
+    [9_999, 11, 11],
+  ])("after %i samples is %i to %i", (sample, from, to) => {
+    expect(placeOf(TEXT, MARKS, sample)).toEqual({ from, to });
+  });
+
+  it("is the beginning where nobody tells where the words are", () => {
+    expect(placeOf(TEXT, [], 5_000)).toEqual({ from: 0, to: 0 });
+  });
+
+  it("counts characters as the server does", () => {
+    const text = "😀😀 hi";
+    expect(unitsOf(text, 2)).toBe(4);
+    expect(unitsOf(text, 5)).toBe(7);
+    expect(unitsOf(text, 99)).toBe(7);
+  });
+
+  it("never goes back while the sound goes on", () => {
+    let last = 0;
+    for (let sample = 0; sample < 400; sample += 7) {
+      const { from, to } = placeOf(TEXT, MARKS, sample);
+      expect(from).toBeLessThanOrEqual(to);
+      expect(to).toBeGreaterThanOrEqual(last);
+      last = to;
+    }
+  });
+});
