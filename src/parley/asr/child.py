@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import sys
+import time
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -42,9 +43,12 @@ class _Answers:
     def to(self, kind: bytes, body: bytes) -> tuple[bytes, bytes]:
         """The answer to one question."""
         said: list[dict[str, object] | None] = []
+        began = time.perf_counter()
         error = wire.attempt(lambda: said.append(self._table[kind](body)), "It raised")
         if error is not None:
             return ask.FAILED, wire.pack_error(error)
+        if said[0] is not None:
+            said[0]["seconds"] = round(time.perf_counter() - began, 6)
         return (ask.SAID, json.dumps(said[0]).encode()) if said[0] is not None else (ask.DONE, b"")
 
     def _load(self, body: bytes) -> None:

@@ -14,9 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from parley import clock
+from parley import clock, tracing
 from parley.asr import wire as ask
 from parley.asr.decoder import RATE, Cut, from_json
+from parley.asr.decoding import Decoding
 from parley.asr.sharing import Leave, Listen, Pace, Sharing
 from parley.asr.stretches import Stretches
 from parley.asr.workload import Workload
@@ -49,6 +50,9 @@ class DecoderProcess:
     def __init__(self, spec: DecoderSpec, limit: float, threads: ThreadPoolExecutor) -> None:
         self._spec, self._limit, self._threads = spec, limit, threads
         self._child: ChildProcess | None = None
+
+        self.last = 0.0
+        """Seconds that the child worked on the last question, by its own clock."""
 
     @property
     def pid(self) -> int:
@@ -138,7 +142,9 @@ class DecoderProcess:
             error = wire.unpack_error(answer)
             assert error is not None
             raise error
-        return json.loads(answer) if answer else None
+        read = json.loads(answer) if answer else None
+        self.last = read.get("seconds", 0.0) if read else 0.0
+        return read
 
 
 class _Turn:
@@ -153,9 +159,14 @@ class _Turn:
         self.speaking = True
         self.room = longest
         """Samples that may still come."""
+        self.work = Decoding()
         self._partial: Transcript | None = None
         self._end: asyncio.Future[Transcript] = asyncio.get_running_loop().create_future()
         self._news = asyncio.Event()
+
+    def decoded(self, what: str, decoder: DecoderProcess) -> None:
+        """Somebody worked on it until now."""
+        self.work.add(what, decoder.last, decoder.pid)
 
     def tell(self, said: Transcript) -> None:
         """A partial transcript that is not read before the next one comes is not read at all."""
@@ -255,6 +266,7 @@ class ProcessRecognizer:
         longest = int(settings.max_turn * RATE)
         turn = self._turns[number] = _Turn(number, language or settings.language, memory, longest)
         self._sharing.open(number)
+        span = tracing.begin("recogniser", parley__engine=self._spec.name)
         collecting = asyncio.create_task(self._collect(audio, number, turn))
         try:
             async for transcript in turn.transcripts():
@@ -262,6 +274,9 @@ class ProcessRecognizer:
         finally:
             self._close(number)
             collecting.cancel()
+            span.note(parley__audio_s=round((longest - max(0, turn.room)) / RATE, 3), **turn.work.summary())
+            span.end()
+            turn.work.trace(span)
             await asyncio.gather(collecting, return_exceptions=True)
 
     def _admit(self) -> None:
@@ -344,12 +359,15 @@ class ProcessRecognizer:
         partial: Transcript | None = None
         if order.samples:
             partial = await self._guarded(decoder.feed(turn, turn.audio.take(order.samples)))
+            turn.decoded("feed", decoder)
         if order.pause:
             partial = await self._guarded(decoder.pause(turn))
+            turn.decoded("pause", decoder)
         if order.turn not in self._turns:  # nobody wants it any more
             return
         if order.last:
             final, turn.memory.state = await self._guarded(decoder.finish(turn))
+            turn.decoded("final", decoder)
             turn.end(final)
             self._close(order.turn)
         elif partial is not None:

@@ -19,6 +19,7 @@ CUT = b"C"
 
 DONE = b"D"
 SAID = b"T"
+"""The answer, with the seconds that it took as "seconds"."""
 FAILED = b"X"
 """The engine raised: an error of ``children.wire``; the turn is over."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import socket
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,6 @@ from parley.hints import install
 from parley.values import Voice
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from starlette.routing import BaseRoute
@@ -66,12 +67,14 @@ async def run_orchestrator(
     ``ready`` is awaited with the address once a conversation can be held. Raises ConfigError when something that
     the settings ask for is not installed.
     """
+    from parley.observability.otlp import exporting
     from parley.server.app import STATIC, create_app
     from parley.server.runner import base_url, serve
 
     if settings.server.host not in _LOOPBACK and not settings.server.api_key:
         log.warning("everybody who can reach this port may talk; set server.api_key to choose who may")
     async with AsyncExitStack() as stack:
+        stack.enter_context(exporting(settings.traces, "parley-orchestrator", f"{socket.gethostname()}:{os.getpid()}"))
         host = await _open_host(settings, stack)
         routes = await _open_routes(settings, host, stack)
         app = create_app(host, routes, page=STATIC if settings.server.page else None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -88,13 +90,16 @@ def voices_here(settings: Settings) -> VoicePackCatalog:
 
 
 async def _serve(settings: Settings, *, child: bool) -> None:
+    from parley.observability.otlp import exporting
     from parley.worker.announce import announced
     from parley.worker.server import serve
 
     catalog = voices_here(settings)
     for problem in catalog.problems().values():
         typer.echo(f"parley worker: {problem.message}", err=True)
+    instance = settings.worker.name or f"{socket.gethostname()}:{os.getpid()}"
     async with AsyncExitStack() as stack:
+        stack.enter_context(exporting(settings.traces, "parley-worker", instance))
 
         async def ready(running: Worker) -> None:
             if settings.registry.url:
@@ -109,7 +114,6 @@ async def _serve(settings: Settings, *, child: bool) -> None:
 
 def stop_with_parent() -> None:
     """End when whoever started this process is gone: its end of our standard input closes then, whatever happens."""
-    import os
     import signal
     import threading
 

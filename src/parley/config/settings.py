@@ -9,7 +9,7 @@ from parley.asr.settings import AsrSettings
 from parley.audio.settings import MicrophoneSettings
 from parley.environments.settings import EngineSettings
 from parley.llm.settings import LlmSettings
-from parley.observability.settings import LogSettings
+from parley.observability.settings import LogSettings, TraceSettings
 from parley.recording.settings import RecordingSettings
 from parley.registry.settings import RegistrySettings
 from parley.routing.settings import RoutingSettings
@@ -52,9 +52,10 @@ class Settings:
     engines: EngineSettings = field(default_factory=EngineSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    traces: TraceSettings = field(default_factory=TraceSettings)
 
 
-WORKER_GROUPS = ("worker", "registry", "store", "log")
+WORKER_GROUPS = ("worker", "registry", "store", "log", "traces")
 """What a worker process reads; the file ``configs/worker.yaml``."""
 ORCHESTRATOR_GROUPS = tuple(name for name in Settings.__dataclass_fields__ if name != "worker")
 """What an orchestrator reads; the file ``configs/orchestrator.yaml``."""

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import httpx2
 import structlog
 
+from parley import tracing
 from parley.errors import (
     CapacityError,
     ConfigError,
@@ -127,15 +128,18 @@ class OpenAiModel:
         self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo], options: ReplyOptions
     ) -> AsyncGenerator[object, None]:
         """The answer's objects as they come."""
-        began = False
+        began, error_code = False, ""
+        span = tracing.begin("language model", "client", gen_ai__request__model=self._settings.model)
         try:
             body = json.dumps(self._body(history, tools, options))
-            async with self._client.stream("POST", self._url, content=body) as response:
+            async with self._client.stream("POST", self._url, content=body, headers=span.headers) as response:
+                span.note(http__response__status_code=response.status_code)
                 if response.status_code != httpx2.codes.OK:
                     raise self._refused(response.status_code, await _beginning(response))
                 began = True
                 events = Events()
                 async for data in response.aiter_bytes():
+                    span.reached("parley.first_bytes_s")
                     for item in events.add(data):
                         yield item
                     if events.done:
@@ -143,7 +147,14 @@ class OpenAiModel:
                 for item in events.finish():
                     yield item
         except httpx2.HTTPError as error:
-            raise self._lost(error, began=began) from error
+            lost = self._lost(error, began=began)
+            error_code = lost.code
+            raise lost from error
+        except ParleyError as error:
+            error_code = error.code
+            raise
+        finally:
+            span.end(error_code)
 
     # --- troubles ----------------------------------------------------------------------
 

@@ -9,6 +9,22 @@ from parley.settings import Setting
 
 
 @dataclass(frozen=True, slots=True)
+class TraceSettings:
+    """Where the time of each turn goes, across processes, told to an OpenTelemetry collector. No word that was said."""
+
+    endpoint: Annotated[
+        str,
+        Setting(
+            "Collector that takes OTLP over HTTP, such as http://127.0.0.1:4318; empty makes no traces. What it asks "
+            "for besides (keys, certificates) stands in OpenTelemetry's own variables, OTEL_EXPORTER_OTLP_HEADERS."
+        ),
+    ] = ""
+    sample: Annotated[
+        float, Setting("Share of the turns that are traced; workers follow their orchestrator.", ge=0, le=1)
+    ] = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """What the process says about itself on standard error."""
 

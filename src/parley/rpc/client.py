@@ -63,8 +63,8 @@ class _RemoteSession:
                 raise
             raise too_early() from None
 
-    def call(self) -> Any:
-        return self.owner._stub.Synthesize(metadata=self.owner._metadata)
+    def call(self, more: tuple[tuple[str, str], ...] = ()) -> Any:
+        return self.owner._stub.Synthesize(metadata=(*self.owner._metadata, *more))
 
     async def control(self, utterance_id: str, command: pb.ControlCommand) -> int:
         request = pb.ControlRequest(session_id=self.wire_id, utterance_id=utterance_id, command=command)

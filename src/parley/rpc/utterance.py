@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import grpc
 
+from parley import tracing
 from parley.audio.frame import AudioFrame
 from parley.errors import EngineError, InvalidRequest, NotFound, ParleyError, PreconditionFailed
 from parley.rpc.convert import frames_from_proto, voice_to_proto, wording_to_proto
@@ -30,8 +31,8 @@ class WorkerSession(Protocol):
     async def ready(self) -> None:
         """Wait until the worker has opened it. Raises why it has not."""
 
-    def call(self) -> Any:
-        """Open an utterance's stream."""
+    def call(self, more: tuple[tuple[str, str], ...] = ()) -> Any:
+        """Open an utterance's stream, with ``more`` metadata."""
 
     async def control(self, utterance_id: str, command: pb.ControlCommand) -> int:
         """Hold or continue an utterance; returns the last sequence that left."""
@@ -66,6 +67,7 @@ class GrpcSynthesis:
         self._held = asyncio.Event()
         self._held.set()
         self._failure: ParleyError | None = None
+        self._span = tracing.begin("speak", "client", server__address=session.address)
         session.began()
         self._feeder = session.spawn(self._feed(text))
 
@@ -85,6 +87,7 @@ class GrpcSynthesis:
     def _accept(self, message: Any) -> None:
         if message is None:
             return
+        self._span.reached("parley.first_audio_s")
         self._frames.extend(frames_from_proto(message))
         if message.final:
             self._finish()
@@ -102,7 +105,7 @@ class GrpcSynthesis:
             if not (self._closed or self._failure) or _is_cancelled():
                 raise
             failure = self._failure  # the call was cancelled from here, not this task
-        self._finish()
+        self._finish(failure)
         if failure is None or self._closed:
             return None
         if isinstance(failure, NotFound):
@@ -156,7 +159,8 @@ class GrpcSynthesis:
         if self._call is None:
             if self._closed:
                 raise asyncio.CancelledError
-            self._call = self._session.call()
+            self._call = self._session.call(tuple(self._span.headers.items()))
+            self._span.reached("parley.first_text_s")
             self._opened.set()
         with sendable("text"):
             request = self._message(piece, first)
@@ -182,11 +186,12 @@ class GrpcSynthesis:
         if self._call is not None:
             self._call.cancel()
         self._opened.set()
-        self._finish()
+        self._finish(error)
 
-    def _finish(self) -> None:
+    def _finish(self, error: ParleyError | None = None) -> None:
         if not self._done:
             self._done = True
+            self._span.end(error.code if error is not None else "")
             self._session.released()
 
     # --- control ---

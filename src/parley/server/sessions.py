@@ -15,11 +15,12 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from parley import clock
+from parley import clock, tracing
 from parley.audio.resample import Resampler, microphone_resampler
 from parley.conversation import History
 from parley.errors import CapacityError, ParleyError, Unauthorized, UnavailableError
 from parley.messages import StartSession, VoiceChanged
+from parley.observability.turn_traces import TurnTraces
 from parley.registry.snapshots import SessionSnapshot
 from parley.server.at_work import AtWork
 from parley.server.engine_parts import EngineParts
@@ -356,6 +357,7 @@ class _Session:
         self._news: VoiceChanged | None = None
         self._active = clock.now()
         self._lateness = 0.0
+        self._traces = TurnTraces(session_id) if tracing.is_collecting() else None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -366,6 +368,8 @@ class _Session:
             with self.stack:
                 await self.engine.run()
         finally:
+            if self._traces is not None:
+                self._traces.close()
             self._timer.cancel()
             for task in list(self._tasks):
                 task.cancel()
@@ -389,6 +393,8 @@ class _Session:
     def logged(self, entry: LogEntry) -> None:
         """Look over the session's shoulder (``session.log.Observer``)."""
         self._host.metrics.logged(entry)
+        if self._traces is not None:
+            self._traces.logged(entry)
         if not self._begun:  # "started" is the first message of a session; whatever came up before waits for it
             self._begun = True
             self._tell()

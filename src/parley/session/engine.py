@@ -158,8 +158,9 @@ class SessionEngine:
             write=lambda: self._dialogue.write(), asked=lambda: self._dialogue.waiting,
         )  # fmt: skip
         recognition = Recognition(
-            recognizer, floor, mic, tasks, understood=self._understood, failed=self._recognition_failed
-        )
+            recognizer, floor, mic, tasks,
+            session_id=session_id, understood=self._understood, failed=self._recognition_failed,
+        )  # fmt: skip
         self._endpointing = endpointing = Endpointing(
             floor, mic, speculation, timers, tasks, end_of_turn, settings, over=self._silence_over, terms=terms
         )

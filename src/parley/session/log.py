@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from parley import clock
+from parley.session.decide.stages import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +50,8 @@ class TurnClosed:
     """"silence", "message" (push-to-talk, typed) or "limit"."""
     delay: float
     """Seconds from the last speech to the decision."""
+    length: float = 0.0
+    """Seconds from its beginning to the last speech."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ class ReplyOver:
     """"discarded": nobody had heard a sound of it."""
     heard: float
     """Seconds of it that were heard."""
+    turn: int = 0
+    """The turn that it answers; 0 where it answers none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,5 +220,4 @@ class Stages:
 
     def milliseconds(self) -> dict[str, float]:
         """Since the origin."""
-        order = ("vad", "endpoint", "asr", "llm", "tts", "sent", "heard")
-        return {name: round(1000 * (self.reached[name] - self.origin), 2) for name in order if name in self.reached}
+        return {name: round(1000 * (self.reached[name] - self.origin), 2) for name in STAGES if name in self.reached}

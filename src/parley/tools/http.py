@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 import httpx2
 import structlog
 
+from parley import tracing
 from parley.errors import ConfigError, InvalidRequest, UnavailableError, Unreached
 from parley.tools.function import Tool
 from parley.tools.secrets import from_environment
@@ -76,7 +77,7 @@ class HttpCaller:
         self, settings: HttpTool, headers: Mapping[str, str], arguments: Mapping[str, Any], key: str
     ) -> str:
         url, rest = _address(settings.url, arguments)
-        own = {"Idempotency-Key": key, **headers}
+        own = {"Idempotency-Key": key, **tracing.headers(), **headers}
         sent: dict[str, Any] = {"params": _flat(rest)} if settings.method in _IN_ADDRESS else {"json": rest}
         try:
             async with self._client.stream(settings.method, url, headers=own, **sent) as response:

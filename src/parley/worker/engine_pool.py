@@ -226,7 +226,7 @@ class _WarmUp:
     def wants_more(self) -> bool:
         return True
 
-    def started(self) -> None:
+    def started(self, pid: int = 0) -> None:
         """Nobody counts it."""
 
     def push(self, audio: SynthesizedAudio, seconds: float) -> None:

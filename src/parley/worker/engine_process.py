@@ -180,7 +180,7 @@ class ProcessEngine:
         with self._changed:
             self._number += 1
         number = self._number
-        job.started()
+        job.started(child.pid)
         try:
             child.send(say.SPEAK, say.pack_job(number, job.text, job.voice))
             while self._may_read(job):

@@ -88,8 +88,8 @@ class _Gated:
     def wants_more(self) -> bool:
         return self.job.wants_more() or self.gate.crowded
 
-    def started(self) -> None:
-        self.job.started()
+    def started(self, pid: int = 0) -> None:
+        self.job.started(pid)
 
     def push(self, audio: SynthesizedAudio, seconds: float) -> None:
         self.job.push(audio, seconds)

@@ -29,8 +29,8 @@ class Job(Protocol):
     def wants_more(self) -> bool:
         """False while enough audio waits to be taken; the engine is woken when that changes."""
 
-    def started(self) -> None:
-        """An engine begins to work on it."""
+    def started(self, pid: int = 0) -> None:
+        """An engine begins to work on it, in the process ``pid`` where that is another one."""
 
     def push(self, audio: SynthesizedAudio, seconds: float) -> None:
         """Take the next stretch of audio, which the engine worked on for ``seconds``."""

@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from parley.rpc.gen import tts_pb2 as pb
 from parley.rpc.options import SERVER_OPTIONS
 from parley.rpc.status import CODE_KEY, status_of
 from parley.stopping import stopping
+from parley.tracing import Place, parent_of, working_for
 from parley.worker.figures import Reading, as_log_fields, readings, serve_figures
 from parley.worker.memory import settle_allocator
 from parley.worker.model_manager import ModelManager
@@ -263,15 +265,21 @@ def _unary(method: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awai
 def _stream(method: Callable[[AsyncIterator[Any]], AsyncIterator[Any]]) -> Callable[[Any, Any], Awaitable[None]]:
     async def handle(requests: AsyncIterator[Any], context: Any) -> None:
         try:
-            async with aclosing(method(_checked_stream(requests))) as messages:  # type: ignore[type-var]
-                async for message in messages:
-                    await context.write(message)
+            with working_for(partial(_caller, context.invocation_metadata())):
+                async with aclosing(method(_checked_stream(requests))) as messages:  # type: ignore[type-var]
+                    async for message in messages:
+                        await context.write(message)
         except ParleyError as error:
             await _abort(context, error)
         except grpc.aio.InternalError:
             return  # the client has gone while a message was on its way; its utterance is closed by now
 
     return handle
+
+
+def _caller(metadata: Any) -> Place | None:
+    """The span that a call works for, where its caller named one and this worker tells of its own."""
+    return parent_of({str(key): str(value) for key, value in metadata or ()})
 
 
 async def _abort(context: Any, error: ParleyError) -> None:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from parley import __version__, clock
+from parley import __version__, clock, tracing
 from parley.audio.frame import FRAME_SAMPLES, AudioFrame
 from parley.errors import (
     CapacityError,
@@ -86,15 +86,25 @@ class TtsServicer:
 
     async def synthesize(self, requests: AsyncIterator[pb.SynthesizeRequest]) -> AsyncIterator[pb.AudioFrame]:
         """Speak one utterance: frames leave as they are made."""
-        first = await self._first_of(requests)
-        session, utterance = self._open(first)
-        reader = asyncio.get_running_loop().create_task(self._read_text(utterance, first.text, requests))
+        span, failed = tracing.begin("synthesize", "server"), ""
         try:
-            async for message in self._write(session, utterance):
-                yield message
+            first = await self._first_of(requests)
+            session, utterance = self._open(first)
+            span.note(parley__model=session.voice.model)
+            reader = asyncio.get_running_loop().create_task(self._read_text(utterance, first.text, requests))
+            try:
+                async for message in self._write(session, utterance):
+                    span.reached("parley.first_audio_s")
+                    yield message
+            finally:
+                reader.cancel()
+                self._end(session, utterance)
+                utterance.trace(span)
+        except ParleyError as error:
+            failed = error.code
+            raise
         finally:
-            reader.cancel()
-            self._end(session, utterance)
+            span.end(failed)
 
     async def _first_of(self, requests: AsyncIterator[pb.SynthesizeRequest]) -> pb.SynthesizeRequest:
         """The message that names the utterance. A caller that never sends it must not hold the stream for ever."""

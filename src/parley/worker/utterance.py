@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 import time
 from collections import deque
@@ -19,6 +20,7 @@ from parley.errors import InvalidRequest, ParleyError
 from parley.text.sentences import ends_sentence, sentences
 from parley.text.speech.normaliser import Normaliser
 from parley.text.speech.spoken import Spoken, as_written
+from parley.tracing import OpenSpan, is_collecting
 from parley.values import SynthesizedAudio, Voice
 from parley.worker.framing import Framer, FramingOptions
 from parley.worker.head_start import OPEN_CLAUSE, Opening, Speed
@@ -90,6 +92,8 @@ class Utterance:
         """Seconds from the first text to the first frame, until that has left."""
         self._waiting = False
         self._worked = self._made = 0.0
+        self._worked_on: list[_PieceJob] = []
+        """Pieces that an engine took up, while somebody collects."""
         self.last_sequence = -1
         """Sequence of the last frame that was handed out; -1 when none was."""
         self.cancelled = False
@@ -238,6 +242,16 @@ class Utterance:
         if self._flying:
             self._wake_engine()
 
+    def trace(self, span: OpenSpan) -> None:
+        """Tell what was worked on, piece by piece, as parts of ``span``."""
+        for job in (*self._worked_on, *(job for job in self._flying if job.began)):
+            span.inside(
+                "engine", job.began, job.ended or time.perf_counter(),
+                parley__piece=job.index, parley__work_s=round(job.worked, 6), parley__audio_s=round(job.made, 6),
+                parley__process="engine" if job.pid else "worker", process__pid=job.pid or os.getpid(),
+            )  # fmt: skip
+        span.note(parley__pieces=self._count, parley__frames=self.last_sequence + 1)
+
     # --- called by its jobs, on engine threads ---
 
     def ahead(self) -> float:
@@ -306,6 +320,8 @@ class Utterance:
 
     def _job_done(self, job: _PieceJob, error: ParleyError | None) -> None:
         self._flying.discard(job)
+        if job.began and is_collecting():
+            self._worked_on.append(job)
         if self.cancelled:
             return
         if error is not None and self._error is None:
@@ -349,6 +365,12 @@ class _PieceJob:
     """When an engine took it up; 0 before."""
     made: float = 0.0
     """Seconds of its audio that have come."""
+    worked: float = 0.0
+    """Seconds of work that went into it."""
+    ended: float = 0.0
+    """When the engine was done with it."""
+    pid: int = 0
+    """Of the process that the engine lives in, where that is another one."""
 
     @property
     def text(self) -> str:
@@ -368,15 +390,17 @@ class _PieceJob:
         """Seconds that it will last, at ``pace`` seconds a letter."""
         return pace * sum(weights(self.text, words(self.text)))
 
-    def started(self) -> None:
-        self.began = time.perf_counter()
+    def started(self, pid: int = 0) -> None:
+        self.began, self.pid = time.perf_counter(), pid
         self.utterance.job_started()
 
     def push(self, audio: SynthesizedAudio, seconds: float) -> None:
         self.made += audio.samples.size / audio.sample_rate
+        self.worked += seconds
         self.utterance.job_push(self.index, audio, seconds)
 
     def finished(self, error: ParleyError | None) -> None:
+        self.ended = time.perf_counter()
         self.utterance.job_finished(self, error)
 
 

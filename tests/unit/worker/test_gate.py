@@ -27,7 +27,7 @@ class Text:
     def wants_more(self) -> bool:
         return self.hungry
 
-    def started(self) -> None:
+    def started(self, pid: int = 0) -> None:
         """Nobody counts it."""
 
     def push(self, audio: SynthesizedAudio, seconds: float) -> None:

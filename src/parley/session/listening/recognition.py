@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from parley.session.listening.microphone import RATE
 from parley.session.listening.turn import Part
+from parley.tracing import place_of, working_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -28,6 +29,7 @@ class Recognition:
         microphone: Microphone,
         tasks: Tasks,
         *,
+        session_id: str,
         understood: Callable[[Turn], None],
         failed: Callable[[Turn, ParleyError], None],
     ) -> None:
@@ -35,6 +37,7 @@ class Recognition:
         self._floor = floor
         self._microphone = microphone
         self._tasks = tasks
+        self._session_id = session_id
         self._understood = understood
         self._failed = failed
         self._tells = False
@@ -74,7 +77,8 @@ class Recognition:
                 lambda error: self._failed(turn, error),
             )
 
-        part.task = self._tasks.spawn(recognize, "recognise")
+        with working_for(lambda: place_of(self._session_id, turn.number)):  # a sound over a reply may become a turn
+            part.task = self._tasks.spawn(recognize, "recognise")
 
     def _heard(self, part: Part, turn: Turn) -> None:
         self._tells = self._tells or part.tells

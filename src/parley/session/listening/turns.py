@@ -365,7 +365,8 @@ class Turns:
             turn.ended(now)
         turn.stages.mark("endpoint")
         delay = round(now - turn.ended_at, 6)
-        self._notices.log(TurnClosed(self._notices.now(), turn.number, self._closing, delay))
+        length = round(max(0.0, turn.ended_at - turn.began_at), 6)
+        self._notices.log(TurnClosed(self._notices.now(), turn.number, self._closing, delay, length))
         turn.closing(self._recognition.voiced(turn))
         self._close(turn)
         if self._terms.by_item:

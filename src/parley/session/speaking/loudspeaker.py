@@ -143,7 +143,8 @@ class ReplyRecords:
             keep_sound(words, reply)
         reply.calls.heard(len(text))
         at = self._notices.now()
-        self._notices.log(ReplyOver(at, reply.utterance_id, outcome, round(heard / SAMPLE_RATE, 6)))
+        turn = reply.turn if reply.turn_text else 0
+        self._notices.log(ReplyOver(at, reply.utterance_id, outcome, round(heard / SAMPLE_RATE, 6), turn))
         if reply.life.announced:
             self._notices.send(ReplyEnded(reply.utterance_id, outcome, reply.text, text, heard))
         self._tell_end(reply)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from parley import clock
@@ -14,6 +15,7 @@ from parley.session.decide.remarks import Remark, remark
 from parley.session.log import Stages
 from parley.session.speaking.reply import Reply
 from parley.text.speech.normaliser import has_words
+from parley.tracing import place_of, working_for
 from parley.values import Wording
 
 if TYPE_CHECKING:
@@ -112,13 +114,14 @@ class Replies:
             request=request,
         )
         prompt = self._parts.terms.instructions(request, self._parts.settings.reply.system_prompt)
-        if from_outside:
-            reply.start(None)
-        elif request is not None and request.context is not None:
-            reply.start(tell([item for item in request.context if not isinstance(item, str)], prompt))
-        else:
-            reply.entry.answers, known = place, place is not None and place.text
-            reply.start(self._history.messages(prompt, turn="" if known else turn_text))
+        with working_for(partial(place_of, self._parts.session_id, 0 if from_outside else reply.turn)):
+            if from_outside:
+                reply.start(None)
+            elif request is not None and request.context is not None:
+                reply.start(tell([item for item in request.context if not isinstance(item, str)], prompt))
+            else:
+                reply.entry.answers, known = place, place is not None and place.text
+                reply.start(self._history.messages(prompt, turn="" if known else turn_text))
         return reply
 
     def _wording(self, turn_text: str) -> Wording:

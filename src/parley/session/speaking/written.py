@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from parley import clock
@@ -12,6 +13,7 @@ from parley.errors import TooManyRequests
 from parley.orders import ReplyItem, ReplySettled, ReplyWritten
 from parley.session.log import Stages
 from parley.session.speaking.writing import Writing
+from parley.tracing import place_of, working_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,7 +120,8 @@ class WrittenReplies:
             await reply.writing.write(self.parts.language_model, history, reply.calls.offered)
             self._over(reply)
 
-        reply.task = self.parts.spawn(write, f"write {request.reply_id}")
+        with working_for(partial(place_of, self.parts.session_id, reply.turn)):
+            reply.task = self.parts.spawn(write, f"write {request.reply_id}")
 
     def cancel(self, why: str, reply_id: str = "") -> bool:
         """Stop the one of this id, or the one that belongs to the conversation; False where there is none."""

@@ -1,0 +1,40 @@
+"""Where traces go: nowhere unless an address is set."""
+
+from __future__ import annotations
+
+import sys
+from importlib.machinery import PathFinder
+
+import pytest
+
+from parley.errors import ConfigError
+from parley.observability.otlp import exporting
+from parley.observability.settings import TraceSettings
+from parley.tracing import is_collecting
+
+
+def test_without_an_address_nobody_collects_and_nothing_is_imported() -> None:
+    with exporting(TraceSettings(), "parley-test"):
+        assert not is_collecting()
+
+
+@pytest.mark.parametrize("endpoint", ["localhost:4318", "grpc://host:4317", "http://", "http://host:port"])
+def test_what_is_no_address_is_told_at_the_start(endpoint: str) -> None:
+    with pytest.raises(ConfigError, match="OTLP collector"), exporting(TraceSettings(endpoint), "parley-test"):
+        pass
+
+
+def test_without_the_package_it_is_told_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = PathFinder.find_spec
+
+    def find_spec(name: str, *more: object) -> object:
+        return None if name.startswith("opentelemetry") else found(name, *more)  # type: ignore[arg-type]
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == "opentelemetry"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(PathFinder, "find_spec", find_spec)
+    with (
+        pytest.raises(ConfigError, match="OpenTelemetry"),
+        exporting(TraceSettings("http://127.0.0.1:4318"), "parley-test"),
+    ):
+        pass
