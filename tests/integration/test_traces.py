@@ -111,7 +111,10 @@ def _value(span: Any, name: str) -> Any:
     return getattr(found, found.WhichOneof("value"))
 
 
-async def test_a_spoken_turn_is_one_connected_trace_through_every_process(tmp_path: Path) -> None:
+async def test_a_spoken_turn_is_one_connected_trace_through_every_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "200")  # milliseconds; it is 5 s by itself
     tool = {"name": "umbrella", "description": "The colour of umbrellas.", "effect": "read"}
     with world() as (url, seen):
         config = tmp_path / "parley.yaml"

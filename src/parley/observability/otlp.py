@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _QUEUE = 4_096
 """Spans that may wait for the collector; more are dropped, and nobody waits for it."""
 _BATCH = 512
-_EVERY_MS = 1_000
 _LAST_MS = 2_000
 
 
@@ -79,7 +78,6 @@ def _opened(address: str, service: str, instance: str) -> tuple[Any, Callable[[S
     processor = BatchSpanProcessor(
         OTLPSpanExporter(endpoint=address),
         max_queue_size=_QUEUE,
-        schedule_delay_millis=_EVERY_MS,
         max_export_batch_size=_BATCH,
     )
 
