@@ -167,6 +167,8 @@ class ReplyOptions:
     """The one tool that has to be asked for; empty for none in particular."""
     usage: bool = False
     """Whether :class:`Usage` is wanted at the end."""
+    brief: bool = False
+    """A short answer is wanted, because it takes long to speak."""
 
 
 @dataclass(frozen=True, slots=True)

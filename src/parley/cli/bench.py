@@ -37,6 +37,7 @@ BENCHES: dict[str, Bench] = {
     "failover": Bench("parley.bench.failover", "the speaking worker is killed: gap, words lost or repeated"),
     "transports": Bench("parley.bench.transports", "CPU and lateness of each transport with N sessions"),
     "realtime": Bench("parley.bench.realtime", "OpenAI's Realtime interface: first audio, onset -> last audio"),
+    "budget": Bench("parley.bench.budget", "first sound when something is late, with the budget policy and without"),
     "traces": Bench("parley.bench.traces", "CPU of a session with every turn traced, and without"),
     "browser": Bench("parley.bench.browser", "barge-in as a browser hears it"),
     "captions": Bench("parley.bench.captions", "words on the page against their sound; what its picture costs"),

@@ -7,6 +7,7 @@ import gc
 import os
 import socket
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -133,7 +134,9 @@ async def _open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
     from parley.registry import open_registry
     from parley.registry.snapshots import open_snapshots
     from parley.routing.links import open_pool
+    from parley.server.fleet import faster_voice
     from parley.server.sessions import Parts, as_they_are
+    from parley.session.pressure import Relief
     from parley.tools import create_tools
     from parley.vad import create_vad
 
@@ -165,6 +168,7 @@ async def _open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
         snapshots=snapshots,
         tools=tools,
         models=models_named(settings),
+        relief=Relief(_open_faster_ears(settings, stack), partial(faster_voice, voices)),
         make_vad=partial(create_vad, settings=settings.vad),
         make_microphone=partial(open_microphone, settings=settings.microphone),
         make_echo_guard=lambda _: create_echo_guard(settings.microphone),
@@ -215,6 +219,20 @@ def _open_recognizer(settings: Settings) -> Recognizer:
 
     named = named_ears(settings)
     return ByLanguage(partial(ears_for, settings), make) if named.engine == AUTO else make(named)
+
+
+def _open_faster_ears(settings: Settings, stack: AsyncExitStack) -> Recognizer | None:
+    """The recogniser that hears when the usual one is late, where one is wanted."""
+    from parley.asr import create_recognizer
+    from parley.environments import open_environments
+
+    budget = settings.session.budget
+    if not (budget.enabled and budget.faster_ears):
+        return None
+    asr = replace(settings.asr, engine=budget.faster_ears, model="")
+    ears = create_recognizer(asr, environments=open_environments(settings.engines))
+    stack.push_async_callback(ears.aclose)
+    return ears
 
 
 def _open_end_of_turn(settings: Settings) -> EndOfTurnModel | None:

@@ -106,6 +106,7 @@ class OpenAiModel:
                 newest=settings.history_messages,
                 system_role=settings.system_role,
                 tools=bool(tools),
+                brief=options.brief,
             ),
             "stream": True,
         }

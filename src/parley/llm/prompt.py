@@ -13,6 +13,9 @@ from typing import Any
 
 from parley.values import ChatMessage, ToolCall
 
+BRIEF = "Answer in one short sentence."
+"""What a model is told whose answers take too long to be spoken."""
+
 
 def arrange(
     history: Sequence[ChatMessage],
@@ -21,18 +24,20 @@ def arrange(
     newest: int = 0,
     system_role: str = "system",
     tools: bool = False,
+    brief: bool = False,
 ) -> list[dict[str, Any]]:
     """The messages in the protocol's own form.
 
     ``instructions`` count where the history has none of its own; ``newest`` bounds what was said (0: all), to which
     those before it are added with which it would begin with the agent. With the role "user" the instructions join the
-    first turn. ``tools``: some are offered.
+    first turn. ``tools``: some are offered. ``brief``: a short answer is asked for.
     """
     own = [message.text for message in history if message.role == "system" and message.text.strip()]
     told = [message for message in history if message.role != "system"]
     said = _joined(message for message in (told if tools else _in_words(told)) if _says_something(message))
     opening, turns = _opened(_newest(said, newest))
-    before = [text for text in (*(own or [instructions]), *opening) if text.strip()]
+    asked = (*(own or [instructions]), *([BRIEF] if brief else []))
+    before = [text for text in (*asked, *opening) if text.strip()]
     messages = [_plain(message) for message in turns]
     if not before:
         return messages

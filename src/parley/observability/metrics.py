@@ -12,6 +12,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from parley.loop_watch import BUCKETS as _LAGS
 from parley.session.log import (
+    BudgetReacted,
     Decided,
     Failed,
     Latency,
@@ -89,6 +90,9 @@ METRICS: tuple[Metric, ...] = (
     Metric("parley_replies_total", "counter", "Replies by how they ended.", ("outcome",)),
     Metric("parley_reply_heard_seconds_total", "counter", "Speech of the agent that was heard."),
     Metric("parley_speculations_total", "counter", "Replies begun before the turn was surely over.", ("used",)),
+    Metric("parley_budget_reactions_total", "counter",
+           "Changes of how a session talks because answers came too late, by stage, reaction, and why it began "
+           "(overrun) or ended (calm, no_help).", ("stage", "reaction", "why")),
     Metric("parley_errors_total", "counter", "Errors that a participant was told of.", ("code",)),
     Metric("parley_excess_total", "counter",
            "What a client sent (message, audio, datagram, mistake) or was to be sent (agent_audio) beyond its bounds, "
@@ -238,6 +242,8 @@ class Metrics:
                 self._of["parley_onset_to_silence_seconds"].observe(entry.since_onset)
             case Resumed():
                 self._of["parley_resume_gap_seconds"].observe(entry.gap)
+            case BudgetReacted():
+                self._of["parley_budget_reactions_total"].labels(entry.stage, entry.reaction, entry.why).inc()
             case Starved():
                 self._of["parley_starved_total"].inc()
                 self._of["parley_starved_seconds_total"].inc(entry.gap)

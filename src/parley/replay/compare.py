@@ -39,6 +39,7 @@ _WORDS = {
     "ReplyOver": lambda d: f"reply {d['utterance_id']} {d['outcome']}",
     "TranscriptLate": lambda d: f"late words of turn {d['turn']}: {d['outcome']}",
     "ToolCalled": lambda d: f"tool {d['name'] or '(unknown)'} of turn {d['turn']}: {d['outcome']}",
+    "BudgetReacted": lambda d: f"{d['reaction']} {'begins' if d['on'] else 'ends'} ({d['stage']}: {d['why']})",
     "Failed": lambda d: f"failed with {d['code']}",
 }
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from parley.session.engine import SessionEngine
+from parley.session.pressure import Relief
 
 if TYPE_CHECKING:
     from parley.conversation import History
@@ -45,6 +46,7 @@ class EngineParts:
     tools: Tools | None = None
     observer: Observer
     guest: Guest | None = None
+    relief: Relief = field(default_factory=Relief)
 
     def engine(self) -> SessionEngine:
         """The engine that is made of them. Raises InvalidRequest as it does."""
@@ -64,4 +66,5 @@ class EngineParts:
             tools=self.tools,
             observer=self.observer,
             guest=self.guest,
+            relief=self.relief,
         )

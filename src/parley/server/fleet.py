@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from parley.asr.workload import Working
 from parley.errors import NotFound, ParleyError, UnavailableError
 from parley.observability.metrics import Sample
+from parley.text.languages import speaks
 from parley.values import Voice
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from parley.routing.pool import PooledSynthesizer
     from parley.rpc.values import ModelStatus
 
+_FASTER = 0.7
+"""Share of a voice's work that another one may take, at most, to be worth the change."""
 _BEST_FIRST = ("resident", "loading", "available", "evicting", "failed")
 
 
@@ -133,6 +136,29 @@ def slow_voices(pool: PooledSynthesizer) -> dict[str, float]:
             if model.real_time_factor > 0:
                 best[model.model_id] = min(model.real_time_factor, best.get(model.model_id, model.real_time_factor))
     return {model_id: round(factor, 2) for model_id, factor in sorted(best.items()) if factor > 1}
+
+
+def faster_voice(pool: PooledSynthesizer, voice: Voice) -> Voice | None:
+    """A voice for the same language that some worker has in memory and makes faster than this one is made anywhere.
+
+    The fastest; None where nobody is, and where nobody has measured this one.
+    """
+    known: dict[str, tuple[float, AnnouncedModel]] = {}
+    default = ""
+    for member in pool.fleet.members.values():
+        for model in member.announcement.models:
+            default = default or (model.model_id if model.is_default else "")
+            if model.real_time_factor > 0 and model.model_id in member.announcement.resident_models:
+                factor = min(model.real_time_factor, known.get(model.model_id, (float("inf"), model))[0])
+                known[model.model_id] = factor, model
+    now, of_now = known.get(voice.model or default, (0.0, None))
+    language = voice.language or (of_now.languages[0] if of_now is not None and of_now.languages else "")
+    fitting = [
+        (factor, model.model_id)
+        for factor, model in known.values()
+        if factor < _FASTER * now and not model.is_test and (not language or speaks(model.languages, language))
+    ]
+    return Voice(min(fitting)[1], language=voice.language, speed=voice.speed) if fitting else None
 
 
 def ears_figures(recognizer: Recognizer) -> Iterable[Sample]:

@@ -68,6 +68,7 @@ class RecordingKeeper:
             tools=parts.tools and recorder.tools(parts.tools),
             end_of_turn=parts.end_of_turn and recorder.end_of_turn(parts.end_of_turn),
             observer=recorder.observer(parts.observer),
+            relief=replace(parts.relief, ears=parts.relief.ears and recorder.recognizer(parts.relief.ears)),
         )
 
     def _details(self, parts: EngineParts) -> dict[str, Any]:

@@ -24,7 +24,9 @@ from parley.observability.turn_traces import TurnTraces
 from parley.registry.snapshots import SessionSnapshot
 from parley.server.at_work import AtWork
 from parley.server.engine_parts import EngineParts
-from parley.session.log import ReplyOver, ToolCalled, Transition, TurnClosed
+from parley.session.decide.budget import Reaction
+from parley.session.log import BudgetReacted, ReplyOver, ToolCalled, Transition, TurnClosed
+from parley.session.pressure import Relief
 from parley.session.settings import SessionSettings
 from parley.text.speech.lexicon import check_lexicon
 from parley.transports.bounds import ClientBounds
@@ -105,6 +107,9 @@ class Parts:
     models: Mapping[str, str] = field(default_factory=dict)
     """What they are called, for people: kind (ears, voice, turn, llm) -> name."""
 
+    relief: Relief = field(default_factory=Relief)
+    """Who else could hear and speak when answers come too late."""
+
     make_vad: Callable[[], VoiceActivityDetector] = field(kw_only=True)
     make_microphone: Callable[[int], Resampler] = microphone_resampler
     """From the transport's rate to what is listened to."""
@@ -142,6 +147,8 @@ class SessionHost:
         """What is done for other people's clients."""
         self._session_settings = session
         self._running: dict[str, SessionEngine] = {}
+        self.strained: set[str] = set()
+        """Those in which nothing more can be done about answers that come too late."""
         self._replaced: set[str] = set()
         """Those of them that somebody goes on with elsewhere."""
         self._opening = 0
@@ -223,6 +230,8 @@ class SessionHost:
             raise UnavailableError(" ".join(troubles))
 
     def _check_places(self) -> None:
+        if self.strained and 2 * len(self.strained) >= len(self._running):
+            raise CapacityError("The conversations that are held get their answers too late already; try again later.")
         if self.sessions >= self.settings.max_sessions:
             raise CapacityError(f"All {self.settings.max_sessions} conversations are taken; try again later.")
 
@@ -251,6 +260,7 @@ class SessionHost:
                 tools=self.parts.tools,
                 observer=session,
                 guest=guest,
+                relief=self.parts.relief.for_session(),
             )
             session.engine = self.parts.wrap(parts, stack).engine()
             session.engine.voice = await self.parts.voices.open_session(
@@ -306,6 +316,7 @@ class SessionHost:
             raise
         finally:
             del self._running[session.session_id]
+            self.strained.discard(session.session_id)
             self._replaced.discard(session.session_id)
             self._check_empty()
             length = clock.now() - began
@@ -400,6 +411,8 @@ class _Session:
             self._tell()
         if isinstance(entry, Transition | TurnClosed):
             self._active = clock.now()
+        if isinstance(entry, BudgetReacted) and entry.reaction == Reaction.REFUSE.value:
+            (self._host.strained.add if entry.on else self._host.strained.discard)(self.session_id)
         if isinstance(entry, ReplyOver | TurnClosed | ToolCalled):
             self._spawn(self._save())
 

@@ -30,6 +30,7 @@ from parley.session.listening.speech import SpeechDetection
 from parley.session.listening.turns import Endpointing, Turns
 from parley.session.log import Observer, Silent, Transition, Unheard
 from parley.session.outbox import Notices, Outbox
+from parley.session.pressure import Pressure, Relief
 from parley.session.requests import Requests
 from parley.session.settings import SessionSettings, with_overrides
 from parley.session.speaking.loudspeaker import Loudspeaker, ReplyRecords
@@ -93,6 +94,7 @@ class SessionEngine:
         tools: Tools | None = None,
         observer: Observer | None = None,
         guest: Guest | None = None,
+        relief: Relief | None = None,
     ) -> None:
         self.session_id = session_id
         self.settings = settings = with_overrides(settings, start.settings)
@@ -111,8 +113,14 @@ class SessionEngine:
         # what is going on, and what runs
         self._floor = floor = MovableFloor(start.voice, start.language)
         self._outbox = outbox = Outbox(transport)
-        self._notices = notices = Notices(outbox, observer or Silent(), guest.told if guest is not None else None)
         terms = Terms(guest.manner if guest is not None else None)
+        observer = observer or Silent()
+        if settings.budget.enabled:
+            observer = Pressure(
+                observer, settings.budget, terms, voice=lambda: floor.voice, relief=relief or Relief(),
+                hear_with=lambda ears: recognition.hear_with(ears), speak_with=lambda to: replies.change_voice(to),
+            )  # fmt: skip
+        self._notices = notices = Notices(outbox, observer, guest.told if guest is not None else None)
         self._faults = faults = Faults(self.end)
         self._tasks = tasks = Tasks(session_id, faults)
         self._timers = timers = Timers(faults)

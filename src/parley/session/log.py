@@ -127,6 +127,23 @@ class Unheard:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetReacted:
+    """Answers came too late, and the session talks otherwise; or it talks as before again."""
+
+    at: float
+    stage: str
+    """"ears", "model" or "voice"."""
+    reaction: str
+    """A name of ``decide.budget.Reaction``."""
+    on: bool
+    """It begins, or ends."""
+    why: str
+    """"overrun", "no_help" or "calm"."""
+    took: float
+    """Seconds that the stage took in the turn that decided."""
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """Something went wrong that the participant was told of."""
 
@@ -175,6 +192,7 @@ LogEntry = (
     | Resumed
     | Starved
     | Unheard
+    | BudgetReacted
     | Failed
     | TranscriptLate
     | ToolCalled

@@ -220,6 +220,13 @@ class ReplySettings:
     still_working: Annotated[
         str, Setting("Spoken when a tool takes longer than its filler_after; auto and empty as above.")
     ] = "auto"
+    one_moment: Annotated[
+        str,
+        Setting(
+            "Spoken when the language model takes long to begin, where session.budget asks for it; auto and empty as "
+            "above."
+        ),
+    ] = "auto"
     clear_speech: Annotated[
         float, Setting("Voice that must be in a turn before it is more than a cough.", unit="s", ge=0.1, le=10)
     ] = 0.6
@@ -227,6 +234,41 @@ class ReplySettings:
     first_clause: Annotated[
         int, Setting("Shortest first piece of a reply that is spoken on its own.", unit="characters", ge=1, le=200)
     ] = 12
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSettings:
+    """What is done when answers come too late; each reaction is told in the log and counted, and taken back again."""
+
+    enabled: Annotated[
+        bool, Setting("React to stages that overrun their budgets, and take back what did not help.")
+    ] = False
+    ears: Annotated[float, Setting("Time from the end of a turn to its words.", unit="s", ge=0.05, le=30)] = 0.5
+    model: Annotated[
+        float,
+        Setting(
+            "Time from those to the first words of the answer; once it is overrun, the agent says after so long that "
+            "it takes a moment (session.reply.one_moment).",
+            unit="s",
+            ge=0.05,
+            le=30,
+        ),
+    ] = 0.8
+    voice: Annotated[
+        float, Setting("Time from those to the first sound, and silence in mid-reply.", unit="s", ge=0.05, le=30)
+    ] = 0.8
+    first_longest: Annotated[
+        int,
+        Setting(
+            "Longest first piece of a reply, once the voice overruns its budget.", unit="characters", ge=10, le=200
+        ),
+    ] = 24
+    faster_ears: Annotated[
+        str,
+        Setting(
+            "Recogniser (as asr.engine) that hears when the usual one is late; empty for none. Its words may be worse."
+        ),
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +361,7 @@ class SessionSettings:
     playout: PlayoutSettings = field(default_factory=PlayoutSettings)
     reply: ReplySettings = field(default_factory=ReplySettings)
     text: TextSettings = field(default_factory=TextSettings)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
     tools: ToolCallSettings = field(default_factory=ToolCallSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
 

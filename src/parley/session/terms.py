@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from parley.orders import Manner
@@ -15,13 +16,31 @@ if TYPE_CHECKING:
 _ORDINARY = Manner()
 
 
+@dataclass(slots=True)
+class Measures:
+    """What is done because answers come too late; changed by ``pressure`` alone."""
+
+    filler_after: float = float("inf")
+    """Seconds without a word of the language model after which the agent says that it takes a moment."""
+    first_longest: int = 0
+    """Characters of a reply's first piece, at most; 0 for no bound of its own."""
+    brief: bool = False
+    """The language model is asked to be brief."""
+    guesses: bool = True
+    """Replies may be begun before the turn is over."""
+
+
 class Terms:
-    """Read by every room; changed by ``dialogue`` alone. ``manner``: None where the client knows of no entries."""
+    """Read by every room; changed by ``dialogue`` alone, but for its ``measures``.
+
+    ``manner``: None where the client knows of no entries.
+    """
 
     def __init__(self, manner: Manner | None = None) -> None:
         self.by_item = manner is not None
         """Entries have ids that the client knows, and keep their places."""
         self.manner = manner or _ORDINARY
+        self.measures = Measures()
 
     @property
     def speaks(self) -> bool:
@@ -54,4 +73,5 @@ class Terms:
 
     def options(self, request: ReplyRequest | None) -> ReplyOptions:
         """What is wanted of the language model besides."""
-        return self.manner.options if request is None or request.options is None else request.options
+        options = self.manner.options if request is None or request.options is None else request.options
+        return replace(options, brief=True) if self.measures.brief else options

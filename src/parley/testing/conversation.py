@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from parley import clock
@@ -17,6 +17,7 @@ from parley.messages import ClientMessage, ReplyEnded, ServerMessage, StartSessi
 from parley.orders import Guest, Manner, Notice, Order
 from parley.session.engine import SessionEngine
 from parley.session.log import LogEntry
+from parley.session.pressure import Relief
 from parley.session.settings import SessionSettings
 from parley.testing.fakes import (
     FakeLanguageModel,
@@ -27,6 +28,7 @@ from parley.testing.fakes import (
     microphone,
 )
 from parley.transports.memory import MemoryTransport
+from parley.values import Voice
 
 M = TypeVar("M", bound=ServerMessage)
 E = TypeVar("E", bound=LogEntry)
@@ -135,6 +137,8 @@ async def conversation(
     delay: float = 0.0,
     alone: bool = True,
     faulty: bool = False,
+    relief: Relief | None = None,
+    voice: Voice | None = None,
 ) -> AsyncIterator[Conversation]:
     """Hold a conversation at time 0; with a ``manner``, one whose client knows it entry by entry.
 
@@ -155,16 +159,17 @@ async def conversation(
     log = Recorder()
     model = language_model or FakeLanguageModel()
     ears = recognizer or FakeRecognizer(turns=list(turns))
-    voice = synthesizer or FakeSynthesizer()
+    speaker = synthesizer or FakeSynthesizer()
+    begin = start or StartSession(playout_reports=reports)
     engine = SessionEngine(
         transport,
-        start or StartSession(playout_reports=reports),
+        begin if voice is None else replace(begin, voice=voice),
         session_id="s1",
         microphone=PassThroughMicrophone(),
         vad=FakeVad(),
         recognizer=ears,
         language_model=model,
-        synthesizer=voice,
+        synthesizer=speaker,
         settings=settings or SessionSettings(),
         observer=log,
         echo=echo,
@@ -172,13 +177,14 @@ async def conversation(
         tools=tools,
         history=history,
         guest=Guest(manner, told, lambda: f"item_{next(numbers)}") if manner is not None else None,
+        relief=relief,
     )
     others = asyncio.all_tasks()
     task = asyncio.create_task(engine.run())
     last = listen_until if listen_until is not None else max((sound[1] + 2 for sound in sounds), default=0.0)
     talking = asyncio.create_task(microphone(transport.participant.speak, *sounds, until=last, muted=muted))
     try:
-        yield Conversation(engine, transport, model, ears, voice, log, task, notices)
+        yield Conversation(engine, transport, model, ears, speaker, log, task, notices)
     finally:
         talking.cancel()
         await transport.participant.hang_up()

@@ -48,10 +48,14 @@ class Sentences:
     """One text on its way to the voice.
 
     With ``first_clause`` the first piece may end at a comma once it has as many characters; later ones are sentences,
-    which sound better whole. What grows beyond ``longest`` is cut at a comma, or else between words.
+    which sound better whole. What grows beyond ``longest`` is cut at a comma, or else between words; the first piece
+    beyond ``first_longest`` (0: no bound of its own), and that without waiting for what follows.
     """
 
-    def __init__(self, language: str = "", *, longest: int = LONGEST, first_clause: int = 0) -> None:
+    def __init__(
+        self, language: str = "", *, longest: int = LONGEST, first_clause: int = 0, first_longest: int = 0
+    ) -> None:
+        self._first_longest = first_longest
         self._stops = stops(language)
         self._longest = longest
         self._first_clause = first_clause
@@ -71,13 +75,14 @@ class Sentences:
     def _complete(self, *, ended: bool) -> Iterator[str]:
         while (end := self._end(ended)) is not None:
             piece, self._held = self._held[:end], self._held[end:]
-            self._first_clause = 0
+            self._first_clause = self._first_longest = 0
             yield piece
 
     def _end(self, ended: bool) -> int | None:
         """Where the piece ends; None while that is not known."""
         held = self._held
-        longest = _longest(held, self._longest)
+        longest = self._first_longest or _longest(held, self._longest)
+        ahead = 0 if ended or self._first_longest else LOOKAHEAD
         for match in _END.finditer(held):
             if match.end() > longest:
                 break
@@ -86,7 +91,7 @@ class Sentences:
                 return None
             if verdict:
                 return match.end() + (match.lastgroup != "line" and held[match.end() : match.end() + 1].isspace())
-        if len(held) <= longest + (0 if ended else LOOKAHEAD):
+        if len(held) <= longest + ahead:
             return None
         return _cut(held, longest)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.llm.prompt import arrange
+from parley.llm.prompt import BRIEF, arrange
 from parley.values import ChatMessage, ToolCall
 
 ROLES = st.sampled_from(["system", "user", "assistant"])
@@ -110,3 +110,15 @@ def test_what_tools_told_before_anybody_spoke_stands_with_the_instructions() -> 
     assert "Let me see." in system["content"]
     assert "A tool has told you: Sunny." in system["content"]
     assert user["content"] == "Good."
+
+
+@given(HISTORIES, st.sampled_from(["", "Be kind."]), st.sampled_from(["system", "user"]))
+def test_a_short_answer_is_asked_for_once_and_beside_whatever_else_is_asked(
+    history: list[ChatMessage], instructions: str, role: str
+) -> None:
+    usual = arrange(history, instructions=instructions, system_role=role)
+    brief = arrange(history, instructions=instructions, system_role=role, brief=True)
+    assert sum(message["content"].count(BRIEF) for message in brief) == 1
+    assert "".join(message["content"] for message in usual).count(BRIEF) == 0
+    for message in history:
+        assert sum(message.text in sent["content"] for sent in brief) == 1

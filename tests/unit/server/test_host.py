@@ -163,6 +163,17 @@ async def test_a_session_that_comes_before_the_server_is_ready_is_told_why() -> 
         assert 'parley_sessions_refused_total{code="unavailable"} 1.0' in host.metrics.exposition().decode()
 
 
+async def test_nobody_new_is_let_in_while_half_of_those_who_talk_wait_too_long_already() -> None:
+    async with host_with() as host:
+        host._running = dict.fromkeys(("a", "b", "c"))  # type: ignore[assignment]
+        host.strained.add("a")
+        host._check_places()
+        host.strained.add("b")
+        with pytest.raises(CapacityError, match="too late"):
+            await host.run_session(unused, StartSession())  # type: ignore[arg-type]
+        host._running = {}
+
+
 async def test_one_session_too_many_is_refused_at_once() -> None:
     async with host_with(max_sessions=1) as host:
         host._opening = 1

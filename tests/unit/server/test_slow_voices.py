@@ -1,7 +1,8 @@
-"""Voices that take longer to make their sound than it lasts are named."""
+"""Voices that take longer to make their sound than it lasts are named, and faster ones are known."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,8 +10,8 @@ from parley.cli.checks import _slow
 from parley.registry import Announcement, from_capabilities
 from parley.rpc.convert import model_from_proto, model_to_proto
 from parley.rpc.values import Capabilities, ModelStatus
-from parley.server.fleet import slow_voices
-from parley.values import ModelInfo
+from parley.server.fleet import faster_voice, slow_voices
+from parley.values import ModelInfo, Voice
 
 
 def worker(name: str, **factors: float) -> Announcement:
@@ -34,3 +35,22 @@ def test_a_voice_is_slow_where_no_worker_makes_it_in_real_time() -> None:
 def test_the_doctor_names_them() -> None:
     assert _slow({"slow_voices": {"csm": 2.0}}) == "; the voice csm takes 2 s for a second of speech"
     assert _slow({"status": "ok"}) == ""
+
+
+def in_memory(said: Announcement, *models: str, language: str = "en") -> Announcement:
+    spoken = tuple(replace(model, languages=(language,)) for model in said.models)
+    return replace(said, models=spoken, resident_models=models)
+
+
+def test_a_faster_voice_is_the_fastest_that_is_in_memory_and_speaks_the_language() -> None:
+    one = in_memory(worker("one", csm=1.3, joe=0.3, amy=0.1), "csm", "joe")
+    two = in_memory(worker("two", thorsten=0.05), "thorsten", language="de")
+    there = fleet(one, two)
+    assert faster_voice(there, Voice(model="csm", speed=1.2)) == Voice(model="joe", speed=1.2)
+    assert faster_voice(there, Voice(model="joe")) is None
+    assert faster_voice(there, Voice(model="nobody knows")) is None
+
+
+def test_a_voice_that_is_hardly_faster_is_not_worth_the_change() -> None:
+    there = fleet(in_memory(worker("one", csm=1.0, joe=0.8), "csm", "joe"))
+    assert faster_voice(there, Voice(model="csm")) is None

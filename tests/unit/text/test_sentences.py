@@ -91,6 +91,15 @@ def test_a_first_clause_is_not_a_single_word() -> None:
     assert split("Well, I do not know. Perhaps.", first_clause=12) == ["Well, I do not know. ", "Perhaps."]
 
 
+def test_a_first_piece_with_a_bound_ends_between_words_and_the_others_do_not() -> None:
+    text = "It will be cold and clear in the mountains tomorrow morning. Take a coat."
+    for size in (1, 3, 200):
+        splitter = Sentences("en", first_clause=12, first_longest=24)
+        pieces = [piece for at in range(0, len(text), size) for piece in splitter.add(text[at : at + size])]
+        pieces += splitter.finish()
+        assert pieces == ["It will be cold and ", "clear in the mountains tomorrow morning. ", "Take a coat."]
+
+
 def test_a_first_clause_ends_in_no_date() -> None:
     assert split("It was Sept. 3, 2026, when we met.", first_clause=12) == ["It was Sept. 3, 2026, ", "when we met."]
 

@@ -20,6 +20,8 @@ class Remark(Enum):
     """The language model failed."""
     STILL_WORKING = "still_working"
     """A tool takes long."""
+    ONE_MOMENT = "one_moment"
+    """The language model takes long to begin."""
 
 
 _REMARKS: dict[str, dict[Remark, str]] = {
@@ -29,6 +31,7 @@ _REMARKS: dict[str, dict[Remark, str]] = {
         Remark.VOICE_LOST: "I am sorry, my voice broke off.",
         Remark.CANNOT_THINK: "I am sorry, I cannot think clearly right now. Please try again.",
         Remark.STILL_WORKING: "One moment please, I am still at it.",
+        Remark.ONE_MOMENT: "One moment.",
     },
     "de": {
         Remark.NOT_UNDERSTOOD: "Das habe ich nicht verstanden.",
@@ -36,6 +39,7 @@ _REMARKS: dict[str, dict[Remark, str]] = {
         Remark.VOICE_LOST: "Entschuldigung, mir ist die Stimme weggeblieben.",
         Remark.CANNOT_THINK: "Entschuldigung, ich kann gerade nicht klar denken. Bitte versuch es noch einmal.",
         Remark.STILL_WORKING: "Einen Moment bitte, ich bin noch dabei.",
+        Remark.ONE_MOMENT: "Einen Moment.",
     },
     "es": {
         Remark.NOT_UNDERSTOOD: "No te he entendido.",
@@ -43,6 +47,7 @@ _REMARKS: dict[str, dict[Remark, str]] = {
         Remark.VOICE_LOST: "Perdona, se me ha cortado la voz.",
         Remark.CANNOT_THINK: "Perdona, ahora mismo no puedo pensar con claridad. Inténtalo de nuevo, por favor.",
         Remark.STILL_WORKING: "Un momento, por favor, sigo en ello.",
+        Remark.ONE_MOMENT: "Un momento.",
     },
     "fr": {
         Remark.NOT_UNDERSTOOD: "Je n'ai pas compris.",
@@ -50,6 +55,7 @@ _REMARKS: dict[str, dict[Remark, str]] = {
         Remark.VOICE_LOST: "Désolé, ma voix s'est coupée.",
         Remark.CANNOT_THINK: "Désolé, je n'arrive pas à réfléchir en ce moment. Veuillez réessayer.",
         Remark.STILL_WORKING: "Un instant s'il vous plaît, j'y travaille encore.",
+        Remark.ONE_MOMENT: "Un instant.",
     },
 }
 

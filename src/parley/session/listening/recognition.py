@@ -33,7 +33,7 @@ class Recognition:
         understood: Callable[[Turn], None],
         failed: Callable[[Turn, ParleyError], None],
     ) -> None:
-        self._recognizer = recognizer
+        self._own = self._recognizer = recognizer
         self._floor = floor
         self._microphone = microphone
         self._tasks = tasks
@@ -52,6 +52,11 @@ class Recognition:
     def last_voice(self) -> float:
         """Seconds of the microphone's audio at which it ended, as far as is known."""
         return self._microphone.segmenter.last_voice
+
+    def hear_with(self, recognizer: Recognizer | None) -> None:
+        """Another one hears what is said from the next stretch on; None for the session's own."""
+        self._recognizer = recognizer or self._own
+        self._tells = False
 
     def voiced(self, turn: Turn) -> float:
         """Seconds of voice in it so far."""

@@ -163,7 +163,7 @@ class Endpointing:
         turn, settings = self._turn, self._settings.speculation
         if turn is None or not self._silent or self._speculation.guessing or self._microphone.segmenter.rising:
             return
-        wanted = settings.enabled and self._terms.speaks
+        wanted = settings.enabled and self._terms.speaks and self._terms.measures.guesses
         if wanted and turn.tries < settings.max_tries and words(turn.text):
             turn.guessed()
             self._speculation.begin(turn.text, turn.stages.origin)

@@ -122,7 +122,7 @@ class ToolCalls:
         self._floor = floor
         self._history = history
         self._notices = notices
-        self._spawn = spawn
+        self.spawn = spawn
         self._news = news
         self._known: dict[tuple[str, str], _Call] = {}
         self._at_work: list[_Call] = []
@@ -233,7 +233,7 @@ class ToolCalls:
         call.life.handle(CallEvent.BEGUN, guess=guess)
         call.began_at = clock.now()
         self._at_work.append(call)
-        call.task = self._spawn(lambda: self._work(call), f"tool {call.tool.name}")
+        call.task = self.spawn(lambda: self._work(call), f"tool {call.tool.name}")
         if call.tool.background:
             call.life.handle(CallEvent.NOT_WAITED_FOR)
         self._tell(call)
@@ -329,6 +329,7 @@ class ReplyCalls:
         self._reply = reply
         self._number = room.number()
         self._upon = room.unanswered(reply.request) if reply.request is not None else None
+        self.measures, self.spawn = room.terms.measures, room.spawn
         self.options = room.terms.options(reply.request)
         """What is wanted of its model besides."""
         none = self.options.tool_choice == "none"

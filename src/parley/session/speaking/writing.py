@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
@@ -55,10 +56,27 @@ class Paper(Protocol):
         """That was all."""
 
 
+class Filler:
+    """What is said in place of an answer that is late, until there is one. ``task`` waits for its moment."""
+
+    def __init__(self, task: asyncio.Task[None] | None) -> None:
+        self._task = task
+
+    async def aclose(self) -> None:
+        """It is not needed any more."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+
 class Writing:
     """Cuts text into clauses as it comes, and has tools called where the model asks for them."""
 
-    def __init__(self, paper: Paper, calls: ReplyCalls, settings: SessionSettings, language: str) -> None:
+    def __init__(
+        self, paper: Paper, calls: ReplyCalls, settings: SessionSettings, language: str, *, aloud: bool = True
+    ) -> None:
+        """``aloud``: somebody waits for its sound."""
+        self._aloud = aloud
         self.usage: Usage | None = None
         """What the language model counted so far, where it does."""
         self.told = 0
@@ -69,8 +87,8 @@ class Writing:
         self._calls = calls
         self._settings = settings
         self._language = language
-        self._clauses = self._new_clauses()
         self._rounds = 0
+        self._clauses = self._new_clauses()
         self._seam = False
         """What comes next is another sentence than what came before."""
 
@@ -107,8 +125,9 @@ class Writing:
     ) -> list[ChatMessage]:
         """What the model says until it ends or asks for tools; returns what it is told before it goes on."""
         deltas, said = Deltas(model, told, self._settings.limits, tools, options), ""
-        async with aclosing(deltas):
+        async with aclosing(deltas), aclosing(self._filler()) as filler:
             while (delta := await deltas.next()) is not None:
+                await filler.aclose()
                 self._paper.stages.mark("llm")
                 if isinstance(delta, ChangeVoice):
                     await self._paper.until_wanted()
@@ -134,7 +153,7 @@ class Writing:
             return []
         self._rounds, self._seam = self._rounds + 1, True
         self._clauses = self._new_clauses()
-        results = await self._calls.make(said, deltas.calls, self._say_aside)
+        results = await self._calls.make(said, deltas.calls, self._still_working)
         return [] if self._calls.handed else results  # the client goes on, when it has done what it was asked for
 
     async def _give_all(self, clauses: Iterable[str]) -> None:
@@ -148,9 +167,27 @@ class Writing:
             if apology:
                 await self._paper.give_in_time(self._apart(apology))
 
-    def _say_aside(self) -> None:
+    def _still_working(self) -> None:
+        self._say_aside(Remark.STILL_WORKING, self._settings.reply.still_working)
+
+    def _filler(self) -> Filler:
+        """Says once that it takes a moment, where the model has said nothing for so long that this is a measure."""
+        longest = self._calls.measures.filler_after
+        if self._rounds or not self._aloud or longest == float("inf"):
+            return Filler(None)
+
+        async def wait() -> None:
+            await asyncio.sleep(longest)
+            await self._paper.until_wanted()
+            if not self._paper.text:
+                self._say_aside(Remark.ONE_MOMENT, self._settings.reply.one_moment)
+                self._seam = True
+
+        return Filler(self._calls.spawn(wait, "filler"))
+
+    def _say_aside(self, kind: Remark, setting: str) -> None:
         """It takes a little longer."""
-        text = remark(Remark.STILL_WORKING, self._settings.reply.still_working, self._language)
+        text = remark(kind, setting, self._language)
         if text:
             start = len(self._paper.text)
             self._paper.give(self._apart(text))
@@ -162,5 +199,8 @@ class Writing:
         return text if not before or before.isspace() or text[:1].isspace() else f" {text}"
 
     def _new_clauses(self) -> Sentences:
-        first = self._settings.reply.first_clause
-        return Sentences(self._language, longest=_LONGEST_CLAUSE, first_clause=first)
+        first, most = self._settings.reply.first_clause, self._calls.measures.first_longest
+        most = 0 if self._rounds else most
+        # a slow voice that is given much after little leaves its listener in silence
+        longest = min(_LONGEST_CLAUSE, 2 * most) if most else _LONGEST_CLAUSE
+        return Sentences(self._language, longest=longest, first_clause=first, first_longest=most)

@@ -48,7 +48,7 @@ class WrittenReply:
         self.task: asyncio.Task[None] | None = None
         self._room = room
         self.calls = room.parts.tools.for_reply(self)
-        self.writing = Writing(self, self.calls, room.parts.settings, room.language)
+        self.writing = Writing(self, self.calls, room.parts.settings, room.language, aloud=False)
 
     def keep_calls(self) -> None:
         """What it said before stands before them."""

@@ -1,0 +1,134 @@
+"""Answers that come too late change how a session talks (``decide.budget``): measured by its log, done in its rooms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from parley.session.decide.budget import Budget, Change, Reaction, Rules, Stage
+from parley.session.log import BudgetReacted, Latency, ReplyOver, Starved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from parley.interfaces import Recognizer
+    from parley.session.log import LogEntry, Observer
+    from parley.session.settings import BudgetSettings
+    from parley.session.terms import Terms
+    from parley.values import Voice
+
+
+@dataclass(frozen=True, slots=True)
+class Relief:
+    """Who else could hear and speak."""
+
+    ears: Recognizer | None = None
+    """A recogniser that is faster than the session's own."""
+    voice: Callable[[Voice], Voice | None] = lambda _: None
+    """A voice that is in memory and faster than this one; None where there is none."""
+
+    def for_session(self) -> Relief:
+        """The same for one session."""
+        return replace(self, ears=self.ears and self.ears.for_session())
+
+
+class Pressure:
+    """An observer in front of the session's own. Off, it is not there at all.
+
+    ``hear_with`` has another recogniser hear from the next turn on (None: the session's own), ``speak_with`` another
+    voice speak; ``relief`` knows which.
+    """
+
+    def __init__(
+        self,
+        observer: Observer,
+        settings: BudgetSettings,
+        terms: Terms,
+        *,
+        voice: Callable[[], Voice],
+        relief: Relief,
+        hear_with: Callable[[Recognizer | None], None],
+        speak_with: Callable[[Voice], None],
+    ) -> None:
+        self._observer, self._settings, self._terms = observer, settings, terms
+        self._voice, self._hear_with, self._speak_with = voice, hear_with, speak_with
+        self._relief = relief
+        self._usual_voice: Voice | None = None
+        self._chosen: Voice | None = None
+        self._latency: Latency | None = None
+        self._silence = 0.0
+        self.frame_sent = observer.frame_sent
+        limits = {Stage.EARS: settings.ears, Stage.MODEL: settings.model, Stage.VOICE: settings.voice}
+        self._budget = Budget(limits, self._offers, Rules())
+
+    def logged(self, entry: LogEntry) -> None:
+        """Something was decided (``session.log.Observer``)."""
+        self._observer.logged(entry)
+        match entry:
+            case Latency():
+                self._latency, self._silence = entry, 0.0
+            case Starved():
+                self._silence += entry.gap
+            case ReplyOver() if self._latency is not None and entry.turn == self._latency.turn:
+                latency, self._latency = self._latency, None
+                took = stages_of(latency.stages_ms, self._silence)
+                for change in self._budget.turn(took, waited(latency.stages_ms) + self._silence):
+                    self._carry_out(change)
+                    self._observer.logged(_told(entry.at, change))
+            case _:
+                pass
+
+    def _offers(self, reaction: Reaction) -> bool:
+        if self._budget.on(reaction):
+            return reaction is Reaction.REFUSE
+        if reaction is Reaction.FASTER_EARS:
+            return self._relief.ears is not None
+        if reaction is Reaction.FASTER_VOICE:
+            return self._relief.voice(self._voice()) is not None
+        return True
+
+    def _carry_out(self, change: Change) -> None:
+        measures, on = self._terms.measures, self._budget.on
+        measures.filler_after = self._settings.model if on(Reaction.FILLER) else float("inf")
+        measures.first_longest = self._settings.first_longest if on(Reaction.SHORT_CLAUSE) else 0
+        measures.brief = on(Reaction.SHORT_REPLIES)
+        measures.guesses = not on(Reaction.NO_GUESSES)
+        if change.reaction is Reaction.FASTER_EARS:
+            self._hear_with(self._relief.ears if change.on else None)
+        elif change.reaction is Reaction.FASTER_VOICE:
+            self._change_voice(to_faster=change.on)
+
+    def _change_voice(self, *, to_faster: bool) -> None:
+        """Speak with a faster one, or as before, unless somebody has chosen another since."""
+        now = self._voice()
+        if to_faster and (faster := self._relief.voice(now)) is not None:
+            self._usual_voice, self._chosen = now, faster
+            self._speak_with(faster)
+        elif not to_faster and self._usual_voice is not None:
+            usual, self._usual_voice = self._usual_voice, None
+            if now == self._chosen:
+                self._speak_with(usual)
+
+
+def _told(at: float, change: Change) -> BudgetReacted:
+    took = round(change.took, 3)
+    return BudgetReacted(at, change.stage.value, change.reaction.value, change.on, change.why, took)
+
+
+def stages_of(stages_ms: Mapping[str, float], silence: float) -> dict[Stage, float]:
+    """Seconds that each stage took; one that was not reached, or was done while another was waited for, took none."""
+    reached = {name: at / 1000 for name, at in stages_ms.items()}
+    decided = reached.get("endpoint", 0.0)
+    understood = max(decided, reached.get("asr", decided))
+    took = {Stage.EARS: understood - decided} if "asr" in reached else {}
+    if "llm" in reached:
+        first_words = max(understood, reached["llm"])
+        took[Stage.MODEL] = first_words - understood
+        if "tts" in reached:
+            took[Stage.VOICE] = max(0.0, reached["tts"] - first_words) + silence
+    return took
+
+
+def waited(stages_ms: Mapping[str, float]) -> float:
+    """Seconds from the last voice to the first sound, as it was sent."""
+    return stages_ms.get("sent", max(stages_ms.values(), default=0.0)) / 1000
