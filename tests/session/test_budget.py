@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from parley.messages import ReplyText, TextInput, VoiceChanged
+from parley.messages import ErrorMessage, ReplyText, TextInput, VoiceChanged
 from parley.session.log import BudgetReacted
 from parley.session.pressure import Relief
 from parley.session.settings import BudgetSettings, SessionSettings
@@ -92,6 +92,14 @@ async def test_a_voice_that_is_slow_gets_shorter_pieces_and_then_another_voice_t
         assert len(second) <= WATCHED.budget.first_longest < len(first)
         assert talk.of(VoiceChanged)[0].voice == quick
         assert voice.spoken[-1].voice.model in ("quick", "")
+
+
+async def test_a_faster_voice_that_is_gone_by_then_costs_nothing_but_a_sentence() -> None:
+    voice = FakeSynthesizer(latency=2.0, missing=frozenset({"quick"}))
+    async with asked(6, synthesizer=voice, relief=Relief(voice=lambda _: Voice(model="quick"))) as talk:
+        assert ("faster_voice", "overrun") in told(talk)
+        assert [error.code for error in talk.of(ErrorMessage)] == ["not_found"]
+        assert {spoken.voice.model for spoken in voice.spoken} == {""}
 
 
 async def test_ears_that_are_late_are_replaced_by_those_that_are_there() -> None:

@@ -147,7 +147,7 @@ def _judged(talk: Conversation, ends: list[float]) -> Outcome:
         answer = next(one for one in heard if one.end_sample > sample)
         outcome.sound.append(heard[0].at - end)
         outcome.answer.append(answer.at + max(0, sample - answer.start_sample) / SAMPLE_RATE - end)
-        outcome.silence.append(heard[-1].until - heard[0].at - heard[-1].end_sample / SAMPLE_RATE)
+        outcome.silence.append(max(0.0, heard[-1].until - heard[0].at - heard[-1].end_sample / SAMPLE_RATE))
     for entry in talk.logged(BudgetReacted):
         outcome.reactions.append(f"{entry.reaction} {'on' if entry.on else entry.why}")
     return outcome

@@ -23,6 +23,7 @@ from parley.replay.parts import (
 from parley.session.engine import SessionEngine
 from parley.session.listening.microphone import MicrophoneFilter
 from parley.session.log import LogEntry
+from parley.session.pressure import Relief
 from parley.session.settings import SessionSettings, with_overrides
 from parley.testing.virtual_time import run_virtual
 from parley.transports.codec import decode_client
@@ -67,6 +68,8 @@ async def _replay(recording: Recording, ears: Ears, overrides: Mapping[str, Any]
     assert isinstance(start, StartSession)
     transport = ReplayTransport(recording, timeline)
     had = {entry.kind for entry in recording.entries}
+    settings = with_overrides(settings_from(header["settings"]), overrides)
+    recognizer = ReplayRecognizer(recording, timeline)
     engine = SessionEngine(
         transport,
         # The session's own settings are in the recorded ones; the caller's stand above both.
@@ -74,11 +77,12 @@ async def _replay(recording: Recording, ears: Ears, overrides: Mapping[str, Any]
         session_id=header["session_id"],
         microphone=ears.microphone(transport.input_rate),
         vad=ears.vad(header["vad"]["name"], header["vad"]["settings"]),
-        recognizer=ReplayRecognizer(recording, timeline),
+        recognizer=recognizer,
         language_model=ReplayLanguageModel(recording, timeline),
         synthesizer=ReplaySynthesizer(recording, timeline),
         history=History(item_from(item) for item in header.get("items", ())),
-        settings=with_overrides(settings_from(header["settings"]), overrides),
+        settings=settings,
+        relief=Relief(recognizer if settings.budget.faster_ears else None),  # a recording has all that was heard
         echo=ReplayEchoGuard(recording) if "clean" in had else None,
         end_of_turn=ReplayEndOfTurn(recording) if "end_of_turn" in had else None,
         tools=ReplayTools(recording, timeline) if "tools" in had else None,

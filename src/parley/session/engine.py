@@ -118,7 +118,7 @@ class SessionEngine:
         if settings.budget.enabled:
             observer = Pressure(
                 observer, settings.budget, terms, voice=lambda: floor.voice, relief=relief or Relief(),
-                hear_with=lambda ears: recognition.hear_with(ears), speak_with=lambda to: replies.change_voice(to),
+                hear_with=lambda ears: recognition.hear_with(ears), speak_with=lambda to: replies.voice_ordered(to),
             )  # fmt: skip
         self._notices = notices = Notices(outbox, observer, guest.told if guest is not None else None)
         self._faults = faults = Faults(self.end)
