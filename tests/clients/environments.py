@@ -12,8 +12,10 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -37,34 +39,39 @@ _UNREACHABLE = (
 
 @dataclass(frozen=True)
 class Environments:
-    """Makes each environment once, below ``folder``."""
+    """Makes each environment once, below ``folder``; whoever else wants it meanwhile waits."""
 
     folder: Path
+    _making: dict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
 
     def python(self, name: str) -> Path:
         """The interpreter among the packages of tests/clients/NAME/requirements.txt."""
         program = self.folder / name / "bin" / "python"
-        if not program.exists():
-            asked = (HERE / name / "requirements.in").read_text("utf-8").splitlines()
-            ours = [str(self.wheel())] if any(line.partition("[")[0] == "parley-voice" for line in asked) else []
-            self.run("uv", "venv", "--quiet", "--python", sys.executable, name)
-            pins = ("--requirements", str(HERE / name / "requirements.txt"))
-            self.run("uv", "pip", "install", "--quiet", "--python", str(program), *pins, *ours)
+        with self._making[name]:
+            if not program.exists():
+                asked = (HERE / name / "requirements.in").read_text("utf-8").splitlines()
+                ours = [str(self.wheel())] if any(line.partition("[")[0] == "parley-voice" for line in asked) else []
+                self.run("uv", "venv", "--quiet", "--python", sys.executable, name)
+                pins = ("--requirements", str(HERE / name / "requirements.txt"))
+                self.run("uv", "pip", "install", "--quiet", "--python", str(program), *pins, *ours)
         return program
 
     def node(self, name: str) -> Path:
         """A folder with the packages of tests/clients/NAME/package.json, and the scripts that stand beside it."""
         folder = self.folder / name
-        if not folder.exists():
-            shutil.copytree(HERE / name, folder)
-            self.run("npm", "install", "--prefer-offline", "--no-audit", "--no-fund", "--no-package-lock", at=folder)
+        with self._making[name]:
+            if not folder.exists():
+                shutil.copytree(HERE / name, folder)
+                quiet = ("--prefer-offline", "--no-audit", "--no-fund", "--no-package-lock")
+                self.run("npm", "install", *quiet, at=folder)
         return folder
 
     def wheel(self) -> Path:
         """Parley as it is installed by people: built from this tree."""
-        if not (built := [*self.folder.glob("*.whl")]):
-            self.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(self.folder), at=ROOT)
-            built = [*self.folder.glob("*.whl")]
+        with self._making["wheel"]:
+            if not (built := [*self.folder.glob("*.whl")]):
+                self.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(self.folder), at=ROOT)
+                built = [*self.folder.glob("*.whl")]
         return built[0]
 
     def run(self, *command: str, at: Path | None = None) -> None:

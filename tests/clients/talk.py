@@ -13,8 +13,11 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.clients import lines
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
 
 URL, KEY = os.environ.get("PARLEY_TEST_URL", ""), os.environ.get("PARLEY_TEST_KEY", "")
 RATE = 24_000
@@ -22,9 +25,14 @@ SOON = 20.0
 """Seconds that anything may take on a busy machine."""
 
 
-def realtime(model: str = "gpt-realtime") -> str:
+def realtime(model: str = "gpt-realtime", url: str = URL) -> str:
     """The address of the Realtime endpoint."""
-    return f"{URL.replace('http', 'ws', 1)}/v1/realtime?model={model}"
+    return f"{url.replace('http', 'ws', 1)}/v1/realtime?model={model}"
+
+
+def line() -> AbstractAsyncContextManager[lines.Line]:
+    """A way to it that can be cut."""
+    return lines.line(URL)
 
 
 def sound(name: str) -> bytes:

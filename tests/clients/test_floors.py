@@ -6,24 +6,30 @@ The newest ones are those of every other test.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.clients.environments import ROOT, Environments, Outcome, names, outcome
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+if TYPE_CHECKING:
+    from tests.clients.programs import Programs
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 WORKER = ROOT / "tests" / "integration" / "worker"
 FILES = [WORKER / f"test_{what}.py" for what in ("speaking", "refusals")]
 TESTS = names(*FILES)
 
 
-@pytest.fixture(scope="module")
-def inside(environments: Environments, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    return outcome(environments.python("floors"), tmp_path_factory.mktemp("floors"), *map(str, FILES))
+def floors(environments: Environments, folder: Path) -> Outcome:
+    return outcome(environments.python("floors"), folder, *map(str, FILES))
+
+
+PROGRAMS = {"floors": floors}
 
 
 @pytest.mark.parametrize("name", TESTS)
-def test_a_worker_keeps_its_contract(inside: Outcome, name: str) -> None:
-    inside.judge(name)
+def test_a_worker_keeps_its_contract(programs: Programs, name: str) -> None:
+    programs["floors"].judge(name)
 
 
 def test_the_lowest_versions_are_the_ones_that_are_allowed() -> None:

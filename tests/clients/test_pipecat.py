@@ -14,19 +14,23 @@ from parley.bench import speech
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+    from tests.clients.programs import Programs
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 INSIDE = HERE / "pipecat" / "inside.py"
 KEY = "a-key-of-the-test"
 QUESTION = "What is the weather like today?"
 
 
-@pytest.fixture(scope="module")
-def inside(environments: Environments, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    python, folder = environments.python("pipecat"), tmp_path_factory.mktemp("pipecat")
+def services(environments: Environments, folder: Path) -> Outcome:
+    python = environments.python("pipecat")
     write_question(folder / "question.wav")
     with running(folder, "--set", f"server.api_key={KEY}") as parley:
         environ = {"PARLEY_TEST_URL": parley.url, "PARLEY_TEST_KEY": KEY, "PARLEY_TEST_FOLDER": str(folder)}
         return outcome(python, folder, str(INSIDE), "-o", "filterwarnings=default", environ=environ)
+
+
+PROGRAMS = {"pipecat's services": services}
 
 
 def write_question(path: Path) -> None:
@@ -35,5 +39,5 @@ def write_question(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", names(INSIDE))
-def test_pipecat(inside: Outcome, name: str) -> None:
-    inside.judge(name)
+def test_pipecat(programs: Programs, name: str) -> None:
+    programs["pipecat's services"].judge(name)

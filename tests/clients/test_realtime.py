@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,10 +16,12 @@ from parley.bench import speech
 from parley.server.https import local_certificate
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+    from tests.clients.programs import Program, Programs
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 KEY = "a-key-of-the-test"
 RATE = 24_000
 SAID = {
@@ -36,16 +39,15 @@ CLIENTS = {
 """The environment and the tests of each."""
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, str], None, None]:
-    """A running Parley whose language model writes down what it is told: the settings of tests inside."""
-    folder = tmp_path_factory.mktemp("realtime")
+def run(client: str, environments: Environments, folder: Path) -> Outcome:
+    """The tests of a client, against a Parley of its own whose language model writes down what it is told."""
+    environment, path = CLIENTS[client]
     write_speech(folder)
     identity = local_certificate(folder)
     with recorder() as model:
         options = (f"server.api_key={KEY}", "llm.engine=openai", f"llm.openai.base_url={model.url}")
         with running(folder, *(part for option in options for part in ("--set", option))) as parley:
-            yield {
+            settings = {
                 "PARLEY_TEST_URL": parley.url,
                 "PARLEY_TEST_KEY": KEY,
                 "PARLEY_TEST_FOLDER": str(folder),
@@ -54,17 +56,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, str]
                 "PARLEY_TEST_TLS_CERT": identity.certificate.read_text("ascii"),
                 "PARLEY_TEST_TLS_KEY": identity.key.read_text("ascii"),
             }
+            if environment == "node":
+                return outcome_of_node(environments.node(environment), path.name, settings)
+            python = environments.python(environment)
+            return outcome(python, folder, str(path), "-o", "filterwarnings=default", environ=settings)
+
+
+PROGRAMS: dict[str, Program] = {client: partial(run, client) for client in CLIENTS}
 
 
 def write_speech(folder: Path) -> None:
     for name, text in SAID.items():
         write_wav(folder / f"{name}.wav", soxr.resample(speech.say(text), speech.RATE, RATE), RATE)
-
-
-@pytest.fixture(scope="module")
-def outcomes() -> dict[str, Outcome]:
-    """What became of the tests of each client that have run."""
-    return {}
 
 
 def every_test() -> Iterator[tuple[str, str]]:
@@ -75,19 +78,5 @@ def every_test() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("client", "name"), [*every_test()])
-def test_a_stock_client(
-    client: str,
-    name: str,
-    outcomes: dict[str, Outcome],
-    server: dict[str, str],
-    environments: Environments,
-    tmp_path: Path,
-) -> None:
-    if client not in outcomes:
-        environment, path = CLIENTS[client]
-        if environment == "node":
-            outcomes[client] = outcome_of_node(environments.node(environment), path.name, server)
-        else:
-            python = environments.python(environment)
-            outcomes[client] = outcome(python, tmp_path, str(path), "-o", "filterwarnings=default", environ=server)
-    outcomes[client].judge(name)
+def test_a_stock_client(programs: Programs, client: str, name: str) -> None:
+    programs[client].judge(name)

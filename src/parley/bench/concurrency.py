@@ -63,10 +63,15 @@ def run(options: BenchOptions) -> list[Row]:
 
 
 async def _measure(parley: RunningParley, options: BenchOptions, count: int) -> dict[str, Any]:
-    """One window with ``count`` sessions: the participants' result, with the orchestrator's CPU and memory."""
+    """One window with ``count`` sessions."""
     seconds = options.number("seconds", SECONDS)
     noise_db, api_key = options.number("noise", NOISE_DB), options.text("api_key")
     request = LoadRequest(parley.url, count, seconds, TEXT, noise_db, api_key, _promised(options))
+    return await measured(parley, request)
+
+
+async def measured(parley: RunningParley, request: LoadRequest) -> dict[str, Any]:
+    """What the participants notice, with the orchestrator's CPU and memory."""
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "parley.bench.load", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         limit=2**27,
@@ -76,7 +81,7 @@ async def _measure(parley: RunningParley, options: BenchOptions, count: int) -> 
     child.stdin.write(json.dumps(asdict(request)).encode() + b"\n")
     usage = _Usage(parley)
     try:
-        async with asyncio.timeout(seconds + 60 + count / 5):
+        async with asyncio.timeout(request.seconds + 60 + request.sessions / 5):
             async for line in child.stdout:
                 body: dict[str, Any] = json.loads(line)
                 if "running" in body:

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE
+from parley.audio.frame import FRAME_SAMPLES
 from parley.bench import speech
 from parley.client.session import session_url
 from parley.messages import PlayoutReport, SayDelta, SayEnd, StartSession
@@ -29,6 +29,7 @@ from parley.transports.binary import AGENT, AGENT_HEADER, MICROPHONE_HEADER
 from parley.transports.codec import encode
 
 MICROPHONE_RATE = 16_000
+REALTIME_RATE = 24_000
 FRAME_SECONDS = 0.020
 NOISE_DB = -65.0
 """A quiet room."""
@@ -52,6 +53,12 @@ class LoadRequest:
     api_key: str = ""
     echo_cancelled: bool = True
     """What they promise of their microphones."""
+    realtime: bool = False
+    """They speak OpenAI's Realtime interface, and not Parley's own protocol."""
+
+
+Arrival = tuple[float, int, float]
+"""Of a piece of sound: the moment, the utterance's number, and how many seconds it lasts."""
 
 
 @dataclass(slots=True)
@@ -74,12 +81,11 @@ class LoadResult:
     """Sessions that heard nothing."""
 
 
-class _Participant(asyncio.Protocol):
+class Participant(asyncio.Protocol):
     """One WebSocket connection, as bare as can be."""
 
     def __init__(self, request: LoadRequest) -> None:
-        self.arrivals: list[tuple[float, int, int]] = []
-        """Moment, utterance number, start sample."""
+        self.arrivals: list[Arrival] = []
         self.errors: list[str] = []
         self.utterance_id = ""
         self.started = asyncio.Event()
@@ -88,7 +94,7 @@ class _Participant(asyncio.Protocol):
         self._buffer = bytearray()
         self._shaken = False
         self._transport: Any = None
-        self._last: tuple[int, int] = (0, 0)
+        self._reached = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -131,14 +137,30 @@ class _Participant(asyncio.Protocol):
     def _take(self, opcode: int, offset: int, size: int, now: float) -> None:
         buffer = self._buffer
         if opcode == 2 and buffer[offset] == AGENT:
-            _, _, _, number, start = AGENT_HEADER.unpack_from(buffer, offset)
-            self.arrivals.append((now, number, start))
+            _, _, _, number, self._reached = AGENT_HEADER.unpack_from(buffer, offset)
+            self.arrivals.append((now, number, FRAME_SECONDS))
         elif opcode == 1:
-            self._read(bytes(buffer[offset : offset + size]))
+            self.read(bytes(buffer[offset : offset + size]), now)
         elif opcode == 9:
             self._transport.write(frame(10, bytes(buffer[offset : offset + size])))
 
-    def _read(self, text: bytes) -> None:
+    @staticmethod
+    def frames(noise_db: float) -> list[bytes]:
+        """A second of the microphone."""
+        step = int(MICROPHONE_RATE * FRAME_SECONDS)
+        samples = speech.noise(step * 50, noise_db, seed=1)
+        pieces = (samples[start : start + step] for start in range(0, step * 50, step))
+        return [frame(2, MICROPHONE_HEADER + piece.astype("<i2").tobytes()) for piece in pieces]
+
+    def greet(self) -> None:
+        """The first message."""
+        start = StartSession(
+            sample_rate=MICROPHONE_RATE, playout_reports=True, echo_cancelled=self._request.echo_cancelled
+        )
+        self.send_text(encode(start))
+
+    def read(self, text: bytes, now: float) -> None:
+        """A message."""
         if text.startswith(b'{"type":"started"'):
             self.started.set()
         elif text.startswith((b'{"type":"reply"', b'{"type":"error"', b'{"type":"reply_end"')):
@@ -159,8 +181,7 @@ class _Participant(asyncio.Protocol):
     def report(self) -> None:
         """What a player would say that it has played."""
         if self.arrivals and self.utterance_id:
-            _, _, start = self.arrivals[-1]
-            self.send_text(encode(PlayoutReport(self.utterance_id, max(0, start - FRAME_SAMPLES))))
+            self.send_text(encode(PlayoutReport(self.utterance_id, max(0, self._reached - FRAME_SAMPLES))))
 
     def send(self, data: bytes) -> None:
         if not self.lost:
@@ -183,11 +204,52 @@ class _Participant(asyncio.Protocol):
             return False
         del self._buffer[: end + 4]
         self._shaken = True
-        start = StartSession(
-            sample_rate=MICROPHONE_RATE, playout_reports=True, echo_cancelled=self._request.echo_cancelled
-        )
-        self.send_text(encode(start))
+        self.greet()
         return True
+
+
+class RealtimeParticipant(Participant):
+    """One that speaks OpenAI's Realtime interface, and has a story told."""
+
+    @staticmethod
+    def frames(noise_db: float) -> list[bytes]:
+        """A second of the microphone."""
+        step = int(REALTIME_RATE * FRAME_SECONDS)
+        samples = speech.noise(step * 50, noise_db, seed=1)
+        sounds = (
+            base64.b64encode(samples[start : start + step].astype("<i2").tobytes())
+            for start in range(0, step * 50, step)
+        )
+        return [frame(1, b'{"type":"input_audio_buffer.append","audio":"%s"}' % sound) for sound in sounds]
+
+    def greet(self) -> None:
+        """Who is asked for stands in the address."""
+
+    def read(self, text: bytes, now: float) -> None:
+        """An event."""
+        kind = text[:80]
+        if b'"response.output_audio.delta"' in kind:
+            sound = json.loads(text)["delta"]
+            self.arrivals.append((now, self._reached, len(base64.b64decode(sound)) / 2 / REALTIME_RATE))
+        elif b'"session.created"' in kind:
+            self.started.set()
+        elif b'"response.created"' in kind:
+            self._reached += 1
+        elif b'"response.done"' in kind:
+            self.speak()
+        elif b'"error"' in kind:
+            self.errors.append(json.loads(text)["error"]["message"])
+            self.started.set()
+
+    def speak(self) -> None:
+        """Make the agent talk."""
+        content = [{"type": "input_text", "text": self._request.text}]
+        item = {"type": "message", "role": "user", "content": content}
+        self.send_text(json.dumps({"type": "conversation.item.create", "item": item}))
+        self.send_text('{"type":"response.create"}')
+
+    def report(self) -> None:
+        """Clients of this interface do not say what they play."""
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
@@ -206,14 +268,13 @@ async def run_load(request: LoadRequest, running: Any = None) -> LoadResult:
     """Open the sessions, let them run, and gather what they noticed. ``running(True)`` marks the measured window."""
     parts = urlsplit(request.url)
     loop = asyncio.get_running_loop()
-    people: list[_Participant] = []
-    microphone = _Microphone(request, people)
+    kind = RealtimeParticipant if request.realtime else Participant
+    people: list[Participant] = []
+    microphone = _Microphone(kind.frames(request.noise_db), people)
     sending = asyncio.create_task(microphone.run())
     try:
         for _ in range(request.sessions):
-            _, person = await loop.create_connection(
-                lambda: _Participant(request), parts.hostname or "", parts.port or 80
-            )
+            _, person = await loop.create_connection(lambda: kind(request), parts.hostname or "", parts.port or 80)
             await asyncio.wait_for(person.started.wait(), 20)
             person.speak()
             people.append(person)
@@ -238,15 +299,10 @@ async def run_load(request: LoadRequest, running: Any = None) -> LoadResult:
 class _Microphone:
     """Sends everybody's frames, spread over each 20 ms so that they do not come in one burst."""
 
-    def __init__(self, request: LoadRequest, people: list[_Participant]) -> None:
+    def __init__(self, frames: list[bytes], people: list[Participant]) -> None:
         self.late: list[float] = []
+        self._frames = frames
         self._people = people
-        step = int(MICROPHONE_RATE * FRAME_SECONDS)
-        samples = speech.noise(step * 50, request.noise_db, seed=1)
-        self._frames = [
-            frame(2, MICROPHONE_HEADER + samples[index * step : (index + 1) * step].astype("<i2").tobytes())
-            for index in range(50)
-        ]
 
     async def run(self) -> None:
         people, slots = self._people, 10
@@ -268,7 +324,7 @@ class _Microphone:
 
 
 def _gather(
-    request: LoadRequest, people: list[_Participant], sent_late: list[float], began: float, ended: float, cpu: float
+    request: LoadRequest, people: list[Participant], sent_late: list[float], began: float, ended: float, cpu: float
 ) -> LoadResult:
     result = LoadResult(request.sessions, ended - began, 0, [], [], sent_late, cpu)
     for person in people:
@@ -283,24 +339,23 @@ def _gather(
     return result
 
 
-def timing(arrivals: list[tuple[float, int, int]], began: float, ended: float) -> tuple[list[float], list[float]]:
-    """Jitter and lateness of each frame in the window, in milliseconds."""
+def timing(arrivals: list[Arrival], began: float, ended: float) -> tuple[list[float], list[float]]:
+    """Jitter and lateness of each piece of sound in the window, in milliseconds."""
     jitter: list[float] = []
     late: list[float] = []
     if not arrivals:
         return jitter, late
-    duration = FRAME_SAMPLES / SAMPLE_RATE
-    before, number = arrivals[0][0], arrivals[0][1]
-    ends = before + duration
-    for at, utterance, _ in arrivals[1:]:
+    before, number, lasted = arrivals[0]
+    ends = before + lasted
+    for at, utterance, lasts in arrivals[1:]:
         if utterance == number:
             if began <= at <= ended:
-                jitter.append(1000 * abs(at - before - duration))
+                jitter.append(1000 * abs(at - before - lasted))
                 late.append(1000 * max(0.0, at - ends))
-            ends = max(ends, at) + duration
+            ends = max(ends, at) + lasts
         else:
-            ends = at + duration
-        before, number = at, utterance
+            ends = at + lasts
+        before, number, lasted = at, utterance, lasts
     return jitter, late
 
 

@@ -7,7 +7,10 @@ Interruption: from the moment at which the frame with the first speech sample is
 of the reply, in noise (``snr``, 20 dB) that never stops. The client cannot be paused, so what it was sent before is
 still heard: at most ``api.realtime.lead`` (0.15 s) more. ``speech_started`` comes when the floor is taken.
 
-``--set``: snr (dB).
+Side by side (``--sessions``, 50): that many sessions of one server, each with an open microphone and a story that is
+told. A piece of sound is late by what a player that has no buffer, and started with the first one, waits for it.
+
+``--set``: snr (dB), seconds (measured for each number of sessions, 10), noise (dB of their rooms, -65).
 """
 
 from __future__ import annotations
@@ -26,7 +29,9 @@ from websockets.exceptions import ConnectionClosed
 from parley import clock
 from parley.bench import speech
 from parley.bench.barge_in import SENTENCES
+from parley.bench.concurrency import measured
 from parley.bench.first_audio import measure
+from parley.bench.load import NOISE_DB, LoadRequest
 from parley.bench.probe import STORY, Mouth, at_rate
 from parley.bench.report import BenchOptions, Goal, LoadMeter, Row, row
 from parley.bench.stack import running_parley
@@ -38,12 +43,18 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from parley.bench.stack import RunningParley
+
 TRIALS = 60
+SESSIONS = (50,)
+TOO_LATE = 0.010
+"""Seconds behind a player without a buffer."""
 RATE = 24_000
 SIDE_BY_SIDE = 5
 PATIENCE = 3.0
 """Seconds after which an interruption counts as missed."""
 _TURN = "Tell me a story."
+_PATH = "/v1/realtime?model=gpt-realtime"
 
 
 @dataclass
@@ -98,7 +109,7 @@ class Client:
 async def connected(url: str) -> AsyncGenerator[Client, None]:
     """A session over the Realtime interface of the server whose session endpoint is ``url``."""
     address = url.rsplit("/v1/", 1)[0]
-    async with connect(f"{address}/v1/realtime?model=gpt-realtime", compression=None, max_size=None) as socket:
+    async with connect(address + _PATH, compression=None, max_size=None) as socket:
         client = Client(socket)
         reader = asyncio.create_task(client.read())
         try:
@@ -122,14 +133,37 @@ def run(options: BenchOptions) -> list[Row]:
         ]
         meter = LoadMeter()
         tally = asyncio.run(_interruptions(parley.url, options, said))
+        interrupted = meter.read()
+        beside = [made for count in options.sessions or SESSIONS for made in _side_by_side(parley, options, count)]
     noticed = len(tally.last_sound) / max(1, len(tally.last_sound) + tally.missed)
     return [
         *rows,
-        row("onset sent to last sound received", "ms", tally.last_sound, goal=Goal(35, 95), load=meter.read()),
+        row("onset sent to last sound received", "ms", tally.last_sound, goal=Goal(35, 95), load=interrupted),
         row("onset sent to speech_started", "ms", tally.told),
         row("interruptions noticed in 3 s", "of trials", [noticed]),
         row("trials that failed", "trials", [len(tally.failed)]),
+        *beside,
     ]
+
+
+def _side_by_side(parley: RunningParley, options: BenchOptions, count: int) -> list[Row]:
+    """So many sessions at a time."""
+    meter = LoadMeter()
+    seconds, noise_db = options.number("seconds", 10), options.number("noise", NOISE_DB)
+    url = f"{parley.url.rsplit('/v1/', 1)[0]}{_PATH}"
+    request = LoadRequest(url, count, seconds, _TURN, noise_db, realtime=True)
+    window = asyncio.run(measured(parley, request))
+    params, cores = {"sessions": count}, window["cores"].get("orchestrator")
+    late = [by > 1000 * TOO_LATE for by in window["late"]]
+    rows = [
+        row("sound late", "ms", window["late"], goal=Goal(p95=10), params=params, load=meter.read()),
+        row("sound late by more than 10 ms", "of pieces", [sum(late) / max(1, len(late))], params=params),
+        row("participants' own frames late", "ms", window["microphone_late"], params=params),
+        row("sessions in trouble", "sessions", [len(window["errors"]) + window["silent_sessions"]], params=params),
+    ]
+    if cores is not None:
+        rows.append(row("CPU of the server", "core s per session s", [cores / count], params=params))
+    return rows
 
 
 async def _first_audio(url: str, trials: int) -> list[float]:

@@ -21,8 +21,9 @@ SPOKEN_FIELDS = frozenset({"text", "transcript", "heard_text", "words", "prompt"
 """Fields that may hold what somebody said."""
 
 _QUIET = ("httpx", "httpx2", "httpcore", "openai", "aiortc", "aioice", "uvicorn", "uvicorn.error", "grpc", "asyncio")
-_SILENT = ("mcp",)
-"""They put whole messages, with what people said, into what they log; what matters of it is told by ours."""
+_SILENT = ("mcp", "python_multipart")
+"""They log whole messages, with what people said, or a line for each that somebody sends with a mistake in it; what
+matters of it is told by ours."""
 
 
 def configure_logging(settings: LogSettings, stream: TextIO | None = None) -> None:

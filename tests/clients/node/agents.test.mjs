@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { test } from "node:test";
 import { RealtimeAgent, RealtimeSession, OpenAIRealtimeWebSocket, tool } from "@openai/agents-realtime";
 import { z } from "zod";
-import { KEY, Microphone, URL, alike, seconds, told, until } from "./talk.mjs";
+import { KEY, Microphone, URL, alike, line, seconds, told, until } from "./talk.mjs";
 
 const weather = tool({
   name: "weather",
@@ -15,9 +15,9 @@ const weather = tool({
   execute: async ({ city }) => `sunny in ${city}`,
 });
 
-async function talking(conversation) {
+async function talking(conversation, server = URL) {
   const agent = new RealtimeAgent({ name: "Assistant", instructions: "Be brief.", tools: [weather] });
-  const url = `${URL.replace("http", "ws")}/v1/realtime?model=gpt-realtime`;
+  const url = `${server.replace("http", "ws")}/v1/realtime?model=gpt-realtime`;
   const session = new RealtimeSession(agent, { transport: new OpenAIRealtimeWebSocket({ url }) });
   const talk = { session, events: [], errors: [], interrupted: 0, audio: 0 };
   talk.of = (type) => talk.events.filter((event) => event.type === type);
@@ -113,6 +113,35 @@ test("an interruption by the program is told to the model", () =>
     assert.equal(role, "assistant");
     assert.ok(heard.split(" ").length < 30, heard);
   }));
+
+test("after a connection that broke the model is told all that was said", async () => {
+  const way = await line();
+  let history;
+  try {
+    await talking(async (talk) => {
+      let state;
+      talk.session.transport.on("connection_change", (status) => (state = status));
+      talk.session.sendMessage("Good morning");
+      await until(() => talk.of("response.done")[0]);
+      history = await until(() => talk.session.history.length === 2 && talk.session.history);
+      way.cut();
+      await until(() => state === "disconnected");
+    }, way.url);
+    await talking(async (talk) => {
+      // What the agent said in sound goes into another conversation as text: the SDK insists.
+      const text = ({ transcript }) => ({ type: "output_text", text: transcript });
+      const again = (item) => (item.role === "assistant" ? { ...item, content: item.content.map(text) } : item);
+      talk.session.updateHistory(history.map(again));
+      await until(() => talk.of("conversation.item.done").length === 2);
+      talk.session.sendMessage("And good night");
+      await until(() => talk.of("response.done")[0]);
+      const said = [["user", "Good morning"], ["assistant", "You said: Good morning."], ["user", "And good night"]];
+      assert.deepEqual(await told(), said);
+    }, way.url);
+  } finally {
+    way.close();
+  }
+});
 
 test("the example writes what is said", async () => {
   copyFileSync(`${process.env.PARLEY_TEST_EXAMPLES}/openai_realtime/agents_sdk.mjs`, "example.mjs");

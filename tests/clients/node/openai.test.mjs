@@ -9,6 +9,7 @@ import { OpenAIRealtimeWS } from "openai/realtime/ws";
 import { KEY, Microphone, URL as SERVER, alike, seconds, told, until } from "./talk.mjs";
 
 let proxy;
+const ends = new Set();
 
 before(async () => {
   const { hostname, port } = new URL(SERVER);
@@ -21,17 +22,21 @@ before(async () => {
       server.write(head);
       socket.pipe(server).pipe(socket);
     });
-    for (const side of [socket, server]) side.on("error", () => (socket.destroy(), server.destroy()));
+    for (const side of [socket, server]) {
+      side.on("error", () => side.destroy());
+      side.on("close", () => (socket.destroy(), server.destroy(), ends.delete(socket)));
+    }
+    ends.add(socket);
   });
   await new Promise((listening) => proxy.listen(0, "127.0.0.1", listening));
 });
 
 after(() => proxy.close());
 
-async function talking(conversation) {
+async function talking(conversation, props = {}) {
   const client = new OpenAI({ apiKey: KEY, baseURL: `https://127.0.0.1:${proxy.address().port}/v1` });
   const options = { ca: process.env.PARLEY_TEST_TLS_CERT };
-  const socket = new OpenAIRealtimeWS({ model: "gpt-realtime", options }, client);
+  const socket = new OpenAIRealtimeWS({ model: "gpt-realtime", options, ...props }, client);
   const talk = { socket, events: [], errors: [], audio: 0 };
   talk.of = (type) => talk.events.filter((event) => event.type === type);
   socket.on("event", (event) => talk.events.push(event));
@@ -42,9 +47,12 @@ async function talking(conversation) {
     socket.send({ type: "input_audio_buffer.append", audio: pcm.toString("base64") }),
   );
   talk.microphone = microphone;
+  talk.tell = (role, text) => {
+    const content = [{ type: role === "user" ? "input_text" : "output_text", text }];
+    socket.send({ type: "conversation.item.create", item: { type: "message", role, content } });
+  };
   talk.ask = (text) => {
-    const content = [{ type: "input_text", text }];
-    socket.send({ type: "conversation.item.create", item: { type: "message", role: "user", content } });
+    talk.tell("user", text);
     socket.send({ type: "response.create" });
   };
   try {
@@ -90,3 +98,79 @@ test("a reply that is truncated is told to the model as far as it was played", (
     assert.ok(heard.startsWith("This is sentence"));
     assert.ok(heard.split(" ").length <= 12, heard);
   }));
+
+test("who takes the floor is told to the model with the words that were heard", () =>
+  talking(async (talk) => {
+    talk.ask("Tell me a story");
+    await until(() => seconds(talk.audio) > 3);
+    await talk.microphone.say("interruption");
+    await until(() => talk.of("input_audio_buffer.speech_started")[0]);
+    await until(() => talk.of("response.done")[1]);
+    assert.equal(talk.of("response.done")[0].response.status_details.reason, "turn_detected");
+    const [, [role, heard]] = await told();
+    assert.equal(role, "assistant");
+    assert.ok(heard.startsWith("This is sentence number 1"));
+    assert.ok(heard.split(" ").length < 40, heard);
+  }));
+
+test("a nod does not end the reply", () =>
+  talking(async (talk) => {
+    talk.ask("one two three four five six seven eight nine ten eleven twelve thirteen");
+    await until(() => seconds(talk.audio) > 0.5);
+    await talk.microphone.say("nod");
+    const done = await until(() => talk.of("response.done")[0]);
+    assert.equal(done.response.status, "completed");
+    assert.equal(talk.of("input_audio_buffer.speech_started").length, 0);
+  }));
+
+test("a function is called and its result is told to the model", () =>
+  talking(async (talk) => {
+    const parameters = { type: "object", properties: { city: { type: "string" } } };
+    const weather = { type: "function", name: "weather", description: "How the weather is.", parameters };
+    talk.socket.send({ type: "session.update", session: { type: "realtime", tools: [weather] } });
+    talk.ask("Use the tool, please");
+    const call = await until(() => talk.of("response.function_call_arguments.done")[0]);
+    assert.deepEqual(JSON.parse(call.arguments), { city: "Rome" });
+    await until(() => talk.of("response.done")[0]);
+    const item = { type: "function_call_output", call_id: call.call_id, output: "sunny in Rome" };
+    talk.socket.send({ type: "conversation.item.create", item });
+    talk.socket.send({ type: "response.create" });
+    const done = await until(() => talk.of("response.done")[1]);
+    assert.equal(done.response.output[0].content[0].transcript.trim(), "The answer is sunny in Rome.");
+    assert.deepEqual((await told()).map(([role]) => role), ["user", "assistant", "tool"]);
+  }));
+
+test("what is wrong is said, a model that fails ends the response, and the session lives on", () =>
+  talking(async (talk) => {
+    talk.socket.send({ type: "response.cancel", event_id: "mine" });
+    const error = await until(() => talk.errors.shift());
+    assert.equal(error.error.code, "response_cancel_not_active");
+    assert.equal(error.error.event_id, "mine");
+    talk.ask("Please fail");
+    const failed = await until(() => talk.of("response.done")[0]);
+    assert.equal(failed.response.status, "failed");
+    talk.ask("Good morning");
+    const done = await until(() => talk.of("response.done")[1]);
+    assert.equal(done.response.status, "completed");
+  }));
+
+test("a connection that breaks is made anew by the client, and the model is told what the program says again", () =>
+  talking(
+    async (talk) => {
+      let back = 0;
+      talk.socket.on("reconnected", () => (back += 1));
+      talk.ask("Good morning");
+      await until(() => talk.of("response.done")[0]);
+      talk.microphone.close(); // nobody can hear it meanwhile, and the client says so of each piece
+      for (const end of ends) end.destroy();
+      await until(() => back);
+      await until(() => talk.of("session.created")[1]);
+      talk.tell("user", "Good morning");
+      talk.tell("assistant", "You said: Good morning.");
+      talk.ask("And good night");
+      await until(() => talk.of("response.done")[1]);
+      const said = [["user", "Good morning"], ["assistant", "You said: Good morning."], ["user", "And good night"]];
+      assert.deepEqual(await told(), said);
+    },
+    { reconnect: true, reconnectInitialDelay: 100 },
+  ));

@@ -1,5 +1,6 @@
 // What the programs here share: the sound of the test, a microphone that is open all the time, and the model's prompts.
 import { readFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 export const URL = process.env.PARLEY_TEST_URL;
@@ -8,6 +9,23 @@ const RATE = 24_000;
 const PIECE = 960; // bytes: 20 ms
 const SOON = 20_000;
 const HEADER = 44;
+
+// A way to the server that can be cut without a word: whoever talks over it then is alone.
+export async function line() {
+  const { hostname, port } = new globalThis.URL(URL);
+  const ends = new Set();
+  const server = createServer((client) => {
+    const server = connect(Number(port), hostname);
+    for (const [end, other] of [[client, server], [server, client]]) {
+      ends.add(end);
+      end.on("error", () => other.destroy()).on("close", () => (ends.delete(end), other.destroy()));
+    }
+    client.pipe(server).pipe(client);
+  });
+  await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
+  const cut = () => ends.forEach((end) => end.destroy());
+  return { url: `http://127.0.0.1:${server.address().port}`, cut, close: () => (cut(), server.close()) };
+}
 
 export function sound(name) {
   return readFileSync(`${process.env.PARLEY_TEST_FOLDER}/${name}.wav`).subarray(HEADER);

@@ -30,7 +30,7 @@ from pipecat.services.openai.realtime.events import SessionProperties as Propert
 from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
 from pipecat.workers.runner import WorkerRunner
 from tests.clients.recorder import STORY
-from tests.clients.talk import KEY, RATE, URL, Microphone, alike, asked, microphone, roles, until
+from tests.clients.talk import KEY, RATE, URL, Microphone, alike, asked, line, microphone, roles, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -66,9 +66,11 @@ class Tape(FrameProcessor):
 class Talk:
     """A running pipeline."""
 
-    def __init__(self, worker: PipelineWorker, context: LLMContext, tape: Tape) -> None:
-        self.worker, self.context, self.tape = worker, context, tape
+    def __init__(self, llm: OpenAIRealtimeLLMService, worker: PipelineWorker, context: LLMContext, tape: Tape) -> None:
+        self.llm, self.worker, self.context, self.tape = llm, worker, context, tape
         self.microphone = Microphone()
+        self.errors: list[str] = []
+        """What the pipeline was told."""
 
     async def ask(self, text: str) -> None:
         """The first typed turn."""
@@ -82,12 +84,12 @@ class Talk:
 
 
 @contextlib.asynccontextmanager
-async def talking() -> AsyncIterator[Talk]:
+async def talking(url: str = URL) -> AsyncIterator[Talk]:
     listening = AudioConfiguration(input=AudioInput(transcription=InputAudioTranscription()))
     properties = Properties(instructions="Be brief.", audio=listening)
     llm = OpenAIRealtimeLLMService(
         api_key=KEY,
-        base_url=f"{URL.replace('http', 'ws', 1)}/v1/realtime",
+        base_url=f"{url.replace('http', 'ws', 1)}/v1/realtime",
         settings=OpenAIRealtimeLLMService.Settings(session_properties=properties),
     )
 
@@ -103,7 +105,11 @@ async def talking() -> AsyncIterator[Talk]:
     runner = WorkerRunner()
     await runner.add_workers(worker)
     running = asyncio.create_task(runner.run())
-    talk = Talk(worker, context, tape)
+    talk = Talk(llm, worker, context, tape)
+
+    @worker.event_handler("on_pipeline_error")
+    async def failed(_: PipelineWorker, error: ErrorFrame) -> None:
+        talk.errors.append(error.error)
 
     async def send(pcm: bytes) -> None:
         await worker.queue_frame(InputAudioRawFrame(pcm, RATE, 1))
@@ -111,7 +117,7 @@ async def talking() -> AsyncIterator[Talk]:
     try:
         async with microphone(send) as talk.microphone:
             yield talk
-        assert tape.of(ErrorFrame) == []
+        assert talk.errors == []
     finally:
         await worker.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -168,3 +174,33 @@ async def test_a_nod_does_not_end_the_reply() -> None:
         await talk.replies(1)
         assert talk.tape.text.endswith("thirteen.")
         assert talk.tape.of(InterruptionFrame) == []
+
+
+async def test_a_model_that_fails_ends_the_reply_and_not_the_session() -> None:
+    async with talking() as talk:
+        await talk.ask("Please fail")
+        await until(lambda: talk.errors)
+        (error,) = talk.errors
+        assert "language model" in error
+        talk.errors.clear()
+        await talk.microphone.say("question")
+        await until(lambda: talk.tape.seconds > 0.5)
+
+
+async def test_after_a_connection_that_broke_the_model_is_told_all_that_was_said() -> None:
+    async with line() as cut, talking(cut.url) as talk:
+        await talk.ask("Good morning")
+        await talk.replies(1)
+        await until(lambda: len(talk.context.get_messages()) == 2)
+        cut.cut()
+        await until(lambda: talk.errors)
+        talk.context.add_message({"role": "user", "content": "And good night"})
+        await talk.llm.reset_conversation()
+        talk.errors.clear()
+        heard = talk.tape.seconds
+        await talk.llm._create_response()  # as Pipecat's own example of a conversation that goes on does
+        await until(lambda: talk.tape.seconds > heard + 0.5)
+    ((role, told),) = roles(asked()[-1])  # Pipecat packs a conversation from before into one message
+    assert role == "user"
+    places = [told.index(said) for said in ("Good morning", "You said: Good morning.", "And good night")]
+    assert places == sorted(places)

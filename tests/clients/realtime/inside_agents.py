@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from agents import function_tool
-from agents.realtime import RealtimeAgent, RealtimeRunner
+from agents.realtime import RealtimeAgent, RealtimeModelSendInterrupt, RealtimeRunner
 from tests.clients.recorder import STORY
-from tests.clients.talk import KEY, URL, Microphone, alike, asked, microphone, realtime, roles, until
+from tests.clients.talk import KEY, URL, Microphone, alike, asked, line, microphone, realtime, roles, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,10 +37,14 @@ class Talk:
         self.session = session
         self.events: list[Any] = []
         self.microphone: Microphone = Microphone()
+        self.broken: Exception | None = None
 
     async def listen(self) -> None:
-        async for event in self.session:
-            self.events.append(event)
+        try:
+            async for event in self.session:
+                self.events.append(event)
+        except Exception as error:  # whichever the SDK raises
+            self.broken = error
 
     def of(self, kind: str) -> list[Any]:
         return [event for event in self.events if event.type == kind]
@@ -56,10 +60,9 @@ class Talk:
 
 
 @contextlib.asynccontextmanager
-async def talking(**settings: Any) -> AsyncIterator[Talk]:
+async def talking(url: str = URL) -> AsyncIterator[Talk]:
     agent = RealtimeAgent(name="Assistant", instructions="Be brief.", tools=[weather])
-    runner = RealtimeRunner(agent, config={"model_settings": settings})  # type: ignore[typeddict-item]
-    session = await runner.run(model_config={"api_key": KEY, "url": realtime()})
+    session = await RealtimeRunner(agent).run(model_config={"api_key": KEY, "url": realtime(url=url)})
     async with session:
         talk = Talk(session)
         listening = asyncio.create_task(talk.listen())
@@ -126,6 +129,33 @@ async def test_a_nod_does_not_end_the_reply() -> None:
         await until(lambda: talk.raw("response.done"))
         assert talk.raw("response.done")[0]["response"]["status"] == "completed"
         assert talk.of("audio_interrupted") == []
+
+
+async def test_an_interruption_by_the_program_is_told_to_the_model() -> None:
+    async with talking() as talk:
+        await talk.session.send_message("Tell me a story")
+        await until(lambda: talk.audio() > 3.0)
+        await talk.session.model.send_event(RealtimeModelSendInterrupt(force_response_cancel=True))
+        await until(lambda: talk.raw("response.done"))
+        await talk.session.send_message("Go on")
+        await until(lambda: len(talk.raw("response.done")) == 2)
+    (_, _), (role, heard), *_ = roles(asked()[-1])
+    assert role == "assistant"
+    assert STORY.startswith(heard.rstrip(". …-"))
+    assert len(heard.split()) < 30
+
+
+async def test_a_connection_that_breaks_is_told_to_the_program_and_another_one_serves() -> None:
+    async with line() as cut:
+        async with talking(cut.url) as talk:
+            await talk.session.send_message("Tell me a story")
+            await until(lambda: talk.audio() > 0.5)
+            cut.cut()
+            await until(lambda: talk.broken is not None)
+        async with talking(cut.url) as talk:
+            await talk.session.send_message("Good morning")
+            await until(lambda: talk.raw("response.done"))
+    assert roles(asked()[-1]) == [("user", "Good morning")]
 
 
 async def test_a_model_that_fails_ends_the_response_and_not_the_session() -> None:

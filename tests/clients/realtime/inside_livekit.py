@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -12,10 +13,10 @@ from livekit import rtc
 from livekit.agents import llm
 from livekit.plugins import openai
 from tests.clients.recorder import STORY
-from tests.clients.talk import KEY, RATE, SOON, URL, Microphone, alike, asked, microphone, roles, until
+from tests.clients.talk import KEY, RATE, SOON, URL, Microphone, alike, asked, line, microphone, roles, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 pytestmark = pytest.mark.anyio
 
@@ -89,10 +90,29 @@ class Reply:
             self.samples += frame.samples_per_channel
 
 
+@contextlib.contextmanager
+def one_may_fail() -> Iterator[None]:
+    """LiveKit reads the outcome of a response that failed nowhere, and the loop says so once it is forgotten."""
+    loop = asyncio.get_running_loop()
+    usual = loop.get_exception_handler()
+    assert usual is not None
+
+    def handle(it: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if not isinstance(context.get("exception"), llm.RealtimeError):
+            usual(it, context)
+
+    loop.set_exception_handler(handle)
+    try:
+        yield
+    finally:
+        gc.collect()
+        loop.set_exception_handler(usual)
+
+
 @contextlib.asynccontextmanager
-async def talking(**options: Any) -> AsyncIterator[Talk]:
+async def talking(url: str = URL, **options: Any) -> AsyncIterator[Talk]:
     async with aiohttp.ClientSession() as http:
-        model = openai.realtime.RealtimeModel(base_url=URL, api_key=KEY, http_session=http, **options)
+        model = openai.realtime.RealtimeModel(base_url=url, api_key=KEY, http_session=http, **options)
         session = model.session()
         talk = Talk(session)
         try:
@@ -173,6 +193,41 @@ async def test_a_nod_does_not_end_the_reply() -> None:
         await until(lambda: reply.done)
         assert reply.text.strip().endswith("thirteen.")
         assert talk.events["input_speech_started"] == []
+
+
+async def test_a_model_that_fails_ends_the_reply_and_not_the_session() -> None:
+    with one_may_fail():
+        await fails_once()
+
+
+async def fails_once() -> None:
+    async with talking() as talk:
+        failed = await talk.ask("Please fail")
+        await until(lambda: talk.events["error"])
+        (error,) = talk.events["error"]
+        assert error.recoverable
+        talk.events["error"].clear()
+        await until(lambda: failed.done)
+        assert failed.text.startswith("I am sorry")  # the person hears of it too
+        reply = await talk.ask("Good morning")
+        await until(lambda: reply.done)
+        assert reply.text.strip() == "You said: Good morning."
+
+
+async def test_a_connection_that_breaks_is_made_anew_and_the_model_is_told_all_that_was_said() -> None:
+    async with line() as cut, talking(cut.url) as talk:
+        reply = await talk.ask("Good morning")
+        await until(lambda: reply.done)
+        await until(lambda: len(talk.session.chat_ctx.items) == 2)
+        cut.cut()
+        await until(lambda: talk.events["session_reconnected"])
+        assert all(event.recoverable for event in talk.events["error"])
+        talk.events["error"].clear()
+        await until(lambda: len(talk.session.chat_ctx.items) == 2)
+        reply = await talk.ask("And good night")
+        await until(lambda: reply.done)
+    said = [("user", "Good morning"), ("assistant", "You said: Good morning."), ("user", "And good night")]
+    assert roles(asked()[-1]) == said
 
 
 async def test_a_new_connection_goes_on_where_the_old_one_ended() -> None:

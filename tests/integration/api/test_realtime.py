@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
+from tests.clients.lines import line
 from tests.integration.api.realtime_client import Mind, call, mind, talking, words
 from tests.integration.people import running
 
@@ -316,6 +317,21 @@ async def test_a_model_that_fails_is_a_failed_response_and_no_error(parley: Runn
         assert response.status == "failed"
         assert response.status_details.error.code == "unavailable"
         assert not talk.of("error")
+
+
+async def test_a_connection_that_breaks_is_made_anew_by_the_client_and_the_model_is_told_what_it_says_again(
+    parley: Running, thinking: Mind
+) -> None:
+    said = [("user", "Hello"), ("assistant", "Yes, of course."), ("user", "And again?")]
+    async with line(parley.url) as cut, talking(cut.url, KEY, on_reconnecting=lambda _: None) as talk:
+        await talk.say("Hello")
+        cut.cut()
+        await talk.until("session.created", 2)
+        for role, text in said[:2]:
+            content = [{"type": "input_text" if role == "user" else "output_text", "text": text}]
+            await talk.send("conversation.item.create", item={"type": "message", "role": role, "content": content})
+        assert (await talk.say("And again?")).status == "completed"
+        assert thinking.told() == said
 
 
 async def test_what_is_wrong_is_said_and_the_session_lives_on(parley: Running) -> None:

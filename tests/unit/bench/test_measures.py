@@ -58,16 +58,23 @@ def test_a_word_counts_when_more_than_half_of_its_sound_is_there() -> None:
 
 
 def test_frames_at_their_time_have_neither_jitter_nor_lateness() -> None:
-    jitter, late = timing([(0.02 * index, 1, 960 * index) for index in range(50)], 0, 10)
+    jitter, late = timing([(0.02 * index, 1, 0.02) for index in range(50)], 0, 10)
     assert max(jitter) == pytest.approx(0, abs=1e-6)
     assert max(late) == pytest.approx(0, abs=1e-6)
 
 
 def test_a_stall_counts_once_and_a_new_reply_starts_anew() -> None:
-    arrivals = [(0.0, 1, 0), (0.05, 1, 960), (0.07, 1, 1920), (5.0, 2, 0), (5.02, 2, 960)]
+    arrivals = [(0.0, 1, 0.02), (0.05, 1, 0.02), (0.07, 1, 0.02), (5.0, 2, 0.02), (5.02, 2, 0.02)]
     jitter, late = timing(arrivals, 0, 10)
     assert jitter == pytest.approx([30, 0, 0])
     assert late == pytest.approx([30, 0, 0], abs=1e-6)
+
+
+def test_what_comes_in_longer_pieces_and_ahead_of_its_time_is_not_late() -> None:
+    arrivals = [(0.0, 1, 0.02), (0.01, 1, 0.06), (0.07, 1, 0.06), (0.2, 1, 0.06)]
+    jitter, late = timing(arrivals, 0, 10)
+    assert jitter == pytest.approx([10, 0, 70])
+    assert late == pytest.approx([0, 0, 60])
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 70_000])

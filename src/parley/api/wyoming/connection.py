@@ -72,6 +72,8 @@ class Connection:
         self._streaming = False
         """From synthesize-start to synthesize-stop."""
         self._language = ""
+        self._refused = False
+        """Something of it was."""
         self._exchanges: deque[_Exchange] = deque()
         """In order; all but the first wait."""
 
@@ -301,7 +303,9 @@ class Connection:
             asyncio.get_running_loop().call_later(_STALL, transport.abort)
 
     async def _tell(self, error: ParleyError) -> None:
-        log.info("a wyoming client was refused", code=error.code)
+        if not self._refused:  # one line for each would let anybody fill a disk
+            log.info("a wyoming client was refused", code=error.code)
+        self._refused = True
         with contextlib.suppress(ConnectionError, TimeoutError):
             await self._send(Event("error", {"text": error.message, "code": error.code}))
 
