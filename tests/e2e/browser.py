@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -143,10 +143,17 @@ class Tab:
 
 @contextlib.contextmanager
 def open_tab(
-    url: str, folder: Path, wav: Path | None, *, transport: str = "webrtc", microphone: bool = True, **context: Any
+    url: str,
+    folder: Path,
+    wav: Path | None,
+    *,
+    transport: str = "webrtc",
+    microphone: bool = True,
+    flags: Sequence[str] = (),
+    **context: Any,
 ) -> Iterator[Tab]:
     """A new browser with a profile of its own; the WAV plays once from the moment the microphone opens."""
-    flags = [*FLAGS]
+    flags = [*FLAGS, *flags]
     if microphone:
         flags.append("--use-fake-ui-for-media-stream")
     if wav is not None:

@@ -193,6 +193,13 @@ def place(request: pytest.FixtureRequest) -> Place:
     return Place(request.getfixturevalue(name), request.param)
 
 
+@pytest.fixture(params=["webrtc", "livekit", "websocket"])
+def any_place(request: pytest.FixtureRequest) -> Place:
+    """Every way to talk from a browser."""
+    name = "livekit" if request.param == "livekit" else "parley"
+    return Place(request.getfixturevalue(name), request.param)
+
+
 def gzipped(paths: list[Path]) -> int:
     return sum(len(gzip.compress(path.read_bytes(), 9)) for path in paths)
 

@@ -56,10 +56,10 @@ def answered(tab: Tab, text: str) -> None:
     tab.wait(f"model.entries.filter((e) => e.who === 'agent' && e.done).length > {answers}", timeout=60)
 
 
-def test_a_spoken_question_gets_a_spoken_answer(place: Place, tmp_path: Path) -> None:
+def test_a_spoken_question_gets_a_spoken_answer(any_place: Place, tmp_path: Path) -> None:
     wav = script_wav(tmp_path / "mic.wav", [(2.0, "what can you do")], 12)
 
-    with open_tab(place.parley.url, tmp_path / "profile", wav, transport=place.transport) as tab:
+    with open_tab(any_place.parley.url, tmp_path / "profile", wav, transport=any_place.transport) as tab:
         tab.connect()
         tab.record()
         tab.wait("model.entries.some((e) => e.who === 'agent' && e.done)")
@@ -77,10 +77,10 @@ def test_a_spoken_question_gets_a_spoken_answer(place: Place, tmp_path: Path) ->
     assert model["turns"][-1]["audible"] is not None
 
 
-def test_cutting_in_stops_the_answer_and_strikes_out_what_was_not_heard(place: Place, tmp_path: Path) -> None:
+def test_cutting_in_stops_the_answer_and_strikes_out_what_was_not_heard(any_place: Place, tmp_path: Path) -> None:
     wav = script_wav(tmp_path / "mic.wav", [(2.0, STORY), (8.0, "wait stop what time is it")], 20)
 
-    with open_tab(place.parley.url, tmp_path / "profile", wav, transport=place.transport) as tab:
+    with open_tab(any_place.parley.url, tmp_path / "profile", wav, transport=any_place.transport) as tab:
         tab.connect()
         tab.wait("model.entries.some((e) => e.who === 'agent' && e.heard)")
         tab.wait("model.entries.at(-1).who === 'agent' && model.entries.at(-1).done && !model.entries.at(-1).heard")
@@ -94,10 +94,10 @@ def test_cutting_in_stops_the_answer_and_strikes_out_what_was_not_heard(place: P
 
 
 @pytest.mark.parametrize("nod", ["okay", "mhm"])
-def test_a_nod_lets_the_answer_go_on(place: Place, nod: str, tmp_path: Path) -> None:
+def test_a_nod_lets_the_answer_go_on(any_place: Place, nod: str, tmp_path: Path) -> None:
     wav = script_wav(tmp_path / "mic.wav", [(9.0, nod)], 40)
 
-    with open_tab(place.parley.url, tmp_path / "profile", wav, transport=place.transport) as tab:
+    with open_tab(any_place.parley.url, tmp_path / "profile", wav, transport=any_place.transport) as tab:
         tab.connect()
         tab.page.evaluate(MOODS)
         tab.page.fill("#text", STORY)
@@ -154,6 +154,17 @@ def test_words_light_up_one_after_another_while_they_are_heard(parley: Running, 
     assert ends == sorted(ends)
     # Punctuation may count as part of a word, or not.
     assert [text[:end].strip(",. ").count(" ") for end in ends] == list(range(len(words)))
+
+
+def test_where_no_direct_path_can_be_had_the_sound_goes_over_a_websocket_and_that_is_told(
+    parley: Running, tmp_path: Path
+) -> None:
+    blocked = ["--webrtc-ip-handling-policy=disable_non_proxied_udp", "--force-webrtc-ip-handling-policy"]
+    with open_tab(parley.url, tmp_path / "profile", None, flags=blocked) as tab:
+        tab.connect(timeout=60)
+        assert "WebSocket" in tab.page.inner_text("#problem")
+        answered(tab, "hello")
+        tab.wait("model.turns.length > 0")
 
 
 def test_sound_that_the_browser_holds_back_goes_on_with_a_tap(parley: Running, tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ function askForKey(): void {
   ui.key.focus();
 }
 
-const TRANSPORTS: Readonly<Record<string, string>> = { webrtc: "Direct", livekit: "LiveKit room" };
+const TRANSPORTS: Readonly<Record<string, string>> = { webrtc: "Direct", livekit: "LiveKit room", websocket: "WebSocket" };
 
 async function readConfig(): Promise<void> {
   try {

@@ -21,6 +21,8 @@ export function microphoneProblem(error: unknown): string {
 
 export const MUTED_BY_SYSTEM =
   "The system has muted the microphone. Unmute it there, or type.";
+export const DETOUR =
+  "A firewall keeps the direct audio path out, so the sound goes over a WebSocket: about as good, but a slow network is heard sooner.";
 export const SILENT_MICROPHONE =
   "I can't hear you: the microphone gives no sound at all. Switch it on, or choose another one under Settings; until then you can type.";
 
@@ -40,6 +42,13 @@ export class ServerProblem extends Error {
   /** True when asking again later may help. */
   get passing(): boolean {
     return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+/** The server answers, but its sound can not pass: a firewall keeps UDP out. */
+export class PathBlocked extends ServerProblem {
+  constructor(message: string) {
+    super(0, message);
   }
 }
 

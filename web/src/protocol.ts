@@ -2,6 +2,7 @@
 // Samples are counted at 48 kHz from the first sample of an utterance.
 
 export const PROTOCOL_VERSION = 1;
+/** Of the agent's voice, in Hz. */
 export const SAMPLE_RATE = 48_000;
 
 export type ParticipantState = "silent" | "speaking";
@@ -48,7 +49,7 @@ export type ServerMessage =
   | { type: "started"; session_id: string; voice: Voice; resumed: boolean }
   | { type: "state"; participant: ParticipantState; agent: AgentState; event: string }
   | { type: "transcript"; turn: number; text: string; final: boolean; stable: number; backchannel: boolean }
-  | { type: "reply"; utterance_id: string; turn: number; voice: Voice }
+  | { type: "reply"; utterance_id: string; turn: number; voice: Voice; number: number }
   | { type: "reply_text"; utterance_id: string; text: string }
   | { type: "words"; utterance_id: string; marks: readonly Mark[] }
   | {

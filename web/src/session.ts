@@ -4,8 +4,8 @@ import { microphones, openMicrophone, PageAudio, type Reading } from "./audio/au
 import type { ClientConfig, Connection, ConnectionHandlers } from "./connection/connection";
 import { WebRtcConnection } from "./connection/webrtc";
 import { initial, reduce, type Model, type PageEvent } from "./model";
-import { microphoneProblem, microphoneReplaced, MUTED_BY_SYSTEM, ServerProblem, SILENT_MICROPHONE } from "./problems";
-import { PROTOCOL_VERSION, SAMPLE_RATE, type ServerMessage, type Voice } from "./protocol";
+import { DETOUR, microphoneProblem, microphoneReplaced, MUTED_BY_SYSTEM, PathBlocked, ServerProblem, SILENT_MICROPHONE } from "./problems";
+import { PROTOCOL_VERSION, type ServerMessage, type Voice } from "./protocol";
 
 export interface Preferences {
   transport: string;
@@ -48,6 +48,8 @@ export class Session {
   private retryTimer = 0;
   private reportTimer = 0;
   private followTimer = 0;
+  /** Taken since the chosen way is blocked. */
+  private detour = "";
   /** The utterance that was reported last. */
   private reported = "";
   /** Audio-clock time of the last voiced block of the microphone, and whether an answer to it is awaited. */
@@ -78,6 +80,7 @@ export class Session {
   async connect(): Promise<void> {
     if (this.wanted) return;
     this.wanted = true;
+    this.detour = "";
     this.wrongKey = false;
     this.attempt = 0;
     this.apply({ type: "link", link: "connecting" });
@@ -131,18 +134,25 @@ export class Session {
   private async establish(): Promise<void> {
     const handlers: ConnectionHandlers = {
       message: (message) => this.received(message),
-      voice: (stream) => this.audio?.play(stream),
+      voice: (sound) => this.audio?.play(sound),
       now: () => this.audio?.context.currentTime ?? 0,
+      context: () => {
+        if (!this.audio) throw new Error("the sound is closed");
+        return this.audio.context;
+      },
+      stopped: (sample) => tell("report", this.audio, { sample, stopped: true }),
       lost: (reason) => this.retry(reason),
+      refused: (problem) => void this.failed(problem),
     };
+    const transport = this.detour || this.preferences.transport;
     try {
-      const connection = await makeConnection(this.preferences.transport, this.config, handlers);
+      const connection = await makeConnection(transport, this.config, handlers);
       this.connection = connection;
       await connection.open(this.stream?.getAudioTracks()[0] ?? null);
       connection.send({
         type: "start",
         protocol: PROTOCOL_VERSION,
-        sample_rate: SAMPLE_RATE,
+        sample_rate: connection.microphoneRate,
         playout_reports: connection.reports,
         echo_cancelled: true,
         ...(this.preferences.voice ? { voice: this.preferences.voice } : {}),
@@ -157,6 +167,12 @@ export class Session {
     await this.connection?.close();
     this.connection = null;
     if (!this.wanted) return;
+    if (error instanceof PathBlocked && !this.detour && this.config.transports.includes("websocket")) {
+      this.detour = "websocket";
+      this.apply({ type: "problem", text: DETOUR });
+      await this.establish();
+      return;
+    }
     const text = error instanceof Error ? error.message : String(error);
     const passing = error instanceof ServerProblem ? error.passing : false;
     this.wrongKey = error instanceof ServerProblem && error.status === 401;
@@ -190,6 +206,7 @@ export class Session {
         break;
       case "pause":
       case "clear":
+        if (this.connection?.answersPauses) break;
         this.audio?.silence();
         this.report(message.utterance_id, true);
         break;
@@ -340,6 +357,10 @@ export class Session {
 }
 
 async function makeConnection(transport: string, config: ClientConfig, handlers: ConnectionHandlers): Promise<Connection> {
+  if (transport === "websocket") {
+    const { WebSocketConnection } = await import("./connection/websocket");
+    return new WebSocketConnection(config, handlers);
+  }
   if (transport !== "livekit") return new WebRtcConnection(config, handlers);
   const { LiveKitConnection } = await import("./connection/livekit");
   return new LiveKitConnection(config, handlers);

@@ -12,7 +12,7 @@ function after(...events: (ServerMessage | PageEvent)[]): Model {
 }
 
 const started: ServerMessage = { type: "started", session_id: "s", voice, resumed: false };
-const reply: ServerMessage = { type: "reply", utterance_id: "u1", turn: 1, voice };
+const reply: ServerMessage = { type: "reply", utterance_id: "u1", turn: 1, voice, number: 1 };
 const state = (agent: "listening" | "speaking" | "barged_in" | "thinking"): ServerMessage => ({
   type: "state",
   participant: "silent",

@@ -30,7 +30,7 @@ export class PageAudio {
   onSounded: (at: number) => void = () => {};
   /** The browser holds the sound back (true), or lets it go on. */
   onSuspended: (suspended: boolean) => void = () => {};
-  private source: MediaStreamAudioSourceNode | null = null;
+  private source: AudioNode | null = null;
   private microphone: MediaStreamAudioSourceNode | null = null;
   private inputMeter: AudioWorkletNode | null = null;
   private outputMeter: AudioWorkletNode | null = null;
@@ -87,11 +87,16 @@ export class PageAudio {
     if (this.inputMeter) this.microphone.connect(this.inputMeter);
   }
 
-  play(stream: MediaStream): void {
+  play(sound: MediaStream | AudioNode): void {
     this.source?.disconnect();
-    this.element.srcObject = stream;
-    void this.element.play().catch(() => undefined);
-    this.source = this.context.createMediaStreamSource(stream);
+    if (sound instanceof MediaStream) {
+      this.element.srcObject = sound;
+      void this.element.play().catch(() => undefined);
+      this.source = this.context.createMediaStreamSource(sound);
+    } else {
+      this.element.srcObject = null;
+      this.source = sound;
+    }
     this.source.connect(this.output);
     if (this.onsets) this.source.connect(this.onsets);
   }

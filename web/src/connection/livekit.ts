@@ -19,6 +19,8 @@ export class LiveKitConnection implements Connection {
   private readonly room = new Room();
   private signalTimer = 0;
   private published: LocalTrackPublication | undefined;
+  readonly answersPauses = false;
+  readonly microphoneRate = 48_000;
   private closing = false;
   private readonly config: ClientConfig;
   private readonly handlers: ConnectionHandlers;

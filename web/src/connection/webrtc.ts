@@ -1,6 +1,6 @@
 // Direct WebRTC: one offer over HTTP, messages on a data channel, Opus both ways.
 
-import { problemOf, serverGone, ServerProblem } from "../problems";
+import { PathBlocked, problemOf, serverGone } from "../problems";
 import { parseServerMessage, SAMPLE_RATE, type ClientMessage, type ServerMessage } from "../protocol";
 import { authorised, type ClientConfig, type Connection, type ConnectionHandlers } from "./connection";
 
@@ -24,6 +24,8 @@ export class WebRtcConnection implements Connection {
   private resource = "";
   private anchor: Anchor | null = null;
   readonly reports = "getSynchronizationSources" in RTCRtpReceiver.prototype;
+  readonly answersPauses = false;
+  readonly microphoneRate = 48_000;
   private closing = false;
   private restarts = 0;
   private restartTimer = 0;
@@ -120,7 +122,7 @@ export class WebRtcConnection implements Connection {
 
   private opened(peer: RTCPeerConnection, channel: RTCDataChannel): Promise<void> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new ServerProblem(0, blocked)), OPEN_TIMEOUT);
+      const timer = setTimeout(() => reject(new PathBlocked(blocked)), OPEN_TIMEOUT);
       const blocked = "The server answered, but no audio path to it could be found. A firewall may block UDP; ask for a TURN server.";
       channel.onopen = () => {
         clearTimeout(timer);
@@ -129,7 +131,7 @@ export class WebRtcConnection implements Connection {
       peer.onconnectionstatechange = () => {
         if (peer.connectionState !== "failed") return;
         clearTimeout(timer);
-        reject(new ServerProblem(0, blocked));
+        reject(new PathBlocked(blocked));
       };
     });
   }
