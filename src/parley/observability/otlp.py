@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 _QUEUE = 4_096
 """Spans that may wait for the collector; more are dropped, and nobody waits for it."""
 _BATCH = 512
-_LAST_MS = 2_000
+_LAST = 2.0
+"""Seconds that the last spans have to leave; nobody who stops waits longer for a collector."""
 
 
 @contextmanager
@@ -42,8 +44,9 @@ def exporting(settings: TraceSettings, service: str, instance: str = "") -> Iter
         with collecting(lambda span: processor.on_end(convert(span)), settings.sample):
             yield
     finally:
-        processor.force_flush(_LAST_MS)
-        processor.shutdown()
+        ending = threading.Thread(target=processor.shutdown, name="traces", daemon=True)
+        ending.start()
+        ending.join(_LAST)
 
 
 def _address(endpoint: str) -> str:

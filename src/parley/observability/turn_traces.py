@@ -47,7 +47,7 @@ class Story:
 
     def attributes(self) -> dict[str, Value]:
         """Numbers and names; no word of it."""
-        said: dict[str, Value] = {"parley.session": self.session_id, "parley.turn": self.turn}
+        said: dict[str, Value] = {"parley.session": self.session_id[:8], "parley.turn": self.turn}
         if self.closed is not None:
             said |= {"parley.closed_by": self.closed.reason, "parley.silence_s": self.closed.delay}
         if self.guessed is not None:

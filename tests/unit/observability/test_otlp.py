@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+import threading
 from importlib.machinery import PathFinder
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from parley.errors import ConfigError
 from parley.observability.otlp import exporting
 from parley.observability.settings import TraceSettings
-from parley.tracing import is_collecting
+from parley.tracing import Place, begin, is_collecting, working_for
 
 
 def test_without_an_address_nobody_collects_and_nothing_is_imported() -> None:
@@ -38,3 +40,11 @@ def test_without_the_package_it_is_told_how_to_install_it(monkeypatch: pytest.Mo
         exporting(TraceSettings("http://127.0.0.1:4318"), "parley-test"),
     ):
         pass
+
+
+def test_who_stops_does_not_wait_for_a_collector_that_hangs() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        url = f"http://127.0.0.1:{hanging.getsockname()[1]}"
+        with exporting(TraceSettings(url), "parley-test"), working_for(lambda: Place(1, 2)):
+            begin("work").end()
+        assert any(thread.name == "traces" for thread in threading.enumerate())  # it is still at it
