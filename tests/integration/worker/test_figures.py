@@ -44,6 +44,14 @@ async def test_what_was_spoken_failed_and_loaded_is_counted(bench: Any) -> None:
     assert value(text, "parley_tts_frames_total") > 0
 
 
+async def test_how_late_the_loop_is_is_looked_at_while_the_worker_lives(bench: Any) -> None:
+    port = free_port()
+    await bench.worker(metrics_port=port)
+    async with asyncio.timeout(30):
+        while not value(await read(port), "parley_tts_event_loop_lag_seconds_count"):
+            await asyncio.sleep(0.01)
+
+
 async def test_anything_but_the_figures_is_not_found(bench: Any) -> None:
     port = free_port()
     await bench.worker(metrics_port=port)
