@@ -55,6 +55,10 @@ test-pocket: _tools
 test-whisperx *flags: _tools
     python scripts/test_engine.py whisperx {{ flags }}
 
+# CSM through its real library, in the environment that `parley engines install csm` makes (5 GB).
+test-csm *flags: _tools
+    python scripts/test_engine.py csm {{ flags }}
+
 # Parler-TTS through its real library, in the environment that `parley engines install parler` makes (6 GB).
 test-parler *flags: _tools
     python scripts/test_engine.py parler {{ flags }}

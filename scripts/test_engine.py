@@ -1,6 +1,6 @@
 """Run the tests of engines that have an environment of their own, in the one that ``parley engines install`` makes.
 
-python scripts/test_engine.py GROUP [flags of pytest]
+python scripts/test_engine.py ENGINE [flags of pytest]
 
 The environments lie in ``.venv-engines``. The usual build of torch is for CUDA, so that each takes 6 to 8 GB (3 to 4
 to download).
@@ -15,7 +15,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".venv-engines"
-TESTS = {"whisperx": "tests/integration/asr/test_whisperx.py", "parler": "tests/integration/worker/test_parler.py"}
+TESTS = {
+    "whisperx": "tests/integration/asr/test_whisperx.py",
+    "parler": "tests/integration/worker/test_parler.py",
+    "csm": "tests/integration/worker/test_csm.py",
+}
 
 
 def main() -> int:

@@ -20,6 +20,7 @@ ENTRIES = (
     "parley.asr.child",
     "parley.asr.whisperx_decoder",
     "parley.worker.engine_child",
+    "parley.worker.adapters.csm",
     "parley.worker.adapters.parler",
 )
 """What runs in a child: the main modules, and the engines that they are told to make."""

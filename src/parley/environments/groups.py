@@ -83,6 +83,14 @@ GROUPS: dict[str, Group] = {
                 "randomname",
             ),
         ),
+        Group(
+            "torch",
+            (Family("csm", "voice", "Apache-2.0"),),
+            needs=("soxr==1.1.0", "torch==2.13.0", "transformers==5.23.0"),
+            module="transformers.models.csm",
+            disk_mb=5000,
+            cuda_mb=3500,
+        ),
     )
 }
 

@@ -78,10 +78,10 @@ class Environments:
         if now not in groups.USABLE:
             raise ConfigError(
                 f"The engine {name} runs in an environment of its own, which is {now.value}; make it with "
-                f"`{command(f'engines install {group.name}')}`."
+                f"`{command(f'engines install {name}')}`."
                 if now is State.ABSENT
                 else f"The environment of the engine {name} cannot be used: {now.value}; make it again with "
-                f"`{command(f'engines install {group.name}')}`."
+                f"`{command(f'engines install {name}')}`."
             )
         return str(self.python(group))
 

@@ -17,7 +17,8 @@ def test_it_has_the_child_and_nothing_of_the_server() -> None:
     folders = {place.split("/")[1] for place in places if place.count("/") > 1}
     assert folders == {"asr", "audio", "children", "text", "worker"}
     of_worker = {Path(place).stem for place in places if place.startswith("parley/worker/")}
-    assert of_worker <= {"__init__", "engine_child", "engine_wire", "loading", "memory", "pack", "parler", "words"}
+    adapters = {"csm", "csm_frames", "loading", "parler", "peft_files", "side_paths"}
+    assert of_worker <= {"__init__", "engine_child", "engine_wire", "memory", "pack", "words", *adapters}
     assert not {"parley/asr/processes.py", "parley/children/process.py"} & set(places)
 
 

@@ -18,6 +18,7 @@ from parley.errors import ConfigError
 from parley.worker.pack import traits_of
 
 if TYPE_CHECKING:
+    from parley.worker.adapters.csm import CsmAdapter
     from parley.worker.adapters.espeak import EspeakAdapter
     from parley.worker.adapters.kokoro import KokoroAdapter
     from parley.worker.adapters.openai_speech import OpenAISpeechAdapter
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     _HELD_TO_IT: tuple[AdapterFactory, ...] = (
         ToneAdapter, EspeakAdapter, PiperAdapter, KokoroAdapter, SherpaAdapter, PocketAdapter, ParlerAdapter,
-        OpenAISpeechAdapter,
+        CsmAdapter, OpenAISpeechAdapter,
     )  # fmt: skip
 
 ENTRY_POINT_GROUP = "parley.tts_adapters"
@@ -51,7 +52,7 @@ class Family:
     isolated: bool = False
     """True when the engine must run in a process of its own."""
     environment: str = ""
-    """The environment (`parley engines`) that its library lives in; empty for this one."""
+    """The family of `parley engines` whose environment its library lives in; empty for this one."""
 
 
 _HERE = "parley.worker.adapters"
@@ -71,6 +72,13 @@ FAMILIES: dict[str, Family] = {
         code_licence="Apache-2.0",
         isolated=True,
         environment="parler",
+    ),
+    "csm": Family(
+        f"{_HERE}.csm:CsmAdapter",
+        module="transformers",
+        code_licence="Apache-2.0",
+        isolated=True,
+        environment="csm",
     ),
     "openai-speech": Family(f"{_HERE}.openai_speech:OpenAISpeechAdapter", code_licence="MIT"),
 }
