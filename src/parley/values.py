@@ -105,6 +105,17 @@ class Voice:
     """A LoRA of the model, where it supports them."""
 
 
+def with_lora(model: str, lora: str) -> str:
+    """The catalog's id of a model that speaks with a LoRA: "csm-1b+anna"."""
+    return f"{model}+{lora}" if lora else model
+
+
+def split_lora(model: str) -> tuple[str, str]:
+    """The model and the LoRA of such an id; empty where there is none."""
+    name, _, lora = model.partition("+")
+    return name, lora
+
+
 @dataclass(frozen=True, slots=True)
 class Wording:
     """How written text becomes words that a voice says."""

@@ -41,6 +41,10 @@ class Orders:
         """Wait for the next one."""
         return self._queue.get()
 
+    def waiting(self) -> bool:
+        """Whether one is there."""
+        return not self._queue.empty()
+
     def _read(self) -> None:
         try:
             while True:

@@ -15,6 +15,7 @@ from parley.cli import tables
 from parley.cli.options import Config, Overrides, settings_from
 from parley.cli.pull import pull, remove
 from parley.hints import command
+from parley.values import with_lora
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -43,6 +44,7 @@ Workers = Annotated[
     ),
 ]
 Model = Annotated[str, typer.Argument(help="A model's id or alias.")]
+Lora = Annotated[str, typer.Option(help="One of the model's LoRAs, instead of the model alone.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -108,8 +110,10 @@ def load(
     config: Config = None,
     set_: Overrides = None,
     pin: Annotated[bool, typer.Option("--pin", help="Keep it in memory until it is unloaded.")] = False,
+    lora: Lora = "",
 ) -> None:
     """Bring a model into memory and warm it up; the next utterance that asks for it starts at once."""
+    model = with_lora(model, lora)
     with _asked(workers, config, set_, lambda client: client.load(model, pin=pin)) as answers:
         for address, (status, seconds) in answers:
             took = f"in {seconds:.2f} s" if seconds else "(it was there already)"
@@ -118,16 +122,22 @@ def load(
 
 
 @app.command("unload")
-def unload(model: Model, workers: Workers = None, config: Config = None, set_: Overrides = None) -> None:
-    """Take a model out of memory. A model that somebody uses is refused."""
+def unload(
+    model: Model, workers: Workers = None, config: Config = None, set_: Overrides = None, lora: Lora = ""
+) -> None:
+    """Take a model, or a LoRA of it alone, out of memory. One that somebody uses is refused."""
+    model = with_lora(model, lora)
     with _asked(workers, config, set_, lambda client: client.unload(model)) as answers:
         for address, freed in answers:
             typer.echo(f"{address}: {model} is unloaded{f', {freed / 1e6:.0f} MB came back' if freed else ''}.")
 
 
 @app.command("reload")
-def reload(model: Model, workers: Workers = None, config: Config = None, set_: Overrides = None) -> None:
+def reload(
+    model: Model, workers: Workers = None, config: Config = None, set_: Overrides = None, lora: Lora = ""
+) -> None:
     """Read a model again from disk. What was serving stays when that fails; running utterances are not touched."""
+    model = with_lora(model, lora)
     with _asked(workers, config, set_, lambda client: client.reload(model)) as answers:
         for address, _ in answers:
             typer.echo(f"{address}: {model} was read again.")

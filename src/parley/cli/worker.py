@@ -28,6 +28,10 @@ def worker(
         str | None, typer.Option(metavar="A,B", help="Models loaded at start besides it.", show_default="none")
     ] = None,
     voicepacks: Annotated[Path | None, typer.Option(help="Folder of voice packs.", show_default="voicepacks")] = None,
+    lora_path: Annotated[
+        Path | None,
+        typer.Option(help="Folder of LoRAs, for models that take them.", show_default="those in the voice packs"),
+    ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
     port: Annotated[
         int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default="50051")
@@ -60,6 +64,7 @@ def worker(
         "worker.models.default_model": default_model,
         "worker.models.preload_models": preload_models,
         "worker.voicepacks": str(voicepacks) if voicepacks else None,
+        "worker.lora_paths": str(lora_path) if lora_path else None,
         "worker.host": host,
         "worker.port": port,
         "worker.name": name,
@@ -86,7 +91,11 @@ def voices_here(settings: Settings) -> VoicePackCatalog:
     from parley.environments import open_environments
     from parley.worker.voicepacks import VoicePackCatalog
 
-    return VoicePackCatalog(voice_roots(settings), environments=open_environments(settings.engines))
+    return VoicePackCatalog(
+        voice_roots(settings),
+        loras=tuple(Path(folder) for folder in settings.worker.lora_paths),
+        environments=open_environments(settings.engines),
+    )
 
 
 async def _serve(settings: Settings, *, child: bool) -> None:

@@ -14,7 +14,7 @@ from typing import Literal
 from parley.registry.announcement import AnnouncedModel, Announcement
 from parley.routing.settings import ModeSettings
 from parley.text.languages import nearness, speaks
-from parley.values import Voice
+from parley.values import Voice, split_lora, with_lora
 
 Chance = Callable[[], float]
 """A number from 0 up to, not including, 1."""
@@ -119,6 +119,7 @@ class _Option:
 def route(request: Request, fleet: Iterable[WorkerState], chance: Chance) -> Route | Refusal:
     """Choose a worker for one utterance, or say why there is none."""
     fleet = tuple(fleet)
+    request = replace(request, voice=named(request.voice, (worker.announcement for worker in fleet)))
     wanted = _wanted(request, fleet)
     open_now = [option for option in wanted if _usable(request, option.worker)]
     if not open_now:
@@ -136,21 +137,28 @@ def route(request: Request, fleet: Iterable[WorkerState], chance: Chance) -> Rou
 # --- what there is ---------------------------------------------------------------------
 
 
-def _options(fleet: Iterable[WorkerState], model_id: str = "") -> list[_Option]:
-    """One model wherever it is, or every model of every worker that may speak without having been named."""
+def _options(fleet: Iterable[WorkerState], model_id: str = "", *, loras: bool = False) -> list[_Option]:
+    """One model wherever it is, or every model of every worker that may speak without having been named.
+
+    ``loras``: those with LoRAs may.
+    """
     found = []
     for worker in fleet:
         said = worker.announcement
         models = said.models or (AnnouncedModel("", languages=said.languages, is_default=True),)
         for model in models:
-            if model.model_id == model_id if model_id else not model.is_test or model.is_default:
+            if model.model_id == model_id if model_id else model.is_default or _speaks_unasked(model, loras):
                 found.append(_Option(worker, model, not said.models or model.model_id in said.resident_models))
     return found
 
 
 def _untested(fleet: Iterable[WorkerState]) -> list[_Option]:
-    """What may take another voice's place: a test model never does."""
-    return [option for option in _options(fleet) if not option.model.is_test]
+    """What may take another voice's place: a test model and a LoRA never do."""
+    return [option for option in _options(fleet) if _speaks_unasked(option.model)]
+
+
+def _speaks_unasked(model: AnnouncedModel, loras: bool = False) -> bool:
+    return not model.is_test and (loras or not split_lora(model.model_id)[1])
 
 
 def _own_tags(said: Announcement) -> Iterable[str]:
@@ -172,12 +180,25 @@ def _wanted(request: Request, fleet: Iterable[WorkerState]) -> list[_Option]:
     language = voice.language or ("" if voice.model else request.language)
     return [
         option
-        for option in _options(fleet, voice.model)
+        for option in _options(fleet, voice.model, loras="lora" in request.mode.require)
         if (not voice.speaker or has_speaker(option.model, voice))
-        and (not voice.lora or option.model.supports_lora)
+        and (not voice.lora or has_lora(option.worker.announcement, option.model, voice.lora))
         and speaks(option.model.languages, language)
         and _required(request.mode, option)
     ]
+
+
+def named(voice: Voice, fleet: Iterable[Announcement]) -> Voice:
+    """The same voice, its LoRA in the model's id, where some worker has that; other voices as they are."""
+    if not voice.model or not voice.lora or split_lora(voice.model)[1]:
+        return voice
+    model_id = with_lora(voice.model, voice.lora)
+    return replace(voice, model=model_id, lora="") if any(said.model(model_id) for said in fleet) else voice
+
+
+def has_lora(said: Announcement, model: AnnouncedModel, lora: str) -> bool:
+    """Whether a worker has a LoRA for one of its models; one that does not say what it has may."""
+    return not model.model_id or said.model(with_lora(model.model_id, lora)) is not None
 
 
 def has_speaker(model: AnnouncedModel, voice: Voice) -> bool:
@@ -336,7 +357,8 @@ def _instead(request: Request, option: _Option, why: str, reason: Reason) -> Rou
     wanted = request.voice
     model = option.model
     speaker = wanted.speaker if wanted.speaker in model.speakers else ""
-    voice = Voice(model.model_id, speaker, wanted.language, wanted.speed, wanted.lora if model.supports_lora else "")
+    lora = wanted.lora if has_lora(option.worker.announcement, model, wanted.lora) else ""
+    voice = Voice(model.model_id, speaker, wanted.language, wanted.speed, lora)
     asked = " ".join(filter(None, (wanted.model or "The voice", wanted.speaker)))
     note = f"{asked} {why}; {model.model_id or 'another voice'} speaks instead."
     return Route(option.worker.name, voice, option.resident, reason=reason, note=note)

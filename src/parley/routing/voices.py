@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from parley.routing.policy import has_speaker
+from parley.routing.policy import has_speaker, named
 from parley.text.languages import speaks
+from parley.values import split_lora
 
 if TYPE_CHECKING:
-    from parley.registry.announcement import Announcement
+    from parley.registry.announcement import AnnouncedModel, Announcement
     from parley.values import Voice
 
 _MOST_NAMES = 12
@@ -23,6 +24,7 @@ def missing(voice: Voice, fleet: Iterable[Announcement]) -> str:
     fleet = tuple(fleet)
     if not fleet or any(not said.models for said in fleet):
         return ""
+    voice = named(voice, fleet)
     known = [model for said in fleet for model in said.models]
     models = [model for model in known if (model.model_id == voice.model if voice.model else not model.is_test)]
     if voice.model and not models:
@@ -37,9 +39,19 @@ def missing(voice: Voice, fleet: Iterable[Announcement]) -> str:
         who = f"The model {voice.model} does not speak" if voice.model else "No model speaks"
         languages = sorted({tag for model in models for tag in model.languages})
         return f"{who} the language {voice.language!r}; {_there_are(languages)}."
-    if voice.lora and not any(model.supports_lora for model in models):
+    return _no_lora(voice, models, known) if voice.lora else ""
+
+
+def _no_lora(voice: Voice, models: Iterable[AnnouncedModel], known: Iterable[AnnouncedModel]) -> str:
+    """Of a LoRA that no worker has for this voice's model; empty where any model may speak and one has it."""
+    takers = [model.model_id for model in models if model.supports_lora and not split_lora(model.model_id)[1]]
+    if not takers:
         return f"The model {voice.model} takes no LoRA; leave it empty." if voice.model else "No model takes a LoRA."
-    return ""
+    there = sorted({lora for base, lora in (split_lora(m.model_id) for m in known) if lora and base in takers})
+    if voice.lora in there:
+        return ""
+    who = f"The model {voice.model} has no LoRA" if voice.model else "No model has a LoRA"
+    return f"{who} called {voice.lora!r}; {_there_are(there)}."
 
 
 def _no_speaker(voice: Voice, speakers: Sequence[str]) -> str:

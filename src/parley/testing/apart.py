@@ -12,6 +12,7 @@ from parley.worker.engine_process import LOAD_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from parley.interfaces import TtsAdapter
     from parley.values import ModelInfo, SynthesizedAudio, Voice
@@ -56,6 +57,21 @@ class ApartAdapter:
                 child.send(say.CANCEL, str(number).encode())
                 while child.receive(limit=LOAD_LIMIT)[0] != say.END:
                     pass
+
+    def load_lora(self, name: str, folder: Path) -> int:
+        """Have it read there."""
+        return self._changed(say.TAKE_LORA, say.pack_lora(name, folder))
+
+    def drop_lora(self, name: str) -> None:
+        """Have it dropped there."""
+        self._changed(say.DROP_LORA, name.encode())
+
+    def _changed(self, kind: bytes, payload: bytes) -> int:
+        assert self._child is not None
+        size, error = say.unpack_changed(self._child.ask(kind, payload, limit=LOAD_LIMIT)[1])
+        if error is not None:
+            raise error
+        return size
 
     def unload(self) -> None:
         """End the child."""

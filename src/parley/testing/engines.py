@@ -9,6 +9,8 @@ import os
 import signal
 import threading
 from collections.abc import Generator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ import numpy as np
 from parley.audio.frame import WordMark
 from parley.errors import ConfigError
 from parley.interfaces import TtsAdapter
-from parley.values import ModelInfo, SynthesizedAudio, Voice
+from parley.values import ModelInfo, SynthesizedAudio, Voice, split_lora
 from parley.worker.adapters.tone import ToneAdapter
 from parley.worker.pack import VoicePack
 from parley.worker.voicepacks import Fingerprint, VoicePackCatalog
@@ -99,6 +101,36 @@ class StuckAdapter(SpeechAdapter):
         raise RuntimeError("the library would not let go")
 
 
+class LoraAdapter(SpeechAdapter):
+    """Sounds otherwise with each LoRA: as the text of the file ``share`` in its folder.
+
+    A text with the word "until" ends when there are two of them.
+    """
+
+    def __init__(self, pack: VoicePack) -> None:
+        super().__init__(pack)
+        self._shares: dict[str, float] = {}
+
+    def load_lora(self, name: str, folder: Path) -> int:
+        share = folder / "share"
+        if not share.is_file():
+            raise ConfigError(f"{share} is missing.")
+        self._shares[name] = float(share.read_text("utf-8"))
+        return 1_000
+
+    def drop_lora(self, name: str) -> None:
+        self._shares.pop(name, None)
+
+    def synthesize(self, text: str, *, voice: Voice) -> Generator[SynthesizedAudio, None, None]:
+        if "crash" in text:
+            os.kill(os.getpid(), signal.SIGKILL)
+        while "until" in text.lower() and len(self._shares) < 2:
+            yield SynthesizedAudio(np.full(960, 0.01, np.float32), 24_000)
+        share = self._shares[voice.lora] if voice.lora else 1.0
+        for audio in super().synthesize(text, voice=voice):
+            yield replace(audio, samples=(audio.samples * share).astype(np.float32))
+
+
 KINDS: dict[str, Any] = {
     "tone": ToneAdapter,
     "slow": SlowAdapter,
@@ -106,6 +138,7 @@ KINDS: dict[str, Any] = {
     "crash": CrashingAdapter,
     "broken": BrokenAdapter,
     "stuck": StuckAdapter,
+    "lora": LoraAdapter,
 }
 
 
@@ -120,11 +153,14 @@ class EngineCatalog:
         self.ids = sorted({"tone", *model_ids})
         self.failing: set[str] = set()
         """Models that can not be loaded from now on."""
+        self.loras: dict[str, Path] = {}
+        """LoRAs of models whose kind is "lora", by id: "lora+anna"."""
         self.created: list[Any] = []
         """Every adapter made so far, for those that run inside this process."""
 
     def models(self) -> list[ModelInfo]:
-        return [self._info(model_id) for model_id in self.ids]
+        loras = [replace(self._info(split_lora(name)[0]), model_id=name) for name in self.loras]
+        return sorted([*(self._info(model_id) for model_id in self.ids), *loras], key=lambda info: info.model_id)
 
     def broken(self) -> list[tuple[ModelInfo, ConfigError]]:
         return []
@@ -134,7 +170,7 @@ class EngineCatalog:
         return frozenset()
 
     def fingerprints(self) -> dict[str, Fingerprint]:
-        return dict.fromkeys(self.ids, ())
+        return dict.fromkeys((*self.ids, *self.loras), ())
 
     def refresh(self) -> None:
         """What is here was said when it was made."""
@@ -149,6 +185,7 @@ class EngineCatalog:
             memory_bytes=self.sizes.get(model_id, self._memory),
             word_marks="native",
             concurrency=16 if kind == "tone" else 1,
+            supports_lora=kind == "lora",
         )
 
     def resolve(self, name: str) -> str:
@@ -162,6 +199,9 @@ class EngineCatalog:
         adapter: TtsAdapter = KINDS[kind](VoicePack(self._info(model_id)))
         self.created.append(adapter)
         return adapter
+
+    def lora(self, name: str) -> Path:
+        return self.loras[name]
 
     def lexicon(self, model_id: str) -> Mapping[str, str]:
         return {}

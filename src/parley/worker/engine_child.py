@@ -8,6 +8,8 @@ from __future__ import annotations
 import pickle
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any, BinaryIO
 
 from parley.children import wire
@@ -36,25 +38,55 @@ def main() -> None:
     cancelled = _Cancelled()
     orders = Orders(incoming, cancelled.note)
     adapter: Any = None
+    later: list[tuple[bytes, bytes]] = []
     while True:
-        kind, payload = orders.next()
+        kind, payload = later.pop(0) if later else orders.next()
         if kind == say.LOAD:
             adapter = pickle.loads(payload)  # noqa: S301 - written by our own parent
             error = wire.attempt(adapter.load, f"The model {adapter.info.model_id} can not be loaded")
             wire.write(outgoing, say.READY, say.pack_ready(error, adapter.info.word_marks))
         elif kind == say.SPEAK:
-            _speak(adapter, cancelled, outgoing, payload)
+            between = partial(_between, adapter, orders, later, outgoing)
+            _speak(adapter, cancelled, outgoing, payload, between)
+        elif kind in (say.TAKE_LORA, say.DROP_LORA):
+            _change(adapter, kind, payload, outgoing)
         else:
             adapter.unload()
             return
 
 
-def _speak(adapter: Any, cancelled: _Cancelled, outgoing: BinaryIO, payload: bytes) -> None:
+def _between(adapter: Any, orders: Orders, later: list[tuple[bytes, bytes]], outgoing: BinaryIO) -> None:
+    """LoRAs come and go between two chunks of a text; other orders have time."""
+    while orders.waiting():
+        kind, payload = orders.next()
+        if kind in (say.TAKE_LORA, say.DROP_LORA):
+            _change(adapter, kind, payload, outgoing)
+        else:
+            later.append((kind, payload))
+
+
+def _change(adapter: Any, kind: bytes, payload: bytes, outgoing: BinaryIO) -> None:
+    sizes = [0]
+
+    def work() -> None:
+        if kind == say.TAKE_LORA:
+            sizes.append(adapter.load_lora(*say.unpack_lora(payload)))
+        else:
+            adapter.drop_lora(payload.decode())
+
+    error = wire.attempt(work, f"A LoRA of the model {adapter.info.model_id} can not be changed")
+    _send(outgoing, say.CHANGED, say.pack_changed(sizes[-1], error))
+
+
+def _speak(
+    adapter: Any, cancelled: _Cancelled, outgoing: BinaryIO, payload: bytes, between: Callable[[], None]
+) -> None:  # fmt: skip
     number, text, voice = say.unpack_job(payload)
     audio = adapter.synthesize(text, voice=voice)
 
     def work() -> None:
         while number > cancelled.up_to:
+            between()
             began = time.perf_counter()
             chunk = next(audio, None)
             if chunk is None:

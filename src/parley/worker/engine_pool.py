@@ -18,6 +18,7 @@ from parley.text.speech.lexicon import EMPTY, parse_lexicon
 from parley.text.speech.normaliser import Normaliser
 from parley.values import ModelInfo, SynthesizedAudio, Voice, Wording
 from parley.worker.head_start import Speed
+from parley.worker.loras import Loras
 from parley.worker.pacing import USUAL_PACE
 from parley.worker.pack import traits_of
 from parley.worker.refusals import too_slow
@@ -65,6 +66,7 @@ class EnginePool:
         """What a voice speaks that names no language, where its family knows better than the pack's first one."""
         self._engines = tuple(engines)
         self._gate = gate
+        self.loras = Loras(info.model_id, self._engines)
 
     def language(self, voice: Voice) -> str:
         """The language (BCP 47) that ``voice`` speaks with this model."""
@@ -168,6 +170,7 @@ class EnginePool:
 
     async def unload(self) -> None:
         """Free all engines, whatever some of them raise; then raises what the first of those did."""
+        await self.loras.aclose()
         results = await asyncio.gather(*(engine.unload() for engine in self._engines), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):

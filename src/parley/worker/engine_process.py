@@ -23,12 +23,36 @@ from parley.worker.job import Job
 from parley.worker.memory import process_memory
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from parley.values import WordMarks
 
 LOAD_LIMIT = 300.0
 """Seconds that loading may take before the child is ended."""
 _RESTART_PAUSE = 2.0
 """Seconds before another start is tried when the last one failed; then twice as many, and so on."""
+
+
+class _Change:
+    """A LoRA that is to come or go."""
+
+    def __init__(self, kind: bytes, name: str, payload: bytes, loop: asyncio.AbstractEventLoop) -> None:
+        self.kind, self.name, self.payload = kind, name, payload
+        self.answer: asyncio.Future[int] = loop.create_future()
+        self._loop = loop
+
+    def settle(self, size: int, error: ParleyError | None) -> None:
+        """Tell whoever waits; called on the engine's thread."""
+        with contextlib.suppress(RuntimeError):  # the loop may be gone; then nobody waits
+            self._loop.call_soon_threadsafe(self._settle, size, error)
+
+    def _settle(self, size: int, error: ParleyError | None) -> None:
+        if self.answer.done():
+            return
+        if error is None:
+            self.answer.set_result(size)
+        else:
+            self.answer.set_exception(error)
 
 
 class ProcessEngine:
@@ -54,6 +78,11 @@ class ProcessEngine:
         self._thread: threading.Thread | None = None
         self._memory = 0
         self._marks: WordMarks = adapter.info.word_marks
+        self._changes: deque[_Change] = deque()
+        self._asked: _Change | None = None
+        """The change that the child has been told of and has not answered."""
+        self._loras: dict[str, bytes] = {}
+        """Those that a child has to be given anew."""
         self.restarts = 0
         """How often the child was started again after it had died."""
 
@@ -86,7 +115,7 @@ class ProcessEngine:
                 self._waiting.append(job)
                 self._changed.notify()
                 return
-        job.finished(UnavailableError(f"The model {self._name} has been unloaded."))
+        job.finished(self._unloaded())
 
     def wake(self) -> None:
         with self._changed:
@@ -94,6 +123,21 @@ class ProcessEngine:
             job = self._current
             if job is not None and job.cancelled:
                 self._cancel_current()
+
+    async def load_lora(self, name: str, folder: Path) -> int:
+        return await self._change(say.TAKE_LORA, name, say.pack_lora(name, folder))
+
+    async def drop_lora(self, name: str) -> None:
+        await self._change(say.DROP_LORA, name, name.encode())
+
+    async def _change(self, kind: bytes, name: str, payload: bytes) -> int:
+        change = _Change(kind, name, payload, asyncio.get_running_loop())
+        with self._changed:
+            if self._closed:
+                raise self._unloaded()
+            self._changes.append(change)
+            self._changed.notify()
+        return await asyncio.shield(change.answer)
 
     @property
     def load_factor(self) -> int:
@@ -130,26 +174,66 @@ class ProcessEngine:
         if error is not None:
             self._closed = True
         report(error)
-        while (job := self._next()) is not None:
-            self._serve(job)
+        while (task := self._next()) is not None:
+            if isinstance(task, _Change):
+                self._obey(task)
+            else:
+                self._serve(task)
         self._end_child()
-        gone = UnavailableError(f"The model {self._name} has been unloaded.")
         while self._waiting:
-            self._waiting.popleft().finished(gone)
+            self._waiting.popleft().finished(self._unloaded())
+        for change in filter(None, (self._asked, *self._changes)):
+            change.settle(0, self._unloaded())
 
-    def _next(self) -> Job | None:
-        """Wait for a job; restart a child that died while it was idle. None when the engine is to end."""
+    def _next(self) -> Job | _Change | None:
+        """Wait for something to do; restart a child that died while it was idle. None when the engine is to end."""
         while True:
             with self._changed:
-                while not self._waiting and not self._closed and not self._may_restart():
+                while not self._waiting and not self._changes and not self._closed and not self._may_restart():
                     self._changed.wait(self._not_before - time.perf_counter() if self._dead else None)
                 if self._closed:
                     return None
+                if self._changes:
+                    return self._changes.popleft()
                 job = self._waiting.popleft() if self._waiting else None
                 self._current = job
             if job is not None:
                 return job
             self._restart()
+
+    def _obey(self, change: _Change) -> None:
+        """Have the child take or drop a LoRA while nothing is spoken."""
+        error = self._restart() if self._dead else None
+        if error is not None:
+            change.settle(0, error)
+            return
+        child, self._asked = self._child, change
+        assert child is not None
+        try:
+            self._answered(child.ask(change.kind, change.payload, limit=LOAD_LIMIT)[1])
+        except ChildGone as gone:
+            self._lost(gone)
+
+    def _answered(self, payload: bytes) -> None:
+        """The child has answered the change that it was told of."""
+        change, self._asked = self._asked, None
+        assert change is not None
+        size, error = say.unpack_changed(payload)
+        if change.kind == say.DROP_LORA:
+            self._loras.pop(change.name, None)
+        elif error is None:
+            self._loras[change.name] = change.payload
+        change.settle(size, error)
+
+    def _lost(self, gone: ChildGone) -> None:
+        """The child is dead, and with it the answer that was waited for."""
+        self._dead = True
+        change, self._asked = self._asked, None
+        if change is not None:
+            change.settle(0, EngineError(f"The engine process of the model {self._name} died ({gone})."))
+
+    def _unloaded(self) -> UnavailableError:
+        return UnavailableError(f"The model {self._name} has been unloaded.")
 
     def _may_restart(self) -> bool:
         return self._dead and time.perf_counter() >= self._not_before
@@ -185,13 +269,18 @@ class ProcessEngine:
             child.send(say.SPEAK, say.pack_job(number, job.text, job.voice))
             while self._may_read(job):
                 kind, payload = child.receive()
+                if kind == say.CHANGED:
+                    self._answered(payload)
+                    continue
                 if kind == say.END:
+                    if self._asked is not None:
+                        self._answered(child.receive(limit=LOAD_LIMIT)[1])
                     return say.unpack_end(payload)[1]
                 _, audio, seconds = say.unpack_audio(payload)
                 job.push(audio, seconds)
-            return UnavailableError(f"The model {self._name} has been unloaded.")
+            return self._unloaded()
         except ChildGone as gone:
-            self._dead = True
+            self._lost(gone)
             return EngineError(f"The engine process of the model {self._name} died ({gone}) while it was speaking.")
 
     def _may_read(self, job: Job) -> bool:
@@ -201,7 +290,11 @@ class ProcessEngine:
                 if job.cancelled:
                     self._cancel_current()
                     return True
-                if self._waiting or job.wants_more():
+                if self._changes and self._asked is None:
+                    self._asked = change = self._changes.popleft()
+                    assert self._child is not None
+                    self._child.send(change.kind, change.payload)
+                if self._asked is not None or self._waiting or job.wants_more():
                     return True
                 self._changed.wait()
         return False
@@ -222,6 +315,9 @@ class ProcessEngine:
         self._number = self._cancelled = 0
         try:
             error, self._marks = say.unpack_ready(child.ask(say.LOAD, self._pickled, limit=LOAD_LIMIT)[1])
+            if error is None:
+                for lora in self._loras.values():
+                    child.ask(say.TAKE_LORA, lora, limit=LOAD_LIMIT)
         except ChildGone as gone:
             error = EngineError(f"The engine process of the model {self._name} ended while it was loading ({gone}).")
         if error is not None:

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from parley.interfaces import TtsAdapter
 
 LOAD, SPEAK, CANCEL, QUIT = b"L", b"S", b"C", b"Q"
-READY, AUDIO, END = b"R", b"A", b"E"
+TAKE_LORA, DROP_LORA = b"T", b"D"
+READY, AUDIO, END, CHANGED = b"R", b"A", b"E", b"N"
 _AUDIO = struct.Struct("<IIdIBH")
 _MARK = struct.Struct("<4I")
 _END = struct.Struct("<I")
+_CHANGED = struct.Struct("<Q")
 _MARKS: tuple[WordMarks, ...] = get_args(WordMarks)
 
 
@@ -95,6 +97,27 @@ def pack_ready(error: ParleyError | None, marks: WordMarks) -> bytes:
 def unpack_ready(payload: bytes) -> tuple[ParleyError | None, WordMarks]:
     """What went wrong, and whose word marks there are."""
     return wire.unpack_error(payload[1:]), _MARKS[payload[0]]
+
+
+def pack_lora(name: str, folder: Path) -> bytes:
+    """A LoRA to be read."""
+    return json.dumps([name, str(folder)]).encode()
+
+
+def unpack_lora(payload: bytes) -> tuple[str, Path]:
+    """Its name and its folder."""
+    name, folder = json.loads(payload)
+    return name, Path(folder)
+
+
+def pack_changed(size: int, error: ParleyError | None) -> bytes:
+    """A LoRA has come and takes ``size`` bytes, or has gone; ``error`` says why not."""
+    return _CHANGED.pack(size) + wire.pack_error(error)
+
+
+def unpack_changed(payload: bytes) -> tuple[int, ParleyError | None]:
+    """The bytes that it takes, and what went wrong."""
+    return _CHANGED.unpack_from(payload)[0], wire.unpack_error(payload[_CHANGED.size :])
 
 
 def pack_end(number: int, error: ParleyError | None) -> bytes:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from parley.errors import ParleyError
 from parley.values import SynthesizedAudio, Voice, WordMarks
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Job(Protocol):
@@ -62,6 +65,15 @@ class Engine(Protocol):
     @property
     def word_marks(self) -> WordMarks:
         """Whose word marks the loaded model gives; known once it is loaded."""
+
+    async def load_lora(self, name: str, folder: Path) -> int:
+        """Read a LoRA, in place of one of that name, between two chunks of what is spoken; returns its bytes.
+
+        Raises ConfigError or EngineError; then what was there before is there.
+        """
+
+    async def drop_lora(self, name: str) -> None:
+        """Forget a LoRA; one that is not there is forgotten already."""
 
     async def unload(self) -> None:
         """Fail what is left with UnavailableError, free the memory, end the thread."""

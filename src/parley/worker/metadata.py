@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?(-[A-Za-z0-9]{5,8})*$")
-_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,9 @@ class PackMetadata:
         int, Setting("Rate of the engine's own output; Parley resamples it to 48 kHz.", unit="Hz", ge=8000, le=192_000)
     ] = 24_000
     needs_gpu: Annotated[bool, Setting("True when the model does not run without a GPU.")] = False
-    supports_lora: Annotated[bool, Setting("True when LoRA adapters can be put on it.")] = False
+    supports_lora: Annotated[
+        bool, Setting("False keeps LoRAs off a model whose family takes them; other families take none.")
+    ] = True
     memory_mb: Annotated[
         int, Setting("Estimated resident size, RAM or VRAM; 0 when unknown.", unit="MB", ge=0, le=1_000_000)
     ] = 0
@@ -77,7 +79,7 @@ def read_pack(folder: Path) -> VoicePack:
     """
     path = folder / "metadata.yaml"
     family, model_id = folder.parent.name, folder.name
-    if not _MODEL_ID.fullmatch(model_id):
+    if not MODEL_ID.fullmatch(model_id):
         raise ConfigError(f"{folder}: a model id is made of letters, digits, '.', '_' and '-'; rename the folder.")
     adapter = adapters.adapter_class(family)
     traits = traits_of(adapter)
@@ -102,7 +104,7 @@ def read_pack(folder: Path) -> VoicePack:
         tags=tuple(data.get("tags") or ()),
         licence=data["licence"],
         needs_gpu=data.get("needs_gpu", False),
-        supports_lora=data.get("supports_lora", False),
+        supports_lora=hasattr(adapter, "load_lora") and data.get("supports_lora", True),
         memory_bytes=data.get("memory_mb", 0) * 1_000_000,
         word_marks=traits.word_marks,
         concurrency=data.get("concurrency", 0) or traits.concurrency,

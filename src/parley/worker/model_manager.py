@@ -13,17 +13,19 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parley import clock
 from parley.errors import EngineError, NotFound, ParleyError
 from parley.rpc.values import ModelState, ModelStatus
 from parley.text.speech.lexicon import lexicon_of
-from parley.values import ModelInfo
+from parley.values import ModelInfo, split_lora, with_lora
 from parley.worker import adapters
 from parley.worker.engine_pool import EnginePool, build_pool
 from parley.worker.gate import Gate
 from parley.worker.head_start import is_slow
+from parley.worker.lora_table import LoraTable
+from parley.worker.loras import load_lora, lora_status, names_in
 from parley.worker.memory import process_memory, release_memory
 from parley.worker.refusals import not_freed, refusal, shutting_down
 from parley.worker.residency import (
@@ -40,6 +42,9 @@ from parley.worker.settings import ModelSettings, SynthesisSettings
 from parley.worker.tickets import Tickets
 from parley.worker.voicepacks import AUTO, Catalog
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 _log = logging.getLogger(__name__)
 
 
@@ -52,9 +57,23 @@ class Lease:
     pool: EnginePool
     _manager: ModelManager
     _ticket: int
+    lora: str = ""
+    """Which stays in memory as well."""
+
+    async def put_on(self, lora: str, folder: Path) -> None:
+        """Claim a LoRA of the model too. Raises ConfigError, CapacityError or EngineError; then all is given back."""
+        try:
+            await self.pool.loras.use(lora, folder)
+        except BaseException:
+            self.release()
+            raise
+        self.lora = lora
 
     def release(self) -> None:
         """Give the claim back. Safe to call twice."""
+        lora, self.lora = self.lora, ""
+        if lora:
+            self.pool.loras.leave(lora)
         self._manager._release(self._ticket)
 
 
@@ -125,25 +144,37 @@ class ModelManager:
         return self._catalog.resolve(name or default)
 
     async def acquire(self, name: str, owner: str) -> Lease:
-        """Wait for a model and claim it. Raises NotFound, CapacityError, ConfigError or EngineError."""
-        model_id = self._describe(self.resolve(name))
+        """Wait for a model, and its LoRA, and claim both. NotFound, CapacityError, ConfigError or EngineError."""
+        name = self.resolve(name)
+        base, lora = split_lora(name)
+        model_id = self._describe(base)
         ticket = self._tickets.take(model_id)
         number = await self._ask(ticket, self._policy.acquire(clock.now(), ticket, model_id, owner))
-        return Lease(model_id, owner, self._pools[number], self, ticket)
+        lease = Lease(model_id, owner, self._pools[number], self, ticket)
+        if lora:
+            await lease.put_on(lora, self._catalog.lora(name))
+        return lease
 
     async def load(self, name: str, *, pin: bool = False) -> float:
         """Make a model resident. Returns the seconds that it took, 0 when it was there."""
-        model_id = self._describe(await self._look_up(name, refresh=True))
-        if self._policy.serving(model_id) is not None and not pin:
+        name = await self._look_up(name, refresh=True)
+        base, lora = split_lora(name)
+        if lora:
+            return await load_lora(self, name, pin=pin, keep=self._keeps(name))
+        model_id = self._describe(base)
+        resident = self._policy.serving(model_id) is not None
+        if resident and not pin:
             return 0.0
         began, ticket = clock.now(), self._tickets.take(model_id)
-        resident = self._policy.serving(model_id) is not None
         await self._ask(ticket, self._policy.load(began, ticket, model_id, pin=pin))
         return 0.0 if resident else clock.now() - began
 
     async def unload(self, name: str) -> int:
         """Free a model. Returns the bytes that it had taken. Raises PreconditionFailed while it is used."""
-        model_id = self._describe(self.resolve(name))
+        base, lora = split_lora(self.resolve(name))
+        if lora:
+            return await pool.loras.drop(lora) if (pool := self._serving(base)) is not None else 0
+        model_id = self._describe(base)
         ticket = self._tickets.take(model_id)
         self._freed.pop(model_id, None)
         await self._ask(ticket, self._policy.unload(clock.now(), ticket, model_id))
@@ -154,12 +185,16 @@ class ModelManager:
 
         When that fails, what was serving goes on, and the error says why it failed.
         """
-        model_id = self._describe(await self._look_up(name, refresh=True))
-        if self._policy.serving(model_id) is None:
-            await self.load(model_id)
-            return
-        ticket = self._tickets.take(model_id)
-        await self._ask(ticket, self._policy.reload(clock.now(), ticket, model_id))
+        name = await self._look_up(name, refresh=True)
+        base, lora = split_lora(name)
+        pool, model_id = self._serving(base), self._describe(base)
+        if pool is None or (lora and not pool.loras.table.ready(lora)):
+            await self.load(name)
+        elif lora:
+            await pool.loras.reload(lora, self._catalog.lora(name))
+        else:
+            ticket = self._tickets.take(model_id)
+            await self._ask(ticket, self._policy.reload(clock.now(), ticket, model_id))
 
     # --- what is known ---
 
@@ -170,20 +205,17 @@ class ModelManager:
         return sorted(known + broken, key=lambda status: status.info.model_id)
 
     def status(self, info: ModelInfo) -> ModelStatus:
-        """Where one model is in its life."""
-        model_id = info.model_id
-        pool = self._serving(model_id)
-        if pool is not None:
-            info = replace(info, word_marks=pool.info.word_marks)
-        return ModelStatus(
-            info,
-            self._state(model_id),
-            self._policy.leases(model_id),
-            self._policy.pinned(model_id) or model_id in self._settings.pinned_models,
-            model_id == self._default(),
-            self._policy.failure(model_id),
-            round(pool.real_time_factor, 3) if pool is not None else 0.0,
-        )
+        """Where one model, or one LoRA of a model, is in its life."""
+        model_id, lora = split_lora(info.model_id)
+        pool, is_default = self._serving(model_id), info.model_id == self._default()
+        if lora:
+            table = pool.loras.table if pool is not None else None
+            return lora_status(info, table, lora, pinned=self._keeps(info.model_id), is_default=is_default)
+        pinned = self._policy.pinned(model_id) or model_id in self._settings.pinned_models
+        said = self._state(model_id), self._policy.leases(model_id), pinned, is_default, self._policy.failure(model_id)
+        if pool is None:
+            return ModelStatus(info, *said)
+        return ModelStatus(replace(info, word_marks=pool.info.word_marks), *said, round(pool.real_time_factor, 3))
 
     def _serving(self, model_id: str) -> EnginePool | None:
         """The model as it is in memory."""
@@ -201,7 +233,7 @@ class ModelManager:
     @property
     def memory_used(self) -> int:
         """Bytes that models take, as estimated or measured, whichever is more."""
-        return self._policy.memory_used
+        return self._policy.memory_used + sum(pool.loras.table.size for pool in self._pools.values())
 
     @property
     def counters(self) -> Counters:
@@ -210,7 +242,8 @@ class ModelManager:
 
     def resident(self) -> tuple[str, ...]:
         """Ids of the models that serve, sorted."""
-        return tuple(sorted({i.model_id for i in self._policy.instances.values() if i.state == "serving"}))
+        serving = {i.model_id: self._pools[i.number] for i in self._policy.instances.values() if i.state == "serving"}
+        return tuple(sorted([*serving, *names_in(serving.values())]))
 
     def _default(self) -> str:
         try:
@@ -227,6 +260,10 @@ class ModelManager:
             return "evicting"
         return "failed" if self._policy.failure(model_id) else "available"
 
+    def _keeps(self, name: str) -> bool:
+        """Whether a LoRA stays, by its id in the catalog."""
+        return name in (*self._settings.pinned_models, *self._catalog.pins, self._default())
+
     async def _look_up(self, name: str, *, refresh: bool = False) -> str:
         """Resolve a name, looking at the disk again when it is not known or when asked to."""
         known = False
@@ -241,8 +278,9 @@ class ModelManager:
         """Tell the policy what the model needs, as the catalog has it now."""
         info = next((info for info in self._catalog.models() if info.model_id == model_id), None)
         estimate = info.memory_bytes * self._settings.engine_slots if info is not None else 0
-        ttl = None if self._settings.ttl_ms < 0 or model_id == self._default() else self._settings.ttl_ms / 1000
-        pins = {*self._settings.pinned_models, *self._catalog.pins}
+        kept = self._settings.ttl_ms < 0 or model_id == split_lora(self._default())[0]
+        ttl = None if kept else self._settings.ttl_ms / 1000
+        pins = {split_lora(name)[0] for name in (*self._settings.pinned_models, *self._catalog.pins)}
         self._policy.describe(model_id, estimate=estimate, pinned=model_id in pins, ttl=ttl)
         return model_id
 
@@ -304,17 +342,12 @@ class ModelManager:
     async def _build(self, model_id: str) -> EnginePool:
         """Whatever fails: whoever asked for the model waits for the answer."""
         try:
-            info, synthesis = self.info(model_id), self._synthesis
-            pool = build_pool(
-                info,
-                lambda: self._catalog.create(model_id),
-                slots=self._settings.engine_slots,
-                isolated=self._settings.isolate or self._catalog.isolated(model_id),
-                python=self._catalog.interpreter(model_id),
-                gate=self._gate if info.needs_gpu else None,
-            )
-            pool.lexicon = lexicon_of(self._catalog.lexicon(model_id))
+            synthesis = self._synthesis
+            pool = pool_of(self.info(model_id), self._catalog, self._settings, self._gate)
             await pool.load(measure=synthesis.loudness, target_lufs=synthesis.target_lufs, slowest=synthesis.slowest)
+            if (before := self._serving(model_id)) is not None:
+                await pool.loras.follow(before.loras, lambda lora: self._catalog.lora(with_lora(model_id, lora)))
+            pool.loras.changed = lambda: self.changed()
         except ParleyError:
             raise
         except Exception as error:
@@ -342,9 +375,8 @@ class ModelManager:
 
     def _not_freed(self, action: StartUnload, failure: Exception, lost: int) -> None:
         """The model serves nobody any more, though its engine would not let it go."""
-        error = not_freed(action.model_id, failure, lost)
+        self._failures[action.model_id] = error = not_freed(action.model_id, failure, lost)
         _log.error(error.message, extra={"model": action.model_id, "lost_bytes": lost})
-        self._failures[action.model_id] = error
         self._perform(self._policy.unload_failed(clock.now(), action.instance, error.message, lost))
 
     def _schedule(self) -> None:
@@ -361,7 +393,24 @@ class ModelManager:
         self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
 
     def _tick(self) -> None:
+        for pool in self._pools.values():
+            pool.loras.sweep()
         self._perform(self._policy.tick(clock.now()))
+
+
+def pool_of(info: ModelInfo, catalog: Catalog, settings: ModelSettings, gate: Gate | None) -> EnginePool:
+    """The engines of a model as the settings want them, not loaded yet."""
+    pool = build_pool(
+        info,
+        lambda: catalog.create(info.model_id),
+        slots=settings.engine_slots,
+        isolated=settings.isolate or catalog.isolated(info.model_id),
+        python=catalog.interpreter(info.model_id),
+        gate=gate if info.needs_gpu else None,
+    )
+    pool.lexicon = lexicon_of(catalog.lexicon(info.model_id))
+    pool.loras.table = LoraTable(settings.lora_cap, settings.ttl_ms / 1000 if settings.ttl_ms >= 0 else None)
+    return pool
 
 
 def _tell(pool: EnginePool) -> None:

@@ -15,13 +15,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parley.errors import EngineError, ParleyError, UnavailableError
 from parley.interfaces import TtsAdapter
 from parley.values import SynthesizedAudio, WordMarks
 from parley.worker.job import Job
 from parley.worker.memory import process_memory
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(slots=True)
@@ -53,7 +56,7 @@ class ThreadEngine:
         self._waiting: deque[Job] = deque()
         self._active: list[_Active] = []
         self._orders: deque[_Order] = deque()
-        self._closed = False
+        self._closed = self._ended = False
         self._thread: threading.Thread | None = None
         self._memory = 0
         self._marks: WordMarks = adapter.info.word_marks
@@ -93,6 +96,14 @@ class ThreadEngine:
     def word_marks(self) -> WordMarks:
         return self._marks
 
+    async def load_lora(self, name: str, folder: Path) -> int:
+        sizes: list[int] = []
+        await self._do(lambda: sizes.append(self._adapter.load_lora(name, folder)))
+        return sizes[0]
+
+    async def drop_lora(self, name: str) -> None:
+        await self._do(lambda: self._adapter.drop_lora(name))
+
     async def unload(self) -> None:
         """Stop what is spoken, unload the adapter on its thread, end the thread. Raises what the adapter raises."""
         if self._closed or self._thread is None:
@@ -108,6 +119,9 @@ class ThreadEngine:
         loop = asyncio.get_running_loop()
         order = _Order(work, loop.create_future(), loop, last)
         with self._changed:
+            if self._ended:
+                raise UnavailableError(f"The model {self._name} has been unloaded.")
+            self._ended = last
             self._orders.append(order)
             self._changed.notify()
         await asyncio.shield(order.future)

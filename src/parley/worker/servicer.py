@@ -147,10 +147,12 @@ class TtsServicer:
         if not first.HasField("voice"):
             return session.voice
         wanted, own = voice_from_proto(first.voice), session.voice
-        if wanted.model and self._manager.resolve(wanted.model) != own.model:
-            raise PreconditionFailed(
-                f"The session {session.session_id} speaks with {own.model}; open another one for {wanted.model}."
-            )
+        if wanted.model:
+            wanted = self.sessions.named(wanted)
+            if wanted.model != own.model:
+                raise PreconditionFailed(
+                    f"The session {session.session_id} speaks with {own.model}; open another one for {wanted.model}."
+                )
         if wanted.lora and wanted.lora != own.lora:
             raise PreconditionFailed(f"The session {session.session_id} speaks with the LoRA {own.lora or '(none)'}.")
         voice = replace(

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from parley import clock
-from parley.errors import CapacityError, Draining, NotFound, PreconditionFailed
+from parley.errors import CapacityError, Draining, InvalidRequest, NotFound, PreconditionFailed
 from parley.rpc.gen import tts_pb2 as pb
+from parley.values import split_lora, with_lora
 from parley.worker.requests import check_voice
 
 if TYPE_CHECKING:
@@ -83,19 +84,28 @@ class Sessions:
     async def open(self, session_id: str, voice: Voice, wording: Wording) -> Session:
         """Open one; waits until its model is in memory. One that is open gets the new voice of the same model."""
         self.refuse_when_draining()
-        model_id = self._manager.resolve(voice.model, voice.language)
-        voice = replace(voice, model=model_id)
-        check_voice(self._manager.info(model_id), voice)
+        voice = self.named(voice)
+        check_voice(self._manager.info(voice.model), voice)
         known = self._open.get(session_id)
         if known is None:
             return await self._start(session_id, voice, wording)
-        if known.voice.model != model_id or known.voice.lora != voice.lora:
+        now, wanted = (with_lora(each.model, each.lora) for each in (known.voice, voice))
+        if now != wanted:
             raise PreconditionFailed(
-                f"The session {session_id} speaks with {known.voice.model}; "
-                f"a session keeps its model, so open another one for {model_id}."
+                f"The session {session_id} speaks with {now}; "
+                f"a session keeps its model, so open another one for {wanted}."
             )
         known.voice, known.used, known.wording = voice, clock.now(), wording
         return known
+
+    def named(self, voice: Voice) -> Voice:
+        """The same with the ids of its model and LoRA, which either of its fields may name. Raises NotFound."""
+        base, lora = split_lora(self._manager.resolve(voice.model, voice.language))
+        if voice.lora and voice.lora != lora:
+            if not self._manager.info(base).supports_lora:
+                raise InvalidRequest(f"The model {base} takes no LoRA.")
+            base, lora = split_lora(self._manager.resolve(with_lora(base, voice.lora)))
+        return replace(voice, model=base, lora=lora)
 
     async def _start(self, session_id: str, voice: Voice, wording: Wording) -> Session:
         if session_id in self._starting:
@@ -105,7 +115,7 @@ class Sessions:
             raise CapacityError(f"The worker has {self._most} sessions open and takes no more.")
         self._starting[session_id] = True
         try:
-            lease = await self._manager.acquire(voice.model, session_id)
+            lease = await self._manager.acquire(with_lora(voice.model, voice.lora), session_id)
         finally:
             wanted = self._starting.pop(session_id)
         if self.draining or not wanted:

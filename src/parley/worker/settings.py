@@ -49,6 +49,10 @@ class ModelSettings:
         int, Setting("Longest wait for a model when there is no room for it yet; then the request is refused.",
                      unit="ms", ge=0),
     ] = 15_000  # fmt: skip
+    lora_cap: Annotated[
+        int,
+        Setting("Most LoRAs of one model in memory; the one that was not used for longest makes room.", ge=1, le=256),
+    ] = 8
     engine_slots: Annotated[
         int, Setting("Engines per model; more than one speaks several utterances at once, for as much more memory.",
                      ge=1, le=64),
@@ -120,6 +124,13 @@ class WorkerSettings:
     voicepacks: Annotated[tuple[str, ...], Setting("Folders of voice packs; one that does not exist is empty.")] = (
         "voicepacks",
     )
+    lora_paths: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Folders of LoRAs as PEFT writes them, each in a folder of its own or itself one, for all models that take "
+            "LoRAs; besides those in `loras` in a voice pack."
+        ),
+    ] = ()
     device: Annotated[str, Setting("Where its models run, as announced: cpu, or the GPU's name.")] = "cpu"
     max_sessions: Annotated[int, Setting("Most sessions open at a time; more are refused.", ge=1)] = 256
     max_queue: Annotated[

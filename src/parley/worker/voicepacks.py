@@ -7,7 +7,7 @@ listed with its problem, and loading it says the file, the key, the value and wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,11 +17,12 @@ from parley.hints import command
 from parley.interfaces import TtsAdapter
 from parley.store.catalog import Catalog as KnownModels
 from parley.text.languages import speaks
-from parley.values import ModelInfo
+from parley.values import ModelInfo, split_lora, with_lora
 from parley.worker import adapters
 from parley.worker.adapters import espeak as espeak_voices
+from parley.worker.adapters.peft_files import CONFIG
 from parley.worker.known_voices import read_known_voices
-from parley.worker.metadata import read_pack
+from parley.worker.metadata import MODEL_ID, read_pack
 from parley.worker.pack import PackFile, PackOption, VoicePack
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Catalog", "Changes", "PackFile", "PackOption", "VoicePack", "VoicePackCatalog", "builtin_models"]
 
 METADATA = "metadata.yaml"
+LORAS = "loras"
+"""In a pack: its LoRAs, each a folder."""
 Fingerprint = tuple[tuple[str, int, int], ...]
 AUTO = "auto"
 """In place of a model: the best that is here."""
@@ -59,6 +62,9 @@ class Catalog(Protocol):
 
         Raises ConfigError with the command that makes the environment where it is missing.
         """
+
+    def lora(self, name: str) -> Path:
+        """The folder of the LoRA behind an id such as "csm-1b+anna". Raises NotFound."""
 
     def lexicon(self, model_id: str) -> Mapping[str, str]:
         """Words and how the model's pack wants them said."""
@@ -139,6 +145,8 @@ class VoicePackCatalog:
     roots: tuple[Path, ...] = ()
     """Folders that hold ``<family>/<model_id>/``; one that does not exist is empty."""
     builtins: Iterable[VoicePack] = field(default_factory=builtin_models)
+    loras: tuple[Path, ...] = ()
+    """Folders of LoRAs for every model that takes them, besides those in the packs."""
     environments: Environments = field(default_factory=lambda: open_environments(EngineSettings()))
     """Where the libraries live that can not be here."""
     known: KnownModels = field(default_factory=KnownModels)
@@ -165,11 +173,14 @@ class VoicePackCatalog:
 
     def resolve(self, name: str) -> str:
         """The model id behind an id or an alias. Raises NotFound that lists what there is."""
-        model_id = self.known.aliases.get(name, name)
+        base, lora = split_lora(name)
+        model_id = with_lora(self.known.aliases.get(base, base), lora)
         if model_id in self._entries:
             return model_id
         if name == AUTO:
             return self.best("")
+        if lora and self.known.aliases.get(base, base) in self._entries:
+            raise NotFound(_no_such_lora(self.known.aliases.get(base, base), lora, self._entries))
         there = ", ".join(sorted(self._entries)) or "none"
         if model_id in self.known.of_kind("voice"):
             raise NotFound(
@@ -225,6 +236,12 @@ class VoicePackCatalog:
         apart = adapters.family(self.pack(model_id).info.family).environment
         return self.environments.interpreter(apart) if apart else ""
 
+    def lora(self, name: str) -> Path:
+        """The folder of the LoRA behind an id such as "csm-1b+anna". Raises NotFound."""
+        folder = self.folder(self.resolve(name))
+        assert folder is not None
+        return folder
+
     def lexicon(self, model_id: str) -> Mapping[str, str]:
         """Words and how the model's pack wants them said."""
         return self.pack(model_id).lexicon
@@ -245,6 +262,7 @@ class VoicePackCatalog:
         after = {pack.model_id: _Entry(pack.info.family, pack) for pack in self.builtins}
         for root in self.roots:
             _scan(root, before, after)
+        after |= _with_loras(after, self.loras)
         self.known, self._entries = known, after  # at once: others may be reading on another thread
         kept = before.keys() & after.keys()
         return Changes(
@@ -270,6 +288,42 @@ def _scan(root: Path, before: Mapping[str, _Entry], after: dict[str, _Entry]) ->
         after[f"{folder.parent.name}/{folder.name}"] = _Entry(entry.family, None, problem, entry.fingerprint)
 
 
+def _with_loras(entries: Mapping[str, _Entry], shared: Iterable[Path]) -> dict[str, _Entry]:
+    """The LoRAs of each model that takes them, as models of their own."""
+    found = {}
+    for model_id, entry in entries.items():
+        if entry.pack is None or entry.pack.folder is None or not entry.pack.info.supports_lora:
+            continue
+        for name, folder in lora_folders((entry.pack.folder / LORAS, *shared)).items():
+            variant = with_lora(model_id, name)
+            prints = _fingerprint(folder)
+            tags = tuple(dict.fromkeys((*entry.pack.info.tags, "lora")))
+            size = sum(each for _, each, _ in prints)
+            info = replace(entry.pack.info, model_id=variant, tags=tags, memory_bytes=size)
+            found[variant] = _Entry(entry.family, replace(entry.pack, info=info), None, prints)
+    return found
+
+
+def lora_folders(places: Iterable[Path]) -> dict[str, Path]:
+    """Name to folder: those in ``places``, and those that are one themselves; the first of a name counts."""
+    found: dict[str, Path] = {}
+    for place in places:
+        for config in sorted((*place.glob(CONFIG), *place.glob(f"*/{CONFIG}"))):
+            folder = config.parent.resolve()
+            if MODEL_ID.fullmatch(folder.name):
+                found.setdefault(folder.name, folder)
+    return found
+
+
+def _no_such_lora(model_id: str, lora: str, entries: Iterable[str]) -> str:
+    there = [split_lora(other)[1] for other in sorted(entries) if other.startswith(f"{model_id}+")]
+    some = f"it has {', '.join(there)}" if there else "it has none"
+    return (
+        f"The model {model_id} has no LoRA {lora!r}; {some}. A LoRA is a folder {LORAS}/{lora} in the voice pack, "
+        "or in a folder of worker.lora_paths, for models that take one."
+    )
+
+
 def _read(folder: Path, before: _Entry | None) -> _Entry:
     """Read one pack, or keep what is known of it when none of its files has changed."""
     fingerprint = _fingerprint(folder)
@@ -283,10 +337,11 @@ def _read(folder: Path, before: _Entry | None) -> _Entry:
 
 
 def _fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Path, size and time of every file of a pack, its own folder's name first."""
+    """Path, size and time of every file of a pack but its LoRAs, which change alone; its own folder's name first."""
     found = [(str(folder), 0, 0)]
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
+        parts = path.relative_to(folder).parts
+        if path.is_file() and parts[0] != LORAS and not any(part.startswith(".") for part in parts):
             stat = path.stat()
             found.append((str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns))
     return tuple(found)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -25,6 +26,7 @@ from parley.testing.apart import ApartAdapter
 from parley.values import Voice
 from parley.worker.adapters.csm import CsmAdapter
 from parley.worker.engine_process import ProcessEngine
+from parley.worker.settings import ModelSettings
 from parley.worker.voicepacks import VoicePackCatalog
 
 if TYPE_CHECKING:
@@ -164,6 +166,34 @@ def loaded(packs: Path) -> Iterator[ApartAdapter]:
     adapter.load()
     yield adapter
     adapter.unload()
+
+
+@pytest.mark.anyio
+async def test_two_sessions_with_two_loras_and_one_without_speak_at_once_on_one_worker(packs: Path, bench: Any) -> None:
+    worker = await bench.worker(catalog(packs), ModelSettings(default_model="tone", preload_models=("csm-tiny+anna",)))
+    client = bench.client(worker)
+    assert worker.manager.resident() == ("csm-tiny", "csm-tiny+anna", "tone")
+    voices = [Voice("csm-tiny+anna"), Voice("csm-tiny", lora="bert"), Voice("csm-tiny")]
+
+    async def heard(number: int, session: str) -> bytes:
+        frames = await bench.speak(client, "One two.", voice=voices[number], session=f"{session}-{number}")
+        return b"".join(frame.pcm for frame in frames)
+
+    alone = [await heard(number, "alone") for number in range(3)]
+    assert len(set(alone)) == 3
+    assert await asyncio.gather(*(heard(number, "together") for number in range(3))) == alone
+    assert worker.manager.resident() == ("csm-tiny", "csm-tiny+anna", "csm-tiny+bert", "tone")
+
+
+def test_a_lora_that_is_for_another_model_is_named(loaded: ApartAdapter, tmp_path: Path, packs: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "lora_alpha": 8}', "utf-8")
+    with pytest.raises(ConfigError, match=r"adapter_model\.safetensors cannot be read"):
+        loaded.load_lora("mine", tmp_path)
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(ConfigError, match=r"adapter_model\.safetensors cannot be read"):
+        loaded.load_lora("mine", tmp_path)
+    assert loaded.load_lora("anna", packs / "csm" / "csm-tiny" / "loras" / "anna") > 10_000
+    loaded.drop_lora("anna")
 
 
 def test_the_first_chunk_is_one_frame(loaded: ApartAdapter) -> None:

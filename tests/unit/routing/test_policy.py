@@ -19,6 +19,7 @@ TONE = AnnouncedModel("tone", "tone", ("en", "de"), ("low", "high"), ("cpu_ok",)
 PIPER_DE = AnnouncedModel("piper-de", "piper", ("de",), (), ("cpu_ok",), memory_bytes=60)
 PIPER_EN = AnnouncedModel("piper-en", "piper", ("en-US",), (), ("cpu_ok",))
 CSM = AnnouncedModel("csm", "csm", ("en",), (), ("expressive", "lora"), supports_lora=True, needs_gpu=True)
+WARM = replace(CSM, model_id="csm+warm")
 
 CATALOGS = st.lists(st.sampled_from([TONE, PIPER_DE, PIPER_EN, CSM]), max_size=3, unique=True)
 QUIET = WorkerMetrics()
@@ -93,8 +94,28 @@ def test_a_model_that_takes_more_speakers_than_it_lists_is_asked_for_any() -> No
     assert chosen(Request(Voice("piper-de", "anna")), worker("a", anybody)).worker == "a"
 
 
-def test_a_lora_needs_a_model_that_takes_them() -> None:
-    assert chosen(Request(Voice(lora="warm")), worker("a", TONE), worker("b", CSM)).worker == "b"
+def test_a_lora_needs_a_worker_that_has_it() -> None:
+    fleet = worker("a", TONE), worker("b", CSM), worker("c", CSM, WARM)
+    assert chosen(Request(Voice(lora="warm")), *fleet).worker == "c"
+    assert chosen(Request(Voice("csm", lora="warm")), *fleet).worker == "c"
+    assert chosen(Request(Voice("csm+warm")), *fleet).worker == "c"
+    assert refused(Request(Voice("csm", lora="cold")), *fleet) == "not_found"
+
+
+def test_a_lora_that_is_in_memory_is_preferred_and_asked_for_by_its_id() -> None:
+    fleet = worker("a", CSM, WARM, resident=("csm",)), worker("b", CSM, WARM, resident=("csm", "csm+warm"))
+    route = chosen(Request(Voice("csm", lora="warm")), *fleet)
+    assert (route.worker, route.voice.model, route.resident) == ("b", "csm+warm", True)
+
+
+def test_a_lora_speaks_for_nobody_who_has_not_named_it() -> None:
+    fleet = (worker("a", CSM, WARM, resident=("csm", "csm+warm")),)
+    assert chosen(Request(Voice()), *fleet).voice.model == "csm"
+    assert chosen(Request(Voice("gone"), substitute=True), *fleet).voice.model == "csm"
+    assert refused(Request(Voice()), worker("a", WARM)) == "not_found"
+    assert chosen(Request(Voice()), worker("a", replace(WARM, is_default=True))).voice.model == "csm+warm"
+    mode = ModeSettings(require=("lora",))
+    assert chosen(Request(Voice(), mode=mode), worker("a", WARM)).voice.model == "csm+warm"
 
 
 def test_without_a_model_the_language_chooses() -> None:
@@ -287,7 +308,8 @@ def test_a_voice_of_another_mode_is_better_than_silence() -> None:
 
 def test_a_lora_is_kept_where_it_can_be() -> None:
     request = Request(Voice("gone", lora="warm"), substitute=True)
-    assert chosen(request, worker("a", CSM)).voice.lora == "warm"
+    assert chosen(request, worker("a", CSM, WARM)).voice.lora == "warm"
+    assert chosen(request, worker("a", CSM)).voice.lora == ""
     assert chosen(request, worker("a", TONE)).voice.lora == ""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from parley.registry import AnnouncedModel, Announcement
@@ -13,7 +15,8 @@ PIPER = AnnouncedModel("piper-amy", "piper", ("en-US",))
 SERVER = AnnouncedModel("remote", "openai-speech", ("en",), open_speakers=True)
 TONE = AnnouncedModel("tone", "tone", ("und",), tags=("test",))
 LORA = AnnouncedModel("csm", "csm", ("en",), supports_lora=True)
-FLEET = (Announcement("w", "127.0.0.1:1", models=(ESPEAK, PIPER, SERVER, TONE, LORA)),)
+MINE = replace(LORA, model_id="csm+mine")
+FLEET = (Announcement("w", "127.0.0.1:1", models=(ESPEAK, PIPER, SERVER, TONE, LORA, MINE)),)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +31,8 @@ FLEET = (Announcement("w", "127.0.0.1:1", models=(ESPEAK, PIPER, SERVER, TONE, L
         Voice(speaker="f1"),
         Voice(language="de"),
         Voice("csm", lora="mine"),
+        Voice("csm+mine"),
+        Voice(lora="mine"),
     ],
 )
 def test_a_voice_that_a_worker_has_is_not_missing(voice: Voice) -> None:
@@ -37,7 +42,7 @@ def test_a_voice_that_a_worker_has_is_not_missing(voice: Voice) -> None:
 @pytest.mark.parametrize(
     ("voice", "says"),
     [
-        (Voice("nothing"), "no model called 'nothing'; there are csm, espeak, piper-amy, remote."),
+        (Voice("nothing"), "no model called 'nothing'; there are csm, csm+mine, espeak, piper-amy, remote."),
         (Voice("espeak", "nobody"), "espeak has no speaker called 'nobody'; there are klatt, f1."),
         (Voice("piper-amy", "bob"), "has one speaker and none called 'bob'; leave the speaker empty."),
         (Voice("tone", "bob"), "has one speaker"),
@@ -46,6 +51,9 @@ def test_a_voice_that_a_worker_has_is_not_missing(voice: Voice) -> None:
         (Voice(language="xx"), "No model speaks the language 'xx'"),
         (Voice(speaker="f1", language="fr"), "No model speaks the language 'fr'; there are de, en-US."),
         (Voice("espeak", lora="mine"), "takes no LoRA"),
+        (Voice("csm", lora="yours"), "The model csm has no LoRA called 'yours'; there are mine."),
+        (Voice("csm+yours"), "no model called 'csm+yours'"),
+        (Voice(lora="yours"), "No model has a LoRA called 'yours'; there are mine."),
     ],
 )
 def test_a_voice_that_nobody_has_is_named_in_a_sentence(voice: Voice, says: str) -> None:

@@ -61,7 +61,6 @@ class CsmAdapter:
         ),
     }
     concurrency: ClassVar[int] = 1
-    takes_loras: ClassVar[bool] = True
 
     def __init__(self, pack: VoicePack) -> None:
         self.info: ModelInfo = pack.info
@@ -76,7 +75,7 @@ class CsmAdapter:
     @classmethod
     def describe(cls, pack: VoicePack) -> ModelInfo:
         """The speakers: the reference recording and those that the metadata maps to files."""
-        return replace(pack.info, speakers=_speakers(pack), supports_lora=True)
+        return replace(pack.info, speakers=_speakers(pack))
 
     def load(self) -> None:
         """Read the weights, hear the default speaker, and say a frame."""
