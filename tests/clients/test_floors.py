@@ -14,7 +14,7 @@ from tests.clients.environments import ROOT, Environments, Outcome, names, outco
 if TYPE_CHECKING:
     from tests.clients.programs import Programs
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 WORKER = ROOT / "tests" / "integration" / "worker"
 FILES = [WORKER / f"test_{what}.py" for what in ("speaking", "refusals")]
 TESTS = names(*FILES)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.clients.programs import Programs
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 INSIDE = HERE / "pipecat" / "inside.py"
 KEY = "a-key-of-the-test"
 QUESTION = "What is the weather like today?"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.clients.programs import Program, Programs
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 KEY = "a-key-of-the-test"
 RATE = 24_000
 SAID = {

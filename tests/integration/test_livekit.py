@@ -28,6 +28,7 @@ from parley.messages import (
     TranscriptUpdate,
 )
 from parley.server.livekit import LiveKitEndpoint, LiveKitWorker, participant_token
+from parley.server.livekit_asked import Asked
 from parley.testing.livekit_server import LiveKitServer
 from parley.transports.bounds import ClientBounds
 from parley.transports.codec import decode_server, encode
@@ -65,7 +66,6 @@ class Host:
         self.active += 1
         try:
             await transport.send_message(SessionStarted("s1"))
-            await transport.send_message(StateChanged("silent", "listening"))
             async for item in transport:
                 if isinstance(item, TextInput):
                     await self._reply(transport, item.text)
@@ -135,7 +135,9 @@ async def orchestrator(folder: Path) -> AsyncIterator[tuple[LiveKitSettings, Hos
 @asynccontextmanager
 async def joined(settings: LiveKitSettings, room: str, *, ours: bool = False) -> AsyncIterator[StockClient]:
     client = StockClient()
-    await client.room.connect(settings.url, participant_token(settings, room, f"someone-{room}", ours=ours))
+    await client.room.connect(
+        settings.url, participant_token(settings, room, f"someone-{room}", None if ours else Asked())
+    )
     try:
         yield client
     finally:
@@ -203,6 +205,15 @@ async def test_a_token_opens_one_fresh_room_for_a_short_while() -> None:
         headers = {"Authorization": "Bearer secret"}
         first = (await http.post("/v1/livekit/token", headers=headers)).json()
         second = (await http.post("/v1/livekit/token?client=stock", headers=headers)).json()
+        body = {
+            "room_name": "mine",
+            "participant_name": "Ada",
+            "participant_attributes": {"plan": "free"},
+            "room_config": {"agents": [{"agent_name": "parley"}]},
+        }
+        third = await http.post("/v1/livekit/token", headers=headers, json=body)
+        body["room_config"] = {"agents": [{"agent_name": "somebody else"}]}
+        refused = await http.post("/v1/livekit/token", headers=headers, json=body)
     claims = jwt.decode(first["token"], "s" * 32, algorithms=["HS256"])
     assert first["room"] != second["room"]
     assert claims["video"]["room"] == first["room"]
@@ -212,6 +223,14 @@ async def test_a_token_opens_one_fresh_room_for_a_short_while() -> None:
     assert claims["roomConfig"]["agents"] == [{"agentName": "parley"}]
     assert claims["attributes"] == {"parley.client": "1"}
     assert "attributes" not in jwt.decode(second["token"], "s" * 32, algorithms=["HS256"])
+    assert (third.status_code, refused.status_code) == (201, 404)
+    answer = third.json()
+    assert answer["server_url"] == answer["serverUrl"] == settings.url
+    assert answer["participant_token"] == answer["participantToken"]
+    assert answer["participantName"] == "Ada"
+    asked = jwt.decode(answer["participant_token"], "s" * 32, algorithms=["HS256"])
+    assert (asked["name"], asked["attributes"]) == ("Ada", {"plan": "free"})
+    assert asked["video"]["room"] == answer["roomName"] != "mine"
 
 
 async def test_no_token_is_given_while_no_agent_would_come() -> None:

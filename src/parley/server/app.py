@@ -83,7 +83,14 @@ def _other_pages(host: SessionHost) -> list[Middleware]:
             CORSMiddleware,
             allow_origins=host.settings.allowed_origins,
             allow_methods=("GET", "POST", "PATCH", "DELETE"),
-            allow_headers=("Authorization", "Content-Type", "If-Match", "X-OpenAI-Agents-SDK", *_MCP_ASKS),
+            allow_headers=(
+                "Authorization",
+                "Content-Type",
+                "If-Match",
+                "X-OpenAI-Agents-SDK",
+                "X-Sandbox-Id",
+                *_MCP_ASKS,
+            ),
             expose_headers=("Location", "ETag", "Retry-After", *_MCP_TELLS),
         )
     ]

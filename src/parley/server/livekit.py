@@ -22,7 +22,8 @@ from starlette.routing import Route
 
 from parley.errors import ConfigError, ParleyError, UnavailableError
 from parley.hints import install
-from parley.server.http import guarded
+from parley.server.http import guarded, json_body
+from parley.server.livekit_asked import LARGEST, Asked, asked
 from parley.transports.livekit import CLIENT_ATTRIBUTE, LiveKitTransport
 
 if TYPE_CHECKING:
@@ -163,22 +164,26 @@ class LiveKitEndpoint:
         self.routes = [Route(PATH, guarded(gate, self._token), methods=["POST"])] if settings.tokens else []
 
     async def _token(self, request: Request) -> Response:
-        """``?client=stock`` is for clients that know LiveKit but not Parley: no start message is awaited."""
+        """For a client of ours, or for one that knows LiveKit but not Parley: no start message is awaited of it.
+
+        The second kind asks as LiveKit's own token endpoints are asked, with an object, or by ``?client=stock``.
+        """
         if not self._ready():
             raise UnavailableError("The LiveKit server is away, or does not know this orchestrator yet; try again.")
         room, identity = f"parley-{secrets.token_urlsafe(9)}", f"participant-{secrets.token_hex(4)}"
-        ours = request.query_params.get("client") != "stock"
-        token = participant_token(self._settings, room, identity, ours=ours)
+        in_words = request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+        wanted = asked(await json_body(request, LARGEST), self._settings.agent_name) if in_words else None
+        if wanted is None and request.query_params.get("client") == "stock":
+            wanted = Asked()
+        token = participant_token(self._settings, room, identity, wanted)
         url = self._settings.public_url or self._settings.url
-        body = {
-            "url": url,
-            "token": token,
-            "room": room,
-            "identity": identity,
-            "server_url": url,  # these two as LiveKit's own token endpoints call them
-            "participant_token": token,
-        }
-        return JSONResponse(body, headers={"Cache-Control": "no-store"})
+        body = {"url": url, "token": token, "room": room, "identity": identity}
+        # As LiveKit's own token endpoints answer, those of today and those of its starter applications.
+        body |= {"server_url": url, "participant_token": token}
+        if in_words:
+            name = wanted.name if wanted is not None else ""
+            body |= {"serverUrl": url, "participantToken": token, "roomName": room, "participantName": name or identity}
+        return JSONResponse(body, 201 if in_words else 200, {"Cache-Control": "no-store"})
 
 
 def check_settings(settings: LiveKitSettings) -> None:
@@ -189,8 +194,11 @@ def check_settings(settings: LiveKitSettings) -> None:
         raise ConfigError("livekit.api_key and livekit.api_secret must be those of the LiveKit server.")
 
 
-def participant_token(settings: LiveKitSettings, room: str, identity: str, *, ours: bool = True) -> str:
-    """A token to join ``room`` within the next ``token_ttl`` seconds; our agent is sent there too."""
+def participant_token(settings: LiveKitSettings, room: str, identity: str, stock: Asked | None = None) -> str:
+    """A token to join ``room`` within the next ``token_ttl`` seconds; our agent is sent there too.
+
+    ``stock``: what a client asks for that does not know Parley.
+    """
     grants = api.VideoGrants(
         room_join=True,
         room=room,
@@ -205,9 +213,10 @@ def participant_token(settings: LiveKitSettings, room: str, identity: str, *, ou
         agents=[api.RoomAgentDispatch(agent_name=settings.agent_name)],
     )
     token = _token(settings, identity).with_grants(grants).with_room_config(configuration)
-    if ours:
-        token = token.with_attributes({CLIENT_ATTRIBUTE: "1"})
-    return str(token.to_jwt())
+    if stock is not None:
+        token = token.with_name(stock.name).with_metadata(stock.metadata)
+    attributes = {CLIENT_ATTRIBUTE: "1"} if stock is None else dict(stock.attributes)
+    return str((token.with_attributes(attributes) if attributes else token).to_jwt())
 
 
 def agent_token(settings: LiveKitSettings, room: str, identity: str) -> str:

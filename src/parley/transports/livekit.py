@@ -24,6 +24,7 @@ from parley.messages import (
     ReplyStarted,
     ReplyText,
     ReplyWords,
+    SessionStarted,
     StartSession,
     StateChanged,
     TextInput,
@@ -313,6 +314,8 @@ class LiveKitTransport(StreamTransport):
         """Say the same in LiveKit's own terms."""
         captions = self._captions
         match message:
+            case SessionStarted():  # their components give an agent up that says nothing of its state for long
+                await captions.state("idle")
             case StateChanged():
                 await captions.state(message.agent)
             case TranscriptUpdate():

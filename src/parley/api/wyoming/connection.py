@@ -35,6 +35,9 @@ _WAITING = 4
 """Exchanges of a connection that are known at a time; before more of them nothing is read."""
 
 
+_Work = Callable[[], Coroutine[Any, Any, None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """What all connections share."""
@@ -173,7 +176,7 @@ class Connection:
         exchange = _Exchange((Event("transcript", {"text": ""}), Event("transcript-stop")))
         self._heard = heard = Heard(self._service.settings.longest_audio)
         language, self._language = self._language, ""
-        self._begin(exchange, heard.begun, write_down(self._service.ears, language, heard, self._send))
+        self._begin(exchange, heard.begun, lambda: write_down(self._service.ears, language, heard, self._send))
         format_of(data)
 
     async def _audio_chunk(self, data: Mapping[str, Any], payload: bytes) -> None:
@@ -195,7 +198,7 @@ class Connection:
         async def say() -> None:
             await speak(service.voices, service.resolve(voice), spoken, self._send, service.forget)
 
-        self._begin(exchange, spoken.begun, say())
+        self._begin(exchange, spoken.begun, say)
         voice = voice_of(data)
         spoken.language(voice.language)
 
@@ -208,9 +211,9 @@ class Connection:
         await self._abandon(exchange)
         begun = asyncio.Event()
         begun.set()
-        self._begin(_Exchange(exchange.ending), begun, refuse())
+        self._begin(_Exchange(exchange.ending), begun, refuse)
 
-    def _begin(self, exchange: _Exchange, begun: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, exchange: _Exchange, begun: asyncio.Event, work: _Work) -> None:
         before = self._exchanges[-1].task if self._exchanges else None
         self._exchanges.append(exchange)
         exchange.task = asyncio.create_task(self._carried_out(exchange, before, begun, work), name="wyoming exchange")
@@ -220,7 +223,7 @@ class Connection:
         exchange: _Exchange,
         before: asyncio.Task[None] | None,
         begun: asyncio.Event,
-        work: Coroutine[Any, Any, None],
+        work: _Work,
     ) -> None:
         """``begun``: there is something to do; who has announced it and sent nothing takes no place."""
         try:
@@ -228,7 +231,7 @@ class Connection:
                 await asyncio.wait((before,))
             await begun.wait()
             async with self._service.places.one():
-                await work
+                await work()
             for event in exchange.last:
                 await self._send(event)
             exchange.ending = ()
@@ -236,8 +239,6 @@ class Connection:
             if self._exchanges and self._exchanges[-1] is exchange:
                 self._spoken = self._heard = None
             await self._fail(exchange, error)
-        finally:
-            work.close()
 
     async def _fail(self, exchange: _Exchange, error: ParleyError) -> None:
         """Say why, and what the client reads until."""
@@ -287,6 +288,8 @@ class Connection:
     # --- out -----------------------------------------------------------------------------
 
     async def _send(self, event: Event) -> None:
+        if self._writer.is_closing():  # uvloop's transport would raise RuntimeError
+            raise ConnectionResetError("The client has gone.")
         self._writer.write(wire.packed(event))
         try:
             async with asyncio.timeout(_STALL):
