@@ -67,6 +67,20 @@ async def test_a_model_that_is_late_is_excused_from_the_next_turn_on_and_the_exc
         assert answers == [f"You said: question {turn}." for turn in (1, 2, 3)]
 
 
+async def test_where_an_excuse_does_not_help_the_model_the_rest_is_tried_and_at_last_nobody_new_is_let_in() -> None:
+    model = FakeLanguageModel(first_delta=2.0)
+    async with asked(14, language_model=model) as talk:
+        assert told(talk) == [
+            ("filler", "overrun"),
+            ("short_replies", "overrun"),
+            ("short_replies", "no_help"),
+            ("no_guesses", "overrun"),
+            ("no_guesses", "no_help"),
+            ("refuse_sessions", "overrun"),
+        ]
+        assert not model.options[-1].brief
+
+
 async def test_a_model_that_has_recovered_is_not_excused() -> None:
     model = FakeLanguageModel(first_delta=2.0)
     async with asked(1, language_model=model) as talk:

@@ -140,7 +140,7 @@ class BudgetReacted:
     why: str
     """"overrun", "no_help" or "calm"."""
     took: float
-    """Seconds that the stage took in the turn that decided."""
+    """Seconds that the stage took in the turn that decided, at least."""
 
 
 @dataclass(frozen=True, slots=True)

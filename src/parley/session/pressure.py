@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from parley.values import Voice
 
 
+_MORE = 1.01
+"""Times its budget that a stage took at least which is known to have overrun it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Relief:
     """Who else could hear and speak."""
@@ -72,6 +76,9 @@ class Pressure:
             case ReplyOver() if self._latency is not None and entry.turn == self._latency.turn:
                 latency, self._latency = self._latency, None
                 took = stages_of(latency.stages_ms, self._silence)
+                if "llm" not in latency.stages_ms and self._terms.measures.filler_after < float("inf"):
+                    # something else had to be said in its place: it took longer than it may, however long that was
+                    took[Stage.MODEL] = max(_MORE * self._settings.model, waited(latency.stages_ms))
                 for change in self._budget.turn(took, waited(latency.stages_ms) + self._silence):
                     self._carry_out(change)
                     self._observer.logged(_told(entry.at, change))
