@@ -281,6 +281,8 @@ class ReplySettled:
     """Characters that the language model was told."""
     samples: int = 0
     """Of sound that was sent."""
+    heard: int = 0
+    """Of them, as far as is known."""
 
 
 Notice = (

@@ -17,6 +17,7 @@ from parley.client.webrtc import WebRtcClient
 from parley.errors import CapacityError, Unauthorized
 from parley.interfaces import Transport
 from parley.messages import SessionEnded, SessionStarted, StartSession, TextInput, TranscriptUpdate
+from parley.server.peers import Peers
 from parley.server.webrtc import WebRtcEndpoint
 from parley.transports.bounds import ClientBounds
 from parley.transports.rtc_settings import WebRtcSettings
@@ -61,8 +62,10 @@ class Host:
 @asynccontextmanager
 async def server(settings: WebRtcSettings = SETTINGS) -> AsyncIterator[tuple[str, Host]]:
     host = Host()
-    endpoint = WebRtcEndpoint(host, settings)
-    config = uvicorn.Config(Starlette(routes=endpoint.routes), port=0, log_level="error", lifespan="off")
+    peers = Peers(settings)
+    config = uvicorn.Config(
+        Starlette(routes=WebRtcEndpoint(host, peers).routes), port=0, log_level="error", lifespan="off"
+    )
     http = uvicorn.Server(config)
     task = asyncio.create_task(http.serve())
     while not http.started:
@@ -71,7 +74,7 @@ async def server(settings: WebRtcSettings = SETTINGS) -> AsyncIterator[tuple[str
     try:
         yield f"http://127.0.0.1:{port}", host
     finally:
-        await endpoint.aclose()
+        await peers.aclose()
         http.should_exit = True
         await task
 

@@ -17,6 +17,7 @@ import pytest
 from starlette.websockets import WebSocketDisconnect
 
 from parley import clock
+from parley.api.realtime.requests import Requests
 from parley.api.realtime.session_object import SessionObject
 from parley.api.realtime.transport import RealtimeTransport
 from parley.api.settings import RealtimeSettings
@@ -84,12 +85,12 @@ async def talking(socket: Socket, client: ClientSettings | None = None) -> Async
     numbers = itertools.count(1)
     transport = RealtimeTransport(
         socket,  # type: ignore[arg-type]
-        SessionObject.new("realtime", "gpt-realtime"),
+        Requests(
+            SessionObject.new("realtime", "gpt-realtime"), lambda _: Voice(), lambda prefix: f"{prefix}_{next(numbers)}"
+        ),
         RealtimeSettings(),
         ClientBounds(client or ClientSettings()),
         stall_timeout=5,
-        resolve=lambda _: Voice(),
-        name=lambda prefix: f"{prefix}_{next(numbers)}",
     )
     engine = SessionEngine(
         transport,

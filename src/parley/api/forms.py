@@ -10,7 +10,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from parley.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 
     from starlette.datastructures import FormData
     from starlette.requests import Request
@@ -52,4 +52,36 @@ async def _bounded(request: Request, most: int, take: Callable[[int], Awaitable[
         if taken > most:
             raise InvalidRequest(f"The recording is larger than {most - _ROOM} bytes (api.largest_file).")
         await take(len(piece))
+        yield piece
+
+
+async def texts(request: Request, names: Collection[str], longest: int) -> dict[str, str]:
+    """The fields of these names, whether or not they came as files, of ``longest`` bytes together. InvalidRequest."""
+    parser = _InMemory(
+        request.headers, _no_longer(request, longest), max_files=len(names), max_fields=_MOST_FIELDS,
+        max_part_size=longest,
+    )  # fmt: skip
+    try:
+        fields = await parser.parse()
+    except MultiPartException as error:
+        raise InvalidRequest(f"The form can not be read: {error.message}") from None
+    read: dict[str, str] = {}
+    try:
+        for name in names:
+            value = fields.get(name)
+            if value is not None:
+                read[name] = value if isinstance(value, str) else (await value.read()).decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest("The fields of the form must be UTF-8 text.") from None
+    finally:
+        await fields.close()
+    return read
+
+
+async def _no_longer(request: Request, longest: int) -> AsyncGenerator[bytes, None]:
+    taken = 0
+    async for piece in request.stream():
+        taken += len(piece)
+        if taken > longest:
+            raise InvalidRequest(f"The form may have at most {longest} bytes.")
         yield piece

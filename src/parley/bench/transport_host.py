@@ -143,12 +143,13 @@ async def _serve(kind: str, host: Host, stack: contextlib.AsyncExitStack) -> str
 
     routes: list[BaseRoute] = []
     if kind == "webrtc":
+        from parley.server.peers import Peers
         from parley.server.webrtc import WebRtcEndpoint
         from parley.transports.rtc_settings import WebRtcSettings
 
-        endpoint = WebRtcEndpoint(host, WebRtcSettings(connect_timeout=60))
-        stack.push_async_callback(endpoint.aclose)
-        routes = list(endpoint.routes)
+        peers = Peers(WebRtcSettings(connect_timeout=60))
+        stack.push_async_callback(peers.aclose)
+        routes = list(WebRtcEndpoint(host, peers).routes)
     else:
 
         async def session(websocket: Any) -> None:

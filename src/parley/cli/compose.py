@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from parley.config import Settings
     from parley.interfaces import EndOfTurnModel, LanguageModel, Recognizer
     from parley.routing.pool import PooledSynthesizer
+    from parley.server.peers import Peers
     from parley.server.recording import RecordingKeeper
     from parley.server.sessions import Parts, SessionHost
 
@@ -257,12 +258,11 @@ async def _open_routes(settings: Settings, host: SessionHost, stack: AsyncExitSt
 
     transports = ["websocket"]
     routes: list[BaseRoute] = []
-    if settings.webrtc.enabled:
+    peers = _open_peers(settings, stack)
+    if peers is not None:
         from parley.server.webrtc import WebRtcEndpoint
 
-        endpoint = WebRtcEndpoint(host, settings.webrtc)
-        stack.push_async_callback(endpoint.aclose)
-        routes += endpoint.routes
+        routes += WebRtcEndpoint(host, peers).routes
         transports.insert(0, "webrtc")
     if settings.livekit.url:
         routes += await _open_livekit(settings, host, stack)
@@ -273,10 +273,21 @@ async def _open_routes(settings: Settings, host: SessionHost, stack: AsyncExitSt
     if settings.mcp.enabled:
         routes += await _open_mcp(settings, host, in_use, stack)
     if settings.api.realtime.enabled:
-        routes += _realtime_routes(settings, host)
+        routes += _realtime_routes(settings, host, peers)
     if settings.wyoming.enabled:
         await _open_wyoming(settings, host, stack)
     return [*routes, *model_routes(host, FleetModels(host.parts.voices), transports, in_use, told=both)]
+
+
+def _open_peers(settings: Settings, stack: AsyncExitStack) -> Peers | None:
+    """Everybody who comes by WebRTC; None where nobody may."""
+    if not settings.webrtc.enabled:
+        return None
+    from parley.server import peers
+
+    opened = peers.Peers(settings.webrtc)
+    stack.push_async_callback(opened.aclose)
+    return opened
 
 
 async def _open_wyoming(settings: Settings, host: SessionHost, stack: AsyncExitStack) -> None:
@@ -352,7 +363,7 @@ def _longest_message(settings: Settings) -> int:
     return max(settings.clients.max_message_bytes, realtime.max_message_bytes if realtime.enabled else 0)
 
 
-def _realtime_routes(settings: Settings, host: SessionHost) -> list[BaseRoute]:
+def _realtime_routes(settings: Settings, host: SessionHost, peers: Peers | None) -> list[BaseRoute]:
     from datetime import UTC, datetime
 
     from parley.api.realtime.endpoint import Realtime
@@ -364,7 +375,12 @@ def _realtime_routes(settings: Settings, host: SessionHost) -> list[BaseRoute]:
     def wall_clock() -> float:
         return datetime.now(UTC).timestamp()
 
-    return Realtime(host, host.run_session, settings.api, speakers, voices.check, wall_clock).routes
+    realtime = Realtime(host, host.run_session, settings.api, speakers, voices.check, wall_clock)
+    if peers is None:
+        return realtime.routes
+    from parley.api.realtime.calls import Calls
+
+    return [*realtime.routes, *Calls(realtime, host, peers).routes]
 
 
 async def _open_livekit(settings: Settings, host: SessionHost, stack: AsyncExitStack) -> list[BaseRoute]:

@@ -61,6 +61,9 @@ class WebRtcPeer:
     Use :meth:`connect`, then :meth:`close`.
     """
 
+    label = "parley"
+    """Of the data channel."""
+
     def __init__(
         self,
         *,
@@ -87,7 +90,7 @@ class WebRtcPeer:
         transceiver = self._pc.addTransceiver(track, "sendrecv")
         self._agent = IceAgent(transceiver.receiver.transport.transport, self._settings)
         take_packets(transceiver.receiver, self._on_packet)
-        self._channel: Any = self._pc.createDataChannel("parley")
+        self._channel: Any = self._pc.createDataChannel(self.label)
         self._open = asyncio.Event()
         self._channel.on("open", self._open.set)
         self._channel.on("message", self._on_message)

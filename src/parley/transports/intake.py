@@ -80,7 +80,7 @@ class Intake:
         """Whether a message that came now is taken; else it is dropped."""
         return not self._messages.take(now)
 
-    def takes_work(self, now: float, message: ClientMessage) -> bool:
+    def takes_work(self, now: float, message: ClientMessage | Order) -> bool:
         """The same for what this message asks for besides being read."""
         extra = _EXTRA_COSTS.get(type(message), 0)
         return not extra or not self._messages.take(now, extra)

@@ -22,8 +22,8 @@ def _joined(lines: Iterable[str]) -> str:
     return "".join(f"{line}\r\n" for line in lines)
 
 
-def check_offer(offer: str) -> None:
-    """Raise InvalidRequest unless the text looks like an offer that we can answer."""
+def check_offer(offer: str, channel: str) -> None:
+    """Raise InvalidRequest unless the text looks like an offer that we can answer; ``channel`` is what we wait for."""
     if len(offer) > MAX_OFFER_BYTES:
         raise InvalidRequest(f"An SDP offer may have at most {MAX_OFFER_BYTES} bytes.")
     lines = _lines(offer)
@@ -32,7 +32,7 @@ def check_offer(offer: str) -> None:
     if sum(line.startswith("m=audio ") for line in lines) != 1:
         raise InvalidRequest("The offer must have exactly one audio section, sendrecv, with Opus.")
     if not any(line.startswith("m=application ") for line in lines):
-        raise InvalidRequest('The offer must have a data channel; create one labelled "parley" before the offer.')
+        raise InvalidRequest(f'The offer must have a data channel; create one labelled "{channel}" before the offer.')
 
 
 def without_hidden_candidates(offer: str) -> str:

@@ -44,7 +44,8 @@ RESTARTS_AT_ONCE, RESTARTS_A_SECOND = 10, 0.5
 """Each binds sockets anew; somebody who walks from one network to the next needs one in a while."""
 _CLOSE_TIMEOUT = 2.0
 _MAX_UNSENT = 1 << 20
-_FIRST_DELAY = 3_000  # samples from leaving to being heard, until reports tell
+FIRST_DELAY = 3_000
+"""Samples from leaving to being heard, until reports tell."""
 
 
 class WebRtcTransport(StreamTransport):
@@ -54,12 +55,14 @@ class WebRtcTransport(StreamTransport):
     """
 
     kind = "webrtc"
+    label = CHANNEL
+    """Of the data channel."""
 
     def __init__(
         self, settings: WebRtcSettings, client: ClientBounds | None = None, turns: RoundRobin | None = None
     ) -> None:
         check_ports(settings)
-        super().__init__(_FIRST_DELAY, client or ClientBounds())
+        super().__init__(FIRST_DELAY, client or ClientBounds())
         self._settings = settings
         self._pc: Any = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self.track = VoiceTrack(OpusEncoder(bitrate=settings.bitrate, complexity=settings.complexity), self._next_frame)
@@ -93,7 +96,7 @@ class WebRtcTransport(StreamTransport):
 
     async def answer(self, offer: str) -> str:
         """SDP offer in, SDP answer with all candidates out. InvalidRequest when it cannot be used."""
-        rtc_sdp.check_offer(offer)
+        rtc_sdp.check_offer(offer, self.label)
         if len(rtc_sdp.candidates_of(offer)) > MAX_CANDIDATES:
             raise InvalidRequest(f"At most {MAX_CANDIDATES} candidates are taken; each is tried from here.")
         try:
@@ -210,7 +213,7 @@ class WebRtcTransport(StreamTransport):
             self._microphone.take(source, sequence, timestamp, payload)
 
     def _on_channel(self, channel: Any) -> None:
-        if channel.label != CHANNEL or self._channel is not None:
+        if channel.label != self.label or self._channel is not None:
             channel.close()
             return
         self._channel = channel
@@ -218,6 +221,10 @@ class WebRtcTransport(StreamTransport):
         channel.on("close", self._leave)
         while self._unsent:
             channel.send(self._unsent.popleft())
+        self._opened()
+
+    def _opened(self) -> None:
+        """The data channel is there."""
 
     def _on_message(self, data: str | bytes) -> None:
         self._heard_from = clock.now()
@@ -263,9 +270,11 @@ class WebRtcTransport(StreamTransport):
         self._post(AudioAnchor(anchor.utterance_id, anchor.sample, timestamp))
 
     def _post(self, message: ServerMessage) -> None:
+        self._post_text(encode(message))
+
+    def _post_text(self, text: str) -> None:
         if self._inbox.closed:
             return
-        text = encode(message)
         if self._channel is None:
             self._unsent.append(text)
         elif self._channel.readyState == "open":

@@ -65,4 +65,4 @@ def test_hidden_candidates_are_left_out() -> None:
 )
 def test_a_wrong_offer_is_refused_with_its_reason(offer: str, reason: str) -> None:
     with pytest.raises(InvalidRequest, match=reason):
-        rtc_sdp.check_offer(offer)
+        rtc_sdp.check_offer(offer, "parley")

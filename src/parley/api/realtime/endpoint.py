@@ -6,7 +6,7 @@ import contextlib
 import secrets as random
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -18,10 +18,13 @@ from parley.api.names import is_their_hearing_model, voice_of
 from parley.api.realtime import fields
 from parley.api.realtime.client_events import LONGEST_WITHOUT_SOUND
 from parley.api.realtime.errors import ClientError
+from parley.api.realtime.requests import Requests
 from parley.api.realtime.secrets import LONGEST, PREFIX, SHORTEST, USUAL, Secrets
 from parley.api.realtime.session_object import LONGEST_NAME, SessionObject
 from parley.api.realtime.transport import RealtimeTransport
+from parley.audio.frame import SAMPLE_RATE
 from parley.errors import InvalidRequest, NotFound, ParleyError, Unauthorized
+from parley.interfaces import Transport
 from parley.messages import StartSession
 from parley.orders import Guest
 from parley.server.http import json_body
@@ -37,14 +40,23 @@ if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
     from parley.api.settings import ApiSettings
-    from parley.interfaces import Transport
+    from parley.orders import Notice
+    from parley.transports.bounds import ClientBounds
     from parley.transports.host import WebSocketHost
 
 SUBPROTOCOL = "realtime"
 _KEY_SUBPROTOCOL = "openai-insecure-api-key."
 _BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
 _BETA_CLOSED = 4000
+_USUAL_MODEL = "gpt-realtime"
 _BETA = "The beta shape of the Realtime interface is not served; leave the header OpenAI-Beta out and use the GA shape."
+
+
+class Carrier(Transport, Protocol):
+    """A session's way to its client and back, in the events of this interface: a WebSocket, or a call."""
+
+    async def told(self, notice: Notice) -> None:
+        """What became of an entry of the conversation."""
 
 
 def new_id(prefix: str) -> str:
@@ -98,50 +110,89 @@ class Realtime:
             told = {"type": "invalid_request_error", "message": _BETA, "param": None, "code": "beta_api_shape_disabled"}
             await _refuse(websocket, told, _BETA_CLOSED)
             return
-        session = self._session(_key(websocket), websocket.query_params)
-        self._named(session)
+        session = self.begin(_key(websocket), websocket.query_params)
+        if websocket.query_params.get("call_id"):
+            raise InvalidRequest("A call has no second connection here; its events are on its own data channel.")
         transport = RealtimeTransport(
             websocket,
-            session,
+            self.requests(session),
             self._settings.realtime,
             self._host.bounds,
             stall_timeout=self._host.websocket.stall_timeout,
-            resolve=self._voice,
-            name=new_id,
         )
-        start = StartSession(
-            sample_rate=transport.input_rate,
+        own = {
+            "playout.lead": self._settings.realtime.lead,
+            # Clients hand over what they have when they have it; who stops sending is silent all the same.
+            "segmenter.silent_after": self._settings.realtime.silent_after,
+        }
+        start = self.start(session, own, sample_rate=transport.input_rate)
+        await run_watched(transport, partial(self.hold, session, transport, start))
+
+    @property
+    def bounds(self) -> ClientBounds:
+        """What holds clients within bounds."""
+        return self._host.bounds
+
+    def requests(self, session: SessionObject, *, paced: bool = False) -> Requests:
+        """Whoever answers one client; ``paced``: its sound goes by tracks of its own."""
+        return Requests(session, self._voice, new_id, paced=paced)
+
+    def start(
+        self, session: SessionObject, own: Mapping[str, float] | None = None, sample_rate: int = SAMPLE_RATE
+    ) -> StartSession:
+        """How a session begins; ``own``: the settings of its way here."""
+        return StartSession(
+            sample_rate=sample_rate,
             voice=self._voice(session),
             language=session.manner().language,
             echo_cancelled=self._settings.realtime.echo_cancelled,
-            settings={
-                "playout.lead": self._settings.realtime.lead,
-                # Clients hand over what they have when they have it; who stops sending is silent all the same.
-                "segmenter.silent_after": self._settings.realtime.silent_after,
-                "reply.greeting": "",  # a client of this interface asks for the first word
-            },
+            settings={"reply.greeting": "", **(own or {})},  # a client of this interface asks for the first word
         )
-        guest = Guest(session.manner(), transport.told, partial(new_id, "item"))
-        await run_watched(transport, partial(self._run_session, transport, start, guest))
 
-    def _session(self, key: str, query: Mapping[str, str]) -> SessionObject:
-        """With what a session begins. Raises Unauthorized."""
+    async def hold(self, session: SessionObject, carrier: Carrier, start: StartSession) -> None:
+        """One conversation, until it ends."""
+        await self._run_session(carrier, start, Guest(session.manner(), carrier.told, partial(new_id, "item")))
+
+    def check(self, key: str) -> SessionObject | None:
+        """With what a session begins that is opened with a client secret; None for a key. Raises Unauthorized."""
         secret = self._secrets.find(key, clock.now())
         if secret is not None:
             return secret.session
         if key.startswith(PREFIX):
             raise Unauthorized("The client secret is not known here, or has expired.")
         self._host.check_key(key)
-        if query.get("intent") == "transcription":
-            return SessionObject.new("transcription", query.get("model", ""))
-        return SessionObject.new("realtime", query.get("model", "") or "gpt-realtime")
+        return None
 
-    def _named(self, session: SessionObject) -> None:
-        """Raise NotFound for a session with somebody that is not here."""
+    def begin(self, key: str, query: Mapping[str, str], wanted: Mapping[str, Any] | None = None) -> SessionObject:
+        """With what a session begins; ``wanted`` is merged in. Raises Unauthorized, NotFound, InvalidRequest."""
+        session = self.check(key)
+        if session is None and wanted is not None:
+            return self._wanted(wanted, query.get("model", ""))
+        if session is None and query.get("intent") == "transcription":
+            session = SessionObject.new("transcription", query.get("model", ""))
+        elif session is None:
+            session = SessionObject.new("realtime", query.get("model", "") or _USUAL_MODEL)
+        try:
+            if wanted is not None:
+                session = session.updated(wanted)
+        except ClientError as error:
+            raise InvalidRequest(error.message) from None
         try:
             self._voice(session)
         except ClientError as error:
             raise NotFound(error.message) from None
+        return session
+
+    def _wanted(self, wanted: Mapping[str, Any], model: str = "") -> SessionObject:
+        """The session that is asked for over HTTP. Raises InvalidRequest."""
+        try:
+            kind: Any = fields.one_of(wanted.get("type", "realtime"), ("realtime", "transcription"), "session.type")
+            usual = model or (_USUAL_MODEL if kind == "realtime" else "")
+            session = SessionObject.new(kind, fields.text(wanted, "model", "session.", usual)).updated(wanted)
+            self._voice(session)
+        except ClientError as error:
+            raise InvalidRequest(error.message) from None
+        return session
 
     def _voice(self, session: SessionObject) -> Voice:
         """The voice that is meant. Raises ClientError."""
@@ -170,12 +221,9 @@ class Realtime:
             lasts = fields.objects(asked.get("expires_after") or {"seconds": USUAL}, "expires_after")
             seconds = fields.whole({"seconds": USUAL, **lasts}, "seconds", SHORTEST, LONGEST, "expires_after.")
             wanted = fields.objects(asked.get("session") or {"type": "realtime"}, "session")
-            kind: Any = fields.one_of(wanted.get("type", "realtime"), ("realtime", "transcription"), "session.type")
-            model = fields.text(wanted, "model", "session.", "gpt-realtime" if kind == "realtime" else "")
-            session = SessionObject.new(kind, model).updated(wanted)
-            self._voice(session)
         except ClientError as error:
             raise InvalidRequest(error.message) from None
+        session = self._wanted(wanted)
         value = self._secrets.new(session, seconds, clock.now())
         said = {
             "value": value,

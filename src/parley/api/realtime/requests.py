@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from parley.values import Voice
 
 _SAMPLES_PER_MS = 48
+_BY_TRACK = "In a call the microphone is heard by its media track; input_audio_buffer.append is for WebSockets."
 NOT_ACTIVE = "Cancellation failed: no active response found"
 
 
@@ -59,16 +60,25 @@ class Done:
 
 
 class Requests:
-    """Keeps the session object of one session. ``resolve`` gives the voice that one names; it raises ClientError."""
+    """Keeps the session object of one session. ``resolve`` gives the voice that one names; it raises ClientError.
+
+    ``paced``: sound goes by tracks of its own, both ways, and what has not left yet is ours to drop.
+    """
 
     def __init__(
-        self, session: SessionObject, resolve: Callable[[SessionObject], Voice], name: Callable[[str], str]
+        self,
+        session: SessionObject,
+        resolve: Callable[[SessionObject], Voice],
+        name: Callable[[str], str],
+        *,
+        paced: bool = False,
     ) -> None:
+        self._paced = paced
         self._session = session
         self._session_id = name("sess")
         self._resolve = resolve
         self._voice = resolve(session)
-        self.events = ServerEvents(name, self._of_a_response, lambda: self._session.writes_down)
+        self.events = ServerEvents(name, self._of_a_response, lambda: self._session.writes_down, paced=paced)
 
     def shown(self) -> dict[str, Any]:
         """The session object."""
@@ -95,6 +105,8 @@ class Requests:
     def take(self, request: Request, event_id: str | None) -> Done:
         """What is to be done. Raises ClientError, and changes nothing."""
         match request:
+            case Append() if self._paced:
+                raise ClientError(_BY_TRACK, "invalid_event_for_transport", "type")
             case Append():
                 return Done(audio=request.audio)
             case UpdateSession():
@@ -117,7 +129,9 @@ class Requests:
                 return Done((AskReply(self._reply(request, event_id)),))
             case CancelResponse():
                 return Done((self._cancel(request, event_id),))
-            case _:  # there is no buffer to clear on this wire: what was sent is with the client
+            case _ if self._paced and (reply_id := self.events.spoken):
+                return Done((CancelReply(self._ask(event_id, "output_audio_buffer.clear"), reply_id),))
+            case _:  # what was sent is with the client, or nothing is being said
                 return Done()
 
     def _ask(self, event_id: str | None, kind: str, **more: Any) -> str:

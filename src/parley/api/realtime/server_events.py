@@ -10,7 +10,7 @@ from typing import Any
 from parley.api.realtime.entries import part, shown
 from parley.api.realtime.errors import ClientError
 from parley.conversation import Call, Message
-from parley.messages import ReplyText, TranscriptUpdate
+from parley.messages import ErrorMessage, ReplyText, ServerMessage, TranscriptUpdate
 from parley.orders import (
     CallHanded,
     Cleared,
@@ -41,6 +41,7 @@ _TOKENS_SAID = 20
 """Audio tokens a second, about as OpenAI counts them."""
 _CHARACTERS_PER_TOKEN = 4
 _SAMPLES_PER_SECOND = 48_000
+_SAMPLES_PER_MS = 48
 _REFUSED = {
     "no_audio": "unsupported_content_type",
     "too_long": "invalid_value",
@@ -94,7 +95,8 @@ class ServerEvents:
     """One session's. Give it what happens; it gives back the events. ``name`` makes ids with a prefix.
 
     ``settings`` tells what a response says of itself: output_modalities, max_output_tokens, audio.
-    ``writes_down``: whether the client wants to read what the participant says.
+    ``writes_down``: whether the client wants to read what the participant says. ``paced``: its sound goes by a track of
+    our own pace, so that it is told how much of a reply that was cut off had been heard.
     """
 
     def __init__(
@@ -102,7 +104,10 @@ class ServerEvents:
         name: Callable[[str], str],
         settings: Callable[[], Mapping[str, Any]],
         writes_down: Callable[[], bool],
+        *,
+        paced: bool = False,
     ) -> None:
+        self._paced = paced
         self._name = name
         self._settings = settings
         self._writes_down = writes_down
@@ -129,10 +134,16 @@ class ServerEvents:
         """The session's own name of a response that is going on; None for any other."""
         return next((key for key, known in self._responses.items() if known.response_id == response_id), None)
 
+    def response_id(self, reply_id: str) -> str:
+        """The client's name of a reply that is going on; empty for any other."""
+        response = self._responses.get(reply_id)
+        return response.response_id if response is not None else ""
+
     @property
-    def responding(self) -> bool:
-        """True while a response is going on."""
-        return bool(self._responses)
+    def spoken(self) -> str:
+        """The session's own name of the reply that is being said; empty where none is."""
+        said = (key for key, known in self._responses.items() if known.message is not None and not known.text_only)
+        return next(said, "")
 
     def error(self, error: ClientError, event_id: str | None = None) -> Event:
         """Something that the client did wrong."""
@@ -161,9 +172,15 @@ class ServerEvents:
         events: list[Event] = handler(self, notice)
         return events
 
-    def text(self, message: ReplyText) -> list[Event]:
-        """The next piece of what is said."""
-        return self._piece(message.utterance_id, message.text)
+    def message(self, message: ServerMessage) -> list[Event]:
+        """What a session tells of all its clients; most of it is no news here."""
+        if isinstance(message, ReplyText):
+            return self._piece(message.utterance_id, message.text)
+        if isinstance(message, TranscriptUpdate):
+            return self.transcript(message)
+        if isinstance(message, ErrorMessage) and message.fatal:
+            return [self.failure(message.code, message.message)]
+        return []
 
     def audio(self, reply_id: str, data: bytes) -> list[Event]:
         """The next sound of a reply, in the client's format."""
@@ -189,6 +206,8 @@ class ServerEvents:
 
     def _refused(self, notice: Refused) -> list[Event]:
         asked = self._asked.pop(notice.ref, None) or Asked(None, "")
+        if asked.kind == "output_audio_buffer.clear":  # it was over by then
+            return []
         code = _REFUSED.get(notice.why, "invalid_value")
         param = None
         if notice.why == "no_item":
@@ -230,8 +249,7 @@ class ServerEvents:
 
     def _truncated(self, notice: Truncated) -> list[Event]:
         asked = self._asked.pop(notice.ref, None) or Asked(None, "")
-        where = {"item_id": notice.item_id, "content_index": 0, "audio_end_ms": asked.audio_end_ms}
-        return [self._event("conversation.item.truncated", **where)]
+        return [self._truncation(notice.item_id, asked.audio_end_ms)]
 
     def _cleared(self, notice: Cleared) -> list[Event]:
         self._asked.pop(notice.ref, None)
@@ -365,7 +383,21 @@ class ServerEvents:
             item = shown(Message("assistant", text, spoken.item_id), form, status)
             events += self._item_over(response, spoken.index, item, spoken.after)
         done = self._shown(response, notice.outcome, _details(notice), _usage(response, notice))
-        return [*events, self._event("response.done", response=done)]
+        return [*events, self._event("response.done", response=done), *self._cut(response, notice)]
+
+    def _cut(self, response: _Response, notice: ReplySettled) -> list[Event]:
+        """Where the sound is ours to stop, the client need not tell us how much of it was heard: we tell it."""
+        if not (self._paced and notice.outcome == "cancelled" and notice.samples and response.message is not None):
+            return []
+        return [self._truncation(response.message.item_id, notice.heard // _SAMPLES_PER_MS)]
+
+    def _truncation(self, item_id: str, audio_end_ms: int) -> Event:
+        where = {"item_id": item_id, "content_index": 0, "audio_end_ms": audio_end_ms}
+        return self._event("conversation.item.truncated", **where)
+
+    def buffer(self, kind: str, response_id: str) -> Event:
+        """The sound of a response has ``started``, ``stopped`` or was ``cleared``."""
+        return self._event(f"output_audio_buffer.{kind}", response_id=response_id)
 
     def _shown(self, response: _Response, status: str, details: Any = None, usage: Any = None) -> Event:
         return {

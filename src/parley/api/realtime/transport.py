@@ -19,27 +19,25 @@ from parley.allowance import Allowance
 from parley.api.realtime.client_events import Append, read
 from parley.api.realtime.errors import ClientError
 from parley.api.realtime.formats import Loudspeaker, Microphone
-from parley.api.realtime.requests import Done, Requests
 from parley.audio.frame import AudioFrame
 from parley.errors import TimedOut, TooManyRequests
-from parley.messages import ErrorMessage, ReplyText, SessionStarted, TranscriptUpdate
+from parley.messages import SessionStarted
 from parley.transports.bounds import CROWDED
 from parley.transports.intake import Intake
 from parley.transports.websocket import close_code
 from parley.values import PlayoutPosition
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator
 
     from starlette.websockets import WebSocket
 
-    from parley.api.realtime.session_object import SessionObject
+    from parley.api.realtime.requests import Done, Requests
     from parley.api.settings import RealtimeSettings
     from parley.errors import ParleyError
     from parley.messages import ClientMessage, ServerMessage
     from parley.orders import Notice, Order
     from parley.transports.bounds import ClientBounds
-    from parley.values import Voice
 
 RATE = 16_000
 _PIECE = RATE // 10
@@ -54,10 +52,7 @@ _NORMAL, _POLICY = 1000, 1008
 
 
 class RealtimeTransport:
-    """``interfaces.Transport`` over an accepted WebSocket. ``told`` takes the session's notices.
-
-    ``resolve`` gives the voice that a session object names; it raises ClientError. ``name`` makes ids with a prefix.
-    """
+    """``interfaces.Transport`` over an accepted WebSocket. ``told`` takes the session's notices."""
 
     kind = "realtime"
     input_rate = RATE
@@ -65,19 +60,17 @@ class RealtimeTransport:
     def __init__(
         self,
         websocket: WebSocket,
-        session: SessionObject,
+        requests: Requests,
         settings: RealtimeSettings,
         client: ClientBounds,
         *,
         stall_timeout: float,
-        resolve: Callable[[SessionObject], Voice],
-        name: Callable[[str], str],
     ) -> None:
         self._websocket = websocket
         self._settings = settings
         self._client = client
         self._stall_timeout = stall_timeout
-        self._requests = requests = Requests(session, resolve, name)
+        self._requests = requests
         self._events = requests.events
         # in
         self._intake = Intake(client.settings)
@@ -185,12 +178,8 @@ class RealtimeTransport:
         if isinstance(message, SessionStarted):
             self._put([self._events.session("created", self._requests.shown())])
             self._created.set()
-        elif isinstance(message, ReplyText):
-            self._put(self._events.text(message))
-        elif isinstance(message, TranscriptUpdate):
-            self._put(self._events.transcript(message))
-        elif isinstance(message, ErrorMessage) and message.fatal:
-            self._put([self._events.failure(message.code, message.message)])
+        else:
+            self._put(self._events.message(message))
         await self._taken()
 
     async def told(self, notice: Notice) -> None:

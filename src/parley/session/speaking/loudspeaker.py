@@ -108,7 +108,11 @@ class ReplyRecords:
             outcome = "incomplete"
         code, message = (error.code, error.message) if error is not None else ("", "")
         reason, sent = reply.entry.stopped_by if outcome == "cancelled" else "", reply.ledger.sent_samples
-        self._notices.note(ReplySettled(reply.utterance_id, outcome, reason, code, message, usage, writing.told, sent))
+        self._notices.note(
+            ReplySettled(
+                reply.utterance_id, outcome, reason, code, message, usage, writing.told, sent, min(reply.heard, sent)
+            )
+        )
 
     # --- over ------------------------------------------------------------------------------
 

@@ -44,9 +44,9 @@ SETTINGS = {
 STRICT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 
 
-def events_of(writes_down: Callable[[], bool] = lambda: True) -> ServerEvents:
+def events_of(writes_down: Callable[[], bool] = lambda: True, *, paced: bool = False) -> ServerEvents:
     numbers = itertools.count(1)
-    return ServerEvents(lambda prefix: f"{prefix}_{next(numbers)}", lambda: SETTINGS, writes_down)
+    return ServerEvents(lambda prefix: f"{prefix}_{next(numbers)}", lambda: SETTINGS, writes_down, paced=paced)
 
 
 def types(events: list[Event]) -> list[str]:
@@ -60,9 +60,9 @@ def all_of(known: ServerEvents, *notices: Notice) -> list[Event]:
 def spoken(known: ServerEvents) -> list[Event]:
     return [
         *all_of(known, ReplyBegun("u1", "", text_only=False, beside=False), ReplyItem("u1", "item_a", "item_u")),
-        *known.text(ReplyText("u1", "Yes, ")),
+        *known.message(ReplyText("u1", "Yes, ")),
         *known.audio("u1", b"\0\0\1\0"),
-        *known.text(ReplyText("u1", "of course.")),
+        *known.message(ReplyText("u1", "of course.")),
     ]
 
 
@@ -89,7 +89,7 @@ def test_a_reply_opens_its_item_before_any_delta_and_closes_it_before_it_is_done
     assert done["output"][0]["content"] == [{"type": "output_audio", "transcript": "Yes, of course."}]
     assert done["usage"]["output_token_details"] == {"text_tokens": 4, "audio_tokens": 20}
     assert {event["previous_item_id"] for event in events if event["type"].startswith("conversation")} == {"item_u"}
-    assert not known.responding
+    assert not known.response_id("u1")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_reply_that_is_not_complete_says_why(settled: ReplySettled, details: E
     assert item["item"]["status"] == "incomplete"
     assert done["response"]["status_details"] == details
     assert not known.notice(settled)
-    assert not known.text(ReplyText("u1", "late"))
+    assert not known.message(ReplyText("u1", "late"))
     assert not known.audio("u1", b"late")
 
 
@@ -146,10 +146,10 @@ def test_a_turn_is_committed_with_its_item_and_its_words_follow() -> None:
     assert (events[0]["audio_start_ms"], events[1]["audio_end_ms"]) == (700, 2_000)
     assert events[2]["previous_item_id"] is None
     assert events[3]["item"]["content"] == [{"type": "input_audio", "transcript": None}]
-    first = known.transcript(TranscriptUpdate(3, "how is the whether", stable=6))
+    first = known.message(TranscriptUpdate(3, "how is the whether", stable=6))
     assert [event["delta"] for event in first] == ["how is"]
-    assert not known.transcript(TranscriptUpdate(3, "who is", stable=6))  # what was told is not revoked
-    assert not known.transcript(TranscriptUpdate(9, "nobody's", stable=8))
+    assert not known.message(TranscriptUpdate(3, "who is", stable=6))  # what was told is not revoked
+    assert not known.message(TranscriptUpdate(9, "nobody's", stable=8))
     rest = all_of(known, TurnSettled("i", "how is the weather", 1.5))
     assert [event.get("delta") or event.get("transcript") for event in rest] == [" the weather", "how is the weather"]
     assert rest[-1]["usage"] == {"type": "duration", "seconds": 1.5}
@@ -158,7 +158,7 @@ def test_a_turn_is_committed_with_its_item_and_its_words_follow() -> None:
 def test_words_are_told_to_whoever_wants_to_read_them_alone() -> None:
     known = events_of(lambda: False)
     all_of(known, TurnCommitted("i", "", 3))
-    assert not known.transcript(TranscriptUpdate(3, "how", stable=3))
+    assert not known.message(TranscriptUpdate(3, "how", stable=3))
     assert not all_of(known, TurnSettled("i", "how"))
 
 
@@ -239,7 +239,7 @@ def everything() -> list[Event]:
 def test_a_reply_that_is_still_said_is_shown_as_far_as_it_was_told() -> None:
     known = events_of()
     all_of(known, ReplyBegun("u", "", text_only=False, beside=False), ReplyItem("u", "i", ""))
-    known.text(ReplyText("u", "One two"))
+    known.message(ReplyText("u", "One two"))
     (event,) = known.notice(Retrieved("", Message("assistant", "", "i")))
     assert (event["item"]["status"], event["item"]["content"][0]["transcript"]) == ("in_progress", "One two")
     known.notice(ReplySettled("u", "completed"))
@@ -273,3 +273,42 @@ def test_nothing_is_null_that_a_client_drops_an_event_for() -> None:
     for event in everything():
         assert event["event_id"]
         assert nulls(event) <= NULLABLE
+
+
+CUT = ReplySettled("u1", "cancelled", "turn_detected", samples=48_000, heard=24_000)
+
+
+def test_where_the_sound_is_ours_to_stop_the_client_is_told_how_much_was_heard() -> None:
+    known = events_of(paced=True)
+    spoken(known)
+    *_, done, cut = known.notice(CUT)
+    assert done["type"] == "response.done"
+    assert (cut["type"], cut["item_id"], cut["audio_end_ms"]) == ("conversation.item.truncated", "item_a", 500)
+    STRICT.validate_python(cut)
+
+
+@pytest.mark.parametrize("notice", [ReplySettled("u1", "completed", samples=9), ReplySettled("u1", "cancelled")])
+def test_what_was_heard_to_its_end_or_not_at_all_is_not_truncated(notice: ReplySettled) -> None:
+    known = events_of(paced=True)
+    spoken(known)
+    assert types(known.notice(notice))[-1] == "response.done"
+
+
+def test_over_a_websocket_the_client_truncates_itself() -> None:
+    known = events_of()
+    spoken(known)
+    assert types(known.notice(CUT))[-1] == "response.done"
+
+
+def test_a_reply_that_is_said_is_found_by_the_clients_name_and_by_ours() -> None:
+    known = events_of(paced=True)
+    assert (known.spoken, known.response_id("u1")) == ("", "")
+    spoken(known)
+    assert known.spoken == "u1"
+    assert STRICT.validate_python(known.buffer("started", known.response_id("u1"))).response_id.startswith("resp_")
+
+
+def test_clearing_what_was_over_by_then_is_no_mistake() -> None:
+    known = events_of(paced=True)
+    ref = known.ask(Asked("e1", "output_audio_buffer.clear"))
+    assert known.notice(Refused(ref, "not_active", "Cancellation failed: no active response found")) == []

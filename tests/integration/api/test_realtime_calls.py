@@ -1,0 +1,186 @@
+"""Calls over WebRTC on loopback: what is heard, what is told of it, and what the model is told next."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from tests.integration.api.realtime_call import Caller, calling
+from tests.integration.api.realtime_client import Mind, call, mind
+from tests.integration.people import running
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tests.integration.people import Running
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(120)]
+KEY = "a-key-of-the-test"
+LONG = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen."
+SHORT = "One two three four five six seven eight nine."
+WEATHER = {
+    "type": "function",
+    "name": "weather",
+    "description": "How it is outside.",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+}
+
+
+@pytest.fixture(scope="module")
+def thinking() -> Generator[Mind, None, None]:
+    with mind() as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def parley(thinking: Mind, tmp_path_factory: pytest.TempPathFactory) -> Generator[Running, None, None]:
+    folder = tmp_path_factory.mktemp("calls")
+    options = (f"server.api_key={KEY}", "llm.engine=openai", f"llm.openai.base_url={thinking.url}")
+    options += ("llm.openai.system_prompt=",)
+    with running(folder, *(part for option in options for part in ("--set", option))) as it:
+        yield it
+
+
+@pytest.fixture(autouse=True)
+def _forgetful(thinking: Mind) -> None:
+    thinking.bodies.clear()
+    thinking.answer = lambda _: "Yes, of course."
+    thinking.status = 200
+
+
+def transcript(done: dict[str, object]) -> str:
+    response: object = done["response"]
+    assert isinstance(response, dict)
+    return str(response["output"][0]["content"][0]["transcript"])
+
+
+def in_order(caller: Caller, *kinds: str) -> None:
+    order = [caller.index(kind) for kind in kinds]
+    assert order == sorted(order), dict(zip(kinds, order, strict=True))
+
+
+async def test_a_spoken_turn_is_answered_by_the_track_and_told_by_the_channel(parley: Running, thinking: Mind) -> None:
+    session = {"type": "realtime", "audio": {"input": {"transcription": {"model": "whisper-1"}}}}
+    async with calling(parley.url, KEY, session) as caller:
+        caller.speak("What is the weather like today?")
+        stopped = await caller.until("output_audio_buffer.stopped")
+        in_order(
+            caller, "input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped",
+            "input_audio_buffer.committed", "response.created", "response.content_part.added",
+            "output_audio_buffer.started", "response.done", "output_audio_buffer.stopped",
+        )  # fmt: skip
+        (done,) = caller.of("response.done")
+        assert (done["response"]["status"], transcript(done)) == ("completed", "Yes, of course.")
+        assert (
+            {stopped["response_id"]}
+            == {done["response"]["id"]}
+            == {event["response_id"] for event in caller.of("output_audio_buffer.started")}
+        )
+        assert not caller.of("response.output_audio.delta")
+        assert 0.4 < len(caller.heard.audible()) / 50 < 3
+        words = await caller.until("conversation.item.input_audio_transcription.completed")
+        assert thinking.told() == [("user", words["transcript"])]
+
+
+async def test_who_takes_the_floor_is_told_what_was_heard_and_so_is_the_model(parley: Running, thinking: Mind) -> None:
+    thinking.answer = lambda body: LONG if len(body["messages"]) == 1 else "Fine."
+    async with calling(parley.url, KEY) as caller:
+        caller.type("Count.")
+        await caller.sounds(1.5)
+        caller.speak("Stop, please stop now.")
+        cut = await caller.until("conversation.item.truncated")
+        (done,) = caller.of("response.done")
+        assert done["response"]["status_details"] == {"type": "cancelled", "reason": "turn_detected"}
+        in_order(caller, "output_audio_buffer.started", "output_audio_buffer.cleared", "conversation.item.truncated")
+        silent_since = caller.heard.audible()[-1]
+        assert silent_since <= caller.times[caller.index("output_audio_buffer.cleared")] + 0.06
+        caller.ask("conversation.item.retrieve", item_id=cut["item_id"])
+        kept = (await caller.until("conversation.item.retrieved"))["item"]["content"][0]["transcript"]
+        assert LONG.startswith(kept)
+        await caller.until("response.done", 2)
+        told = dict(thinking.told())
+        assert told["assistant"] == kept
+        assert 2 <= len(kept.split()) < 12
+        # What the client says it has heard can only be less than what is known here.
+        caller.ask("conversation.item.truncate", item_id=cut["item_id"], content_index=0, audio_end_ms=400)
+        await caller.until("conversation.item.truncated", 2)
+        caller.type("And?")
+        await caller.until("response.done", 3)
+        shorter = next(text for role, text in thinking.told() if role == "assistant")
+        assert kept.startswith(shorter)
+        assert len(shorter) < len(kept)
+
+
+async def test_a_nod_holds_the_reply_for_a_moment_and_loses_nothing_of_it(parley: Running, thinking: Mind) -> None:
+    thinking.answer = lambda _: SHORT
+    async with calling(parley.url, KEY) as caller:
+        caller.type("Count.")
+        await caller.until("output_audio_buffer.stopped", within=60)
+        undisturbed = len(caller.heard.audible())
+        caller.type("Count again.")
+        await caller.until("output_audio_buffer.started", 2)
+        caller.speak("uh huh")
+        await caller.until("output_audio_buffer.stopped", 2, within=60)
+        assert [done["response"]["status"] for done in caller.of("response.done")] == ["completed", "completed"]
+        assert not caller.of("input_audio_buffer.speech_started")
+        assert not caller.of("output_audio_buffer.cleared")
+        again = len(caller.heard.audible()) - undisturbed
+        assert abs(again - undisturbed) <= 0.04 * undisturbed
+        assert [text for _, text in thinking.told()] == ["Count.", SHORT, "Count again."]
+
+
+async def test_a_function_is_called_and_its_result_is_said(parley: Running, thinking: Mind) -> None:
+    thinking.answer = lambda body: (
+        "It is sunny." if body["messages"][-1]["role"] == "tool" else [call("call_1", "weather", city="Rome")]
+    )
+    async with calling(parley.url, KEY, {"type": "realtime", "tools": [WEATHER]}) as caller:
+        caller.type("How is the weather in Rome?")
+        asked = await caller.until("response.function_call_arguments.done")
+        assert (asked["name"], asked["arguments"]) == ("weather", '{"city": "Rome"}')
+        await caller.until("response.done")
+        output = {"type": "function_call_output", "call_id": asked["call_id"], "output": "sunny"}
+        caller.ask("conversation.item.create", item=output)
+        caller.ask("response.create")
+        assert transcript(await caller.until("response.done", 2)) == "It is sunny."
+        assert [role for role, _ in thinking.told()] == ["user", "assistant", "tool"]
+
+
+async def test_what_goes_wrong_is_told_and_the_call_goes_on(parley: Running, thinking: Mind) -> None:
+    async with calling(parley.url, KEY) as caller:
+        caller.ask("input_audio_buffer.append", audio="AAAA", event_id="mine")
+        told = (await caller.until("error"))["error"]
+        assert (told["code"], told["event_id"]) == ("invalid_event_for_transport", "mine")
+        caller.ask("output_audio_buffer.clear")  # nothing is being said: no mistake
+        thinking.status = 500
+        caller.type("Hello")
+        assert (await caller.until("response.done"))["response"]["status"] == "failed"
+        thinking.status, thinking.answer = 200, lambda _: LONG
+        caller.type("Hello?")
+        await caller.until("output_audio_buffer.started", 2 if caller.of("output_audio_buffer.started") else 1)
+        caller.ask("output_audio_buffer.clear")
+        done = (await caller.until("response.done", 2))["response"]
+        assert done["status_details"] == {"type": "cancelled", "reason": "client_cancelled"}
+        await caller.until("output_audio_buffer.cleared")
+        assert len(caller.of("error")) == 1
+        caller.ask("session.update", session={"type": "realtime", "instructions": "x" * 64_900})
+        told = (await caller.until("error", 2))["error"]
+        assert (told["code"], "session.updated" in told["message"]) == ("event_too_large", True)
+        caller.ask("session.update", session={"type": "realtime", "instructions": "Be kind. \ud83d"})
+        assert (await caller.until("session.updated"))["session"]["instructions"] == "Be kind. \ud83d"
+
+
+async def test_a_browsers_own_key_calls_and_the_call_is_hung_up(parley: Running, thinking: Mind) -> None:
+    async with httpx.AsyncClient(base_url=parley.url) as http:
+        prepared = {"session": {"type": "realtime", "instructions": "Be kind."}}
+        made = await http.post("/v1/realtime/client_secrets", json=prepared, headers={"Authorization": f"Bearer {KEY}"})
+        key = made.json()["value"]
+        async with calling(parley.url, key) as caller:
+            caller.type("Hello")
+            await caller.until("response.done")
+            assert thinking.told() == [("system", "Be kind."), ("user", "Hello")]
+            over = await http.post(f"{caller.location}/hangup", headers={"Authorization": f"Bearer {key}"})
+            assert over.status_code == 200
+            async with asyncio.timeout(10):
+                await caller.over.wait()
