@@ -10,9 +10,11 @@ from parley.settings import Setting
 
 @dataclass(frozen=True, slots=True)
 class RealtimeSettings:
-    """OpenAI's Realtime interface over a WebSocket."""
+    """OpenAI's Realtime interface, over WebSockets and WebRTC."""
 
-    enabled: Annotated[bool, Setting("Serve /v1/realtime and /v1/realtime/client_secrets.")] = True
+    enabled: Annotated[
+        bool, Setting("Serve /v1/realtime, its keys for browsers and, with webrtc.enabled, its calls.")
+    ] = True
     lead: Annotated[
         float,
         Setting(

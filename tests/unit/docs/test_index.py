@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,10 @@ def test_settings_that_a_page_sets_exist(page: Path) -> None:
     known = {leaf.path for leaf in tree().leaves()}
     said = re.findall(r"--set ['\"]?([a-z_]+(?:\.[a-z_]+)+)=", page.read_text("utf-8"))
     assert [name for name in said if not {name, f"session.{name}"} & known] == []  # a replay sets a session's own
+
+
+def test_the_page_on_realtime_shows_the_example_as_it_is() -> None:
+    page = (ROOT / "docs" / "how-to" / "openai-realtime.md").read_text("utf-8")
+    example = (ROOT / "examples" / "openai_realtime" / "browser.html").read_text("utf-8")
+    script = example.partition('<script type="module">\n')[2].partition("</script>")[0]
+    assert textwrap.dedent(script) in page

@@ -105,8 +105,10 @@ class RealtimeCall(WebRtcTransport):
 
     def _post(self, message: ServerMessage) -> None:
         """What the transport itself has to say."""
-        if isinstance(message, ErrorMessage):
+        if isinstance(message, ErrorMessage) and message.fatal:
             self._tell([self._events.failure(message.code, message.message)])
+        elif isinstance(message, ErrorMessage):
+            self._tell([self._events.error(ClientError(message.message, message.code))])
         elif isinstance(message, ClearAudio):
             self._tell_sound(self._sound.cleared(message.utterance_id))
 

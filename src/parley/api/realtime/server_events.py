@@ -9,6 +9,7 @@ from typing import Any
 
 from parley.api.realtime.entries import part, shown
 from parley.api.realtime.errors import ClientError
+from parley.api.realtime.turn_events import TurnEvents, TurnNotice, added
 from parley.conversation import Call, Message
 from parley.messages import ErrorMessage, ReplyText, ServerMessage, TranscriptUpdate
 from parley.orders import (
@@ -24,11 +25,8 @@ from parley.orders import (
     ReplySettled,
     ReplyWritten,
     Retrieved,
-    SilenceNoted,
-    SpeechNoted,
     Truncated,
     TurnCommitted,
-    TurnSettled,
 )
 
 Event = dict[str, Any]
@@ -110,13 +108,11 @@ class ServerEvents:
         self._paced = paced
         self._name = name
         self._settings = settings
-        self._writes_down = writes_down
+        self._turns = TurnEvents(self._event, writes_down)
         self._conversation = name("conv")
         self._asked: dict[str, Asked] = {}
         self._responses: dict[str, _Response] = {}
         self._forms: dict[str, str] = {}
-        self._turns: dict[int, str] = {}
-        self._deltas: dict[str, str] = {}
         self._numbers = 0
 
     # --- what is asked -----------------------------------------------------------------
@@ -168,6 +164,10 @@ class ServerEvents:
 
     def notice(self, notice: Notice) -> list[Event]:
         """A session's notice."""
+        if isinstance(notice, TurnNotice):
+            if isinstance(notice, TurnCommitted):
+                self._keep_form(notice.item_id, "input_audio")
+            return self._turns.notice(notice)
         handler: Any = _HANDLERS[type(notice)]
         events: list[Event] = handler(self, notice)
         return events
@@ -177,7 +177,7 @@ class ServerEvents:
         if isinstance(message, ReplyText):
             return self._piece(message.utterance_id, message.text)
         if isinstance(message, TranscriptUpdate):
-            return self.transcript(message)
+            return self._turns.transcript(message)
         if isinstance(message, ErrorMessage) and message.fatal:
             return [self.failure(message.code, message.message)]
         return []
@@ -189,18 +189,6 @@ class ServerEvents:
             return []
         delta = base64.b64encode(data).decode()
         return [self._event("response.output_audio.delta", **self._ids(response, response.message), delta=delta)]
-
-    def transcript(self, message: TranscriptUpdate) -> list[Event]:
-        """What was understood so far; told is what will not be revoked."""
-        item_id = self._turns.get(message.turn, "")
-        known = self._deltas.get(item_id)
-        text = message.text[: message.stable]
-        if known is None or message.backchannel or not self._writes_down():
-            return []
-        if len(text) <= len(known) or not text.startswith(known):
-            return []
-        self._deltas[item_id] = text
-        return [self._written_down("delta", item_id, delta=text[len(known) :])]
 
     # --- orders ------------------------------------------------------------------------
 
@@ -223,11 +211,7 @@ class ServerEvents:
     def _inserted(self, notice: Inserted) -> list[Event]:
         asked = self._asked.pop(notice.ref, None) or Asked(None, "")
         self._keep_form(notice.item.id, asked.form)
-        return self._added(shown(notice.item, asked.form), notice.after)
-
-    def _added(self, item: Event, after: str) -> list[Event]:
-        before = {"previous_item_id": after or None}
-        return [self._event(f"conversation.item.{what}", **before, item=item) for what in ("added", "done")]
+        return added(self._event, shown(notice.item, asked.form), notice.after)
 
     def _retrieved(self, notice: Retrieved) -> list[Event]:
         self._asked.pop(notice.ref, None)
@@ -254,48 +238,6 @@ class ServerEvents:
     def _cleared(self, notice: Cleared) -> list[Event]:
         self._asked.pop(notice.ref, None)
         return [self._event("input_audio_buffer.cleared")]
-
-    # --- turns -------------------------------------------------------------------------
-
-    def _speech(self, notice: SpeechNoted) -> list[Event]:
-        name, field_name = ("started", "audio_start_ms") if notice.started else ("stopped", "audio_end_ms")
-        at = {"item_id": notice.item_id, field_name: max(0, round(1000 * notice.at))}
-        return [self._event(f"input_audio_buffer.speech_{name}", **at)]
-
-    def _silence(self, notice: SilenceNoted) -> list[Event]:
-        start, end = (round(1000 * at) for at in (notice.began, notice.ended))
-        where = {"item_id": notice.item_id, "audio_start_ms": start, "audio_end_ms": end}
-        return [self._event("input_audio_buffer.timeout_triggered", **where)]
-
-    def _committed(self, notice: TurnCommitted) -> list[Event]:
-        self._keep_form(notice.item_id, "input_audio")
-        self._turns[notice.turn] = notice.item_id
-        self._deltas[notice.item_id] = ""
-        while len(self._turns) > _WAITING:
-            del self._turns[next(iter(self._turns))]
-        while len(self._deltas) > _WAITING:
-            del self._deltas[next(iter(self._deltas))]
-        committed = {"previous_item_id": notice.after or None, "item_id": notice.item_id}
-        item = shown(Message("user", "", notice.item_id), "input_audio")
-        item["content"][0]["transcript"] = None
-        return [self._event("input_audio_buffer.committed", **committed), *self._added(item, notice.after)]
-
-    def _settled(self, notice: TurnSettled) -> list[Event]:
-        known = self._deltas.pop(notice.item_id, "")
-        if not self._writes_down():
-            return []
-        if notice.error:
-            told = {"type": "server_error", "code": "transcription_failed", "message": notice.error, "param": None}
-            return [self._written_down("failed", notice.item_id, error=told)]
-        events = []
-        if notice.text.startswith(known) and len(notice.text) > len(known):
-            events.append(self._written_down("delta", notice.item_id, delta=notice.text[len(known) :]))
-        usage = {"type": "duration", "seconds": notice.seconds}
-        return [*events, self._written_down("completed", notice.item_id, transcript=notice.text, usage=usage)]
-
-    def _written_down(self, what: str, item_id: str, **fields: Any) -> Event:
-        kind = f"conversation.item.input_audio_transcription.{what}"
-        return self._event(kind, item_id=item_id, content_index=0, **fields)
 
     # --- replies -----------------------------------------------------------------------
 
@@ -473,10 +415,6 @@ _HANDLERS: dict[type, Any] = {
     Deleted: ServerEvents._deleted,
     Truncated: ServerEvents._truncated,
     Cleared: ServerEvents._cleared,
-    SpeechNoted: ServerEvents._speech,
-    SilenceNoted: ServerEvents._silence,
-    TurnCommitted: ServerEvents._committed,
-    TurnSettled: ServerEvents._settled,
     ReplyBegun: ServerEvents._begun,
     ReplyItem: ServerEvents._item,
     ReplyWritten: ServerEvents._written,

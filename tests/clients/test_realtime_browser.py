@@ -1,0 +1,132 @@
+"""OpenAI's Agents SDK in a real browser, over WebRTC, with a recording as its microphone."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+from playwright.sync_api import sync_playwright
+from tests.clients.environments import ROOT, Environments
+from tests.clients.recorder import Recorder, recorder, said
+from tests.e2e.browser import FLAGS
+from tests.e2e.conftest import CHROMIUM, needs_browser, script_wav
+from tests.integration.people import running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), needs_browser]
+KEY = "a-key-of-the-test"
+NOD, INTERRUPTION = "uh huh", "Wait, please stop, I have another question for you."
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None: ...
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The folder as a web site on loopback: pages that come from elsewhere than Parley."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+def until(page: Page, expression: str, seconds: float = 60) -> None:
+    """Wait until it holds in the page."""
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        seen = page.evaluate("talk.events.map((event) => event.type).slice(-12).concat(talk.errors)")
+        assert time.monotonic() < deadline, f"not true within {seconds:g} s: {expression}; last came {seen}"
+        page.wait_for_timeout(50)
+
+
+def told(model: Recorder) -> list[tuple[str, str]]:
+    return [(message["role"], said(message).strip()) for message in model.messages() if message["role"] != "system"]
+
+
+def test_the_agents_sdk_calls_from_a_browser(environments: Environments, tmp_path: Path) -> None:
+    folder = environments.node("node")
+    shutil.copy(ROOT / "examples" / "openai_realtime" / "browser.html", folder)
+    microphone = script_wav(tmp_path / "microphone.wav", [(8, NOD), (12, INTERRUPTION)], 60)
+    with served(folder) as site, recorder() as model:
+        options = (
+            f"server.api_key={KEY}", f'server.allowed_origins=["{site}"]', "webrtc.loopback=true",
+            "llm.engine=openai", f"llm.openai.base_url={model.url}",
+        )  # fmt: skip
+        with running(tmp_path, *(part for option in options for part in ("--set", option))) as parley:
+            secrets = f"{parley.url}/v1/realtime/client_secrets"
+            made = httpx.post(secrets, json={}, headers={"Authorization": f"Bearer {KEY}"}).json()
+            given = urlencode({"url": parley.url, "key": made["value"]})
+            asked = urlencode({"url": f"{parley.url}/v1/realtime/calls", "key": made["value"]})
+            flags = (
+                *FLAGS, "--use-fake-ui-for-media-stream", f"--use-file-for-fake-audio-capture={microphone}%noloop",
+            )  # fmt: skip
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=[*flags])
+                try:
+                    page = browser.new_page()
+                    page.goto(f"{site}/webrtc.html?{asked}")
+                    _talk(page, model)
+                    _read_the_example(page, f"{site}/browser.html?{given}")
+                finally:
+                    browser.close()
+
+
+def _talk(page: Page, model: Recorder) -> None:
+    until(page, "window.talk && (talk.ready || talk.errors.length)")
+    assert page.evaluate("talk.errors") == []
+    assert page.evaluate("talk.callId").startswith("rtc_")
+    # A story that is nodded at, and then interrupted.
+    page.evaluate("talk.session.sendMessage('Tell me a story')")
+    until(page, "talk.of('output_audio_buffer.started').length")
+    until(page, "talk.of('response.done').length")
+    assert page.evaluate("talk.energy()") > 0.001
+    assert page.evaluate("talk.of('response.done')[0].response.status_details.reason") == "turn_detected"
+    assert page.evaluate("talk.of('input_audio_buffer.speech_started').length") == 1
+    until(page, "talk.of('conversation.item.truncated').length")
+    until(page, "talk.of('response.done').length > 1")
+    (_, (role, heard), *_) = told(model)
+    assert (role, heard.startswith("This is sentence number 1")) == ("assistant", True)
+    assert heard.count("sentence number") < 9
+    # What the SDK believes was heard is what the model was told.
+    assert page.evaluate("talk.history()")[1] == ["assistant", heard]
+    # A tool of the page.
+    page.evaluate("talk.session.sendMessage('Use the tool, please')")
+    until(page, "talk.of('response.done').length > 3")
+    assert told(model)[-1][0] == "tool"
+    assert "sunny in Rome" in told(model)[-1][1]
+    # And the page's own interruption.
+    page.evaluate("talk.session.sendMessage('Tell me another story')")
+    until(page, "talk.of('output_audio_buffer.started').length > 3")
+    page.evaluate("talk.session.interrupt()")
+    until(page, "talk.of('output_audio_buffer.cleared').length > 1")
+    assert page.evaluate("talk.errors") == []
+    assert not page.evaluate("talk.of('response.output_audio.delta').length")
+
+
+def _read_the_example(page: Page, address: str) -> None:
+    page.goto(address)
+    deadline = time.monotonic() + 60
+    while not (words := page.inner_text("#words")):
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(50)
+    assert words
