@@ -23,7 +23,6 @@ from parley.api.realtime.errors import ClientError
 from parley.api.realtime.formats import Microphone
 from parley.api.realtime.requests import Requests
 from parley.api.realtime.session_object import SessionObject
-from parley.messages import ReplyText, TranscriptUpdate
 from parley.orders import Manner, Refused
 from parley.testing.conversation import Conversation, conversation
 from parley.testing.fakes import FakeLanguageModel
@@ -160,10 +159,7 @@ class Client:
         messages = self.talk.participant.messages
         said, self._said = messages[self._said :], len(messages)
         for message in said:
-            if isinstance(message, ReplyText):
-                self.events += self.requests.events.text(message)
-            elif isinstance(message, TranscriptUpdate):
-                self.events += self.requests.events.transcript(message)
+            self.events += self.requests.events.message(message)
 
     def ids(self) -> list[str]:
         return [item.id for item in self.talk.engine.history.items]
