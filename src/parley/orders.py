@@ -265,6 +265,25 @@ class CallHanded:
 
 
 @dataclass(frozen=True, slots=True)
+class CallNoted:
+    """The reply asks for a tool of the server's, or something became of that; the client has nothing to do."""
+
+    reply_id: str
+    key: str
+    """What the call is to its tool (``interfaces.Tools.call``)."""
+    item_id: str
+    after: str
+    """An entry of the conversation, behind this one; both are ids of no entry for a reply beside the conversation."""
+    name: str
+    arguments: str
+    state: Literal["running", "done", "failed"]
+    output: str = ""
+    """What the tool says, or why it says nothing; once it is over."""
+    result_id: str = ""
+    """The entry that holds it, where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReplySettled:
     """The reply is over."""
 
@@ -301,6 +320,7 @@ Notice = (
     | ReplyItem
     | ReplyWritten
     | CallHanded
+    | CallNoted
     | ReplySettled
 )
 

@@ -10,6 +10,7 @@ import soxr
 from tests.clients.environments import HERE, ROOT, Environments, Outcome, names, names_of_node, outcome, outcome_of_node
 from tests.clients.recorder import recorder
 from tests.integration.people import running
+from tests.integration.tools.house import house
 
 from parley.audio.wav import write_wav
 from parley.bench import speech
@@ -44,14 +45,16 @@ def run(client: str, environments: Environments, folder: Path) -> Outcome:
     environment, path = CLIENTS[client]
     write_speech(folder)
     identity = local_certificate(folder)
-    with recorder() as model:
+    with recorder() as model, house() as mcp:
         options = (f"server.api_key={KEY}", "llm.engine=openai", f"llm.openai.base_url={model.url}")
+        options += (f'api.realtime.mcp_servers=["{mcp}"]',)
         with running(folder, *(part for option in options for part in ("--set", option))) as parley:
             settings = {
                 "PARLEY_TEST_URL": parley.url,
                 "PARLEY_TEST_KEY": KEY,
                 "PARLEY_TEST_FOLDER": str(folder),
                 "PARLEY_TEST_RECORDER": model.url,
+                "PARLEY_TEST_MCP": mcp,
                 "PARLEY_TEST_EXAMPLES": str(ROOT / "examples"),
                 "PARLEY_TEST_TLS_CERT": identity.certificate.read_text("ascii"),
                 "PARLEY_TEST_TLS_KEY": identity.key.read_text("ascii"),

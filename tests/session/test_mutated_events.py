@@ -146,6 +146,7 @@ class Client:
             self.events.append(self.requests.events.error(error, asked.event_id))
             return
         self.read += 1
+        self.events += done.events
         if done.audio is not None:
             await self.talk.participant.speak(Microphone(self.requests.input_format).samples(done.audio))
         for order in done.orders:

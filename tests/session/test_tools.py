@@ -11,11 +11,12 @@ from tests.session.tool_bench import Bench, Caller, ask, once
 from parley.conversation import Call, Result
 from parley.errors import CapacityError, InvalidRequest, ParleyError, UnavailableError, Unreached
 from parley.messages import ErrorMessage, Interrupt, ReplyEnded, ReplyText, StateChanged, TextInput, ToolUpdate
+from parley.orders import AskReply, CallHanded, CallNoted, Manner, ReplyRequest
 from parley.session.decide import outcomes
 from parley.session.log import Speculated, ToolCalled
 from parley.session.settings import SessionSettings, ToolCallSettings
 from parley.testing.conversation import Conversation, conversation
-from parley.values import ChatMessage, ReplyPart, ToolCall
+from parley.values import ChatMessage, ReplyPart, ToolCall, ToolInfo
 
 pytestmark = pytest.mark.anyio
 
@@ -434,3 +435,45 @@ async def test_a_tool_that_calls_itself_in_the_background_comes_to_an_end() -> N
         talk.say(QUESTION)
         await talk.until(61.0)
         assert model.offered[before]  # whoever says something may be helped again
+
+
+# --- told entry by entry ------------------------------------------------------------------
+
+
+def noted(talk: Conversation) -> list[tuple[str, str, str]]:
+    return [(note.name, note.state, note.output) for note in talk.noted(CallNoted)]
+
+
+async def test_who_knows_the_entries_is_told_of_each_call_and_of_its_result() -> None:
+    bench, model = Bench(), Caller(once("Let me see.", ask("look", "rain")))
+    async with talking(model, bench, manner=Manner(text_only=True)) as talk:
+        talk.say(AskReply(ReplyRequest("r1", instructions="Be kind.")))
+        await talk.until(5)
+        (call,) = bench.calls
+        assert noted(talk) == [("look", "running", ""), ("look", "done", f"look says {call.key}.")]
+        begun, over = talk.noted(CallNoted)
+        assert begun.key == over.key == call.key
+        entries = {item.id: item for item in talk.engine.history.items}
+        asked, result = entries[over.item_id], entries[over.result_id]
+        assert isinstance(asked, Call)
+        assert isinstance(result, Result)
+        assert over.after == talk.engine.history.before(asked.id)
+
+
+async def test_a_call_of_a_reply_beside_the_conversation_is_told_of_though_no_entry_is_left() -> None:
+    bench, model = Bench(), Caller(once("", ask("look", "rain")))
+    async with talking(model, bench, manner=Manner(text_only=True)) as talk:
+        talk.say(AskReply(ReplyRequest("r1", instructions="Be kind.", beside=True)))
+        await talk.until(5)
+        assert [state for _, state, _ in noted(talk)] == ["running", "done"]
+        assert not talk.engine.history.items
+
+
+async def test_a_call_that_is_handed_to_the_client_is_told_as_that_alone() -> None:
+    bench, model = Bench(), Caller(once("", ask("order", "pizza")))
+    order = ToolInfo("order", "Order something", {"type": "object", "properties": {"what": {"type": "string"}}})
+    async with talking(model, bench, manner=Manner(text_only=True, tools=(order,))) as talk:
+        talk.say(AskReply(ReplyRequest("r1", instructions="Be kind.")))
+        await talk.until(5)
+        assert len(talk.noted(CallHanded)) == 1
+        assert noted(talk) == []

@@ -42,6 +42,14 @@ class RealtimeSettings:
     max_message_bytes: Annotated[int, Setting("Longest event of a client.", unit="bytes", ge=8_192, le=16_777_216)] = (
         1_048_576
     )
+    mcp_servers: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Addresses of the MCP servers whose tools a session of a client's may have (tools of type mcp): each as "
+            "clients write it in server_url. Parley asks them from here, so none is reachable that is not named. "
+            "Needs the extra `mcp`."
+        ),
+    ] = ()
     max_queued_audio: Annotated[
         float,
         Setting("Audio kept for a client whose connection is slow; then the reply waits.", unit="s", ge=0.1, le=10),

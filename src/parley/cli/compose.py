@@ -55,6 +55,8 @@ def check_wanted(settings: Settings) -> None:
     check_servers(settings.tools)
     if settings.mcp.enabled and find_spec("mcp") is None:
         raise ConfigError(f"mcp.enabled needs the package mcp; install it with: {install('mcp')}.")
+    if settings.api.realtime.mcp_servers and find_spec("mcp") is None:
+        raise ConfigError(f"api.realtime.mcp_servers needs the package mcp; install it with: {install('mcp')}.")
     if settings.livekit.url:
         from parley.server.livekit import check_settings
 
@@ -375,7 +377,7 @@ def _realtime_routes(settings: Settings, host: SessionHost, peers: Peers | None)
     def wall_clock() -> float:
         return datetime.now(UTC).timestamp()
 
-    realtime = Realtime(host, host.run_session, settings.api, speakers, voices.check, wall_clock)
+    realtime = Realtime(host, host.run_session, settings.api, speakers, voices.check, wall_clock, host.parts.tools)
     if peers is None:
         return realtime.routes
     from parley.api.realtime.calls import Calls

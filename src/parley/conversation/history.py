@@ -83,6 +83,17 @@ class History:
         if self.knows_call(call_id) and not answered:
             self.insert(Result(call_id, output))
 
+    def place_of_call(self, call_id: str) -> tuple[str, str]:
+        """The ids of the item before a call and of its result; empty where there is none."""
+        before = result = at = ""
+        for item in self._items:
+            if isinstance(item, Call) and item.call_id == call_id:
+                before = at
+            elif isinstance(item, Result) and item.call_id == call_id:
+                result = item.id
+            at = item.id
+        return before, result
+
     # --- by id -------------------------------------------------------------------------
 
     def get(self, item_id: str) -> Item:

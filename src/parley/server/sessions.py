@@ -204,10 +204,13 @@ class SessionHost:
 
     # --- conversations -----------------------------------------------------------------
 
-    async def run_session(self, transport: Transport, start: StartSession, guest: Guest | None = None) -> None:
+    async def run_session(
+        self, transport: Transport, start: StartSession, guest: Guest | None = None, tools: Tools | None = None
+    ) -> None:
         """Hold one conversation until it ends. CapacityError or UnavailableError before it has begun.
 
-        ``guest``: its client knows the conversation entry by entry, and begins a new one.
+        ``guest``: its client knows the conversation entry by entry, and begins a new one. ``tools``: in place of the
+        server's own.
         """
         try:
             self._check_open()
@@ -216,7 +219,7 @@ class SessionHost:
             self._opening += 1
             self._empty.clear()
             try:
-                session = await self._open(transport, start, history, guest)
+                session = await self._open(transport, start, history, guest, tools)
             finally:
                 self._opening -= 1
                 self._check_empty()
@@ -238,7 +241,14 @@ class SessionHost:
     def _new_history(self, guest: Guest) -> History:
         return History(limit=self._session_settings.limits.max_history, name=guest.name, keep_empty=True)
 
-    async def _open(self, transport: Transport, start: StartSession, history: History, guest: Guest | None) -> _Session:
+    async def _open(
+        self,
+        transport: Transport,
+        start: StartSession,
+        history: History,
+        guest: Guest | None,
+        tools: Tools | None,
+    ) -> _Session:
         session_id = secrets.token_urlsafe(16)
         await self.bounds.crowd.pass_through()  # what follows takes some milliseconds
         session = _Session(session_id, transport, self)
@@ -257,7 +267,7 @@ class SessionHost:
                 history=history,
                 echo=None if start.echo_cancelled else self.parts.make_echo_guard(start),
                 end_of_turn=self.parts.end_of_turn,
-                tools=self.parts.tools,
+                tools=tools or self.parts.tools,
                 observer=session,
                 guest=guest,
                 relief=self.parts.relief.for_session(),

@@ -4,6 +4,7 @@ import { execFile } from "node:child_process";
 import { copyFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { test } from "node:test";
+import { hostedMcpTool } from "@openai/agents-core";
 import { RealtimeAgent, RealtimeSession, OpenAIRealtimeWebSocket, tool } from "@openai/agents-realtime";
 import { z } from "zod";
 import { KEY, Microphone, URL, alike, line, seconds, told, until } from "./talk.mjs";
@@ -15,8 +16,8 @@ const weather = tool({
   execute: async ({ city }) => `sunny in ${city}`,
 });
 
-async function talking(conversation, server = URL) {
-  const agent = new RealtimeAgent({ name: "Assistant", instructions: "Be brief.", tools: [weather] });
+async function talking(conversation, server = URL, tools = [weather]) {
+  const agent = new RealtimeAgent({ name: "Assistant", instructions: "Be brief.", tools });
   const url = `${server.replace("http", "ws")}/v1/realtime?model=gpt-realtime`;
   const session = new RealtimeSession(agent, { transport: new OpenAIRealtimeWebSocket({ url }) });
   const talk = { session, events: [], errors: [], interrupted: 0, audio: 0 };
@@ -65,6 +66,28 @@ test("a tool is called and its result is said", () =>
     assert.equal(said(done), "The answer is sunny in Rome.");
     assert.deepEqual((await told()).map(([role]) => role), ["user", "assistant", "tool"]);
   }));
+
+test("a tool of an MCP server is approved, called, and its result is said", () =>
+  talking(
+    async (talk) => {
+      const asked = [];
+      talk.session.on("tool_approval_requested", (context, agent, request) => {
+        asked.push(request);
+        talk.session.approve(request.approvalItem);
+      });
+      await until(() => talk.of("mcp_list_tools.completed")[0]);
+      await until(() => talk.session.availableMcpTools.length);
+      talk.session.sendMessage("Use the tool, please");
+      const done = await until(() => talk.of("response.done")[0]);
+      assert.equal(done.response.output.find((item) => item.type === "message").content[0].transcript.trim(), "The answer is The kitchen lamp is on..");
+      assert.equal(asked.length, 1);
+      await until(() => talk.of("response.done")[1]); // the SDK asks for what was said already
+      assert.deepEqual(talk.of("response.done")[1].response.output, []);
+      assert.deepEqual((await told()).map(([role]) => role), ["user", "assistant", "tool"]);
+    },
+    URL,
+    [hostedMcpTool({ serverLabel: "house", serverUrl: process.env.PARLEY_TEST_MCP, allowedTools: ["lamps"], requireApproval: "always" })],
+  ));
 
 test("who takes the floor is told to the model with the words that were heard", () =>
   talking(async (talk) => {

@@ -73,7 +73,9 @@ class RealtimeCall(WebRtcTransport):
             if asked.error is not None:
                 raise asked.error
             assert asked.request is not None
-            for order in self._requests.take(asked.request, asked.event_id).orders:
+            done = self._requests.take(asked.request, asked.event_id)
+            self._tell([*done.events])
+            for order in done.orders:
                 if self._intake.takes_work(now, order):
                     self._inbox.put_message(order)
                 else:
@@ -93,7 +95,7 @@ class RealtimeCall(WebRtcTransport):
         if isinstance(message, ReplyStarted):
             self._utterance_id = message.utterance_id
         if isinstance(message, SessionStarted):
-            self._tell([self._events.session("created", self._requests.shown())])
+            self._requests.begin(self._tell)
         else:
             self._tell(self._events.message(message))
 

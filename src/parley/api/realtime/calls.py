@@ -72,7 +72,7 @@ class Calls:
         start = self._realtime.start(session, {"playout.delay": FIRST_DELAY / SAMPLE_RATE})
         make = partial(RealtimeCall, self._peers.settings, self._realtime.bounds, self._peers.turns, requests, start)
         name = f"rtc_{secrets.token_urlsafe(18)}"
-        answer = await self._peers.open(name, make, offer, address_of(request), partial(self._realtime.hold, session))
+        answer = await self._peers.open(name, make, offer, address_of(request), partial(self._realtime.hold, requests))
         return Response(answer, 201, {"Location": f"{PATHS[0]}/{name}", "Cache-Control": "no-store"}, media_type=SDP)
 
     async def _hang_up(self, request: Request) -> Response:

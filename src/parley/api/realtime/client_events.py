@@ -19,6 +19,7 @@ from parley.nesting import DEEPEST, deeper
 MOST_INPUT = 256
 _LONGEST_EVENT_ID = 512
 _METADATA = 16
+_LONGEST_REASON = 512
 LONGEST_WITHOUT_SOUND = 131_072
 """Characters of an event that is no audio."""
 _SOUND_ALONE = re.compile(
@@ -53,6 +54,16 @@ class CreateItem:
     form: str
     after: str | None
     """The id of the item before it; "" for the beginning, None for the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approve:
+    """A call of an MCP server's tool that waits for this is to be made, or not."""
+
+    request_id: str
+    approve: bool
+    reason: str = ""
+    item_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,7 @@ Request = (
     | CommitAudio
     | ClearAudio
     | CreateItem
+    | Approve
     | RetrieveItem
     | DeleteItem
     | TruncateItem
@@ -173,10 +185,21 @@ def _append(data: Mapping[str, Any]) -> Append:
         raise ClientError("audio must be base64.", param="audio") from None
 
 
-def _create(data: Mapping[str, Any]) -> CreateItem:
+def _create(data: Mapping[str, Any]) -> CreateItem | Approve:
+    if isinstance(given := data.get("item"), dict) and given.get("type") == "mcp_approval_response":
+        return _approve(given)
     item, form = entry_from(data.get("item"))
     before = fields.text(data, "previous_item_id", default="") or None
     return CreateItem(item, form, "" if before == "root" else before)
+
+
+def _approve(item: Mapping[str, Any]) -> Approve:
+    if not isinstance(item.get("approve"), bool):
+        raise ClientError("item.approve must be true or false.", "invalid_type", "item.approve")
+    texts = [fields.text(item, name, "item.", "") for name in ("id", "reason")]
+    if any(len(text) > _LONGEST_REASON for text in texts):
+        raise ClientError(f"The id and the reason have at most {_LONGEST_REASON} characters.", param="item.reason")
+    return Approve(fields.text(item, "approval_request_id", "item."), item["approve"], texts[1], texts[0])
 
 
 def _item_id(data: Mapping[str, Any]) -> str:

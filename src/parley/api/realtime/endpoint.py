@@ -18,6 +18,8 @@ from parley.api.names import is_their_hearing_model, voice_of
 from parley.api.realtime import fields
 from parley.api.realtime.client_events import LONGEST_WITHOUT_SOUND
 from parley.api.realtime.errors import ClientError
+from parley.api.realtime.mcp_servers import check_allowed
+from parley.api.realtime.mcp_tools import McpTools
 from parley.api.realtime.requests import Requests
 from parley.api.realtime.secrets import LONGEST, PREFIX, SHORTEST, USUAL, Secrets
 from parley.api.realtime.session_object import LONGEST_NAME, SessionObject
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
     from parley.api.settings import ApiSettings
+    from parley.interfaces import Tools
     from parley.orders import Notice
     from parley.transports.bounds import ClientBounds
     from parley.transports.host import WebSocketHost
@@ -67,20 +70,23 @@ def new_id(prefix: str) -> str:
 class Realtime:
     """The routes. ``speakers`` tells each model that is known with those of its speakers it lists.
 
-    ``check`` raises NotFound for a voice that nobody has; ``wall_clock`` tells seconds since 1970.
+    ``check`` raises NotFound for a voice that nobody has; ``wall_clock`` tells seconds since 1970; ``tools`` are the
+    server's own.
     """
 
     def __init__(
         self,
         host: WebSocketHost,
-        run_session: Callable[[Transport, StartSession, Guest], Any],
+        run_session: Callable[[Transport, StartSession, Guest, Tools | None], Any],
         settings: ApiSettings,
         speakers: Callable[[], Mapping[str, Collection[str]]],
         check: Callable[[Voice], None],
         wall_clock: Callable[[], float],
+        tools: Tools | None = None,
     ) -> None:
         self._host, self._run_session, self._settings = host, run_session, settings
         self._speakers, self._check, self._wall_clock = speakers, check, wall_clock
+        self._tools = tools
         self._secrets = Secrets(lambda: random.token_urlsafe(32))
         self.routes: list[BaseRoute] = [
             WebSocketRoute("/v1/realtime", self._serve),
@@ -113,9 +119,10 @@ class Realtime:
         session = self.begin(_key(websocket), websocket.query_params)
         if websocket.query_params.get("call_id"):
             raise InvalidRequest("A call has no second connection here; its events are on its own data channel.")
+        requests = self.requests(session)
         transport = RealtimeTransport(
             websocket,
-            self.requests(session),
+            requests,
             self._settings.realtime,
             self._host.bounds,
             stall_timeout=self._host.websocket.stall_timeout,
@@ -126,7 +133,7 @@ class Realtime:
             "segmenter.silent_after": self._settings.realtime.silent_after,
         }
         start = self.start(session, own, sample_rate=transport.input_rate)
-        await run_watched(transport, partial(self.hold, session, transport, start))
+        await run_watched(transport, partial(self.hold, requests, transport, start))
 
     @property
     def bounds(self) -> ClientBounds:
@@ -135,7 +142,7 @@ class Realtime:
 
     def requests(self, session: SessionObject, *, paced: bool = False) -> Requests:
         """Whoever answers one client; ``paced``: its sound goes by tracks of its own."""
-        return Requests(session, self._voice, new_id, paced=paced)
+        return Requests(session, self._voice, new_id, paced=paced, servers=partial(McpTools, self._tools))
 
     def start(
         self, session: SessionObject, own: Mapping[str, float] | None = None, sample_rate: int = SAMPLE_RATE
@@ -149,9 +156,14 @@ class Realtime:
             settings={"reply.greeting": "", **(own or {})},  # a client of this interface asks for the first word
         )
 
-    async def hold(self, session: SessionObject, carrier: Carrier, start: StartSession) -> None:
+    async def hold(self, requests: Requests, carrier: Carrier, start: StartSession) -> None:
         """One conversation, until it ends."""
-        await self._run_session(carrier, start, Guest(session.manner(), carrier.told, partial(new_id, "item")))
+        tools: Any = requests.servers
+        guest = Guest(requests.session.manner(), carrier.told, partial(new_id, "item"))
+        try:
+            await self._run_session(carrier, start, guest, tools)
+        finally:
+            await tools.aclose()
 
     def check(self, key: str) -> SessionObject | None:
         """With what a session begins that is opened with a client secret; None for a key. Raises Unauthorized."""
@@ -195,7 +207,8 @@ class Realtime:
         return session
 
     def _voice(self, session: SessionObject) -> Voice:
-        """The voice that is meant. Raises ClientError."""
+        """The voice that is meant, of a session that has nothing which is not allowed. Raises ClientError."""
+        check_allowed(session.servers, self._settings.realtime.mcp_servers)
         names = self._settings.names
         if len(session.model) > LONGEST_NAME:
             raise ClientError(f"There is no model called {session.model[:64]!r} here.", param="model")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from parley.api.realtime.client_events import (
     Append,
+    Approve,
     CancelResponse,
     ClearAudio,
     CommitAudio,
@@ -36,9 +38,12 @@ from parley.orders import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from parley.api.realtime.client_events import Request
+    from parley.api.realtime.mcp_events import McpEvents
+    from parley.api.realtime.mcp_servers import Server
+    from parley.api.realtime.turn_events import Event
     from parley.messages import ClientMessage
     from parley.orders import Order
     from parley.values import Voice
@@ -57,6 +62,21 @@ class Done:
     """Sound of the microphone, as the client sent it."""
     input_changed: bool = field(default=False)
     """From now on that has another format."""
+    events: tuple[Event, ...] = ()
+    """What the client is told at once."""
+
+
+class Servers(Protocol):
+    """Those that a session has tools of besides the client's."""
+
+    def begin(self, tell: Callable[[list[Event]], None], servers: Sequence[Server]) -> None:
+        """The client can be told now, and has these."""
+
+    def use(self, servers: Sequence[Server]) -> None:
+        """From now on it has these."""
+
+    def answer(self, request_id: str, approve: bool, reason: str) -> bool:
+        """Whether a call is to be made; False where none waits for that."""
 
 
 class Requests:
@@ -72,6 +92,7 @@ class Requests:
         name: Callable[[str], str],
         *,
         paced: bool = False,
+        servers: Callable[[McpEvents], Servers] | None = None,
     ) -> None:
         self._paced = paced
         self._session = session
@@ -79,10 +100,18 @@ class Requests:
         self._resolve = resolve
         self._voice = resolve(session)
         self.events = ServerEvents(name, self._of_a_response, lambda: self._session.writes_down, paced=paced)
+        self.servers = None if servers is None else servers(self.events.mcp)
 
-    def shown(self) -> dict[str, Any]:
-        """The session object."""
-        return self._session.shown(self._session_id)
+    def begin(self, tell: Callable[[list[Event]], None]) -> None:
+        """The session is there: say so, and ask its servers."""
+        tell([self.events.session("created", self._session.shown(self._session_id))])
+        if self.servers is not None:
+            self.servers.begin(tell, self._session.servers)
+
+    @property
+    def session(self) -> SessionObject:
+        """As it is now."""
+        return self._session
 
     @property
     def input_format(self) -> str:
@@ -118,6 +147,10 @@ class Requests:
             case CreateItem():
                 ref = self._ask(event_id, "conversation.item.create", form=request.form)
                 return Done((Insert(ref, request.item, request.after),))
+            case Approve():
+                return self._approve(request)
+            case RetrieveItem() if (events := self.events.mcp.retrieve(request.item_id)) is not None:
+                return Done(events=tuple(events))
             case RetrieveItem():
                 return Done((Retrieve(self._ask(event_id, "conversation.item.retrieve"), request.item_id),))
             case DeleteItem():
@@ -125,6 +158,8 @@ class Requests:
             case TruncateItem():
                 ref = self._ask(event_id, "conversation.item.truncate", audio_end_ms=request.audio_end_ms)
                 return Done((Truncate(ref, request.item_id, request.audio_end_ms * _SAMPLES_PER_MS),))
+            case CreateResponse() if request == CreateResponse() and (events := self.events.nothing_more()):
+                return Done(events=tuple(events))
             case CreateResponse():
                 return Done((AskReply(self._reply(request, event_id)),))
             case CancelResponse():
@@ -141,7 +176,8 @@ class Requests:
         session = self._session.updated(request.patch)
         voice = self._resolve(session)
         changed = session.heard["format"] != self._session.heard["format"]
-        ref = self._ask(event_id, "session.update", session=session.shown(self._session_id))
+        then = partial(self.servers.use, session.servers) if self.servers is not None else lambda: None
+        ref = self._ask(event_id, "session.update", session=session.shown(self._session_id), then=then)
         orders: list[ClientMessage | Order] = [Configure(session.manner(), ref)]
         if voice != self._voice:
             orders.insert(0, SetVoice(voice))
@@ -177,6 +213,13 @@ class Requests:
             beside=request.beside,
             voice=voice,
         )
+
+    def _approve(self, request: Approve) -> Done:
+        if self.servers is None or not self.servers.answer(request.request_id, request.approve, request.reason):
+            message = "No call waits for that approval: it was answered, or given up."
+            raise ClientError(message, param="item.approval_request_id")
+        told = self.events.mcp.answered(request.item_id, request.request_id, request.approve, request.reason)
+        return Done(events=tuple(told))
 
     def _cancel(self, request: CancelResponse, event_id: str | None) -> CancelReply:
         reply_id = ""

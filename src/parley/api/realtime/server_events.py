@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from parley.api.realtime.entries import part, shown
 from parley.api.realtime.errors import ClientError
+from parley.api.realtime.mcp_events import McpEvents
 from parley.api.realtime.turn_events import TurnEvents, TurnNotice, added
 from parley.conversation import Call, Message
 from parley.messages import ErrorMessage, ReplyText, ServerMessage, TranscriptUpdate
 from parley.orders import (
     CallHanded,
+    CallNoted,
     Cleared,
     Configured,
     Deleted,
@@ -65,6 +67,8 @@ class Asked:
     """What a reply that is asked for has of its own: output_modalities, metadata, max_output_tokens."""
     session: Event = field(default_factory=dict)
     """As it is once it is updated; it shares what it holds with the session object itself, which never changes."""
+    then: Callable[[], None] = lambda: None
+    """What follows once it is done."""
 
 
 @dataclass(slots=True)
@@ -88,6 +92,50 @@ class _Response:
     """Finished items by output index."""
     count: int = 0
 
+    def shown(self, status: str, conversation: str, details: Any = None, usage: Any = None) -> Event:
+        """As clients read it."""
+        return {
+            "id": self.response_id,
+            "object": "realtime.response",
+            "status": status,
+            "status_details": details,
+            "output": [item for _, item in sorted(self.output.items())],
+            "conversation_id": None if self.beside else conversation,
+            "metadata": None,
+            "usage": usage,
+            **self.own,
+        }
+
+    def ids(self, spoken: _Spoken) -> Event:
+        """Where its message is, in events about that."""
+        return {
+            "response_id": self.response_id,
+            "item_id": spoken.item_id,
+            "output_index": spoken.index,
+            "content_index": 0,
+        }
+
+
+class Places:
+    """Entries that the client is not told of, and what it knows that stands before them."""
+
+    def __init__(self) -> None:
+        self._hidden: dict[str, str] = {}
+
+    def hide(self, item_id: str, before: str) -> None:
+        """The client is not told of this one, which stands behind ``before``."""
+        self._hidden[item_id] = before
+        while len(self._hidden) > _KEPT:
+            del self._hidden[next(iter(self._hidden))]
+
+    def known(self, item_id: str) -> str:
+        """The last entry up to this one that the client knows."""
+        for _ in range(_KEPT):
+            if item_id not in self._hidden:
+                break
+            item_id = self._hidden[item_id]
+        return item_id
+
 
 class ServerEvents:
     """One session's. Give it what happens; it gives back the events. ``name`` makes ids with a prefix.
@@ -109,6 +157,10 @@ class ServerEvents:
         self._name = name
         self._settings = settings
         self._turns = TurnEvents(self._event, writes_down)
+        self.mcp = McpEvents(self._event, name)
+        self._places = Places()
+        self._answered = 0
+        """Calls of MCP tools whose results were told by the last response, with nothing said since."""
         self._conversation = name("conv")
         self._asked: dict[str, Asked] = {}
         self._responses: dict[str, _Response] = {}
@@ -167,7 +219,11 @@ class ServerEvents:
         if isinstance(notice, TurnNotice):
             if isinstance(notice, TurnCommitted):
                 self._keep_form(notice.item_id, "input_audio")
+                self._answered = 0
+                notice = replace(notice, after=self._places.known(notice.after))
             return self._turns.notice(notice)
+        if isinstance(notice, ReplyBegun | Inserted):
+            self._answered = 0
         handler: Any = _HANDLERS[type(notice)]
         events: list[Event] = handler(self, notice)
         return events
@@ -188,7 +244,7 @@ class ServerEvents:
         if response is None or response.message is None or not data:
             return []
         delta = base64.b64encode(data).decode()
-        return [self._event("response.output_audio.delta", **self._ids(response, response.message), delta=delta)]
+        return [self._event("response.output_audio.delta", **response.ids(response.message), delta=delta)]
 
     # --- orders ------------------------------------------------------------------------
 
@@ -206,12 +262,15 @@ class ServerEvents:
 
     def _configured(self, notice: Configured) -> list[Event]:
         asked = self._asked.pop(notice.ref, None)
-        return [self.session("updated", asked.session)] if asked is not None else []
+        if asked is None:
+            return []
+        asked.then()
+        return [self.session("updated", asked.session)]
 
     def _inserted(self, notice: Inserted) -> list[Event]:
         asked = self._asked.pop(notice.ref, None) or Asked(None, "")
         self._keep_form(notice.item.id, asked.form)
-        return added(self._event, shown(notice.item, asked.form), notice.after)
+        return added(self._event, shown(notice.item, asked.form), self._places.known(notice.after))
 
     def _retrieved(self, notice: Retrieved) -> list[Event]:
         self._asked.pop(notice.ref, None)
@@ -247,7 +306,7 @@ class ServerEvents:
         own["output_modalities"] = ["text"] if notice.text_only else ["audio"]
         response = _Response(self._name("resp"), own, notice.text_only, notice.beside)
         self._responses[notice.reply_id] = response
-        return [self._event("response.created", response=self._shown(response, "in_progress"))]
+        return [self._event("response.created", response=response.shown("in_progress", self._conversation))]
 
     def _item(self, notice: ReplyItem) -> list[Event]:
         response = self._responses.get(notice.reply_id)
@@ -255,13 +314,14 @@ class ServerEvents:
             return []
         form = "output_text" if response.text_only else "output_audio"
         self._keep_form(notice.item_id, form)
-        response.message = spoken = _Spoken(notice.item_id, response.count, notice.after)
+        after = self._places.known(notice.after)
+        response.message = spoken = _Spoken(notice.item_id, response.count, after)
         response.count += 1
         item = {**shown(Message("assistant", "", notice.item_id), form, "in_progress"), "content": []}
         begun = _part(form, "")
         return [
-            *self._item_begun(response, spoken.index, item, notice.after),
-            self._event("response.content_part.added", **self._ids(response, spoken), part=begun),
+            *self._item_begun(response, spoken.index, item, after),
+            self._event("response.content_part.added", **response.ids(spoken), part=begun),
         ]
 
     def _item_begun(self, response: _Response, index: int, item: Event, after: str) -> list[Event]:
@@ -288,24 +348,50 @@ class ServerEvents:
             return []
         response.message.text += text
         kind = "response.output_text.delta" if response.text_only else "response.output_audio_transcript.delta"
-        return [self._event(kind, **self._ids(response, response.message), delta=text)]
+        return [self._event(kind, **response.ids(response.message), delta=text)]
 
     def _call(self, notice: CallHanded) -> list[Event]:
         response = self._responses.get(notice.reply_id)
         if response is None:
             return []
         index, response.count = response.count, response.count + 1
+        after = self._places.known(notice.after)
         call = Call(notice.call_id, notice.name, notice.arguments, notice.item_id)
         where = {"response_id": response.response_id, "item_id": notice.item_id, "output_index": index}
         asking = {**where, "call_id": notice.call_id}
         done = {**asking, "name": notice.name, "arguments": notice.arguments}
         begun = {**shown(call, status="in_progress"), "arguments": ""}
         return [
-            *self._item_begun(response, index, begun, notice.after),
+            *self._item_begun(response, index, begun, after),
             self._event("response.function_call_arguments.delta", **asking, delta=notice.arguments),
             self._event("response.function_call_arguments.done", **done),
-            *self._item_over(response, index, shown(call), notice.after),
+            *self._item_over(response, index, shown(call), after),
         ]
+
+    def _noted(self, notice: CallNoted) -> list[Event]:
+        """A call that we make ourselves. Of tools that the client has not brought it is told nothing."""
+        tool, call = self.mcp.tools.get(notice.name), self.mcp.call(notice.key)
+        after = self._places.known(notice.after)
+        if notice.result_id:
+            self._places.hide(notice.result_id, after if call is None and tool is None else notice.item_id)
+        response = self._responses.get(notice.reply_id)
+        events: list[Event] = []
+        if call is None:
+            if tool is None or response is None:
+                self._places.hide(notice.item_id, after)
+                return []
+            index, response.count = response.count, response.count + 1
+            call = self.mcp.begin(notice.key, tool, notice.item_id, notice.arguments, index, after)
+            events += self._item_begun(response, index, dict(call.item), after)
+            events += self.mcp.arguments(call, response.response_id)
+            events += self.mcp.waits(notice.key, tool)
+        if notice.state == "running":
+            return events
+        events += self.mcp.over(call, notice.output, failed=notice.state == "failed")
+        if response is not None:
+            return [*events, *self._item_over(response, call.output_index, dict(call.item), call.after)]
+        before = {"previous_item_id": call.after or None}
+        return [*events, self._event("conversation.item.done", **before, item=dict(call.item))]
 
     def _over(self, notice: ReplySettled) -> list[Event]:
         response = self._responses.pop(notice.reply_id, None)
@@ -314,7 +400,7 @@ class ServerEvents:
         events: list[Event] = []
         if (spoken := response.message) is not None:
             form = "output_text" if response.text_only else "output_audio"
-            ids, text = self._ids(response, spoken), spoken.text
+            ids, text = response.ids(spoken), spoken.text
             if response.text_only:
                 events.append(self._event("response.output_text.done", **ids, text=text))
             else:
@@ -324,8 +410,23 @@ class ServerEvents:
             status = "completed" if notice.outcome == "completed" else "incomplete"
             item = shown(Message("assistant", text, spoken.item_id), form, status)
             events += self._item_over(response, spoken.index, item, spoken.after)
-        done = self._shown(response, notice.outcome, _details(notice), _usage(response, notice))
+        done = response.shown(notice.outcome, self._conversation, _details(notice), _usage(response, notice))
+        if notice.outcome == "completed" and not response.beside:
+            self._answered = sum(item["type"] == "mcp_call" for item in response.output.values())
         return [*events, self._event("response.done", response=done), *self._cut(response, notice)]
+
+    def nothing_more(self) -> list[Event]:
+        """A response that says nothing, where one is asked for to tell results that were told; else nothing at all.
+
+        OpenAI's SDK for JavaScript asks for one behind each call of an MCP tool, and waits until there is one.
+        """
+        if not self._answered or self._responses:
+            return []
+        self._answered -= 1
+        response = _Response(self._name("resp"), dict(self._settings()), text_only=False, beside=False)
+        done = response.shown("completed", self._conversation, None, _usage(response, ReplySettled("", "completed")))
+        begun = response.shown("in_progress", self._conversation)
+        return [self._event("response.created", response=begun), self._event("response.done", response=done)]
 
     def _cut(self, response: _Response, notice: ReplySettled) -> list[Event]:
         """Where the sound is ours to stop, the client need not tell us how much of it was heard: we tell it."""
@@ -340,27 +441,6 @@ class ServerEvents:
     def buffer(self, kind: str, response_id: str) -> Event:
         """The sound of a response has ``started``, ``stopped`` or was ``cleared``."""
         return self._event(f"output_audio_buffer.{kind}", response_id=response_id)
-
-    def _shown(self, response: _Response, status: str, details: Any = None, usage: Any = None) -> Event:
-        return {
-            "id": response.response_id,
-            "object": "realtime.response",
-            "status": status,
-            "status_details": details,
-            "output": [item for _, item in sorted(response.output.items())],
-            "conversation_id": None if response.beside else self._conversation,
-            "metadata": None,
-            "usage": usage,
-            **response.own,
-        }
-
-    def _ids(self, response: _Response, spoken: _Spoken) -> Event:
-        return {
-            "response_id": response.response_id,
-            "item_id": spoken.item_id,
-            "output_index": spoken.index,
-            "content_index": 0,
-        }
 
     def _keep_form(self, item_id: str, form: str) -> None:
         if form:
@@ -419,5 +499,6 @@ _HANDLERS: dict[type, Any] = {
     ReplyItem: ServerEvents._item,
     ReplyWritten: ServerEvents._written,
     CallHanded: ServerEvents._call,
+    CallNoted: ServerEvents._noted,
     ReplySettled: ServerEvents._over,
 }

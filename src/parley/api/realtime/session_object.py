@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from parley.api.realtime import fields
 from parley.api.realtime.errors import ClientError
+from parley.api.realtime.mcp_servers import MOST_SERVERS, Server, read_server, servers, shown_server
 from parley.orders import Manner
 from parley.session.decide.arguments import fault_of
 from parley.values import ReplyOptions, ToolInfo, is_tool_name
@@ -95,7 +96,15 @@ class SessionObject:
         """As clients read it."""
         # Pipecat knows one name of the object alone, and every other client reads the type.
         own = {"type": self.kind, "object": "realtime.session", "id": session_id}
-        return {**own, "model": self.model, **self.data}
+        shown = {**own, "model": self.model, **self.data}
+        if self.servers:
+            shown["tools"] = [shown_server(tool) if tool["type"] == "mcp" else tool for tool in shown["tools"]]
+        return shown
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """MCP servers that it has tools of."""
+        return servers(self.data.get("tools", ()))
 
     @property
     def length(self) -> int:
@@ -160,7 +169,7 @@ class SessionObject:
         talks = self.kind == "realtime"
         return Manner(
             instructions=self.data.get("instructions") or None,
-            tools=tuple(_tool(tool) for tool in self.data.get("tools", ())),
+            tools=tool_infos(self.data.get("tools", [])),
             options=options(self.data.get("tool_choice", "auto"), self.data.get("max_output_tokens", "inf")),
             answers=talks and turns.get("create_response", False),
             interrupts=talks and turns.get("interrupt_response", False),
@@ -217,19 +226,35 @@ def instructions(value: Any, where: str) -> str:
     return value
 
 
-def tools(value: Any, where: str) -> list[dict[str, Any]]:
-    """Functions of the client's."""
+def session_tools(value: Any, where: str) -> list[dict[str, Any]]:
+    """Functions of the client's, and MCP servers."""
+    return tools(value, where, mcp=True)
+
+
+def tools(value: Any, where: str, *, mcp: bool = False) -> list[dict[str, Any]]:
+    """Functions of the client's; ``mcp``: among them MCP servers."""
     if not isinstance(value, list):
         raise ClientError(f"{where} must be a list.", "invalid_type", where)
     if len(value) > MOST_TOOLS:
         raise ClientError(f"{where} has {len(value)} tools; at most {MOST_TOOLS} are taken.", param=where)
-    read, names = [], set()
+    read: list[dict[str, Any]] = []
+    names: set[str] = set()
+    labels: set[str] = set()
     for index, tool in enumerate(value):
         path = f"{where}[{index}]"
         data = fields.objects(tool, path)
         if data.get("type", "function") == "mcp":
-            message = "MCP tools of a session are not taken here; the server's own settings name MCP servers."
-            raise ClientError(message, param=f"{path}.type")
+            if not mcp:
+                message = "MCP servers belong to a session; name them by session.update."
+                raise ClientError(message, param=f"{path}.type")
+            server = read_server(data, path)
+            if server["server_label"] in labels:
+                raise ClientError(f"There are two servers called {server['server_label']!r}.", param=path)
+            labels.add(server["server_label"])
+            if len(labels) > MOST_SERVERS:
+                raise ClientError(f"A session has at most {MOST_SERVERS} MCP servers.", param=where)
+            read.append(server)
+            continue
         fields.one_of(data.get("type", "function"), ("function",), f"{path}.type")
         name = fields.text(data, "name", f"{path}.")
         parameters = fields.objects(
@@ -256,7 +281,7 @@ def tools(value: Any, where: str) -> list[dict[str, Any]]:
 
 def tool_infos(read: list[dict[str, Any]]) -> tuple[ToolInfo, ...]:
     """The same for a session."""
-    return tuple(_tool(tool) for tool in read)
+    return tuple(_tool(tool) for tool in read if tool["type"] == "function")
 
 
 def _tool(tool: Mapping[str, Any]) -> ToolInfo:
@@ -301,7 +326,7 @@ def _without_effect(value: Any, where: str) -> Any:
 _FIELDS: dict[str, Any] = {
     "output_modalities": modalities,
     "instructions": instructions,
-    "tools": tools,
+    "tools": session_tools,
     "tool_choice": tool_choice,
     "max_output_tokens": max_output_tokens,
     "truncation": _without_effect,

@@ -148,6 +148,7 @@ class RealtimeTransport:
         except ClientError as error:
             await self._mistake(error, asked.event_id)
             return None
+        self._put([*done.events])
         for order in done.orders:
             await self._wait("message", self._intake.work_wait(self._heard_from, order))
         return done
@@ -176,7 +177,7 @@ class RealtimeTransport:
 
     async def send_message(self, message: ServerMessage) -> None:
         if isinstance(message, SessionStarted):
-            self._put([self._events.session("created", self._requests.shown())])
+            self._requests.begin(self._put)
             self._created.set()
         else:
             self._put(self._events.message(message))

@@ -15,7 +15,7 @@ from parley import clock
 from parley.conversation import Message
 from parley.errors import CapacityError, InvalidRequest, ParleyError, RequestError, Unreached
 from parley.messages import ToolUpdate
-from parley.orders import CallHanded
+from parley.orders import CallHanded, CallNoted
 from parley.session.decide import outcomes
 from parley.session.decide.arguments import canonical, read_arguments
 from parley.session.decide.call_life import CallEvent, CallLife, CallState, may_be_cut, waits_for_certainty
@@ -91,6 +91,14 @@ class _Call:
     began_at: float = 0.0
     kept: bool = False
     """The history knows of it."""
+    reply_id: str = ""
+    """The reply that asked first."""
+    beside: bool = False
+    """That reply is no part of the conversation."""
+    handed: bool = False
+    """It is the client's to do."""
+    item_id: str = ""
+    """What it is called by whoever knows the entries."""
     unconfirmed: bool = False
     """It was refused because the participant is to be asked first."""
     task: asyncio.Task[None] | None = None
@@ -203,7 +211,9 @@ class ToolCalls:
         if known is not None and (known.asked.name, known.asked.arguments) == (asked.name, asked.arguments):
             return known, False
         tool = next((tool for tool in offered if tool.name == asked.name), None)
-        call = _Call(asked, tool, reply.turn, f"{occasion}:{asked.call_id}", CallLife(tool))
+        beside = reply.request is not None and reply.request.beside
+        key = f"{self._session_id}:{occasion}:{asked.call_id}"
+        call = _Call(asked, tool, reply.turn, key, CallLife(tool), reply_id=reply.utterance_id, beside=beside)
         self._known[occasion, asked.call_id] = call
         while len(self._known) > _REMEMBERED:
             del self._known[next(iter(self._known))]
@@ -223,6 +233,7 @@ class ToolCalls:
             self._history.answer(name, call.output)
         if call.life.state is not CallState.ASKED:
             self._tell(call)
+            self._note(call)
 
     def begin(self, call: _Call, *, guess: bool) -> None:
         """Let the tool work."""
@@ -237,12 +248,13 @@ class ToolCalls:
         if call.tool.background:
             call.life.handle(CallEvent.NOT_WAITED_FOR)
         self._tell(call)
+        self._note(call)
 
     def hand_over(self, call: _Call, reply_id: str) -> None:
         """It is the client's to do; its result comes back as an entry of the conversation, if it does."""
         call.life.handle(CallEvent.BEGUN)
         call.life.handle(CallEvent.NOT_WAITED_FOR)
-        call.began_at = clock.now()
+        call.began_at, call.handed = clock.now(), True
         asked, item = call.asked, call.item
         if item is not None:
             self._handed[asked.call_id] = call
@@ -288,6 +300,7 @@ class ToolCalls:
             self._news()
         elif call.kept:
             self._history.answer(call.asked.call_id, call.output)
+        self._note(call)
 
     # --- at work -------------------------------------------------------------------------
 
@@ -295,16 +308,30 @@ class ToolCalls:
         tool, tools = call.tool, self._tools
         assert tool is not None
         assert tools is not None
-        key = f"{self._session_id}:{call.key}"
         try:
             with guarded(f"tool {tool.name}"):
                 async with asyncio.timeout(tool.timeout):
-                    output = await tools.call(tool.name, call.arguments, key=key)
+                    output = await tools.call(tool.name, call.arguments, key=call.key)
         except ParleyError as error:
             unknown = tool.effect == "write" and not isinstance(error, _NOT_DONE)
             self.close(call, CallEvent.FAILED, f"{error.message}{outcomes.PERHAPS_DONE if unknown else ''}")
         else:
             self.close(call, CallEvent.ANSWERED, output)
+
+    def _note(self, call: _Call) -> None:
+        """Whoever knows the entries is told of a call that is not theirs to do."""
+        if not self.terms.by_item or call.handed or not (call.kept or call.beside):
+            return
+        asked, over = call.asked, call.life.over
+        call.item_id = call.item_id or (call.item.id if call.item is not None else self._history.new_id())
+        state: Any = "running" if not over else "done" if call.life.state is CallState.DONE else "failed"
+        after, result = self._history.place_of_call(asked.call_id) if call.kept else ("", "")
+        self._notices.note(
+            CallNoted(
+                call.reply_id, call.key, call.item_id, after, asked.name, asked.arguments, state,
+                call.output if over else "", result,
+            )
+        )  # fmt: skip
 
     def _tell(self, call: _Call) -> None:
         if call.kept:

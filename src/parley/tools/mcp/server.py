@@ -55,16 +55,20 @@ class McpConnection:
     """A server's tools over one connection. Raises ConfigError for settings that cannot be one.
 
     A task of its own holds the connection. While it is lost, the tools stay offered, and a call of one is told that
-    its server is not there. ``modes``: how it is spoken to, and how when that has not led anywhere.
+    its server is not there. ``modes``: how it is spoken to, and how when that has not led anywhere. ``literally``: its
+    headers are somebody else's words, in which nothing stands for a variable of ours.
     """
 
-    def __init__(self, settings: McpServer, *, modes: tuple[str, str] = ("auto", "legacy")) -> None:
+    def __init__(
+        self, settings: McpServer, *, modes: tuple[str, str] = ("auto", "legacy"), literally: bool = False
+    ) -> None:
         _check(settings)
         self.name = settings.name
         self._settings = settings
         self._env = _secrets(settings.name, settings.env)
-        self._headers = _secrets(settings.name, settings.headers)
+        self._headers = dict(settings.headers) if literally else _secrets(settings.name, settings.headers)
         self._tools: Sequence[Tool] = ()
+        self._own_names: dict[str, str] = {}
         self._client: Client | None = None
         self._tried = asyncio.Event()
         self._closing = asyncio.Event()
@@ -78,6 +82,15 @@ class McpConnection:
     def tools(self) -> Sequence[Tool]:
         """Those that it had when it was last asked."""
         return self._tools
+
+    @property
+    def listed(self) -> bool:
+        """It is there, and has told its tools."""
+        return self._client is not None
+
+    def own_name(self, name: str) -> str:
+        """What the server itself calls a tool of this name."""
+        return self._own_names[name]
 
     async def start(self) -> None:
         """Connect; returns when it has told its tools, or has failed once, or takes too long. It is tried on and on."""
@@ -233,6 +246,7 @@ class McpConnection:
             log.warning(
                 "a tool server has too many tools; the first are offered", server=self.name, most=told.MOST_TOOLS
             )
+        self._own_names.clear()
         self._tools = [tool for one in wanted[: told.MOST_TOOLS] if (tool := self._tool(one)) is not None]
 
     def _tool(self, one: Any) -> Tool | None:
@@ -241,6 +255,8 @@ class McpConnection:
         except ValueError as error:
             log.warning("a tool is left out", server=self.name, tool=one.name[:64], reason=str(error))
             return None
+
+        self._own_names[info.name] = one.name
 
         async def run(arguments: Mapping[str, Any], key: str) -> str:
             return await self._call(one.name, info.timeout, arguments)

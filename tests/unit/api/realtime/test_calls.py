@@ -53,7 +53,7 @@ class Calling:
 
     async def open(self, name: str, make: Callable[[], Any], offer: str, address: str, run: Any) -> str:
         self.offers.append(offer)
-        self.sessions.append(run.args[0])
+        self.sessions.append(run.args[0].session)
         return "v=0 answer"
 
     def find(self, name: str, kind: str) -> Any:

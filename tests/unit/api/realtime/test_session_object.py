@@ -73,7 +73,7 @@ def test_a_refused_update_changes_nothing() -> None:
         ({"output_modalities": ["audio", "text"]}, "invalid_value", "session.output_modalities"),
         ({"instructions": 5}, "invalid_type", "session.instructions"),
         ({"tools": {}}, "invalid_type", "session.tools"),
-        ({"tools": [{"type": "mcp", "server_label": "x"}]}, "invalid_value", "session.tools[0].type"),
+        ({"tools": [{"type": "mcp", "server_label": "x y"}]}, "invalid_value", "session.tools[0].server_label"),
         ({"tools": [{**TOOL, "name": "not a name"}]}, "invalid_value", "session.tools[0].name"),
         ({"tools": [TOOL, TOOL]}, "invalid_value", "session.tools[1].name"),
         ({"tool_choice": "perhaps"}, "invalid_value", "session.tool_choice"),
