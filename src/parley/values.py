@@ -78,6 +78,16 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """Something to look at."""
+
+    url: str
+    """``data:image/...;base64,...``: never the address of anything."""
+    detail: Literal["auto", "low", "high"] = "auto"
+    """How closely a model is to look."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
     """One message of the conversation as a language model sees it."""
 
@@ -87,6 +97,8 @@ class ChatMessage:
     """What an assistant's message asks for; each is followed by a ``tool`` message."""
     call_id: str = ""
     """Which call a ``tool`` message answers."""
+    images: tuple[Image, ...] = ()
+    """What a user's message shows, behind its text."""
 
 
 @dataclass(frozen=True, slots=True)

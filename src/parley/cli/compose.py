@@ -377,7 +377,10 @@ def _realtime_routes(settings: Settings, host: SessionHost, peers: Peers | None)
     def wall_clock() -> float:
         return datetime.now(UTC).timestamp()
 
-    realtime = Realtime(host, host.run_session, settings.api, speakers, voices.check, wall_clock, host.parts.tools)
+    looks = settings.llm.engine == "openai" and settings.llm.openai.images
+    realtime = Realtime(
+        host, host.run_session, settings.api, speakers, voices.check, wall_clock, host.parts.tools, looks=looks
+    )
     if peers is None:
         return realtime.routes
     from parley.api.realtime.calls import Calls

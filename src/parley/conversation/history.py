@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 MOST = 2_000
 """Items, those included that say nothing."""
+MOST_IMAGES = 8
+MOST_IMAGE_CHARACTERS = 2_000_000
+"""Of all images together; the oldest are forgotten, and leave a word behind."""
+NO_IMAGE = "(An image was shown here that is not kept any more.)"
 
 
 class History:
@@ -226,7 +230,19 @@ class History:
         sides = list(self._sides())[-self._limit :]
         kept = sides[forgotten([sum(map(told_length, side)) for side in sides]) :]
         self._items = [item for side in kept for item in side][-MOST:]
+        self._forget_images()
         self._forget_orphans()
+
+    def _forget_images(self) -> None:
+        """Only the newest stay, and their messages say that there were more."""
+        count = length = 0
+        for item in reversed(self._items):
+            if not isinstance(item, Message) or not item.images:
+                continue
+            count += len(item.images)
+            length += sum(len(image.url) for image in item.images)
+            if count > MOST_IMAGES or length > MOST_IMAGE_CHARACTERS:
+                without_images(item)
 
     def _forget_orphans(self) -> None:
         """Results whose calls are gone."""
@@ -249,6 +265,11 @@ class History:
             side.append(item)
         if side:
             yield side
+
+
+def without_images(message: Message) -> None:
+    """It shows none any more, and says that it did."""
+    message.images, message.text = (), f"{message.text} {NO_IMAGE}".strip()
 
 
 def _role(item: Item) -> Role:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from parley.values import Image
+
 if TYPE_CHECKING:
     from parley.audio.frame import WordMark
 
@@ -30,6 +32,8 @@ class Message:
     """All that was to be said, which ``marks`` count in; empty where that is ``text``."""
     cut: int | None = None
     """Samples of it that its listener says were heard, at most."""
+    images: tuple[Image, ...] = ()
+    """What the participant shows with it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -63,10 +67,13 @@ _FIELDS = {
 }
 
 
-def plain(item: Item) -> dict[str, str]:
-    """An item as JSON knows it: ``type`` and its texts."""
+def plain(item: Item) -> dict[str, Any]:
+    """An item as JSON knows it: ``type``, its texts, and its images where it has some."""
     kind = next(name for name, known in _KINDS.items() if isinstance(item, known))
-    return {"type": kind} | {name: getattr(item, name) for name in _FIELDS[kind]}
+    made: dict[str, Any] = {"type": kind} | {name: getattr(item, name) for name in _FIELDS[kind]}
+    if isinstance(item, Message) and item.images:
+        made["images"] = [{"url": image.url, "detail": image.detail} for image in item.images]
+    return made
 
 
 def item_from(data: Mapping[str, Any]) -> Item:
@@ -81,4 +88,16 @@ def item_from(data: Mapping[str, Any]) -> Item:
         raise ValueError(f"a {kind} has the texts {', '.join(_FIELDS[kind])}")
     if kind == "message" and values["role"] not in ("system", "user", "assistant"):
         raise ValueError("nobody of this role takes part in a conversation")
-    return _KINDS[kind](**values)
+    item = _KINDS[kind](**values)
+    if isinstance(item, Message):
+        item.images = _images(data.get("images", ()))
+    return item
+
+
+def _images(data: Any) -> tuple[Image, ...]:
+    if not isinstance(data, list | tuple) or not all(isinstance(one, Mapping) for one in data):
+        raise ValueError("the images of a message are a list of objects")
+    images = tuple(Image(one.get("url"), one.get("detail", "auto")) for one in data)
+    if not all(isinstance(image.url, str) and image.detail in ("auto", "low", "high") for image in images):
+        raise ValueError("an image has a url, and a detail that is auto, low or high")
+    return images

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from parley.conversation.items import Call, Item, Message, Result, Role
-from parley.values import ChatMessage, ToolCall
+from parley.values import ChatMessage, Image, ToolCall
 
 LONGEST = 20_000
 """Characters of one message. Turns that were never answered are joined to one, which must not grow for ever."""
@@ -56,9 +56,9 @@ class _Told:
                 self._open.append(call)
             case Result():
                 self._result(item)
-            case Message() if item.text:
+            case Message() if item.text or item.images:
                 self._close()
-                _join(self._messages, item.role, item.text)
+                _join(self._messages, item.role, item.text, item.images)
 
     def finish(self) -> list[ChatMessage]:
         self._close()
@@ -92,13 +92,14 @@ def ask(messages: list[ChatMessage], calls: Sequence[ToolCall]) -> None:
         messages.append(ChatMessage("assistant", "", tuple(calls)))
 
 
-def _join(messages: list[ChatMessage], role: Role, text: str) -> None:
+def _join(messages: list[ChatMessage], role: Role, text: str, images: tuple[Image, ...] = ()) -> None:
     """Add it as a message, or to the last one where that is of the same side."""
     if messages and messages[-1].role == role and not messages[-1].calls:
-        joined = f"{messages[-1].text} {text}"
-        messages[-1] = ChatMessage(role, joined[-max(LONGEST, len(text)) :])
+        last = messages[-1]
+        joined = f"{last.text} {text}" if last.text and text else last.text or text
+        messages[-1] = ChatMessage(role, joined[-max(LONGEST, len(text)) :], images=(*last.images, *images))
     else:
-        messages.append(ChatMessage(role, text))
+        messages.append(ChatMessage(role, text, images=images))
 
 
 def told_length(item: Item) -> int:

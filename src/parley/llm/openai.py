@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _LOG = "the server's log says why"
+_NO_IMAGES = (400, 404, 415, 422, 500, 501)
+"""What endpoints answer whose model reads texts alone ..."""
+_OF_IMAGES = ("image", "vision", "multimodal", "multi-modal", "mmproj")
+"""... and one of these words in their account of it."""
 _SHOWN = 500
 """Characters of what an endpoint said that are kept for the log."""
 
@@ -56,6 +60,8 @@ class OpenAiModel:
         self._url = _endpoint(own.base_url)
         self.deadlines = Deadlines(own.first_timeout, own.delta_timeout, own.thinking_timeout)
         self._warned = False
+        self._looks = own.images
+        """The endpoint has not said that its model does not look at images."""
         self._client = httpx2.AsyncClient(
             headers={"Content-Type": "application/json", **_key(own.api_key)},
             timeout=httpx2.Timeout(None, connect=own.connect_timeout),
@@ -107,6 +113,7 @@ class OpenAiModel:
                 system_role=settings.system_role,
                 tools=bool(tools),
                 brief=options.brief,
+                images=self._looks,
             ),
             "stream": True,
         }
@@ -136,7 +143,8 @@ class OpenAiModel:
             async with self._client.stream("POST", self._url, content=body, headers=span.headers) as response:
                 span.note(http__response__status_code=response.status_code)
                 if response.status_code != httpx2.codes.OK:
-                    raise self._refused(response.status_code, await _beginning(response))
+                    shown = self._looks and any(message.images for message in history)
+                    raise self._refused(response.status_code, await _beginning(response), shown=shown)
                 began = True
                 events = Events()
                 async for data in response.aiter_bytes():
@@ -168,9 +176,14 @@ class OpenAiModel:
             return UnavailableError("The language model broke off in the middle of its reply.")
         return UnavailableError(f"The language model cannot be reached; {_LOG}.")
 
-    def _refused(self, status: int, body: bytes) -> ParleyError:
-        """The error for a status, with the endpoint's own account in the log."""
+    def _refused(self, status: int, body: bytes, *, shown: bool = False) -> ParleyError:
+        """The error for a status, with the endpoint's own account in the log. ``shown``: it was shown an image."""
         said, kind = _account(body)
+        if shown and status in _NO_IMAGES and any(word in said.lower() for word in _OF_IMAGES):
+            self._looks = False
+            self._note("the language model does not look at images; it is told of them from now on",
+                       status=status, reply=self._short(said), see="llm.openai.images")  # fmt: skip
+            return InvalidRequest("The language model does not look at images; it is told that there was one.")
         if status in (401, 403):
             self._note("the language model refuses the key", status=status, see="llm.openai.api_key")
             return Unauthorized("The language model does not know this server's key; set llm.openai.api_key.")

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from parley.values import ChatMessage, ToolCall
+from parley.values import ChatMessage, Image, ToolCall
+
+UNSEEN = "(An image is shown here, which you can not see.)"
 
 BRIEF = "Answer in one short sentence."
 """What a model is told whose answers take too long to be spoken."""
@@ -25,13 +28,17 @@ def arrange(
     system_role: str = "system",
     tools: bool = False,
     brief: bool = False,
+    images: bool = True,
 ) -> list[dict[str, Any]]:
     """The messages in the protocol's own form.
 
     ``instructions`` count where the history has none of its own; ``newest`` bounds what was said (0: all), to which
     those before it are added with which it would begin with the agent. With the role "user" the instructions join the
-    first turn. ``tools``: some are offered. ``brief``: a short answer is asked for.
+    first turn. ``tools``: some are offered. ``brief``: a short answer is asked for. ``images``: the model looks at them;
+    else it is told that there was one.
     """
+    if not images:
+        history = [_unseen(message) if message.images else message for message in history]
     own = [message.text for message in history if message.role == "system" and message.text.strip()]
     told = [message for message in history if message.role != "system"]
     said = _joined(message for message in (told if tools else _in_words(told)) if _says_something(message))
@@ -43,17 +50,30 @@ def arrange(
         return messages
     system: dict[str, Any] = {"role": system_role, "content": "\n\n".join(before)}
     if system_role == "user" and messages:
-        return [{**system, "content": f"{system['content']}\n\n{messages[0]['content']}"}, *messages[1:]]
+        return [{**system, "content": _before(system["content"], messages[0]["content"])}, *messages[1:]]
     return [system, *messages]
 
 
+def _before(text: str, content: Any) -> Any:
+    """The text in front of a message's content, which may be a list of parts."""
+    return f"{text}\n\n{content}" if isinstance(content, str) else [{"type": "text", "text": text}, *content]
+
+
+def _unseen(message: ChatMessage) -> ChatMessage:
+    return replace(message, images=(), text=f"{message.text} {UNSEEN}".strip())
+
+
 def _says_something(message: ChatMessage) -> bool:
-    return bool(message.text.strip() or message.calls or message.role == "tool")
+    return bool(message.text.strip() or message.images or message.calls or message.role == "tool")
 
 
 def _plain(message: ChatMessage) -> dict[str, Any]:
     if message.role == "tool":
         return {"role": "tool", "tool_call_id": message.call_id, "content": message.text}
+    if message.images:
+        text = [{"type": "text", "text": message.text}] if message.text.strip() else []
+        shown = [{"type": "image_url", "image_url": _image(image)} for image in message.images]
+        return {"role": message.role, "content": [*text, *shown]}
     if not message.calls:
         return {"role": message.role, "content": message.text}
     calls = [
@@ -61,6 +81,10 @@ def _plain(message: ChatMessage) -> dict[str, Any]:
         for call in message.calls
     ]
     return {"role": message.role, "content": message.text, "tool_calls": calls}
+
+
+def _image(image: Image) -> dict[str, str]:
+    return {"url": image.url} if image.detail == "auto" else {"url": image.url, "detail": image.detail}
 
 
 def _object(call: ToolCall) -> str:
@@ -81,8 +105,8 @@ def _in_words(told: Iterable[ChatMessage]) -> Iterable[ChatMessage]:
             call = asked.get(message.call_id)
             name = f"{call.name}({call.arguments})" if call is not None else "A tool"
             yield ChatMessage("user", f"[{name} answered: {message.text}]")
-        elif message.text:
-            yield ChatMessage(message.role, message.text)
+        elif message.text or message.images:
+            yield ChatMessage(message.role, message.text, images=message.images)
 
 
 def _joined(messages: Iterable[ChatMessage]) -> list[ChatMessage]:
@@ -93,7 +117,7 @@ def _joined(messages: Iterable[ChatMessage]) -> list[ChatMessage]:
             joined.append(message)
         else:
             text = "\n".join(text for text in (last.text, message.text) if text)
-            joined[-1] = ChatMessage(message.role, text, message.calls)
+            joined[-1] = ChatMessage(message.role, text, message.calls, images=(*last.images, *message.images))
     return joined
 
 

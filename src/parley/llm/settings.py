@@ -62,6 +62,12 @@ class OpenAiSettings:
             choices=("system", "developer", "user"),
         ),
     ] = "system"
+    images: Annotated[
+        bool,
+        Setting(
+            "The model looks at images, which clients may then show; an endpoint that refuses one is shown no more."
+        ),
+    ] = True
     history_messages: Annotated[
         int, Setting("Newest messages of the conversation that the model gets to see; 0 for all.", ge=0, le=10_000)
     ] = 40

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from parley.conversation import Item, item_from, plain
+from parley.conversation.history import NO_IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -36,13 +37,22 @@ class SessionSnapshot:
     """The conversation, with every reply cut to what was heard."""
 
     def to_json(self) -> str:
-        """JSON of at most about MAX_BYTES; the oldest items go first."""
+        """JSON of at most about MAX_BYTES; the oldest images go first, then the oldest items."""
         items = [plain(item) for item in self.items]
-        while True:
-            text = json.dumps({"session_id": self.session_id, "items": items}, separators=(",", ":"))
-            if len(text) <= MAX_BYTES or not items:
-                return text
+        shown = [(item, item.pop("images")) for item in items if "images" in item]
+        while len(text := self._written(items)) > MAX_BYTES and items:
             items = items[len(items) // 2 + 1 :]
+        room = MAX_BYTES - len(text)
+        for item, images in reversed(shown):
+            room -= sum(len(image["url"]) for image in images)
+            if room >= 0:
+                item["images"] = images
+            else:
+                item["text"] = f"{item['text']} {NO_IMAGE}".strip()
+        return self._written(items) if shown else text
+
+    def _written(self, items: list[dict[str, Any]]) -> str:
+        return json.dumps({"session_id": self.session_id, "items": items}, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> SessionSnapshot:

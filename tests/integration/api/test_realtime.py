@@ -361,6 +361,24 @@ async def test_one_reply_may_have_a_voice_of_its_own_if_there_is_one(parley: Run
         assert (done.status, done.audio.output.voice) == ("completed", voice)
 
 
+async def test_an_image_is_shown_to_the_model(parley: Running, thinking: Mind) -> None:
+    url = f"data:image/png;base64,{base64.b64encode(bytes.fromhex('89504e47') + bytes(200_000)).decode()}"
+    async with connected(parley, session={"output_modalities": ["text"]}) as talk:
+        content = [{"type": "input_text", "text": "What is it?"}, {"type": "input_image", "image_url": url}]
+        await talk.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
+        added = (await talk.until("conversation.item.added")).item
+        assert [part.type for part in added.content] == ["input_text", "input_image"]
+        await talk.send("response.create")
+        await talk.until("response.done")
+        assert thinking.bodies[-1]["messages"][-1]["content"] == [
+            {"type": "text", "text": "What is it?"},
+            {"type": "image_url", "image_url": {"url": url}},
+        ]
+        content = [{"type": "input_image", "image_url": "https://elsewhere.example/cat.png"}]
+        await talk.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
+        assert "data URI" in (await talk.until("error")).error.message
+
+
 async def test_a_wrong_key_and_an_unknown_model_are_refused(parley: Running) -> None:
     for key, model, code in (("wrong", "gpt-realtime", "unauthorized"), (KEY, "no-such-model", "not_found")):
         async with (

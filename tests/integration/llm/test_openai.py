@@ -21,11 +21,12 @@ from parley.errors import (
     UnavailableError,
 )
 from parley.llm import LlmSettings, OpenAiSettings, create_language_model
+from parley.llm.prompt import UNSEEN
 from parley.messages import ErrorMessage, ReplyEnded, TextInput
 from parley.observability.logging import SPOKEN_FIELDS
 from parley.session.settings import ReplySettings, SessionSettings
 from parley.testing.conversation import conversation
-from parley.values import ChatMessage, Deadlines, Thinking
+from parley.values import ChatMessage, Deadlines, Image, Thinking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -365,3 +366,31 @@ async def test_a_key_that_can_be_none_is_told_at_the_start_and_not_shown() -> No
     with pytest.raises(ConfigError, match=r"llm\.openai\.api_key") as caught:
         create_language_model(LlmSettings(engine="openai", openai=OpenAiSettings(api_key="hush\nkey")))
     assert "hush" not in caught.value.message
+
+
+async def test_an_endpoint_whose_model_does_not_look_says_so_once_and_is_told_in_words_from_then_on() -> None:
+    history = (ChatMessage("user", "Look.", images=(Image("data:image/png;base64,cat"),)),)
+    async with endpoint(failing("400 Bad Request", "This model does not support image input.")) as it:
+        options = OpenAiSettings(base_url=it.base_url)
+        model = create_language_model(LlmSettings(engine="openai", openai=options))
+        try:
+            with pytest.raises(InvalidRequest, match="does not look at images"):
+                async with aclosing(model.reply(history)) as deltas:
+                    await anext(deltas)
+            with pytest.raises(InvalidRequest, match="refuses what it is asked"):
+                async with aclosing(model.reply(history)) as deltas:
+                    await anext(deltas)
+        finally:
+            await model.aclose()
+    first, second = (request["messages"][-1]["content"] for request in it.bodies)
+    assert first[1]["type"] == "image_url"
+    assert second == f"Look. {UNSEEN}"
+
+
+async def test_a_refusal_that_says_nothing_of_images_leaves_the_model_its_eyes() -> None:
+    history = (ChatMessage("user", "Look.", images=(Image("data:image/png;base64,cat"),)),)
+    async with endpoint(failing("400 Bad Request", "The context is too long.")) as it:
+        for _ in range(2):
+            with pytest.raises(InvalidRequest, match="refuses what it is asked"):
+                await reply(it.base_url, history)
+    assert all(request["messages"][-1]["content"][1]["type"] == "image_url" for request in it.bodies)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.llm.prompt import BRIEF, arrange
-from parley.values import ChatMessage, ToolCall
+from parley.llm.prompt import BRIEF, UNSEEN, arrange
+from parley.values import ChatMessage, Image, ToolCall
 
 ROLES = st.sampled_from(["system", "user", "assistant"])
 HISTORIES = st.lists(ROLES, max_size=12).map(
@@ -122,3 +122,26 @@ def test_a_short_answer_is_asked_for_once_and_beside_whatever_else_is_asked(
     assert "".join(message["content"] for message in usual).count(BRIEF) == 0
     for message in history:
         assert sum(message.text in sent["content"] for sent in brief) == 1
+CAT = Image("data:image/png;base64,cat")
+DOG = Image("data:image/png;base64,dog", "low")
+
+
+def test_images_stand_behind_the_words_of_their_turn() -> None:
+    history = [ChatMessage("user", "Look.", images=(CAT,)), ChatMessage("user", "", images=(DOG,))]
+    (message,) = arrange(history)
+    assert message["content"] == [
+        {"type": "text", "text": "Look."},
+        {"type": "image_url", "image_url": {"url": CAT.url}},
+        {"type": "image_url", "image_url": {"url": DOG.url, "detail": "low"}},
+    ]
+
+
+def test_instructions_join_a_first_turn_that_shows_an_image() -> None:
+    (message,) = arrange([ChatMessage("user", "", images=(CAT,))], instructions="Be kind.", system_role="user")
+    assert [part["type"] for part in message["content"]] == ["text", "image_url"]
+    assert message["content"][0]["text"] == "Be kind."
+
+
+def test_a_model_that_does_not_look_is_told_that_there_was_one() -> None:
+    (message,) = arrange([ChatMessage("user", "Look.", images=(CAT,))], images=False)
+    assert message["content"] == f"Look. {UNSEEN}"

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from parley import clock
-from parley.api.realtime.client_events import LONGEST_WITHOUT_SOUND, read
+from parley.api.realtime.client_events import read
 from parley.api.realtime.errors import ClientError
 from parley.api.realtime.output_buffer import OutputBuffer
 from parley.errors import CapacityError, InvalidRequest
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from parley.transports.rtc_settings import WebRtcSettings
     from parley.transports.rtp_playout import Anchor
 
+_LONGEST = 262_144
+"""Characters of an event, an image in it: more than what a data channel carries."""
 _TEXT_ONLY = "The data channel carries events as text; sound goes by the media track."
 
 
@@ -68,7 +70,7 @@ class RealtimeCall(WebRtcTransport):
         if isinstance(data, bytes):
             self._answer_mistake(InvalidRequest(_TEXT_ONLY), now)
             return
-        asked = read(data, LONGEST_WITHOUT_SOUND)
+        asked = read(data, _LONGEST)
         try:
             if asked.error is not None:
                 raise asked.error

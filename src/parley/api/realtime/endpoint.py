@@ -71,7 +71,7 @@ class Realtime:
     """The routes. ``speakers`` tells each model that is known with those of its speakers it lists.
 
     ``check`` raises NotFound for a voice that nobody has; ``wall_clock`` tells seconds since 1970; ``tools`` are the
-    server's own.
+    server's own; ``looks``: the language model looks at images.
     """
 
     def __init__(
@@ -83,10 +83,12 @@ class Realtime:
         check: Callable[[Voice], None],
         wall_clock: Callable[[], float],
         tools: Tools | None = None,
+        *,
+        looks: bool = True,
     ) -> None:
         self._host, self._run_session, self._settings = host, run_session, settings
         self._speakers, self._check, self._wall_clock = speakers, check, wall_clock
-        self._tools = tools
+        self._tools, self._looks = tools, looks
         self._secrets = Secrets(lambda: random.token_urlsafe(32))
         self.routes: list[BaseRoute] = [
             WebSocketRoute("/v1/realtime", self._serve),
@@ -142,7 +144,8 @@ class Realtime:
 
     def requests(self, session: SessionObject, *, paced: bool = False) -> Requests:
         """Whoever answers one client; ``paced``: its sound goes by tracks of its own."""
-        return Requests(session, self._voice, new_id, paced=paced, servers=partial(McpTools, self._tools))
+        servers = partial(McpTools, self._tools)
+        return Requests(session, self._voice, new_id, paced=paced, looks=self._looks, servers=servers)
 
     def start(
         self, session: SessionObject, own: Mapping[str, float] | None = None, sample_rate: int = SAMPLE_RATE

@@ -23,6 +23,7 @@ from parley.api.realtime.client_events import (
 from parley.api.realtime.errors import ClientError
 from parley.api.realtime.server_events import Asked, ServerEvents
 from parley.api.realtime.session_object import SessionObject, options, tool_infos
+from parley.conversation import Message
 from parley.messages import SetVoice
 from parley.orders import (
     AskReply,
@@ -44,12 +45,14 @@ if TYPE_CHECKING:
     from parley.api.realtime.mcp_events import McpEvents
     from parley.api.realtime.mcp_servers import Server
     from parley.api.realtime.turn_events import Event
+    from parley.conversation import Item
     from parley.messages import ClientMessage
     from parley.orders import Order
     from parley.values import Voice
 
 _SAMPLES_PER_MS = 48
 _BY_TRACK = "In a call the microphone is heard by its media track; input_audio_buffer.append is for WebSockets."
+_NOBODY_LOOKS = "The language model of this server does not look at images."
 NOT_ACTIVE = "Cancellation failed: no active response found"
 
 
@@ -82,7 +85,8 @@ class Servers(Protocol):
 class Requests:
     """Keeps the session object of one session. ``resolve`` gives the voice that one names; it raises ClientError.
 
-    ``paced``: sound goes by tracks of its own, both ways, and what has not left yet is ours to drop.
+    ``paced``: sound goes by tracks of its own, both ways, and what has not left yet is ours to drop. ``looks``: the
+    language model looks at images.
     """
 
     def __init__(
@@ -92,9 +96,10 @@ class Requests:
         name: Callable[[str], str],
         *,
         paced: bool = False,
+        looks: bool = True,
         servers: Callable[[McpEvents], Servers] | None = None,
     ) -> None:
-        self._paced = paced
+        self._paced, self._looks = paced, looks
         self._session = session
         self._session_id = name("sess")
         self._resolve = resolve
@@ -145,6 +150,7 @@ class Requests:
             case ClearAudio():
                 return Done((Clear(self._ask(event_id, "input_audio_buffer.clear")),))
             case CreateItem():
+                self._check_images(request.item, "item.content")
                 ref = self._ask(event_id, "conversation.item.create", form=request.form)
                 return Done((Insert(ref, request.item, request.after),))
             case Approve():
@@ -169,6 +175,10 @@ class Requests:
             case _:  # what was sent is with the client, or nothing is being said
                 return Done()
 
+    def _check_images(self, item: Item | ItemReference, where: str) -> None:
+        if isinstance(item, Message) and item.images and not self._looks:
+            raise ClientError(_NOBODY_LOOKS, "image_not_supported", where)
+
     def _ask(self, event_id: str | None, kind: str, **more: Any) -> str:
         return self.events.ask(Asked(event_id, kind, **more))
 
@@ -187,6 +197,8 @@ class Requests:
     def _reply(self, request: CreateResponse, event_id: str | None) -> ReplyRequest:
         if self._session.kind == "transcription":
             raise ClientError("A transcription session makes no responses.", "invalid_event_for_session", "type")
+        for item in request.context or ():
+            self._check_images(item, "response.input")
         data = self._session.data
         choice = request.tool_choice or data["tool_choice"]
         longest = request.max_output_tokens or data["max_output_tokens"]
