@@ -40,6 +40,7 @@ TURNS: list[Any] = [
     {"type": "server_vad", "create_response": False},
     {"type": "server_vad", "interrupt_response": False, "silence_duration_ms": 300},
 ]
+IMAGE = "data:image/png;base64," + base64.b64encode(bytes.fromhex("89504e47") + bytes(56)).decode()
 LOUD = np.full(12_000, 8_000, "<i2").tobytes()
 
 
@@ -53,6 +54,10 @@ def seeds(chance: random.Random, ids: list[str]) -> list[dict[str, Any]]:
     beside = {"conversation": "none", "input": [TEXT], "output_modalities": ["text"]}
     told = {"input": [{"type": "item_reference", "id": some}], "tools": [LOOK], "tool_choice": "required"}
     result = {"type": "function_call_output", "call_id": "call", "output": "ok"}
+    image = {"type": "input_image", "image_url": IMAGE}
+    approval = {"type": "mcp_approval_response", "approval_request_id": some, "approve": True, "reason": "why not"}
+    house = {"type": "mcp", "server_label": "house", "server_url": "http://127.0.0.1:9/mcp", "headers": {"X-A": "b"}}
+    house |= {"allowed_tools": {"tool_names": ["look"], "read_only": True}, "require_approval": {"never": {}}}
     called = {"type": "function_call", "call_id": asked, "name": "look", "arguments": "{}"}
     return [
         {"type": "session.update", "session": {"type": "realtime", "audio": heard}},
@@ -64,6 +69,12 @@ def seeds(chance: random.Random, ids: list[str]) -> list[dict[str, Any]]:
         {"type": "input_audio_buffer.commit"},
         {"type": "input_audio_buffer.clear"},
         {"type": "conversation.item.create", "item": named, "previous_item_id": some},
+        {
+            "type": "conversation.item.create",
+            "item": {**TEXT, "content": [image]},
+        },
+        {"type": "conversation.item.create", "item": approval},
+        {"type": "session.update", "session": {"type": "realtime", "tools": [house]}},
         {"type": "conversation.item.create", "item": result},
         {"type": "conversation.item.create", "item": called},
         {"type": "conversation.item.retrieve", "item_id": some},
@@ -126,11 +137,11 @@ def mutated(event: dict[str, Any], chance: random.Random) -> str:
 class Client:
     """Sends events to a session as the transport does, and reads what becomes of them."""
 
-    def __init__(self, talk: Conversation) -> None:
+    def __init__(self, talk: Conversation, *, paced: bool) -> None:
         numbers = itertools.count(1)
         session = SessionObject.new("realtime", "gpt-realtime")
         self.talk, self.refused, self.read = talk, 0, 0
-        self.requests = Requests(session, lambda _: Voice(), lambda prefix: f"{prefix}_{next(numbers)}")
+        self.requests = Requests(session, lambda _: Voice(), lambda prefix: f"{prefix}_{next(numbers)}", paced=paced)
         self.events: list[dict[str, Any]] = []
         self._seen = self._said = 0
 
@@ -175,7 +186,7 @@ async def test_a_session_survives_whatever_its_client_sends(seed: int) -> None:
     chance = random.Random(seed)
     turns = [[(0.1, "so"), (0.4, f"so it is {number}")] for number in range(200)]
     async with conversation(manner=Manner(), turns=turns, language_model=FakeLanguageModel(answer=answer)) as talk:
-        client, at = Client(talk), 0.0
+        client, at = Client(talk, paced=seed % 2 == 1), 0.0
         for number in range(EVENTS):
             await client.send(mutated(chance.choice(seeds(chance, client.ids())), chance))
             at += chance.choice([0.0, 0.0, 0.02, 0.1, 1.5])

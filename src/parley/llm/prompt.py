@@ -34,8 +34,8 @@ def arrange(
 
     ``instructions`` count where the history has none of its own; ``newest`` bounds what was said (0: all), to which
     those before it are added with which it would begin with the agent. With the role "user" the instructions join the
-    first turn. ``tools``: some are offered. ``brief``: a short answer is asked for. ``images``: the model looks at them;
-    else it is told that there was one.
+    first turn. ``tools``: some are offered. ``brief``: a short answer is asked for. ``images``: the model looks at
+    them; else it is told that there was one.
     """
     if not images:
         history = [_unseen(message) if message.images else message for message in history]

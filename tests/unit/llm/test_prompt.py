@@ -122,6 +122,8 @@ def test_a_short_answer_is_asked_for_once_and_beside_whatever_else_is_asked(
     assert "".join(message["content"] for message in usual).count(BRIEF) == 0
     for message in history:
         assert sum(message.text in sent["content"] for sent in brief) == 1
+
+
 CAT = Image("data:image/png;base64,cat")
 DOG = Image("data:image/png;base64,dog", "low")
 

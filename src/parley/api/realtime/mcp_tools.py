@@ -47,6 +47,8 @@ class McpTools:
         self._approvals: dict[str, asyncio.Future[tuple[bool, str]]] = {}
         self._tell: Tell = lambda _: None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._listing: set[asyncio.Task[None]] = set()
+        """Those of them that nobody waits for at the end."""
         self._closed = False
 
     # --- as Tools --------------------------------------------------------------------------
@@ -68,6 +70,8 @@ class McpTools:
         self._closed = True
         for waiting in self._approvals.values():
             waiting.cancel()
+        for listing in self._listing:
+            listing.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._own.aclose()
 
@@ -89,7 +93,9 @@ class McpTools:
         for server in servers:
             if server not in known:
                 self._sources.append(source := _Source(server, self._approved))
-                self._spawn(self._list(source))
+                task = self._spawn(self._list(source))
+                self._listing.add(task)
+                task.add_done_callback(self._listing.discard)
         self._note()
 
     async def _list(self, source: _Source) -> None:
@@ -106,10 +112,11 @@ class McpTools:
         """What clients call the tools that there are."""
         self._events.tools = {name: tool for source in self._sources for name, tool in source.by_name().items()}
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name="an MCP server of a session")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     # --- approval --------------------------------------------------------------------------
 
