@@ -23,7 +23,7 @@ class Programs:
     """All that are wanted, from now on; ``programs[name]`` waits for one."""
 
     def __init__(self, wanted: Mapping[str, Program], folder: Path) -> None:
-        environments = Environments(_made(folder / "environments"))
+        self.environments = environments = Environments(_made(folder / "environments"))
         self._pool = ThreadPoolExecutor(AT_ONCE)
         self._outcomes = {
             name: self._pool.submit(program, environments, _made(folder / name)) for name, program in wanted.items()
