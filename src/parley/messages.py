@@ -337,6 +337,8 @@ class SessionEnded:
 
     type: ClassVar[str] = "ended"
     reason: str = ""
+    resume: bool = False
+    """True when only the server goes: ask the next one that answers for this session, and it goes on."""
 
 
 ServerMessage = (

@@ -235,7 +235,7 @@ def test_the_page_comes_back_by_itself_when_parley_restarts(transport: str, tmp_
     with contextlib.ExitStack() as stack:
         flags = stack.enter_context(Rooms(tmp_path)).flags if transport == "livekit" else []
         port = free_port()
-        first = start_parley(tmp_path, *flags, port=port)
+        first = start_parley(tmp_path, *flags, "--set=server.drain=1", port=port)
         stack.callback(first.stop)
         tab = stack.enter_context(open_tab(first.url, tmp_path / "profile", None, transport=transport))
         tab.connect()

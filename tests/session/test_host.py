@@ -172,7 +172,7 @@ async def test_draining_ends_what_goes_on_for_too_long() -> None:
         await asyncio.sleep(1)
         assert not await home.host.drain(5)
         await task
-        assert of(transport, SessionEnded) == [SessionEnded("The server stops.")]
+        assert of(transport, SessionEnded) == [SessionEnded("The server stops.", resume=True)]
 
 
 async def test_a_substitute_voice_is_told_after_the_session_has_started() -> None:

@@ -122,6 +122,7 @@ export function reduce(model: Model, event: ServerMessage | PageEvent): Model {
     case "error":
       return { ...model, error: event.message };
     case "ended":
+      if (event.resume) return model;
       return { ...model, agent: "terminated", notice: event.reason };
     default:
       return model;

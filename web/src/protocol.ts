@@ -71,7 +71,7 @@ export type ServerMessage =
   | { type: "voice"; voice: Voice; note: string }
   | { type: "pong"; id: number }
   | { type: "error"; code: string; message: string; fatal: boolean }
-  | { type: "ended"; reason: string };
+  | { type: "ended"; reason: string; resume?: boolean };
 
 /** Returns the message, or null for what is no message of ours (a newer server may know more). */
 export function parseServerMessage(data: string): ServerMessage | null {

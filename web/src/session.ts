@@ -197,6 +197,13 @@ export class Session {
     this.retryTimer = window.setTimeout(() => void this.establish(), wait * 1000);
   }
 
+  /** The server goes, and the conversation need not: it goes on where one answers next. */
+  private moveOn(reason: string): void {
+    const { connection } = this;
+    this.retry(reason);
+    void connection?.close();
+  }
+
   private received(message: ServerMessage): void {
     switch (message.type) {
       case "started":
@@ -219,7 +226,8 @@ export class Session {
         this.unduck();
         break;
       case "ended":
-        if (this.wanted) void this.leave();
+        if (message.resume) this.moveOn(message.reason);
+        else if (this.wanted) void this.leave();
         break;
       default:
         break;

@@ -19,7 +19,7 @@ from parley import clock, tracing
 from parley.audio.resample import Resampler, microphone_resampler
 from parley.conversation import History
 from parley.errors import CapacityError, ParleyError, Unauthorized, UnavailableError
-from parley.messages import StartSession, VoiceChanged
+from parley.messages import SessionEnded, StartSession, VoiceChanged
 from parley.observability.turn_traces import TurnTraces
 from parley.registry.snapshots import SessionSnapshot
 from parley.server.at_work import AtWork
@@ -351,7 +351,7 @@ class SessionHost:
         if empty:
             return others
         for engine in list(self._running.values()):
-            engine.end("The server stops.")
+            engine.end(SessionEnded("The server stops.", resume=True))
         await self._wait_until_empty(2.0)
         return False
 

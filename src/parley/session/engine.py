@@ -107,8 +107,8 @@ class SessionEngine:
         self._transport, self._guest = transport, guest
         self.settled = asyncio.Event()
         """The session is ending, and its history is complete; the participant may still have to be told."""
-        self._over: asyncio.Future[str | ParleyError] | None = None
-        self._ending: str | ParleyError | None = None
+        self._over: asyncio.Future[SessionEnded | ParleyError] | None = None
+        self._ending: SessionEnded | ParleyError | None = None
         on, count = self._on, self._count_turn
         # what is going on, and what runs
         self._floor = floor = MovableFloor(start.voice, start.language)
@@ -246,11 +246,12 @@ class SessionEngine:
         if self.settings.reply.greeting and not self._resumed:
             self._requests.greet(self.settings.reply.greeting)
 
-    def end(self, reason: str | ParleyError) -> None:
+    def end(self, reason: str | SessionEnded | ParleyError) -> None:
         """Say goodbye soon: :meth:`run` sends SessionEnded with ``reason`` and returns (raises, for an error)."""
-        self._ending = self._ending or reason
+        ending = SessionEnded(reason) if isinstance(reason, str) else reason
+        self._ending = self._ending or ending
         if self._over is not None and not self._over.done():
-            self._over.set_result(reason)
+            self._over.set_result(ending)
 
     def _settle(self) -> None:
         """Nothing more is said or heard: what was belongs to the history."""
@@ -262,9 +263,9 @@ class SessionEngine:
             self._loudspeaker.settle()
             self._called.settle()
 
-    async def _say_goodbye(self, ending: str | ParleyError) -> None:
-        if isinstance(ending, str):
-            self._notices.send(SessionEnded(ending))
+    async def _say_goodbye(self, ending: SessionEnded | ParleyError) -> None:
+        if isinstance(ending, SessionEnded):
+            self._notices.send(ending)
             try:
                 async with asyncio.timeout(_GOODBYE):
                     await self._notices.flush()
