@@ -50,6 +50,10 @@ export class Session {
   private followTimer = 0;
   /** Taken since the chosen way is blocked. */
   private detour = "";
+  /** The conversation has been online: a path that is blocked now is a network in between, not a firewall. */
+  private been = false;
+  /** A voice that the person chose is on its way. */
+  private choosing = false;
   /** The utterance that was reported last. */
   private reported = "";
   /** Audio-clock time of the last voiced block of the microphone, and whether an answer to it is awaited. */
@@ -81,6 +85,7 @@ export class Session {
     if (this.wanted) return;
     this.wanted = true;
     this.detour = "";
+    this.been = false;
     this.wrongKey = false;
     this.attempt = 0;
     this.apply({ type: "link", link: "connecting" });
@@ -167,7 +172,7 @@ export class Session {
     await this.connection?.close();
     this.connection = null;
     if (!this.wanted) return;
-    if (error instanceof PathBlocked && !this.detour && this.config.transports.includes("websocket")) {
+    if (error instanceof PathBlocked && !this.detour && !this.been && this.config.transports.includes("websocket")) {
       this.detour = "websocket";
       this.apply({ type: "problem", text: DETOUR });
       await this.establish();
@@ -208,6 +213,7 @@ export class Session {
     switch (message.type) {
       case "started":
         this.attempt = 0;
+        this.been = true;
         this.audio?.sound();
         this.startReports();
         break;
@@ -233,8 +239,11 @@ export class Session {
         break;
     }
     this.apply(message);
-    // Only a voice that was taken is asked for again after a lost connection.
-    if (message.type === "voice") this.preferences.voice = message.voice;
+    // Only a voice that was chosen, and taken, is asked for again after a lost connection.
+    if (message.type === "voice" && this.choosing) {
+      this.choosing = false;
+      this.preferences.voice = message.voice;
+    }
     if (message.type === "voice" || (message.type === "error" && message.code === "not_found")) this.onVoice();
     tell(message.type, this.audio);
   }
@@ -321,6 +330,7 @@ export class Session {
   }
 
   setVoice(voice: Partial<Voice>): void {
+    this.choosing = true;
     this.connection?.send({ type: "set_voice", voice });
   }
 

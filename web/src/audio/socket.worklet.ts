@@ -15,6 +15,8 @@ declare function registerProcessor(name: string, processor: new () => AudioWorkl
 const FADE = 192;
 /** Between two reports of the position: 21 ms. */
 const REPORT_EVERY = 1_024;
+/** Pieces of 20 ms: more than half a minute ahead is not of a server that keeps time. */
+const MOST_WAITING = 1_500;
 
 interface Piece {
   readonly number: number;
@@ -33,6 +35,9 @@ class Player extends AudioWorkletProcessor {
   private number = 0;
   private sample = 0;
   private unreported = 0;
+  /** Of the reply that was paused last. */
+  private asked = 0;
+  private ended = false;
 
   constructor() {
     super();
@@ -42,27 +47,49 @@ class Player extends AudioWorkletProcessor {
   private told(message: ToPlayer): void {
     switch (message.kind) {
       case "audio":
-        if (message.number > this.cleared) {
-          this.queue.push({ number: message.number, start: message.start, samples: new Int16Array(message.pcm) });
-        }
+        if (message.number <= this.cleared) break;
+        this.queue.push({ number: message.number, start: message.start, samples: new Int16Array(message.pcm) });
+        if (this.queue.length > MOST_WAITING) this.drop(1);
+        break;
+      case "begin":
+        this.forget(message.number - 1);
         break;
       case "pause":
+        this.asked = message.number;
         if (this.paused) this.stopped();
         else this.stop();
         break;
       case "resume":
+        if (this.stopping) this.stopped();
         this.paused = this.stopping = false;
         this.fade = FADE;
         break;
       case "clear":
-        this.queue = this.queue.filter((piece) => piece.number > message.number);
-        this.offset = 0;
-        this.cleared = Math.max(this.cleared, message.number);
-        this.paused = this.stopping = false;
-        this.fade = 0;
+        this.asked = message.number;
+        this.forget(message.number);
         this.stopped();
         break;
+      case "end":
+        this.ended = true;
+        this.queue = [];
+        break;
     }
+  }
+
+  /** Drop replies up to this one; a later one that waits, or plays, is left as it is. */
+  private forget(number: number): void {
+    this.cleared = Math.max(this.cleared, number);
+    const gone = this.queue.filter((piece) => piece.number <= number).length;
+    if (gone > 0) this.drop(gone);
+    if (this.queue.length > 0 && gone === 0) return;
+    this.paused = this.stopping = false;
+    this.fade = 0;
+  }
+
+  /** They are in order. */
+  private drop(pieces: number): void {
+    this.queue.splice(0, pieces);
+    this.offset = 0;
   }
 
   private stop(): void {
@@ -77,7 +104,7 @@ class Player extends AudioWorkletProcessor {
   }
 
   private stopped(): void {
-    this.post({ kind: "stopped", number: this.number, sample: this.sample });
+    this.post({ kind: "stopped", number: this.asked, sample: this.number === this.asked ? this.sample : 0 });
   }
 
   private post(message: FromPlayer): void {
@@ -86,7 +113,7 @@ class Player extends AudioWorkletProcessor {
 
   process(_inputs: Float32Array[][], outputs: Float32Array[][]): boolean {
     const block = outputs[0]?.[0];
-    if (!block) return true;
+    if (this.ended || !block) return !this.ended;
     let played = 0;
     for (let at = 0; at < block.length; at += 1) {
       if (this.paused) break;
@@ -156,10 +183,18 @@ class Capture extends AudioWorkletProcessor {
   private phase = 0;
   private frame = new Int16Array(FRAME);
   private filled = 0;
+  private ended = false;
+
+  constructor() {
+    super();
+    this.port.onmessage = (event: MessageEvent<ToPlayer>) => {
+      this.ended = event.data.kind === "end";
+    };
+  }
 
   process(inputs: Float32Array[][]): boolean {
     const samples = inputs[0]?.[0];
-    if (!samples) return true;
+    if (this.ended || !samples) return !this.ended;
     for (const sample of samples) {
       this.past[this.at] = sample;
       this.at = (this.at + 1) % TAPS;

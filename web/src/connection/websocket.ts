@@ -1,9 +1,9 @@
 // One WebSocket, where no direct audio path can be had: samples of both sides in binary messages.
 
 import socketUrl from "../audio/socket.worklet.ts?worker&url";
-import { packMicrophone, unpackAgent, type FromPlayer, type ToPlayer } from "../audio/socket-messages";
+import { heardAt, packMicrophone, placeAfter, unpackAgent, type FromPlayer, type Place, type ToPlayer } from "../audio/socket-messages";
 import { ServerProblem, serverGone } from "../problems";
-import { parseServerMessage, SAMPLE_RATE, type ClientMessage } from "../protocol";
+import { parseServerMessage, type ClientMessage } from "../protocol";
 import type { ClientConfig, Connection, ConnectionHandlers } from "./connection";
 
 const OPEN_TIMEOUT = 10_000;
@@ -24,8 +24,10 @@ export class WebSocketConnection implements Connection {
   private player: AudioWorkletNode | null = null;
   private capture: AudioWorkletNode | null = null;
   private source: MediaStreamAudioSourceNode | null = null;
-  private numbers = new Map<number, string>();
-  private place: Extract<FromPlayer, { kind: "at" }> | null = null;
+  private readonly numbers = new Map<number, string>();
+  /** What is urgent overtakes: replies that were stopped before they began. Nothing was heard of them. */
+  private readonly early = new Map<string, "pause" | "clear">();
+  private place: Place | null = null;
   private closing = false;
   private said = "";
   private pings = 0;
@@ -41,6 +43,7 @@ export class WebSocketConnection implements Connection {
   async open(microphone: MediaStreamTrack | null): Promise<void> {
     const context = this.handlers.context();
     await context.audioWorklet.addModule(socketUrl);
+    if (this.closing) throw serverGone();
     const player = new AudioWorkletNode(context, "player", { numberOfInputs: 0, outputChannelCount: [1] });
     this.player = player;
     player.port.onmessage = (event: MessageEvent<FromPlayer>) => this.played(event.data);
@@ -67,6 +70,11 @@ export class WebSocketConnection implements Connection {
       };
       socket.onopen = () => {
         clearTimeout(timer);
+        if (this.closing) {
+          socket.close();
+          reject(serverGone());
+          return;
+        }
         socket.onclose = (event) => this.closed(event.code);
         this.pingTimer = window.setInterval(() => this.ping(), PING_EVERY);
         resolve();
@@ -86,16 +94,19 @@ export class WebSocketConnection implements Connection {
     switch (message.type) {
       case "reply":
         this.numbers.set(message.number, message.utterance_id);
+        this.tell({ kind: "begin", number: message.number });
+        this.begin(message.utterance_id, message.number);
         if (this.numbers.size > 20) this.numbers.delete(this.numbers.keys().next().value as number);
         break;
       case "pause":
-        this.tell({ kind: "pause" });
+        this.stop("pause", message.utterance_id);
         break;
       case "resume":
+        this.early.delete(message.utterance_id);
         this.tell({ kind: "resume" });
         break;
       case "clear":
-        this.tell({ kind: "clear", number: this.numberOf(message.utterance_id) });
+        this.stop("clear", message.utterance_id);
         break;
       case "error":
         if (message.fatal) this.said = message.message;
@@ -104,6 +115,22 @@ export class WebSocketConnection implements Connection {
         break;
     }
     this.handlers.message(message);
+  }
+
+  private stop(kind: "pause" | "clear", utterance: string): void {
+    const number = this.numberOf(utterance);
+    if (number > 0) {
+      this.tell({ kind, number });
+      return;
+    }
+    this.early.set(utterance, kind);
+    this.send({ type: "playout", utterance_id: utterance, sample: 0, stopped: true });
+  }
+
+  private begin(utterance: string, number: number): void {
+    const kind = this.early.get(utterance);
+    this.early.clear();
+    if (kind) this.tell({ kind, number });
   }
 
   private tell(message: ToPlayer, transfer: Transferable[] = []): void {
@@ -117,7 +144,7 @@ export class WebSocketConnection implements Connection {
 
   private played(message: FromPlayer): void {
     if (message.kind === "at") {
-      this.place = message;
+      this.place = placeAfter(this.place, message);
       return;
     }
     this.place = { ...message, kind: "at", time: this.handlers.now(), playing: false };
@@ -144,15 +171,14 @@ export class WebSocketConnection implements Connection {
   private closed(code: number): void {
     if (this.closing) return;
     if (code === REFUSED && this.said) {
-      this.closing = true;
+      this.release();
       this.handlers.refused(new ServerProblem(/key/i.test(this.said) ? 401 : 400, this.said));
     } else this.lost(code === FULL && this.said ? this.said : "the server closed the connection");
   }
 
   private lost(reason: string): void {
     if (this.closing) return;
-    this.closing = true;
-    window.clearInterval(this.pingTimer);
+    this.release();
     this.handlers.lost(reason);
   }
 
@@ -169,22 +195,31 @@ export class WebSocketConnection implements Connection {
   heard(utterance: string, now: number): number | null {
     const { place } = this;
     if (!place || this.numbers.get(place.number) !== utterance) return null;
-    const context = this.handlers.context();
-    const since = place.playing ? Math.min(now - place.time, 0.05) : 0;
-    const sample = place.sample + (since - (context.outputLatency || 0)) * SAMPLE_RATE;
-    return sample < 0 ? null : Math.round(sample);
+    const sample = heardAt(place, now, this.handlers.context().outputLatency || 0);
+    return sample < 0 ? null : sample;
   }
 
   sounded(): void {
     // The player counts samples itself.
   }
 
-  async close(): Promise<void> {
+  /** Both ends stop working; the sound of the page goes on without them. */
+  private release(): void {
     this.closing = true;
     window.clearInterval(this.pingTimer);
-    this.send({ type: "end" });
+    for (const node of [this.player, this.capture]) {
+      if (!node) continue;
+      node.port.postMessage({ kind: "end" } satisfies ToPlayer);
+      node.port.onmessage = null;
+    }
     this.source?.disconnect();
     this.player?.disconnect();
+    this.source = this.player = this.capture = null;
+  }
+
+  async close(): Promise<void> {
+    this.send({ type: "end" });
+    this.release();
     this.socket?.close();
   }
 }
