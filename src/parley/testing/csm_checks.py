@@ -21,6 +21,7 @@ from parley.worker.adapters import peft_files
 from parley.worker.adapters.csm import CsmAdapter
 from parley.worker.adapters.csm_frames import CodecStream
 from parley.worker.adapters.side_paths import read_pairs
+from parley.worker.memory import process_memory
 from parley.worker.pack import VoicePack
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def main(folder: Path, anna: Path, bert: Path) -> dict[str, Any]:
         **checks.algebra(),
         **checks.interleaved(),
         **checks.caches(),
+        "seconds in bfloat16": checks.seconds_in_bfloat16(),
+        "grows by": checks.grows_by(),
     }
 
 
@@ -165,6 +168,24 @@ class Checks:
         apart = not torch.equal(heard["ann", "anna"].layers[1].keys, heard["ann", ""].layers[1].keys)
         one.drop_lora("anna")
         return {"heard stays": same, "heard apart": apart, "heard goes with its LoRA": ("ann", "anna") not in heard}
+
+    def seconds_in_bfloat16(self) -> float:
+        """Sound of the mixture of precisions that a GPU gets, with a LoRA."""
+        one = self.adapter(precision="bfloat16", seed=7)
+        one.load_lora("anna", self.folders["anna"])
+        return len(self.sound(one, "anna")) / 4 / 24_000
+
+    def grows_by(self) -> int:
+        """Bytes that loading, speaking with a LoRA and unloading leave behind, the first times apart."""
+        sizes, one = [], self.lively
+        for _ in range(6):
+            one.unload()
+            one.load()
+            one.load_lora("anna", self.folders["anna"])
+            self.sound(one, "anna")
+            one.unload()
+            sizes.append(process_memory())
+        return sizes[-1] - sizes[1]
 
 
 class _Silenced:

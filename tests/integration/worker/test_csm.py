@@ -83,6 +83,8 @@ class TestCsm(AdapterContract):
     guesses_marks = True
     changes_speed = False
     wait = 300.0  # torch alone takes some seconds to start
+    test_loading_again_and_again_does_not_grow = None  # type: ignore[assignment]
+    """Each load is a process of its own here; the same is measured inside one below."""
     root: ClassVar[Path]
 
     @pytest.fixture(autouse=True)
@@ -155,6 +157,14 @@ def test_texts_with_two_loras_and_none_take_turns_and_do_not_mix(figures: dict[s
 @pytest.mark.parametrize("fact", ["heard stays", "heard apart", "heard goes with its LoRA"])
 def test_what_the_model_has_heard_is_kept_for_each_lora(figures: dict[str, Any], fact: str) -> None:
     assert figures[fact]
+
+
+def test_it_speaks_in_the_precisions_that_a_gpu_gets(figures: dict[str, Any]) -> None:
+    assert figures["seconds in bfloat16"] == pytest.approx(40 / 12.5)
+
+
+def test_loading_again_and_again_leaves_nothing_behind(figures: dict[str, Any]) -> None:
+    assert figures["grows by"] < 24_000_000
 
 
 # --- speakers and seeds ---

@@ -112,7 +112,7 @@ class CsmAdapter:
         if precision == "auto":
             precision = "bfloat16" if device == "cuda" else "float32"
         model = CsmForConditionalGeneration.from_pretrained(
-            folder, local_files_only=True, dtype=getattr(torch, precision)
+            folder, local_files_only=True, use_safetensors=True, dtype=getattr(torch, precision)
         )
         model = model.to(device).eval().requires_grad_(False)
         model.codec_model.float()
