@@ -9,6 +9,7 @@ import json
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -88,6 +89,11 @@ def deltas(reply: Reply) -> list[dict[str, Any]]:
 def call(call_id: str, name: str, **arguments: Any) -> dict[str, Any]:
     """A call that the model makes."""
     return {"id": call_id, "function": {"name": name, "arguments": json.dumps(arguments)}}
+
+
+def alike(told: str, written_down: str) -> bool:
+    """The model was told these words; a last one that came late, and changed nothing, does not begin a reply anew."""
+    return bool(told) and SequenceMatcher(None, told.lower(), written_down.lower()).ratio() > 0.8
 
 
 def words(text: str) -> bytes:
