@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -37,9 +36,10 @@ def exporting(settings: TraceSettings, service: str, instance: str = "") -> Iter
         yield
         return
     address = _address(settings.endpoint)
-    if find_spec("opentelemetry") is None or find_spec("opentelemetry.exporter.otlp.proto.http") is None:
-        raise ConfigError(f"traces.endpoint needs OpenTelemetry; install it with: {install('otel')}.")
-    processor, convert = _opened(address, service, instance)
+    try:
+        processor, convert = _opened(address, service, instance)
+    except ImportError:  # all of it, or the exporter alone
+        raise ConfigError(f"traces.endpoint needs OpenTelemetry; install it with: {install('otel')}.") from None
     try:
         with collecting(lambda span: processor.on_end(convert(span)), settings.sample):
             yield

@@ -26,11 +26,14 @@ def test_what_is_no_address_is_told_at_the_start(endpoint: str) -> None:
         pass
 
 
-def test_without_the_package_it_is_told_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("missing", ["opentelemetry", "opentelemetry.exporter"])
+def test_without_the_package_or_a_part_of_it_it_is_told_how_to_install_it(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = PathFinder.find_spec
 
     def find_spec(name: str, *more: object) -> object:
-        return None if name.startswith("opentelemetry") else found(name, *more)  # type: ignore[arg-type]
+        return None if name.startswith(missing) else found(name, *more)  # type: ignore[arg-type]
 
     for name in [name for name in sys.modules if name.partition(".")[0] == "opentelemetry"]:
         monkeypatch.delitem(sys.modules, name)
