@@ -10,6 +10,7 @@ from importlib.machinery import PathFinder
 import pytest
 
 from parley.errors import ConfigError
+from parley.observability import otlp
 from parley.observability.otlp import exporting
 from parley.observability.settings import TraceSettings
 from parley.tracing import Place, begin, is_collecting, working_for
@@ -45,9 +46,16 @@ def test_without_the_package_or_a_part_of_it_it_is_told_how_to_install_it(
         pass
 
 
-def test_who_stops_does_not_wait_for_a_collector_that_hangs() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as hanging:
-        url = f"http://127.0.0.1:{hanging.getsockname()[1]}"
+def test_who_stops_does_not_wait_for_a_collector_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(otlp, "_LAST", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as collector:
+        url = f"http://127.0.0.1:{collector.getsockname()[1]}"
         with exporting(TraceSettings(url), "parley-test"), working_for(lambda: Place(1, 2)):
             begin("work").end()
-        assert any(thread.name == "traces" for thread in threading.enumerate())  # it is still at it
+        (sending,) = (thread for thread in threading.enumerate() if thread.name == "traces")  # it is still at it
+        waiting, _ = collector.accept()
+        with waiting:
+            waiting.recv(65_536)
+            waiting.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        sending.join(30)
+        assert not sending.is_alive()  # nothing of it is left to disturb other tests
