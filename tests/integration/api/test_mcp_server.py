@@ -19,6 +19,7 @@ import httpx2
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
+from tests.clients.lines import line
 from tests.integration.api.test_openai_audio import question, words
 from tests.integration.people import running
 
@@ -51,10 +52,10 @@ def parley(tmp_path_factory: pytest.TempPathFactory) -> Generator[Running, None,
 
 
 @contextlib.asynccontextmanager
-async def web(parley: Running, mode: str) -> AsyncGenerator[Client]:
+async def web(parley: Running, mode: str, url: str = "") -> AsyncGenerator[Client]:
     async with (
         httpx2.AsyncClient(headers={"Authorization": f"Bearer {KEY}"}, timeout=60) as http,
-        Client(streamable_http_client(f"{parley.url}/mcp", http_client=http), mode=mode) as client,
+        Client(streamable_http_client(f"{url or parley.url}/mcp", http_client=http), mode=mode) as client,
     ):
         yield client
 
@@ -155,6 +156,25 @@ async def test_who_cancels_ends_the_synthesis(parley: Running, way: str, mode: s
     assert not said.is_error, said.content[0].text
     if way == "program":
         assert len(list((tmp_path / "said").iterdir())) == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_after_a_connection_that_broke_the_same_client_is_served(parley: Running, mode: str) -> None:
+    """It breaks amid a text, and there is one place: the next text is spoken only where the first has been given up."""
+    async with line(parley.url) as cut, web(parley, mode, cut.url) as client:
+        begun = anyio.Event()
+
+        async def heard(*_: Any) -> None:
+            begun.set()
+
+        speaking = asyncio.create_task(client.call_tool("say", {"text": LONG}, progress_callback=heard))
+        with anyio.fail_after(60):
+            await begun.wait()
+            cut.cut()
+            said = await client.call_tool("say", {"text": "Hello."})
+            speaking.cancel()
+            await asyncio.gather(speaking, return_exceptions=True)
+    assert not said.is_error, said.content[0].text
 
 
 def test_a_stranger_is_refused(parley: Running) -> None:

@@ -12,7 +12,7 @@ import contextlib
 import http.client
 import json
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -38,15 +38,44 @@ pytest.importorskip("xllamacpp", reason="llama.cpp's Python package is not insta
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
+@dataclass
+class Mind:
+    """Where a model is asked, all that it was asked, and where its next answer stops until it is let go."""
+
+    address: str = ""
+    bodies: list[Any] = field(default_factory=list)
+    stop: str = ""
+    """``asked``: before the first word, ``arguments``: amid those of a call, ``told``: before it speaks of a result."""
+    stopped: threading.Event = field(default_factory=threading.Event)
+    go: threading.Event = field(default_factory=threading.Event)
+
+    def stop_at(self, stop: str) -> None:
+        self.stop = stop
+        self.stopped.clear()
+        self.go.clear()
+
+    def reach(self, place: str) -> None:
+        """Whoever answers is here; it goes on once it is let."""
+        if self.stop == place:
+            self.stop = ""
+            self.stopped.set()
+            self.go.wait(60)
+
+
+_SOME = 4
+"""Pieces of a call after which it is amid its arguments."""
+
+
 @contextlib.contextmanager
-def under_a_grammar(endpoint: str) -> Generator[tuple[str, list[Any]], None, None]:
-    """An endpoint that lets ``endpoint`` write calls, and all bodies that it was sent."""
-    target, bodies = urlsplit(endpoint), list[Any]()
+def under_a_grammar(endpoint: str) -> Generator[Mind, None, None]:
+    """An endpoint that lets ``endpoint`` write calls."""
+    target, mind = urlsplit(endpoint), Mind()
 
     class Between(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            bodies.append(json.loads(json.dumps(body)))
+            mind.bodies.append(json.loads(json.dumps(body)))
+            mind.reach("told" if body["messages"][-1]["role"] == "tool" else "asked")
             offered = body.pop("tools", None)
             function = offered[0]["function"] if offered and body["messages"][-1]["role"] == "user" else None
             body["messages"] = [_plain(message) for message in body["messages"]]
@@ -63,6 +92,8 @@ def under_a_grammar(endpoint: str) -> Generator[tuple[str, list[Any]], None, Non
             self.send_header("Content-Type", "text/event-stream")
             self.end_headers()
             for number, line in enumerate(answer):
+                if function is not None and number == _SOME:
+                    mind.reach("arguments")
                 self.wfile.write(line if function is None else _as_call(line, number, function["name"]))
                 self.wfile.flush()
 
@@ -72,8 +103,10 @@ def under_a_grammar(endpoint: str) -> Generator[tuple[str, list[Any]], None, Non
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}{target.path}", bodies
+        mind.address = f"http://127.0.0.1:{server.server_port}{target.path}"
+        yield mind
     finally:
+        mind.go.set()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -105,7 +138,7 @@ def weights() -> Path:
 
 
 @pytest.fixture(scope="module")
-def mind(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[str, list[Any]], None, None]:
+def mind(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Mind, None, None]:
     log = tmp_path_factory.mktemp("llama") / "llama.log"
     with running_llama(weights, free_port(), log) as address, under_a_grammar(address) as grammar:
         yield grammar
@@ -135,12 +168,9 @@ async def until(true: Callable[[], object]) -> None:
 
 
 @pytest.mark.parametrize("interrupted", [False, True], ids=["heard out", "interrupted at work"])
-async def test_a_real_model_calls_a_tool_and_speaks_of_its_result(
-    mind: tuple[str, list[Any]], interrupted: bool
-) -> None:
-    address, bodies = mind
+async def test_a_real_model_calls_a_tool_and_speaks_of_its_result(mind: Mind, interrupted: bool) -> None:
     garden = Garden("write" if interrupted else "read")
-    options = OpenAiSettings(base_url=address, model="m", temperature=0, max_tokens=60)
+    options = OpenAiSettings(base_url=mind.address, model="m", temperature=0, max_tokens=60)
     model = create_language_model(LlmSettings(engine="openai", openai=options))
     async with conversation(language_model=model, tools=garden.box, alone=False) as talk:  # type: ignore[arg-type]
         talk.say(TextInput("What is the weather in Rome?"))
@@ -155,7 +185,7 @@ async def test_a_real_model_calls_a_tool_and_speaks_of_its_result(
             talk.say(TextInput("And what is it in Paris?"))
             await until(lambda: len(garden.asked) == 2)
         await until(lambda: talk.of(ReplyEnded))
-        told = [message for message in bodies[-1]["messages"] if message["role"] == "tool"]
+        told = [message for message in mind.bodies[-1]["messages"] if message["role"] == "tool"]
         assert told[0]["content"] == "It is raining frogs in Rome." or interrupted
         assert "It is raining frogs in Rome." in [message["content"] for message in told]
         assert len(talk.of(ReplyEnded)[0].text.split()) > 2
@@ -179,6 +209,8 @@ class Cut:
     told: str
     """What the model is told of the first call then; empty where it never called."""
     fails: bool = False
+    stop: str = ""
+    """Where the model stops until then."""
 
 
 class Weather(Garden):
@@ -217,9 +249,11 @@ def over(talk: Conversation, weather: Weather) -> bool:
 
 FROGS = "It is raining frogs in Rome."
 CUTS = {
-    "written": Cut({"effect": "read"}, lambda talk, weather: True, [], 1, ""),
+    "asked": Cut({"effect": "read"}, lambda talk, weather: True, [], 1, "", stop="asked"),
+    "written": Cut({"effect": "read"}, lambda talk, weather: True, [], 1, "", stop="arguments"),
     "running, reads": Cut({"effect": "read"}, at_work, ["running", "cancelled"], 2, outcomes.CUT),
     "running, writes": Cut({"effect": "write"}, at_work, ["running", "left", "done"], 2, FROGS),
+    "done, told": Cut({"effect": "read"}, lambda talk, weather: True, ["running", "done"], 2, FROGS, stop="told"),
     "left": Cut({"background": True}, at_work, ["left", "done"], 2, FROGS),
     "done": Cut({"effect": "read"}, over, ["running", "done"], 2, FROGS),
     "failed": Cut({"effect": "read"}, over, ["running", "failed"], 2, "The sky is closed.", fails=True),
@@ -228,19 +262,21 @@ CUTS = {
 
 
 @pytest.mark.parametrize("state", CUTS)
-async def test_an_interruption_in_each_state_of_a_call_leaves_the_truth(
-    mind: tuple[str, list[Any]], state: str
-) -> None:
-    address, bodies = mind
+async def test_an_interruption_in_each_state_of_a_call_leaves_the_truth(mind: Mind, state: str) -> None:
     cut = CUTS[state]
     weather = Weather(fails=cut.fails, contract=cut.contract)
-    options = OpenAiSettings(base_url=address, model="m", temperature=0, max_tokens=30)
+    options = OpenAiSettings(base_url=mind.address, model="m", temperature=0, max_tokens=30)
     model = create_language_model(LlmSettings(engine="openai", openai=options))
-    sent = len(bodies)
+    sent, bodies = len(mind.bodies), mind.bodies
+    mind.stop_at(cut.stop)
     async with conversation(language_model=model, tools=weather.box, alone=False) as talk:  # type: ignore[arg-type]
+        if cut.stop == "told":
+            weather.gate.set()
         talk.say(TextInput("What is the weather in Rome?"))
-        await until(lambda: len(bodies) > sent and cut.when(talk, weather))
+        await until(lambda: len(bodies) > sent and cut.when(talk, weather) and (not cut.stop or mind.stopped.is_set()))
         talk.say(Interrupt())
+        await until(lambda: any(event == "interrupted" for event, _ in talk.states()))
+        mind.go.set()
         await until(lambda: not talk.of(ReplyStarted) or talk.of(ReplyEnded))
         weather.gate.set()
         await until(lambda: not cut.states or states(talk) == cut.states)

@@ -42,7 +42,7 @@ TRIED: dict[str, tuple[str, tuple[str, ...]]] = {
     )),
     "MCP": (f"{API}/test_mcp_server.py", (
         "a_text_becomes_sound", "who_cancels_ends_the_synthesis", "", "", "the_models_are_told", "what_cannot_be_done",
-        "",
+        "after_a_connection_that_broke",
     )),
 }  # fmt: skip
 
