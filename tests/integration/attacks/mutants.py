@@ -27,7 +27,7 @@ Tally = collections.Counter[str]
 ODD: list[Any] = [None, True, -1, 0, 1e308, 10**40, "", "\0", "é" * 50, "x" * 5000, [], {}, [[[[]]]], {"a": {"b": []}}]
 EVERY = 10
 """Messages after which the server is waited for: what a closed connection leaves unread is no test of anything."""
-PATIENCE = 0.5
+PATIENCE = 1.0
 """Seconds after which it waits for the rest of a message that has none."""
 DEEP = b'{"type": "x", "a": ' + b'{"a":' * 3000 + b"1" + b"}" * 3000 + b"}"
 

@@ -29,7 +29,7 @@ COUNT, CONNECTIONS = 10_000, 8
 ANSWERS = {
     "realtime": {"errors": 3_000, "done": 200},
     "audio": {"400": 4_000, "200": 5},
-    "wyoming": {"errors": 500, "answers": 20},
+    "wyoming": {"errors": 100, "answers": 20},
 }
 """How many there are at least: the mistakes reach what is to judge them, and not all is a mistake."""
 
@@ -85,5 +85,7 @@ async def test_messages_with_mistakes_disturb_nobody_and_leave_nothing(
             await asyncio.sleep(0.1)
     log = parley[0].log.read_text()
     assert "Traceback" not in log, log
-    assert log.count("\n") < 1_000, log[-2_000:]  # nobody fills a disk with mistakes
+    # Nobody fills a disk with mistakes: one line for each connection, and none for a form.
+    assert log.count("a wyoming client was refused") <= answered.get("closed", 0) + CONNECTIONS
+    assert "boundary character" not in log
     assert kept <= quiet.longest + 3 * MARGIN
