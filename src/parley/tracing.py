@@ -7,6 +7,7 @@ so that nobody has to carry it, and a recording's turn is found among the traces
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 import time
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 Kind = Literal["internal", "client", "server"]
 Value = str | int | float | bool
 
+_log = logging.getLogger(__name__)
 _HEADER = "traceparent"
 _SAMPLED = 1
 
@@ -72,6 +74,8 @@ class _Collecting:
 
     collector: Callable[[Span], None] | None = None
     sample: float = 1.0
+    lost: int = 0
+    """Spans that it failed to take."""
 
 
 _here: ContextVar[Callable[[], Place | None] | None] = ContextVar("parley-trace", default=None)
@@ -80,12 +84,14 @@ _here: ContextVar[Callable[[], Place | None] | None] = ContextVar("parley-trace"
 @contextmanager
 def collecting(collector: Callable[[Span], None], sample: float = 1.0) -> Iterator[None]:
     """Have spans given to ``collector`` while the block runs, of this share of all turns. It must return at once."""
-    before = _Collecting.collector, _Collecting.sample
-    _Collecting.collector, _Collecting.sample = collector, sample
+    before = _Collecting.collector, _Collecting.sample, _Collecting.lost
+    _Collecting.collector, _Collecting.sample, _Collecting.lost = collector, sample, 0
     try:
         yield
     finally:
-        _Collecting.collector, _Collecting.sample = before
+        if _Collecting.lost:
+            _log.warning("%d spans were lost, because whoever collects them failed to take them", _Collecting.lost)
+        _Collecting.collector, _Collecting.sample, _Collecting.lost = before
 
 
 def is_collecting() -> bool:
@@ -94,9 +100,20 @@ def is_collecting() -> bool:
 
 
 def emit(span: Span) -> None:
-    """Give a span to whoever collects."""
-    if _Collecting.collector is not None:
+    """Give a span to whoever collects. One who fails to take it loses it, and nobody else is harmed."""
+    if _Collecting.collector is None:
+        return
+    try:
         _Collecting.collector(span)
+    except Exception:  # noqa: BLE001  (an exporter may raise anything, and a conversation goes on without it)
+        if not _Collecting.lost:
+            _log.exception("a span could not be given to whoever collects; further ones are counted and not told")
+        _Collecting.lost += 1
+
+
+def lost() -> int:
+    """Spans that whoever collects failed to take."""
+    return _Collecting.lost
 
 
 def now_ns() -> int:

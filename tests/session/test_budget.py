@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from tests.session.tool_bench import Bench, Caller, ask
 
-from parley.messages import ErrorMessage, ReplyText, TextInput, VoiceChanged
-from parley.session.log import BudgetReacted
+from parley.messages import ErrorMessage, Interrupt, ReplyStarted, ReplyText, TextInput, TurnLatency, VoiceChanged
+from parley.session.log import BudgetReacted, Latency, Starved
 from parley.session.pressure import Relief
 from parley.session.settings import BudgetSettings, SessionSettings
 from parley.testing.conversation import Conversation, conversation
@@ -137,3 +138,57 @@ async def test_a_model_that_stays_late_is_asked_to_be_brief_once_excuses_are_not
         assert ("short_replies", "overrun") in told(talk)
         assert model.options[-1].brief
         assert not model.options[0].brief
+
+
+# --- who was waited for -------------------------------------------------------------------
+
+
+async def test_a_voice_that_waits_for_a_tool_is_not_to_blame_for_the_silence() -> None:
+    bench = Bench(takes={"look": 4.0})
+    model = Caller(lambda history: ["It rains."] if history[-1].role == "tool" else ["Let me look.", ask("look")])
+    relief = Relief(voice=lambda _: Voice(model="quick"))
+    async with asked(5, language_model=model, tools=bench.box(), relief=relief) as talk:
+        assert sum(starved.gap for starved in talk.logged(Starved)) > 5
+        assert sum(starved.voice for starved in talk.logged(Starved)) < 0.1
+        assert told(talk) == []
+
+
+async def test_a_voice_that_pauses_in_mid_reply_with_words_to_speak_is_to_blame() -> None:
+    model = FakeLanguageModel(answer=lambda _: "One. Two.")
+    async with asked(3, language_model=model, synthesizer=FakeSynthesizer(pace=0.08)) as talk:
+        silence = sum(starved.gap for starved in talk.logged(Starved))
+        assert silence > 1
+        assert sum(starved.voice for starved in talk.logged(Starved)) == pytest.approx(silence)
+        assert ("short_clause", "overrun") in told(talk)
+
+
+# --- what is said in place of an answer ---------------------------------------------------
+
+
+@pytest.mark.parametrize("reports", [False, True])
+async def test_what_a_turn_took_is_told_of_its_answer_and_not_of_what_was_said_meanwhile(reports: bool) -> None:
+    async with asked(3, language_model=FakeLanguageModel(first_delta=6.0), reports=reports) as talk:
+        latencies = talk.logged(Latency)
+        assert [latency.turn for latency in latencies] == [1, 2, 3]
+        assert latencies[0].aside_ms is None
+        for latency in latencies[1:]:
+            assert latency.aside_ms == pytest.approx(1000 * WATCHED.budget.model, abs=100)
+            assert latency.stages_ms["llm"] == pytest.approx(6000, abs=100)
+            assert 6000 <= latency.stages_ms["tts"] <= latency.stages_ms["sent"] < 6500
+            assert ("heard" in latency.stages_ms) is reports
+        assert [message.stages_ms for message in talk.of(TurnLatency)] == [latency.stages_ms for latency in latencies]
+        assert talk.logged(BudgetReacted)[0].took == pytest.approx(6.0, abs=0.1)
+
+
+async def test_a_turn_whose_answer_nobody_waited_for_is_told_all_the_same() -> None:
+    async with asked(1, language_model=FakeLanguageModel(first_delta=6.0)) as talk:
+        talk.say(TextInput("and now"))
+        while len(talk.of(ReplyStarted)) < 2:
+            talk.participant.arrived.clear()
+            await talk.participant.arrived.wait()
+        talk.say(Interrupt())
+        await talk.heard_out(2)
+        second = talk.logged(Latency)[-1]
+        assert second.turn == 2
+        assert second.aside_ms is not None
+        assert not {"llm", "tts", "sent"} & set(second.stages_ms)

@@ -19,6 +19,7 @@ from parley.routing.pool import PooledSynthesizer
 from parley.routing.settings import RoutingSettings
 from parley.server.sessions import Parts, SessionHost
 from parley.server.settings import ServerSettings
+from parley.session.log import BudgetReacted
 from parley.testing.fakes import FakeLanguageModel, FakeRecognizer, FakeSynthesizer, FakeVad
 from parley.transports.memory import MemoryTransport
 from parley.values import Voice
@@ -153,6 +154,20 @@ async def test_a_client_that_comes_back_goes_on_with_what_was_said() -> None:
         model = home.host.parts.language_model
     assert isinstance(model, FakeLanguageModel)
     assert [message.text for message in model.asked[-1]] == ["hello", "You said: hello.", "what did I say?"]
+
+
+async def test_where_answers_come_too_late_who_comes_back_is_let_in_and_nobody_new_is() -> None:
+    async with house() as home, home.talking() as first:
+        await first.participant.send(TextInput("hello"))
+        await until_heard(first)
+        session_id = first.participant.messages[0].session_id  # type: ignore[union-attr]
+        refuses = BudgetReacted(0.0, "model", "refuse_sessions", on=True, why="overrun", took=2.0)
+        home.host._running[session_id]._notices.log(refuses)
+        for stranger in ("", "nobody-knows-this-one"):
+            with pytest.raises(CapacityError, match="too late"):
+                await home.host.run_session(MemoryTransport(), StartSession(resume_session=stranger))
+        async with home.talking(resume_session=session_id) as again:
+            assert of(again, SessionStarted)[0].resumed
 
 
 async def test_draining_lets_conversations_finish_and_takes_nobody_new() -> None:

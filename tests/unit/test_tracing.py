@@ -127,6 +127,20 @@ def test_whoever_collected_before_collects_again() -> None:
     assert not tracing.is_collecting()
 
 
+def test_who_fails_to_take_a_span_harms_nobody_and_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(_: Span) -> None:
+        raise ValueError("no such attribute")
+
+    with collecting(broken):
+        with working_for(lambda: Place(1, 1)):
+            for _ in range(3):
+                tracing.begin("work").end()
+        assert tracing.lost() == 3
+        assert len(caplog.records) == 1
+    assert caplog.messages[-1].startswith("3 spans were lost")
+    assert tracing.lost() == 0
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

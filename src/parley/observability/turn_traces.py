@@ -52,6 +52,8 @@ class Story:
             said |= {"parley.closed_by": self.closed.reason, "parley.silence_s": self.closed.delay}
         if self.guessed is not None:
             said["parley.early_reply_used"] = self.guessed
+        if self.latency is not None and self.latency.aside_ms is not None:
+            said["parley.aside_ms"] = self.latency.aside_ms
         if self.tools:
             said["parley.tools"] = self.tools
         said["parley.outcome"] = self.over.outcome if self.over is not None else "unanswered"

@@ -24,6 +24,7 @@ from parley.observability.turn_traces import TurnTraces
 from parley.registry.snapshots import SessionSnapshot
 from parley.server.at_work import AtWork
 from parley.server.engine_parts import EngineParts
+from parley.server.strain import Strain
 from parley.session.decide.budget import Reaction
 from parley.session.log import BudgetReacted, ReplyOver, ToolCalled, Transition, TurnClosed
 from parley.session.pressure import Relief
@@ -147,8 +148,8 @@ class SessionHost:
         """What is done for other people's clients."""
         self._session_settings = session
         self._running: dict[str, SessionEngine] = {}
-        self.strained: set[str] = set()
-        """Those in which nothing more can be done about answers that come too late."""
+        self.strain = Strain()
+        """In which of them nothing more can be done about answers that come too late."""
         self._replaced: set[str] = set()
         """Those of them that somebody goes on with elsewhere."""
         self._opening = 0
@@ -214,8 +215,9 @@ class SessionHost:
         """
         try:
             self._check_open()
-            history = await self._history(start) if guest is None else self._new_history(guest)
-            self._check_places()
+            known = await self._remembered(start) if guest is None else None
+            history = History(known or (), limit=self._history_limit) if guest is None else self._new_history(guest)
+            self._check_places(goes_on=known is not None)
             self._opening += 1
             self._empty.clear()
             try:
@@ -232,14 +234,15 @@ class SessionHost:
         if troubles := self.troubles():
             raise UnavailableError(" ".join(troubles))
 
-    def _check_places(self) -> None:
-        if self.strained and 2 * len(self.strained) >= len(self._running):
+    def _check_places(self, *, goes_on: bool = False) -> None:
+        """Raise CapacityError where there is no place. A conversation that only ``goes_on`` is no new load."""
+        if not goes_on and self.strain.too_much(self._running, self._replaced, clock.now()):
             raise CapacityError("The conversations that are held get their answers too late already; try again later.")
         if self.sessions >= self.settings.max_sessions:
             raise CapacityError(f"All {self.settings.max_sessions} conversations are taken; try again later.")
 
     def _new_history(self, guest: Guest) -> History:
-        return History(limit=self._session_settings.limits.max_history, name=guest.name, keep_empty=True)
+        return History(limit=self._history_limit, name=guest.name, keep_empty=True)
 
     async def _open(
         self,
@@ -281,17 +284,19 @@ class SessionHost:
             raise
         return session
 
-    async def _history(self, start: StartSession) -> History:
+    @property
+    def _history_limit(self) -> int:
+        return self._session_settings.limits.max_history
+
+    async def _remembered(self, start: StartSession) -> tuple[Item, ...] | None:
         """What was said before, when the client names a session that still runs here or is still remembered."""
-        limit = self._session_settings.limits.max_history
         store = self.parts.snapshots
         if store is None or not start.resume_session:
-            return History(limit=limit)
+            return None
         items = await self._taken_over(start.resume_session)
-        if items is None:
-            snapshot = await store.load(start.resume_session)
-            items = snapshot.items if snapshot else ()
-        return History(items, limit=limit)
+        if items is None and (snapshot := await store.load(start.resume_session)) is not None:
+            items = snapshot.items
+        return items
 
     async def _taken_over(self, session_id: str) -> tuple[Item, ...] | None:
         """End a session that somebody goes on with, whose connection may hang; its history, None when there is none.
@@ -326,7 +331,7 @@ class SessionHost:
             raise
         finally:
             del self._running[session.session_id]
-            self.strained.discard(session.session_id)
+            self.strain.forget(session.session_id)
             self._replaced.discard(session.session_id)
             self._check_empty()
             length = clock.now() - began
@@ -422,7 +427,9 @@ class _Session:
         if isinstance(entry, Transition | TurnClosed):
             self._active = clock.now()
         if isinstance(entry, BudgetReacted) and entry.reaction == Reaction.REFUSE.value:
-            (self._host.strained.add if entry.on else self._host.strained.discard)(self.session_id)
+            self._host.strain.reacted(self.session_id, entry.stage, clock.now(), on=entry.on)
+        if isinstance(entry, ReplyOver) and entry.turn:
+            self._host.strain.turned(self.session_id, clock.now())
         if isinstance(entry, ReplyOver | TurnClosed | ToolCalled):
             self._spawn(self._save())
 

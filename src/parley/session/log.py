@@ -84,6 +84,9 @@ class Latency:
     at: float
     turn: int
     stages_ms: Mapping[str, float]
+    aside_ms: float | None = None
+    """Milliseconds after which something was said in place of the answer, such as that it takes a moment: none of
+    the stages is about that. Where the answer never sounded, those that it reached are told when the reply is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,8 @@ class Starved:
     utterance_id: str
     gap: float
     """Seconds of silence in mid-reply."""
+    voice: float = 0.0
+    """Those of them for which the voice had words that it had not spoken; the others were waited for its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,10 +231,19 @@ class Stages:
     origin: float
     """The last voice of the turn, or its arrival where it was typed."""
     reached: dict[str, float] = field(default_factory=dict)
+    aside: float | None = None
+    """When something was first said in place of the answer."""
+    told: bool = False
+    """They stand in the log."""
 
     def mark(self, stage: str) -> None:
         """The stage is reached now, unless it was before."""
         self.reached.setdefault(stage, clock.now())
+
+    def say_aside(self) -> None:
+        """What sounds now is not the answer, and no stage of it."""
+        self.aside = clock.now()
+        self.reached.pop("tts", None)
 
     def take_early(self, early: Stages) -> None:
         """What was reached early, on a guess that proved right, counts from this origin."""
@@ -238,4 +252,12 @@ class Stages:
 
     def milliseconds(self) -> dict[str, float]:
         """Since the origin."""
-        return {name: round(1000 * (self.reached[name] - self.origin), 2) for name in STAGES if name in self.reached}
+        return {name: self._since(self.reached[name]) for name in STAGES if name in self.reached}
+
+    @property
+    def aside_ms(self) -> float | None:
+        """As ``Latency.aside_ms``."""
+        return None if self.aside is None else self._since(self.aside)
+
+    def _since(self, at: float) -> float:
+        return round(1000 * (at - self.origin), 2)

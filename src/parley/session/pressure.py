@@ -9,7 +9,7 @@ from parley.session.decide.budget import Budget, Change, Reaction, Rules, Stage
 from parley.session.log import BudgetReacted, Latency, ReplyOver, Starved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from parley.interfaces import Recognizer
     from parley.session.log import LogEntry, Observer
@@ -59,8 +59,8 @@ class Pressure:
         self._relief = relief
         self._usual_voice: Voice | None = None
         self._chosen: Voice | None = None
-        self._latency: Latency | None = None
-        self._silence = 0.0
+        self._latencies: dict[int, Latency] = {}
+        self._silences: dict[str, float] = {}
         self.frame_sent = observer.frame_sent
         limits = {Stage.EARS: settings.ears, Stage.MODEL: settings.model, Stage.VOICE: settings.voice}
         self._budget = Budget(limits, self._offers, Rules())
@@ -70,20 +70,26 @@ class Pressure:
         self._observer.logged(entry)
         match entry:
             case Latency():
-                self._latency, self._silence = entry, 0.0
+                self._latencies[entry.turn] = entry
             case Starved():
-                self._silence += entry.gap
-            case ReplyOver() if self._latency is not None and entry.turn == self._latency.turn:
-                latency, self._latency = self._latency, None
-                took = stages_of(latency.stages_ms, self._silence)
-                if "llm" not in latency.stages_ms and self._terms.measures.filler_after < float("inf"):
-                    # something else had to be said in its place: it took longer than it may, however long that was
-                    took[Stage.MODEL] = max(_MORE * self._settings.model, waited(latency.stages_ms))
-                for change in self._budget.turn(took, waited(latency.stages_ms) + self._silence):
-                    self._carry_out(change)
-                    self._observer.logged(_told(entry.at, change))
+                self._silences[entry.utterance_id] = self._silences.get(entry.utterance_id, 0.0) + entry.voice
+            case ReplyOver():
+                silence = self._silences.pop(entry.utterance_id, 0.0)
+                latency = self._latencies.pop(entry.turn, None)
+                if latency is not None:
+                    self._turn(entry.at, latency, silence)
             case _:
                 pass
+
+    def _turn(self, at: float, latency: Latency, silence: float) -> None:
+        """A turn is over; ``silence`` is that for which its voice is to blame."""
+        took, wait = stages_of(latency, silence), waited(latency)
+        if "llm" not in latency.stages_ms and self._terms.measures.filler_after < float("inf"):
+            # something else had to be said in its place: it took longer than it may, however long that was
+            took[Stage.MODEL] = max(_MORE * self._settings.model, wait)
+        for change in self._budget.turn(took, wait + silence):
+            self._carry_out(change)
+            self._observer.logged(_told(at, change))
 
     def _offers(self, reaction: Reaction) -> bool:
         if self._budget.on(reaction):
@@ -122,9 +128,13 @@ def _told(at: float, change: Change) -> BudgetReacted:
     return BudgetReacted(at, change.stage.value, change.reaction.value, change.on, change.why, took)
 
 
-def stages_of(stages_ms: Mapping[str, float], silence: float) -> dict[Stage, float]:
-    """Seconds that each stage took; one that was not reached, or was done while another was waited for, took none."""
-    reached = {name: at / 1000 for name, at in stages_ms.items()}
+def stages_of(latency: Latency, silence: float) -> dict[Stage, float]:
+    """Seconds that each stage took; one that was not reached, or was done while another was waited for, took none.
+
+    Where something was said in place of the answer, the voice had that to speak first: then it took the ``silence``
+    behind it.
+    """
+    reached = {name: at / 1000 for name, at in latency.stages_ms.items()}
     decided = reached.get("endpoint", 0.0)
     understood = max(decided, reached.get("asr", decided))
     took = {Stage.EARS: understood - decided} if "asr" in reached else {}
@@ -132,10 +142,13 @@ def stages_of(stages_ms: Mapping[str, float], silence: float) -> dict[Stage, flo
         first_words = max(understood, reached["llm"])
         took[Stage.MODEL] = first_words - understood
         if "tts" in reached:
-            took[Stage.VOICE] = max(0.0, reached["tts"] - first_words) + silence
+            first = 0.0 if latency.aside_ms is not None else max(0.0, reached["tts"] - first_words)
+            took[Stage.VOICE] = first + silence
     return took
 
 
-def waited(stages_ms: Mapping[str, float]) -> float:
-    """Seconds from the last voice to the first sound, as it was sent."""
-    return stages_ms.get("sent", max(stages_ms.values(), default=0.0)) / 1000
+def waited(latency: Latency) -> float:
+    """Seconds from the last voice to the first sound, as it was sent, whether or not that was the answer's."""
+    if latency.aside_ms is not None:
+        return latency.aside_ms / 1000
+    return latency.stages_ms.get("sent", max(latency.stages_ms.values(), default=0.0)) / 1000

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from parley import clock
 from parley.errors import CapacityError, Unauthorized, UnavailableError
 from parley.llm.script import ScriptModel
 from parley.messages import StartSession
@@ -166,9 +167,9 @@ async def test_a_session_that_comes_before_the_server_is_ready_is_told_why() -> 
 async def test_nobody_new_is_let_in_while_half_of_those_who_talk_wait_too_long_already() -> None:
     async with host_with() as host:
         host._running = dict.fromkeys(("a", "b", "c"))  # type: ignore[assignment]
-        host.strained.add("a")
+        host.strain.reacted("a", "model", clock.now(), on=True)
         host._check_places()
-        host.strained.add("b")
+        host.strain.reacted("b", "model", clock.now(), on=True)
         with pytest.raises(CapacityError, match="too late"):
             await host.run_session(unused, StartSession())  # type: ignore[arg-type]
         host._running = {}

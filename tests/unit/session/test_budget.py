@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parley.session.decide.budget import TABLE, UNJUDGED, Budget, Change, Reaction, Rules, Stage
+from parley.session.log import Latency
 from parley.session.pressure import stages_of, waited
 
 RULES = Rules()
@@ -102,17 +103,27 @@ def test_when_nothing_is_left_to_do_nobody_new_is_let_in() -> None:
 # --- from the log ------------------------------------------------------------------------
 
 
+def latency(aside_ms: float | None = None, **stages_ms: float) -> Latency:
+    return Latency(0.0, 1, stages_ms, aside_ms)
+
+
 def test_a_stage_begins_where_what_it_waits_for_is_there() -> None:
-    stages = {"vad": 60.0, "endpoint": 340.0, "asr": 840.0, "llm": 1840.0, "tts": 2040.0, "sent": 2060.0}
+    stages = latency(vad=60.0, endpoint=340.0, asr=840.0, llm=1840.0, tts=2040.0, sent=2060.0)
     assert stages_of(stages, 0.5) == pytest.approx({Stage.EARS: 0.5, Stage.MODEL: 1.0, Stage.VOICE: 0.7})
     assert waited(stages) == pytest.approx(2.06)
 
 
 def test_a_guess_that_was_ahead_took_nobody_any_time() -> None:
-    early = {"endpoint": 340.0, "asr": 345.0, "llm": 200.0, "tts": 250.0, "sent": 346.0}
+    early = latency(endpoint=340.0, asr=345.0, llm=200.0, tts=250.0, sent=346.0)
     assert stages_of(early, 0.0) == pytest.approx({Stage.EARS: 0.005, Stage.MODEL: 0.0, Stage.VOICE: 0.0})
 
 
 @given(st.dictionaries(st.sampled_from(["vad", "endpoint", "asr", "llm", "tts", "sent"]), st.floats(-1e3, 1e5)))
 def test_no_stage_takes_less_than_no_time(stages: dict[str, float]) -> None:
-    assert all(seconds >= 0 for seconds in stages_of(stages, 0.0).values())
+    assert all(seconds >= 0 for seconds in stages_of(latency(**stages), 0.0).values())
+
+
+def test_what_was_said_in_place_of_the_answer_ends_the_wait_and_is_no_stage_of_it() -> None:
+    excused = latency(1300.0, endpoint=300.0, asr=500.0, llm=4500.0, tts=5000.0, sent=5010.0)
+    assert waited(excused) == pytest.approx(1.3)
+    assert stages_of(excused, 0.2) == pytest.approx({Stage.EARS: 0.2, Stage.MODEL: 4.0, Stage.VOICE: 0.2})

@@ -120,3 +120,55 @@ def test_a_frame_that_comes_after_the_listener_ran_dry_is_late_by_all_of_it() ->
         ledger.sent(end - 960, end, 10.0)
     assert ledger.late_by(3_840, 10.02) == pytest.approx(0)
     assert ledger.late_by(3_840, 15.02) == pytest.approx(5)
+
+
+# --- what the voice is to blame for ------------------------------------------------------
+
+
+def starved(*given: tuple[float, str], marks: bool = True, over: float | None = None) -> tuple[float, float]:
+    """The gap before a frame at 5 s, and the voice's share; a first piece was spoken by 1 s, the others given later."""
+    ledger = Ledger(lead=0.06)
+    ledger.given(0, "Let me look.", 0.0)
+    ledger.sent(0, 24_000, 0.5)
+    if marks:
+        ledger.add_marks([WordMark(0, 3, 0, 8_000), WordMark(4, 6, 8_000, 16_000), WordMark(7, 11, 16_000, 24_000)])
+    for at, clause in given:
+        ledger.given(12, clause, at)
+    if over is not None:
+        ledger.text_over(over)
+    ledger.sent(24_000, 25_000, 5.0)
+    return ledger.gap, ledger.voice_gap
+
+
+@pytest.mark.parametrize("marks", [True, False])
+def test_a_voice_is_not_to_blame_while_it_has_no_words(marks: bool) -> None:
+    assert starved(marks=marks) == pytest.approx((4.0, 0.0))
+    assert starved((4.5, " It rains."), marks=marks) == pytest.approx((4.0, 0.5))
+    assert starved((4.5, " …"), marks=marks) == pytest.approx((4.0, 0.0))
+
+
+@pytest.mark.parametrize("marks", [True, False])
+def test_a_voice_is_to_blame_once_it_has_words_or_knows_that_there_are_no_more(marks: bool) -> None:
+    assert starved((0.75, " It rains."), marks=marks) == pytest.approx((4.0, 4.0))
+    assert starved(marks=marks, over=2.0) == pytest.approx((4.0, 3.0))
+    assert starved(marks=marks, over=0.1) == pytest.approx((4.0, 4.0))
+
+
+def test_marks_tell_what_a_voice_still_had_to_speak() -> None:
+    assert starved((0.25, " It rains.")) == pytest.approx((4.0, 4.0))
+
+
+def test_a_mark_of_sound_that_has_not_come_is_no_word_that_was_spoken() -> None:
+    ledger = Ledger(lead=0.06)
+    ledger.given(0, "One two.", 0.0)
+    ledger.sent(0, 24_000, 0.5)
+    ledger.add_marks([WordMark(0, 3, 0, 24_000), WordMark(4, 7, 24_000, 48_000)])
+    assert ledger.spoken_text == 3
+    ledger.sent(24_000, 25_000, 5.0)
+    assert ledger.voice_gap == pytest.approx(4.0)
+
+
+@given(st.lists(st.tuples(st.floats(0, 5), st.sampled_from(["one", "…", " two words"])), max_size=5), st.booleans())
+def test_the_voice_is_never_to_blame_for_more_than_was_silent(given: list[tuple[float, str]], marks: bool) -> None:
+    gap, voice = starved(*sorted(given), marks=marks)
+    assert 0 <= voice <= gap

@@ -9,7 +9,8 @@ sending; *heard* says how far this listener is, by their own reports where there
 
 from __future__ import annotations
 
-from bisect import insort
+import re
+from bisect import bisect_left, insort
 from typing import TYPE_CHECKING
 
 from parley.audio.frame import SAMPLE_RATE
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from parley.audio.frame import WordMark
+
+
+_WORD = re.compile(r"\S*\w\S*")
 
 
 class Ledger:
@@ -32,10 +36,18 @@ class Ledger:
         self.sent_samples = 0
         self.gap = 0.0
         """Seconds for which the listener had run dry when the newest frame left."""
+        self.voice_gap = 0.0
+        """Those of them for which the voice had words that it had not spoken."""
+        self.answer_from: int | None = None
+        """The first sample of the answer, once it is on its way; what is said in its place meanwhile is before it."""
         self.paused = False
         self._reported: tuple[int, float] | None = None
         self._stopped_at = 0
         self.marks: list[WordMark] = []
+        self._sent_at = 0.0
+        self._given: list[tuple[int, float]] = []
+        """Of each piece of text: where its last word begins, and when the voice was given it."""
+        self._text_over: float | None = None
 
     # --- the clock, which paces ---------------------------------------------------------
 
@@ -64,13 +76,14 @@ class Ledger:
 
     def sent(self, start_sample: int, end_sample: int, now: float) -> None:
         """A frame has left. If the listener had run dry, their clock starts again with it."""
-        self.gap = 0.0
+        self.gap = self.voice_gap = 0.0
         if self.sent_samples <= self.reached(now):
             if self.sent_samples and not self.paused:
                 heard_out = self._anchor_at + (self.sent_samples - self._anchor_sample) / SAMPLE_RATE
                 self.gap = max(0.0, now - heard_out)
+                self.voice_gap = max(0.0, now - max(heard_out, self._unspoken_since(now)))
             self._anchor_sample, self._anchor_at = start_sample, now
-        self.sent_samples = end_sample
+        self.sent_samples, self._sent_at = end_sample, now
 
     def left_in(self, now: float) -> float:
         """Seconds until everything sent has been heard."""
@@ -88,6 +101,38 @@ class Ledger:
             self._anchor_at, self.paused = now, False
             if self._reported:
                 self._reported = (self._stopped_at, now)
+
+    # --- the voice ----------------------------------------------------------------------
+
+    def given(self, text_start: int, clause: str, now: float) -> None:
+        """The voice was given a piece of text, which begins at this character of the whole."""
+        words = list(_WORD.finditer(clause))
+        if words:
+            self._given.append((text_start + words[-1].start(), now))
+
+    def text_over(self, now: float) -> None:
+        """The voice knows that there is no more text: whatever is still to come, it is not waiting for anybody."""
+        if self._text_over is None:
+            self._text_over = now
+
+    @property
+    def spoken_text(self) -> int:
+        """One past the last character of the words that had begun in what was sent; 0 where no marks tell."""
+        begun = bisect_left(self.marks, self.sent_samples, key=lambda mark: mark.start_sample)
+        return self.marks[begun - 1].text_end if begun else 0
+
+    def _unspoken_since(self, now: float) -> float:
+        """When the voice was given what it has not spoken; ``now`` where it has spoken everything.
+
+        By the marks of its words. A voice without any is taken to have spoken what it had when its newest frame left.
+        """
+        if self.marks:
+            spoken = self.spoken_text
+            unspoken = (at for start, at in self._given if start >= spoken)
+        else:
+            unspoken = (at for _, at in self._given if at >= self._sent_at)
+        over = now if self._text_over is None else self._text_over
+        return min(over, next(unspoken, now))
 
     # --- the ear -----------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from parley.messages import ReplyEnded, TurnLatency
 from parley.orders import ReplyBegun, ReplyItem, ReplySettled, TurnCommitted, TurnSettled
 from parley.session.log import Latency, ReplyOver, Resumed, Silenced, Starved
 from parley.session.terms import Terms
+from parley.text.speech.normaliser import has_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,6 +149,8 @@ class ReplyRecords:
         reply.calls.heard(len(text))
         at = self._notices.now()
         turn = reply.turn if reply.turn_text else 0
+        if reply.stages.aside is not None:
+            tell_latency(reply, self._notices)  # that of an answer which never came is told all the same
         self._notices.log(ReplyOver(at, reply.utterance_id, outcome, round(heard / SAMPLE_RATE, 6), turn))
         if reply.life.announced:
             self._notices.send(ReplyEnded(reply.utterance_id, outcome, reply.text, text, heard))
@@ -165,6 +168,27 @@ def keep_sound(words: Message, reply: Reply) -> None:
     words.cut = reply.entry.cut_at
     if not reply.writing.asides:  # or the text that is kept would not be the one that was spoken
         words.whole, words.marks = reply.text, tuple(reply.ledger.marks)
+
+
+def tell_latency(reply: Reply, notices: Notices) -> None:
+    """Where the time of its turn went, once."""
+    stages, aside = reply.stages.milliseconds(), reply.stages.aside_ms
+    if reply.turn_text and (stages or aside is not None) and not reply.stages.told:
+        reply.stages.told = True
+        if stages:
+            notices.send(TurnLatency(reply.turn, stages))
+        notices.log(Latency(notices.now(), reply.turn, stages, aside))
+
+
+def answers(reply: Reply) -> bool:
+    """Whether the frame that is being sent belongs to the answer, or something is still said in its place.
+
+    By the marks of the words; a voice without any is taken to speak the answer as soon as it has words of that.
+    """
+    opening, ledger = reply.writing.opening, reply.ledger
+    if not opening:
+        return True
+    return has_words(reply.text[opening:]) and (not ledger.marks or ledger.spoken_text > opening)
 
 
 class Loudspeaker:
@@ -245,15 +269,22 @@ class Loudspeaker:
 
     # --- what is heard -------------------------------------------------------------------
 
-    def sends(self, reply: Reply, *, first: bool) -> None:
-        """A frame of a reply is on its way, perhaps the ``first``."""
-        if reply.ledger.gap:
-            gap = round(reply.ledger.gap, 6)
-            self._notices.log(Starved(self._notices.now(), reply.utterance_id, gap))
-        if first:
-            reply.stages.mark("sent")
+    def sends(self, reply: Reply, start_sample: int) -> None:
+        """A frame of a reply is on its way, which begins there."""
+        ledger, stages = reply.ledger, reply.stages
+        if ledger.gap:
+            gap, voice = round(ledger.gap, 6), round(ledger.voice_gap, 6)
+            self._notices.log(Starved(self._notices.now(), reply.utterance_id, gap, voice))
+        if ledger.answer_from is not None:
+            return
+        if answers(reply):
+            ledger.answer_from = start_sample
+            stages.mark("tts")
+            stages.mark("sent")
             if not self._reports:
-                self._tell_latency(reply)
+                tell_latency(reply, self._notices)
+        elif stages.aside is None:
+            stages.say_aside()
 
     def take_report(self, report: PlayoutReport, current: Reply | None) -> None:
         """The client says how far it has played, of the ``current`` reply or of one that was cut off."""
@@ -264,18 +295,13 @@ class Loudspeaker:
         else:
             return
         reply.ledger.report(report.sample, clock.now(), stopped=report.stopped)
-        if report.sample and "heard" not in reply.stages.reached:
+        begun = reply.ledger.answer_from
+        if begun is not None and report.sample > begun and "heard" not in reply.stages.reached:
             reply.stages.mark("heard")
-            self._tell_latency(reply)
+            tell_latency(reply, self._notices)
         if report.stopped:
             self._records.settle(report.utterance_id)
 
     def _reached(self, reply: Reply, position: PlayoutPosition) -> None:
         if reply.utterance_id == position.utterance_id and reply.ledger.paused:
             reply.ledger.report(position.sample, clock.now(), stopped=True)
-
-    def _tell_latency(self, reply: Reply) -> None:
-        stages = reply.stages.milliseconds()
-        if reply.turn_text and stages:
-            self._notices.send(TurnLatency(reply.turn, stages))
-            self._notices.log(Latency(self._notices.now(), reply.turn, stages))

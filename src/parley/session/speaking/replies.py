@@ -223,7 +223,7 @@ class Replies:
         self._notices.observer.frame_sent(lateness)
         now = clock.now()
         self._played(frame, now + (frame.start_sample - reply.ledger.reached(now)) / SAMPLE_RATE)
-        self._loudspeaker.sends(reply, first=frame.start_sample == 0)
+        self._loudspeaker.sends(reply, frame.start_sample)
 
     def reply_troubled(self, reply: Reply, error: ParleyError) -> None:
         """The language model failed; an apology follows (``reply.Owner``)."""

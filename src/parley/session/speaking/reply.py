@@ -117,8 +117,7 @@ class Reply:
         voice: Voice, wording: Wording = Wording(), language: str = "",
         stages: Stages, request: ReplyRequest | None = None,
     ) -> None:  # fmt: skip
-        self.utterance_id = utterance_id
-        self.turn = turn
+        self.utterance_id, self.turn = utterance_id, turn
         self.turn_text = turn_text
         """What the participant said; empty for text from outside."""
         self.to_speech = to_speech
@@ -300,6 +299,7 @@ class Reply:
 
     def give(self, clause: str) -> None:
         """The next clause goes to the voice."""
+        self.ledger.given(len(self.text), clause, clock.now())
         self.text += clause
         self._feed.put(clause)
         self._wake()
@@ -308,6 +308,7 @@ class Reply:
 
     def no_more_text(self) -> None:
         """That was all of it."""
+        self.ledger.text_over(clock.now())
         self._feed.close()
         self._wake()
 
@@ -382,8 +383,7 @@ class Reply:
         lateness = await self._until_due(frame.end_sample)
         now = clock.now()
         self.ledger.sent(frame.start_sample, frame.end_sample, now)
-        if frame.marks:
-            self.ledger.add_marks(frame.marks)
+        self.ledger.add_marks(frame.marks)
         self.sending_since = now
         self._owner.reply_frame(self, frame, lateness)
         # Nothing is awaited between the last look at the hold and this call.

@@ -92,6 +92,14 @@ class Writing:
         self._seam = False
         """What comes next is another sentence than what came before."""
 
+    @property
+    def opening(self) -> int:
+        """Characters at the beginning of the text that are said in place of an answer, which begins behind them."""
+        end = 0
+        for start, stop in self.asides:
+            end = stop if start == end else end
+        return end
+
     # --- from outside --------------------------------------------------------------------
 
     def say(self, delta: str) -> None:
