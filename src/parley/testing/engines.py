@@ -102,7 +102,7 @@ class StuckAdapter(SpeechAdapter):
 
 
 class LoraAdapter(SpeechAdapter):
-    """Sounds otherwise with each LoRA: as the text of the file ``share`` in its folder.
+    """Sounds otherwise with each LoRA: as the text of the file ``share`` in its folder; "stuck" is never read.
 
     A text with the word "until" ends when there are two of them.
     """
@@ -115,6 +115,8 @@ class LoraAdapter(SpeechAdapter):
         share = folder / "share"
         if not share.is_file():
             raise ConfigError(f"{share} is missing.")
+        if share.read_text("utf-8") == "stuck":
+            threading.Event().wait()
         self._shares[name] = float(share.read_text("utf-8"))
         return 1_000
 

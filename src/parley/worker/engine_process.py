@@ -85,10 +85,13 @@ class ProcessEngine:
         """Those that a child has to be given anew."""
         self.restarts = 0
         """How often the child was started again after it had died."""
+        self.lora_lost: Callable[[str, ParleyError], None] = lambda name, error: None
+        """Called on the event loop with a LoRA that a child which was started again could not read, and why."""
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def load(self) -> None:
         """Start the child and load the adapter in it. Raises what the adapter raises."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         loaded: asyncio.Future[ParleyError | None] = loop.create_future()
 
         def settle(error: ParleyError | None) -> None:
@@ -203,6 +206,9 @@ class ProcessEngine:
 
     def _obey(self, change: _Change) -> None:
         """Have the child take or drop a LoRA while nothing is spoken."""
+        if self._dead and change.kind == say.DROP_LORA:
+            self._dropped(change)
+            return
         error = self._restart() if self._dead else None
         if error is not None:
             change.settle(0, error)
@@ -229,8 +235,15 @@ class ProcessEngine:
         """The child is dead, and with it the answer that was waited for."""
         self._dead = True
         change, self._asked = self._asked, None
-        if change is not None:
+        if change is not None and change.kind == say.DROP_LORA:
+            self._dropped(change)
+        elif change is not None:
             change.settle(0, EngineError(f"The engine process of the model {self._name} died ({gone})."))
+
+    def _dropped(self, change: _Change) -> None:
+        """A LoRA has gone with its child: no other child is given it."""
+        self._loras.pop(change.name, None)
+        change.settle(0, None)
 
     def _unloaded(self) -> UnavailableError:
         return UnavailableError(f"The model {self._name} has been unloaded.")
@@ -268,7 +281,7 @@ class ProcessEngine:
         try:
             child.send(say.SPEAK, say.pack_job(number, job.text, job.voice))
             while self._may_read(job):
-                kind, payload = child.receive()
+                kind, payload = child.receive(limit=LOAD_LIMIT if self._asked is not None else 0.0)
                 if kind == say.CHANGED:
                     self._answered(payload)
                     continue
@@ -316,8 +329,7 @@ class ProcessEngine:
         try:
             error, self._marks = say.unpack_ready(child.ask(say.LOAD, self._pickled, limit=LOAD_LIMIT)[1])
             if error is None:
-                for lora in self._loras.values():
-                    child.ask(say.TAKE_LORA, lora, limit=LOAD_LIMIT)
+                self._give_loras(child)
         except ChildGone as gone:
             error = EngineError(f"The engine process of the model {self._name} ended while it was loading ({gone}).")
         if error is not None:
@@ -328,6 +340,26 @@ class ProcessEngine:
         self._memory = process_memory(child.pid)
         threading.Thread(target=self._watch, args=(child,), name=f"watch-{self._name}", daemon=True).start()
         return None
+
+    def _give_loras(self, child: ChildProcess) -> None:
+        """What another child had read; who waits for one that this one can not read is told. Raises ChildGone.
+
+        One that a child dies of is not given to the next one.
+        """
+        for name, lora in list(self._loras.items()):
+            try:
+                _, error = say.unpack_changed(child.ask(say.TAKE_LORA, lora, limit=LOAD_LIMIT)[1])
+            except ChildGone as gone:
+                self._lose(name, EngineError(f"The engine process of the model {self._name} died of it ({gone})."))
+                raise
+            if error is not None:
+                self._lose(name, error)
+
+    def _lose(self, name: str, error: ParleyError) -> None:
+        del self._loras[name]
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop may be gone; then nobody counts on it
+                self._loop.call_soon_threadsafe(lambda: self.lora_lost(name, error))
 
     def _watch(self, child: ChildProcess) -> None:
         """Notice when a child dies that nobody is listening to."""

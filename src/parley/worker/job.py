@@ -8,6 +8,7 @@ from parley.errors import ParleyError
 from parley.values import SynthesizedAudio, Voice, WordMarks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -44,6 +45,9 @@ class Job(Protocol):
 
 class Engine(Protocol):
     """One loaded instance of a model. Speaks jobs on a thread of its own."""
+
+    lora_lost: Callable[[str, ParleyError], None]
+    """Called on the event loop with a LoRA that is no longer there, and why."""
 
     async def load(self) -> None:
         """Make it ready. Raises ConfigError or EngineError; then nothing is left behind."""

@@ -1,4 +1,8 @@
-"""Which LoRAs of one model are in memory, who speaks with them, and which of them goes: pure."""
+"""Which LoRAs of one model are in memory, who speaks with them, and which of them goes: pure.
+
+Each reading of a LoRA has a tag of its own, by which the engines know it: one that is read again serves the utterances
+that begin from then on, and what was there before stays until the last utterance that began with it has ended.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,8 @@ class _Entry:
     size: int = 0
     ready: bool = False
     pinned: bool = False
+    tag: str = ""
+    """Of the reading that serves; empty while there is none."""
 
 
 class LoraTable:
@@ -23,6 +29,11 @@ class LoraTable:
         self.ttl = ttl
         """Seconds after which one that nobody speaks with goes; None for never."""
         self._entries: dict[str, _Entry] = {}
+        self._readings = 0
+        self._speaking: dict[str, int] = {}
+        """Utterances that are under way, by tag."""
+        self._retired: dict[str, int] = {}
+        """Bytes of readings that serve nobody new, by tag."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -31,8 +42,8 @@ class LoraTable:
 
     @property
     def size(self) -> int:
-        """Bytes that they take."""
-        return sum(entry.size for entry in self._entries.values())
+        """Bytes that they take, those that only finish what they speak included."""
+        return sum(entry.size for entry in self._entries.values()) + sum(self._retired.values())
 
     def users(self, name: str) -> int:
         """How many speak with one, or wait for it."""
@@ -70,23 +81,63 @@ class LoraTable:
         idle = [other for other in others if self._may_go(other)]
         return min(idle, key=lambda other: self._entries[other].used, default=None)
 
-    def loaded(self, now: float, name: str, size: int) -> None:
-        """It is in memory."""
+    def new_tag(self, name: str) -> str:
+        """What the engines are to call the next reading of one."""
+        self._readings += 1
+        return f"{name}#{self._readings}"
+
+    def loaded(self, now: float, name: str, size: int, tag: str = "") -> str:
+        """It is in memory; returns the tag of an older reading that is to be dropped, empty for none."""
+        leaving = self.retire(name)
         entry = self._entries.setdefault(name, _Entry())
-        entry.ready, entry.size, entry.used = True, size, now
+        entry.ready, entry.size, entry.used, entry.tag = True, size, now, tag or name
+        return leaving
+
+    def begin(self, name: str) -> str:
+        """An utterance begins with it; returns the tag that it is spoken with to its end."""
+        entry = self._entries.get(name)
+        tag = entry.tag if entry is not None and entry.tag else name
+        self._speaking[tag] = self._speaking.get(tag, 0) + 1
+        return tag
+
+    def end(self, tag: str) -> bool:
+        """An utterance has ended; True when this reading has no more to speak and is to be dropped."""
+        left = self._speaking.pop(tag, 0) - 1
+        if left > 0:
+            self._speaking[tag] = left
+            return False
+        return self._retired.pop(tag, None) is not None
+
+    def retire(self, name: str) -> str:
+        """It serves no new utterance; returns the tag that is to be dropped now, empty while one speaks with it."""
+        entry = self._entries.get(name)
+        if entry is None or not entry.ready:
+            return ""
+        tag, size = entry.tag, entry.size
+        entry.ready, entry.size, entry.tag = False, 0, ""
+        if tag not in self._speaking:
+            return tag
+        self._retired[tag] = size
+        return ""
+
+    def named(self, tag: str) -> str:
+        """The LoRA whose serving reading this is; empty for none."""
+        return next((name for name, entry in self._entries.items() if entry.ready and entry.tag == tag), "")
 
     def pin(self, name: str, pinned: bool = True) -> None:
         """It stays whoever speaks, or may go again."""
         if name in self._entries:
             self._entries[name].pinned = pinned
 
-    def gone(self, name: str) -> None:
-        """It is no longer in memory."""
+    def gone(self, name: str) -> str:
+        """It is no longer in memory; returns the tag that it had, empty for none."""
         entry = self._entries.get(name)
+        tag = entry.tag if entry is not None else ""
         if entry is not None and entry.users:
-            entry.ready, entry.size = False, 0
+            entry.ready, entry.size, entry.tag = False, 0, ""
         else:
             self._entries.pop(name, None)
+        return tag
 
     def idle(self, now: float) -> list[str]:
         """Those that nobody has spoken with for too long."""

@@ -37,6 +37,12 @@ class Loras:
         self._model_id, self._engines = model_id, engines
         self._one_at_a_time = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._reading = ""
+        """The tag that engines are reading."""
+        self._unread: ParleyError | None = None
+        """Why one of them had it and has it no longer."""
+        for engine in engines:
+            engine.lora_lost = self._lost
 
     async def use(self, name: str, folder: Path) -> None:
         """Somebody speaks with it until :meth:`leave`. Raises ConfigError, CapacityError or EngineError."""
@@ -51,8 +57,17 @@ class Loras:
         """Somebody no longer speaks with it."""
         self.table.leave(clock.now(), name)
 
+    def begin(self, name: str) -> str:
+        """An utterance begins; returns what the engines call the LoRA that it is spoken with until :meth:`end`."""
+        return self.table.begin(name)
+
+    def end(self, tag: str) -> None:
+        """An utterance has ended: what only it was still spoken with goes."""
+        if self.table.end(tag):
+            self._spawn(self._forget(tag))
+
     async def reload(self, name: str, folder: Path) -> None:
-        """Read one again; what was serving stays when that fails."""
+        """Read one again, for the utterances that begin from then on; what was serving stays when that fails."""
         await self._finished(self._bring(name, folder, again=True))
 
     async def drop(self, name: str) -> int:
@@ -129,15 +144,37 @@ class Loras:
         self.changed()
 
     async def _load(self, name: str, folder: Path) -> None:
+        """Beside what serves now, which is touched once this one is there on all engines."""
+        tag = self._reading = self.table.new_tag(name)
+        self._unread = None
         results = await asyncio.gather(
-            *(engine.load_lora(name, folder) for engine in self._engines), return_exceptions=True
+            *(engine.load_lora(tag, folder) for engine in self._engines), return_exceptions=True
         )
-        failures = [result for result in results if isinstance(result, BaseException)]
+        failures = [result for result in (*results, self._unread) if isinstance(result, BaseException)]
         if failures:
-            if not self.table.ready(name):
-                await asyncio.gather(*(engine.drop_lora(name) for engine in self._engines), return_exceptions=True)
+            await asyncio.gather(*(engine.drop_lora(tag) for engine in self._engines), return_exceptions=True)
             raise failures[0]
-        self.table.loaded(clock.now(), name, sum(size for size in results if isinstance(size, int)))
+        size = sum(size for size in results if isinstance(size, int))
+        if leaving := self.table.loaded(clock.now(), name, size, tag):
+            await self._forget(leaving)
+
+    def _lost(self, tag: str, error: ParleyError) -> None:
+        """An engine that was started again could not read one again: nobody may count on it."""
+        if tag == self._reading:
+            self._unread = error
+        name = self.table.named(tag)
+        if not name:
+            return
+        model_id = with_lora(self._model_id, name)
+        _log.warning("a LoRA is gone with its engine", extra={"model": model_id, "reason": error.message})
+        if leaving := self.table.retire(name):
+            self._spawn(self._forget(leaving))
+        if not self.table.users(name):
+            self.table.gone(name)
+        self.changed()
+
+    async def _forget(self, tag: str) -> None:
+        await asyncio.gather(*(engine.drop_lora(tag) for engine in self._engines), return_exceptions=True)
 
     async def _remove(self, name: str, *, only_idle: bool = False) -> None:
         async with self._one_at_a_time:
@@ -147,8 +184,8 @@ class Loras:
         self.changed()
 
     async def _drop(self, name: str) -> None:
-        self.table.gone(name)
-        await asyncio.gather(*(engine.drop_lora(name) for engine in self._engines))
+        if tag := self.table.gone(name):
+            await asyncio.gather(*(engine.drop_lora(tag) for engine in self._engines))
 
 
 def names_in(pools: Iterable[EnginePool]) -> list[str]:

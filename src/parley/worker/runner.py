@@ -60,6 +60,8 @@ class ThreadEngine:
         self._thread: threading.Thread | None = None
         self._memory = 0
         self._marks: WordMarks = adapter.info.word_marks
+        self.lora_lost: Callable[[str, ParleyError], None] = lambda name, error: None
+        """Never called: what a thread has read goes with the whole process."""
 
     async def load(self) -> None:
         """Start the thread and load the adapter on it. Raises what the adapter raises; then the thread is gone."""

@@ -192,9 +192,12 @@ class TtsServicer:
             synthesis.max_text, synthesis.head_start,
         )  # fmt: skip
         hooks = UtteranceHooks(self._count_waiting, self._count_first_frame)
+        language, normaliser, speed = pool.language(voice), pool.normaliser(voice, wording), pool.speed(voice)
+        if voice.lora:
+            voice = replace(voice, lora=pool.loras.begin(voice.lora))  # given back by _end
         return Utterance(
             utterance_id, voice, pool.submit, pool.wake, framing, limits, hooks,
-            language=pool.language(voice), normaliser=pool.normaliser(voice, wording), speed=pool.speed(voice),
+            language=language, normaliser=normaliser, speed=speed,
         )  # fmt: skip
 
     async def _read_text(self, utterance: Utterance, text: str, requests: AsyncIterator[pb.SynthesizeRequest]) -> None:
@@ -248,6 +251,8 @@ class TtsServicer:
         utterance.cancel()
         if not session.forget(utterance):
             return
+        if utterance.voice.lora:
+            session.lease.pool.loras.end(utterance.voice.lora)
         factor = utterance.real_time_factor
         if factor:
             self.stats.real_time_factor.add(clock.now(), factor)

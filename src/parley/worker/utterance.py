@@ -63,7 +63,7 @@ class Utterance:
         normaliser: Normaliser | None = None, speed: Speed = Speed(),
     ) -> None:  # fmt: skip
         self.utterance_id = utterance_id
-        self._voice, self._submit, self._wake_engine = voice, submit, wake
+        self.voice, self._submit, self._wake_engine = voice, submit, wake
         self._limits, self._hooks, self._language, self._normaliser = limits, hooks, language, normaliser
         self._loop = asyncio.get_running_loop()
         self._stage = _Stage(Framer(utterance_id, framing), self._deliver)
@@ -122,7 +122,7 @@ class Utterance:
             self._first_text = self._opening.asked_at = time.perf_counter()
             self._set_waiting(True)
         self._open_clause = not ends_sentence(text)
-        self._pieces.append(_PieceJob(self, self._count, spoken, start, self._voice))
+        self._pieces.append(_PieceJob(self, self._count, spoken, start, self.voice))
         self._count += 1
 
     def end_text(self) -> None:

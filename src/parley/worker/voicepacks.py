@@ -305,13 +305,17 @@ def _with_loras(entries: Mapping[str, _Entry], shared: Iterable[Path]) -> dict[s
 
 
 def lora_folders(places: Iterable[Path]) -> dict[str, Path]:
-    """Name to folder: those in ``places``, and those that are one themselves; the first of a name counts."""
+    """Name to folder: those in ``places``, and those that are one themselves; the first of a name counts.
+
+    The name is that of the folder as it is written, and not of what a link points to: a ``checkpoint-500`` is many.
+    """
     found: dict[str, Path] = {}
     for place in places:
         for config in sorted((*place.glob(CONFIG), *place.glob(f"*/{CONFIG}"))):
-            folder = config.parent.resolve()
-            if MODEL_ID.fullmatch(folder.name):
-                found.setdefault(folder.name, folder)
+            written, folder = config.parent, config.parent.resolve()
+            name = folder.name if written.name in ("", ".", "..") else written.name
+            if MODEL_ID.fullmatch(name):
+                found.setdefault(name, folder)
     return found
 
 

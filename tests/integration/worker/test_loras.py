@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from parley.errors import (
@@ -150,6 +151,25 @@ async def test_one_whose_files_have_changed_is_read_again_alone(bench: Any, cata
     with pytest.raises(ConfigError, match="share is missing"):
         await worker.manager.reload("lora+anna")
     assert await heard(bench, client, Voice("lora+anna"), "still") == bert != anna
+
+
+@PROCESS_TOO
+async def test_one_that_is_read_again_changes_no_utterance_that_has_begun(bench: Any, catalog: EngineCatalog) -> None:
+    worker, client, _ = await started(bench, catalog, preload_models=("lora+anna", "lora+bert"))
+    text, voice, tail = "Until another is there.", Voice("lora+anna"), 960 * 2 * 10
+    whole = b"".join(frame.pcm for frame in await bench.speak(client, text, voice=voice, session="whole"))
+    await worker.manager.unload("lora+bert")
+    speaking = bench.start(client, text, voice=voice, session="s", utterance="first")
+    await bench.take(speaking, 3)
+    (catalog.loras["lora+anna"] / "share").write_text(str(SHARES["carl"]), "utf-8")
+    await worker.manager.reload("lora+anna")
+    await worker.manager.load("lora+bert")
+    rest = b"".join(frame.pcm for frame in await bench.rest(speaking))
+    now, then = (np.frombuffer(pcm[-tail:], np.int16).astype(int) for pcm in (rest, whole))
+    assert np.abs(now - then).max() <= 1 < np.abs(then).max() / 100
+    carl = b"".join(frame.pcm for frame in await bench.speak(client, text, voice=Voice("lora+carl"), session="carl"))
+    again = b"".join(frame.pcm for frame in await bench.speak(client, text, voice=voice, session="s"))
+    assert again == carl != whole
 
 
 async def test_the_least_used_makes_room_and_without_room_it_is_refused(bench: Any, catalog: EngineCatalog) -> None:

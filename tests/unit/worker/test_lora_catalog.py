@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from parley.errors import ConfigError, NotFound
-from parley.worker.voicepacks import VoicePackCatalog
+from parley.worker.voicepacks import VoicePackCatalog, lora_folders
 
 
 def pack(root: Path, family: str = "csm", model_id: str = "csm-1b") -> Path:
@@ -56,6 +56,27 @@ def test_one_in_the_pack_counts_before_another_of_its_name(tmp_path: Path) -> No
     lora(tmp_path / "loras" / "anna")
     catalog = VoicePackCatalog((tmp_path / "packs",), loras=(tmp_path / "loras",))
     assert catalog.lora("csm-1b+anna") == own.resolve()
+
+
+def test_links_name_those_that_training_called_alike(tmp_path: Path) -> None:
+    loras = pack(tmp_path / "packs") / "loras"
+    loras.mkdir()
+    runs = {name: lora(tmp_path / f"run-{name}" / "checkpoint-500") for name in ("anna", "ben")}
+    for name, folder in runs.items():
+        (loras / name).symlink_to(folder)
+    catalog = VoicePackCatalog((tmp_path / "packs",))
+    assert ids(catalog) == ["csm-1b", "csm-1b+anna", "csm-1b+ben"]
+    assert [catalog.lora(f"csm-1b+{name}") for name in runs] == [folder.resolve() for folder in runs.values()]
+
+
+@pytest.mark.parametrize("written", [".", "inside/.."])
+def test_one_that_is_written_without_a_name_has_that_of_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    folder = lora(tmp_path / "anna")
+    (folder / "inside").mkdir()
+    monkeypatch.chdir(folder)
+    assert lora_folders([Path(written)]) == {"anna": folder.resolve()}
 
 
 def test_one_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:

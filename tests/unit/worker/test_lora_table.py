@@ -69,6 +69,51 @@ def test_idle_ones_go_after_their_time_and_not_before() -> None:
     assert table("a", ttl=None).idle(1e9) == []
 
 
+def test_one_that_is_read_again_is_spoken_with_from_the_next_utterance_on() -> None:
+    one = table()
+    one.loaded(0, "a", 100, "a#1")
+    assert one.begin("a") == one.begin("a") == "a#1"
+    assert one.loaded(1, "a", 70, "a#2") == ""
+    assert (one.begin("a"), one.size) == ("a#2", 170)
+    assert [one.end(tag) for tag in ("a#1", "a#2", "a#1", "a#1")] == [False, False, True, False]
+    assert (one.size, one.names) == (70, ("a",))
+
+
+def test_what_nobody_speaks_with_goes_as_soon_as_it_is_read_again() -> None:
+    one = table()
+    one.loaded(0, "a", 100, "a#1")
+    assert (one.loaded(1, "a", 70, "a#2"), one.size, one.gone("a")) == ("a#1", 70, "a#2")
+
+
+def test_one_that_is_lost_is_spoken_with_under_its_own_name_which_no_engine_knows() -> None:
+    one = table()
+    one.enter(0, "a")
+    one.loaded(0, "a", 100, "a#1")
+    assert (one.named("a#1"), one.retire("a"), one.retire("a")) == ("a", "a#1", "")
+    assert (one.begin("a"), one.ready("a"), one.users("a"), one.named("a#1")) == ("a", False, 1, "")
+
+
+@given(st.lists(st.tuples(st.sampled_from(["begin", "end", "read", "lose"]), st.sampled_from("ab")), max_size=60))
+def test_engines_hold_what_serves_and_what_is_spoken_with_and_nothing_else(steps: list[tuple[str, str]]) -> None:
+    one, held, spoken = LoraTable(2), set[str](), list[str]()
+    for now, (step, name) in enumerate(steps):
+        leaving = ""
+        if step == "read":
+            held.add(tag := one.new_tag(name))
+            leaving = one.loaded(now, name, 10, tag)
+        elif step == "lose":
+            leaving = one.retire(name)
+        elif step == "begin" and one.ready(name):
+            spoken.append(one.begin(name))
+        elif step == "end" and spoken:
+            tag = spoken.pop(0)
+            leaving = tag if one.end(tag) else ""
+        if leaving:
+            held.remove(leaving)
+        assert held == {tag for tag in held if one.named(tag)} | set(spoken)
+        assert one.size == 10 * len(held)
+
+
 STEPS = st.lists(st.tuples(st.sampled_from(["use", "leave", "pin", "sweep"]), st.sampled_from("abcde")), max_size=60)
 
 

@@ -40,6 +40,10 @@ def config(tmp_path: Path, **changed: Any) -> LoraConfig:
         ({"alpha_pattern": {"q_proj": 8}}, LAYER, 16, 0.5),
         ({"alpha_pattern": {"k_proj": 8}}, LAYER, 16, 2.0),
         ({"alpha_pattern": {"0.self_attn.q_proj": 4, "q_proj": 8}}, LAYER, 16, 0.25),
+        ({"alpha_pattern": {"k_proj|q_proj$": 8}}, LAYER, 16, 0.5),
+        ({"alpha_pattern": {"_proj": 8}}, LAYER, 16, 2.0),
+        ({"alpha_pattern": {rf"^{LAYER}".replace(".", r"\."): 8}}, LAYER, 16, 0.5),
+        ({"alpha_pattern": {"^self_attn.q_proj": 8}}, LAYER, 16, 2.0),
     ],
 )
 def test_a_share_is_scaled_as_peft_does(
@@ -57,7 +61,12 @@ def test_a_share_is_scaled_as_peft_does(
         ({"bias": "all"}, "bias"),
         ({"lora_alpha": None}, "lora_alpha"),
         ({"lora_alpha": float("nan")}, "lora_alpha"),
-        ({"alpha_pattern": {"(": 3}}, "no pattern"),
+        ({"alpha_pattern": {"(": 3}}, "more than names"),
+        ({"alpha_pattern": {r"([\w.]+)+!": 3}}, "more than names"),
+        ({"alpha_pattern": {"": 3}}, "more than names"),
+        ({"alpha_pattern": {f"layers.{number}": 3 for number in range(2_001)}}, "2001 layers"),
+        ({"alpha_pattern": {"|".join(["q_proj"] * 2_001): 3}}, "more than names"),
+        ({"alpha_pattern": {"q_proj": "x" * (1 << 20)}}, "longer than"),
         ({"alpha_pattern": [1]}, "alpha_pattern"),
     ],
 )

@@ -153,7 +153,7 @@ class CsmAdapter:
     def load_lora(self, name: str, folder: Path) -> int:
         """Put a LoRA beside the model, in place of one of the same name; returns the bytes that it takes.
 
-        Raises ConfigError that names the file.
+        Raises ConfigError that names the file. Whatever it raises, what was there before is there.
         """
         from parley.worker.adapters import peft_files
         from parley.worker.adapters.side_paths import read_pairs
@@ -162,9 +162,16 @@ class CsmAdapter:
             raise EngineError(f"The model {self.info.model_id} is not loaded.")
         config = peft_files.read_config(folder)
         pairs = read_pairs(folder / peft_files.WEIGHTS, config, self._model)
+        before = self._sides.pairs(name)
         self.drop_lora(name)
-        size: int = self._sides.add(name, pairs, self._model)
-        self._one_frame(name)
+        try:
+            size: int = self._sides.add(name, pairs, self._model)
+            self._one_frame(name)
+        except BaseException:
+            self.drop_lora(name)
+            if before is not None:
+                self._sides.add(name, before, self._model)
+            raise
         return size
 
     def drop_lora(self, name: str) -> None:

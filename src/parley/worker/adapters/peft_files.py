@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _PREFIX = "base_model.model."
 _TENSOR = re.compile(r"(?P<path>.+)\.lora_(?P<side>[AB])(?:\.(?!weight$)[^.]+)?\.weight")
+_END = re.compile(r"\^?[\w-]+(?:\.[\w-]+)*")
+_LONGEST = 1 << 20
+_MOST_LAYERS = 2_000
 _FOREIGN = ("use_dora", "fan_in_fan_out", "modules_to_save", "bias", "layer_replication", "alora_invocation_tokens")
 """What changes more than a share beside a linear layer."""
 _MOVED = (
@@ -37,11 +40,11 @@ class LoraConfig:
     alpha: float
     rank_stabilised: bool = False
     alphas: Mapping[str, float] = field(default_factory=dict)
-    """Of layers whose path ends so (a regular expression), where it differs."""
+    """Of layers whose path ends so, where it differs; with ``^`` in front, of the layer of just that path."""
 
     def scale(self, path: str, rank: int) -> float:
         """What the share of the layer at ``path`` is multiplied by."""
-        own = (alpha for end, alpha in self.alphas.items() if re.match(rf"(.*\.)?({end})$", path))
+        own = (alpha for end, alpha in self.alphas.items() if f"^{path}" == end or f".{path}".endswith(f".{end}"))
         return next(own, self.alpha) / (math.sqrt(rank) if self.rank_stabilised else rank)
 
 
@@ -60,6 +63,8 @@ def read_config(folder: Path) -> LoraConfig:
     """Read ``folder/adapter_config.json``. Raises ConfigError that names the file and what is wrong."""
     path = folder / CONFIG
     try:
+        if path.stat().st_size > _LONGEST:
+            raise ConfigError(f"{path} is longer than {_LONGEST} bytes; a LoRA's settings take some hundreds.")
         said: Any = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path} is missing: a LoRA is a folder with {CONFIG} and {WEIGHTS}.") from None
@@ -73,7 +78,12 @@ def read_config(folder: Path) -> LoraConfig:
     own = said.get("alpha_pattern") or {}
     if not isinstance(own, dict):
         raise ConfigError(f"{path}: 'alpha_pattern' must map layers to numbers.")
-    alphas = {_pattern(path, end): _number(path, f"alpha_pattern.{end}", alpha) for end, alpha in own.items()}
+    if len(own) > _MOST_LAYERS:
+        raise ConfigError(f"{path}: 'alpha_pattern' names {len(own)} layers; {_MOST_LAYERS} is the most.")
+    alphas: dict[str, float] = {}
+    for pattern, alpha in own.items():
+        for end in _ends(path, pattern):
+            alphas.setdefault(end, _number(path, f"alpha_pattern.{pattern}", alpha))
     return LoraConfig(_number(path, "lora_alpha", said.get("lora_alpha")), bool(said.get("use_rslora")), alphas)
 
 
@@ -83,12 +93,18 @@ def _number(path: Path, key: str, value: object) -> float:
     return float(value)
 
 
-def _pattern(path: Path, end: str) -> str:
-    try:
-        re.compile(end)
-    except re.error as error:
-        raise ConfigError(f"{path}: 'alpha_pattern' holds {end!r}, which is no pattern ({error}).") from None
-    return end
+def _ends(path: Path, pattern: str) -> list[str]:
+    """Ends of layers' paths that ``pattern`` names. PEFT takes any regular expression, which may never come to an end.
+
+    Raises ConfigError for what is more than names.
+    """
+    ends = [end.removesuffix("$").replace("\\.", ".") for end in pattern.split("|")]
+    if len(ends) > _MOST_LAYERS or not all(_END.fullmatch(end) for end in ends):
+        raise ConfigError(
+            f"{path}: 'alpha_pattern' holds {pattern[:80]!r}, which is more than names of layers with | between them; "
+            "write the layers out."
+        )
+    return ends
 
 
 def shares(

@@ -48,6 +48,10 @@ class SidePaths:
     def __contains__(self, lora: str) -> bool:
         return lora in self._pairs
 
+    def pairs(self, lora: str) -> Mapping[str, Pair] | None:
+        """What one adds, by layer; None for one that is not there."""
+        return self._pairs.get(lora)
+
     def add(self, lora: str, pairs: Mapping[str, Pair], model: Any) -> int:
         """A LoRA is there, and layers of ``model`` that it names ask for it; returns the bytes that it takes."""
         self.drop(lora)
