@@ -141,10 +141,26 @@ class Checks:
         said["another under the same name"] = self.sound(one, "anna") == bert
         one.load_lora("anna", self.folders["anna"])
         said["anna after both"] = self.sound(one, "anna") == anna
+        said["anna when another fails"] = self.failing(one) and self.sound(one, "anna") == anna
         one.drop_lora("anna")
         one.drop_lora("bert")
         said |= {"none after all": self.sound(one) == none, "all differ": len({none, anna, bert}) == 3}
         return said
+
+    def failing(self, one: CsmAdapter) -> bool:
+        """Another LoRA under a name that is there, for whose first frame memory does not suffice."""
+
+        def full(lora: str) -> None:
+            raise MemoryError
+
+        one._one_frame = full  # type: ignore[method-assign]
+        try:
+            one.load_lora("anna", self.folders["bert"])
+        except MemoryError:
+            return True
+        finally:
+            del one._one_frame
+        return False
 
     def interleaved(self) -> dict[str, bool]:
         """Three texts in turns, frame by frame, with two LoRAs and none."""

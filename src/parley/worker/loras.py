@@ -175,6 +175,7 @@ class Loras:
 
     async def _forget(self, tag: str) -> None:
         await asyncio.gather(*(engine.drop_lora(tag) for engine in self._engines), return_exceptions=True)
+        self.changed()
 
     async def _remove(self, name: str, *, only_idle: bool = False) -> None:
         async with self._one_at_a_time:

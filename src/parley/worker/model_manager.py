@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -233,7 +234,7 @@ class ModelManager:
     @property
     def memory_used(self) -> int:
         """Bytes that models take, as estimated or measured, whichever is more."""
-        return self._policy.memory_used + sum(pool.loras.table.size for pool in self._pools.values())
+        return self._policy.memory_used
 
     @property
     def counters(self) -> Counters:
@@ -337,7 +338,8 @@ class ModelManager:
         _tell(pool)
         seconds = time.perf_counter() - began
         self._perform(self._policy.loaded(clock.now(), action.instance, pool.memory_bytes, seconds))
-        self.changed()
+        pool.loras.changed = partial(_resized, self, action.instance, pool.loras.table)
+        pool.loras.changed()
 
     async def _build(self, model_id: str) -> EnginePool:
         """Whatever fails: whoever asked for the model waits for the answer."""
@@ -347,7 +349,6 @@ class ModelManager:
             await pool.load(measure=synthesis.loudness, target_lufs=synthesis.target_lufs, slowest=synthesis.slowest)
             if (before := self._serving(model_id)) is not None:
                 await pool.loras.follow(before.loras, lambda lora: self._catalog.lora(with_lora(model_id, lora)))
-            pool.loras.changed = lambda: self.changed()
         except ParleyError:
             raise
         except Exception as error:
@@ -396,6 +397,12 @@ class ModelManager:
         for pool in self._pools.values():
             pool.loras.sweep()
         self._perform(self._policy.tick(clock.now()))
+
+
+def _resized(manager: ModelManager, number: int, table: LoraTable) -> None:
+    """A model came, or LoRAs of it came or went."""
+    manager._perform(manager._policy.resized(clock.now(), number, table.size))
+    manager.changed()
 
 
 def pool_of(info: ModelInfo, catalog: Catalog, settings: ModelSettings, gate: Gate | None) -> EnginePool:

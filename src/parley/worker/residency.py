@@ -91,11 +91,18 @@ class Instance:
     model_id: str
     memory: int
     """Bytes: the estimate until it is loaded, then at least what it was seen to take."""
+    beside: int = 0
+    """Bytes of what came after it was loaded: its LoRAs."""
     state: InstanceState = "loading"
     since: float = 0.0
     used: float = 0.0
     leases: dict[int, str] = field(default_factory=dict)
     """Ticket to owner."""
+
+    @property
+    def taken(self) -> int:
+        """Bytes in all."""
+        return self.memory + self.beside
 
 
 @dataclass(slots=True)
@@ -175,7 +182,7 @@ class Residency:
     @property
     def memory_used(self) -> int:
         """Bytes that loading, loaded and leaving instances take, and those that did not come back."""
-        return self.memory_lost + sum(instance.memory for instance in self.instances.values())
+        return self.memory_lost + sum(instance.taken for instance in self.instances.values())
 
     @property
     def waiting(self) -> int:
@@ -193,8 +200,7 @@ class Residency:
             ttl = self._model(instance.model_id).ttl
             if ttl is not None and not instance.leases and not self.pinned(instance.model_id):
                 times.append(max(instance.used + ttl, instance.since + self.limits.min_residency))
-        later = [time for time in times if time > now]
-        return min(later, default=None)
+        return min((time for time in times if time > now), default=None)
 
     # --- requests ---
 
@@ -270,10 +276,15 @@ class Residency:
             actions.append(self._granted(waiter.ticket, number if waiter.kind == "lease" else 0))
         return actions + self._pump(now)
 
+    def resized(self, now: float, number: int, beside: int) -> list[Action]:
+        """LoRAs of an instance came or went; ``beside`` is what they take now."""
+        if (instance := self.instances.get(number)) is not None:
+            instance.beside = beside
+        return self._pump(now)
+
     def load_failed(self, now: float, number: int, error: str) -> list[Action]:
         """An instance could not be loaded and has left nothing behind."""
-        instance = self.instances.pop(number)
-        self.counters.load_failures += 1
+        instance, self.counters.load_failures = self.instances.pop(number), self.counters.load_failures + 1
         self._model(instance.model_id).failure = error
         serving = self.serving(instance.model_id)
         actions: list[Action] = []
@@ -368,12 +379,12 @@ class Residency:
     def _shrink(self, now: float) -> Iterator[Action]:
         """A model took more than was known beforehand: let idle ones go until the budget holds again."""
         staying = [instance for instance in self.instances.values() if instance.state != "evicting"]
-        over = self.memory_lost + sum(instance.memory for instance in staying) - self.limits.memory_budget
+        over = self.memory_lost + sum(instance.taken for instance in staying) - self.limits.memory_budget
         if not self.limits.memory_budget or over <= 0:
             return
         for victim in sorted(staying, key=lambda instance: instance.used):
             if over > 0 and self._evictable(now, victim):
-                over -= victim.memory
+                over -= victim.taken
                 yield self._evict(victim)
 
     def _wanted(self) -> Iterator[str]:
@@ -390,7 +401,7 @@ class Residency:
     def _fits(self, model_id: str, need: int, gone: frozenset[int] = frozenset()) -> bool:
         """True when the model may be loaded beside everything but ``gone``."""
         there = [instance for instance in self.instances.values() if instance.number not in gone]
-        taken = self.memory_lost + sum(instance.memory for instance in there)
+        taken = self.memory_lost + sum(instance.taken for instance in there)
         if self.limits.memory_budget and taken + need > self.limits.memory_budget:
             return False
         others = {instance.model_id for instance in there} | {model_id}
@@ -402,8 +413,8 @@ class Residency:
         if self._fits(model_id, need, leaving):
             return None
         idle = [i for i in self.instances.values() if self._evictable(now, i) and i.model_id != model_id]
-        oldest = sorted(idle, key=lambda instance: instance.used)
-        return _fewest(oldest, lambda gone: self._fits(model_id, need, leaving | gone))
+        idle.sort(key=lambda instance: instance.used)
+        return _fewest(idle, lambda gone: self._fits(model_id, need, leaving | gone))
 
     def _evictable(self, now: float, instance: Instance) -> bool:
         return (
@@ -442,10 +453,7 @@ class Residency:
         return Refuse(ticket, reason, detail, retry_after)
 
     def _find(self, model_id: str, state: InstanceState) -> Instance | None:
-        for instance in self.instances.values():
-            if instance.model_id == model_id and instance.state == state:
-                return instance
-        return None
+        return next((i for i in self.instances.values() if i.model_id == model_id and i.state == state), None)
 
     def _model(self, model_id: str) -> _Model:
         return self._models.setdefault(model_id, _Model())

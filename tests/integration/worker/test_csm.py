@@ -143,6 +143,7 @@ def test_a_lora_of_older_transformers_fits(figures: dict[str, Any]) -> None:
         "none without anna",
         "another under the same name",
         "anna after both",
+        "anna when another fails",
         "none after all",
     ],
 )

@@ -144,6 +144,18 @@ def test_a_model_that_took_more_than_expected_pushes_an_idle_one_out() -> None:
     assert policy.loaded(2, start.instance, 25) == [Grant(5, start.instance), StartUnload(a, "a")]
 
 
+def test_loras_that_need_the_room_push_an_idle_model_out_and_count_until_they_go() -> None:
+    policy = residency(memory_budget=20)
+    a, b = make_resident(policy, "a", 0), make_resident(policy, "b", 1)
+    policy.acquire(2, 5, "b", "x")
+    assert policy.resized(3, b, 4) == [StartUnload(a, "a")]
+    policy.unloaded(4, a)
+    assert policy.memory_used == 14
+    assert policy.acquire(5, 6, "a", "y") == []
+    assert policy.resized(6, b, 0) == [StartLoad(3, "a")]
+    assert policy.resized(7, a, 4) == []
+
+
 def test_no_more_loads_run_side_by_side_than_allowed() -> None:
     policy = residency(max_parallel_loads=1)
     policy.acquire(0, 1, "a", "x")
