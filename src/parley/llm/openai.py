@@ -28,7 +28,8 @@ from parley.errors import (
 )
 from parley.llm.answer import Answer, EndpointFailed
 from parley.llm.events import MAX_EVENT, Events
-from parley.llm.prompt import arrange
+from parley.llm.prompt import arrange, unseen
+from parley.llm.sight import Fault, Sight, fault
 from parley.values import ChatMessage, Deadlines, ReplyOptions, Thinking, ToolCall, ToolInfo, Usage
 
 if TYPE_CHECKING:
@@ -37,12 +38,16 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _LOG = "the server's log says why"
-_NO_IMAGES = (400, 404, 415, 422, 500, 501)
-"""What endpoints answer whose model reads texts alone ..."""
-_OF_IMAGES = ("image", "vision", "multimodal", "multi-modal", "mmproj")
-"""... and one of these words in their account of it."""
 _SHOWN = 500
 """Characters of what an endpoint said that are kept for the log."""
+
+
+class _ImagesRefused(InvalidRequest):
+    """It does not take the images of the request; it may take the rest."""
+
+    def __init__(self, why: Fault) -> None:
+        super().__init__("The language model does not take the images that it is shown.")
+        self.why = why
 
 
 class OpenAiModel:
@@ -60,8 +65,7 @@ class OpenAiModel:
         self._url = _endpoint(own.base_url)
         self.deadlines = Deadlines(own.first_timeout, own.delta_timeout, own.thinking_timeout)
         self._warned = False
-        self._looks = own.images
-        """The endpoint has not said that its model does not look at images."""
+        self._sight = Sight(looks=own.images)
         self._client = httpx2.AsyncClient(
             headers={"Content-Type": "application/json", **_key(own.api_key)},
             timeout=httpx2.Timeout(None, connect=own.connect_timeout),
@@ -113,7 +117,7 @@ class OpenAiModel:
                 system_role=settings.system_role,
                 tools=bool(tools),
                 brief=options.brief,
-                images=self._looks,
+                images=self._sight.looks,
             ),
             "stream": True,
         }
@@ -135,7 +139,24 @@ class OpenAiModel:
     async def _objects(
         self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo], options: ReplyOptions
     ) -> AsyncGenerator[object, None]:
-        """The answer's objects as they come."""
+        """The answer's objects as they come. Where images are refused, it is asked once more, with words for them."""
+        shown = self._sight.shown(history)
+        try:
+            async with aclosing(self._streamed(shown, tools, options)) as objects:
+                async for item in objects:
+                    yield item
+            return
+        except _ImagesRefused as refused:
+            self._sight.refused(shown, refused.why)
+        in_words = [unseen(message) for message in shown]
+        async with aclosing(self._streamed(in_words, tools, options)) as objects:
+            async for item in objects:
+                yield item
+
+    async def _streamed(
+        self, history: Sequence[ChatMessage], tools: Sequence[ToolInfo], options: ReplyOptions
+    ) -> AsyncGenerator[object, None]:
+        """The answer to one request."""
         began, error_code = False, ""
         span = tracing.begin("language model", "client", gen_ai__request__model=self._settings.model)
         try:
@@ -143,7 +164,7 @@ class OpenAiModel:
             async with self._client.stream("POST", self._url, content=body, headers=span.headers) as response:
                 span.note(http__response__status_code=response.status_code)
                 if response.status_code != httpx2.codes.OK:
-                    shown = self._looks and any(message.images for message in history)
+                    shown = any(message.images for message in history)
                     raise self._refused(response.status_code, await _beginning(response), shown=shown)
                 began = True
                 events = Events()
@@ -179,11 +200,14 @@ class OpenAiModel:
     def _refused(self, status: int, body: bytes, *, shown: bool = False) -> ParleyError:
         """The error for a status, with the endpoint's own account in the log. ``shown``: it was shown an image."""
         said, kind = _account(body)
-        if shown and status in _NO_IMAGES and any(word in said.lower() for word in _OF_IMAGES):
-            self._looks = False
-            self._note("the language model does not look at images; it is told of them from now on",
-                       status=status, reply=self._short(said), see="llm.openai.images")  # fmt: skip
-            return InvalidRequest("The language model does not look at images; it is told that there was one.")
+        why = fault(status, said) if shown else Fault.OTHER
+        if why is not Fault.OTHER:
+            event = {
+                Fault.MODEL: "the language model does not look at images; it is told of them from now on",
+                Fault.IMAGES: "the language model refuses an image; it is told that there was one",
+            }[why]
+            self._note(event, status=status, reply=self._short(said), see="llm.openai.images")
+            return _ImagesRefused(why)
         if status in (401, 403):
             self._note("the language model refuses the key", status=status, see="llm.openai.api_key")
             return Unauthorized("The language model does not know this server's key; set llm.openai.api_key.")

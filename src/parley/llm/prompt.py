@@ -8,7 +8,7 @@ tools and their results are messages of their own where tools are offered; where
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,7 +38,7 @@ def arrange(
     them; else it is told that there was one.
     """
     if not images:
-        history = [_unseen(message) if message.images else message for message in history]
+        history = [unseen(message) if message.images else message for message in history]
     own = [message.text for message in history if message.role == "system" and message.text.strip()]
     told = [message for message in history if message.role != "system"]
     said = _joined(message for message in (told if tools else _in_words(told)) if _says_something(message))
@@ -59,8 +59,12 @@ def _before(text: str, content: Any) -> Any:
     return f"{text}\n\n{content}" if isinstance(content, str) else [{"type": "text", "text": text}, *content]
 
 
-def _unseen(message: ChatMessage) -> ChatMessage:
-    return replace(message, images=(), text=f"{message.text} {UNSEEN}".strip())
+def unseen(message: ChatMessage, sees: Callable[[Image], bool] = lambda _: False) -> ChatMessage:
+    """The message with words in the place of the images that are not seen."""
+    seen = tuple(image for image in message.images if sees(image))
+    if len(seen) == len(message.images):
+        return message
+    return replace(message, images=seen, text=f"{message.text} {UNSEEN}".strip())
 
 
 def _says_something(message: ChatMessage) -> bool:

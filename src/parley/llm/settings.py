@@ -64,9 +64,7 @@ class OpenAiSettings:
     ] = "system"
     images: Annotated[
         bool,
-        Setting(
-            "The model looks at images, which clients may then show; an endpoint that refuses one is shown no more."
-        ),
+        Setting("The model looks at images, which clients may then show; one that it refuses is told in words."),
     ] = True
     history_messages: Annotated[
         int, Setting("Newest messages of the conversation that the model gets to see; 0 for all.", ge=0, le=10_000)

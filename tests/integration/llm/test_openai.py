@@ -368,23 +368,75 @@ async def test_a_key_that_can_be_none_is_told_at_the_start_and_not_shown() -> No
     assert "hush" not in caught.value.message
 
 
+def picky(*refusals: tuple[str, str]) -> Callable[[Endpoint, asyncio.StreamWriter], Awaitable[None]]:
+    """It refuses what holds the first of a pair, with the second for a reason, and answers the rest."""
+
+    async def behave(it: Endpoint, writer: asyncio.StreamWriter) -> None:
+        sent = json.dumps(it.bodies[-1])
+        for part, reason in refusals:
+            if part in sent:
+                await failing("400 Bad Request", reason)(it, writer)
+                return
+        await send_head(writer)
+        await send_delta(writer, "Well.")
+        writer.write(b"data: [DONE]\n\n")
+        await writer.drain()
+        writer.close()
+
+    return behave
+
+
+def look(*images: str) -> ChatMessage:
+    return ChatMessage("user", "Look.", images=tuple(Image(f"data:image/png;base64,{one}") for one in images))
+
+
+async def asked_in_turn(base_url: str, *histories: tuple[ChatMessage, ...]) -> list[str]:
+    model = create_language_model(LlmSettings(engine="openai", openai=OpenAiSettings(base_url=base_url)))
+    answers = []
+    try:
+        for history in histories:
+            async with aclosing(model.reply(history)) as deltas:
+                answers.append("".join([str(delta) async for delta in deltas]))
+    finally:
+        await model.aclose()
+    return answers
+
+
+def shown(it: Endpoint) -> list[list[str]]:
+    """The images of each request."""
+    contents = [[m["content"] for m in body["messages"] if isinstance(m["content"], list)] for body in it.bodies]
+    return [
+        [part["image_url"]["url"].rpartition(",")[2] for content in one for part in content if "image_url" in part]
+        for one in contents
+    ]
+
+
 async def test_an_endpoint_whose_model_does_not_look_says_so_once_and_is_told_in_words_from_then_on() -> None:
-    history = (ChatMessage("user", "Look.", images=(Image("data:image/png;base64,cat"),)),)
-    async with endpoint(failing("400 Bad Request", "This model does not support image input.")) as it:
-        options = OpenAiSettings(base_url=it.base_url)
-        model = create_language_model(LlmSettings(engine="openai", openai=options))
-        try:
-            with pytest.raises(InvalidRequest, match="does not look at images"):
-                async with aclosing(model.reply(history)) as deltas:
-                    await anext(deltas)
-            with pytest.raises(InvalidRequest, match="refuses what it is asked"):
-                async with aclosing(model.reply(history)) as deltas:
-                    await anext(deltas)
-        finally:
-            await model.aclose()
-    first, second = (request["messages"][-1]["content"] for request in it.bodies)
-    assert first[1]["type"] == "image_url"
-    assert second == f"Look. {UNSEEN}"
+    async with endpoint(picky(("image_url", "This model does not support image input."))) as it:
+        assert await asked_in_turn(it.base_url, (look("cat"),), (look("dog"),)) == ["Well.", "Well."]
+    assert shown(it) == [["cat"], [], []]
+    assert [body["messages"][-1]["content"] for body in it.bodies[1:]] == [f"Look. {UNSEEN}"] * 2
+
+
+async def test_a_broken_image_is_told_in_words_and_costs_nobody_else_theirs() -> None:
+    async with endpoint(picky(("broken", "Failed to load image: cannot identify image file"))) as it:
+        histories = (look("broken"),), (look("cat"),), (look("broken"), look("cat"))
+        assert await asked_in_turn(it.base_url, *histories) == ["Well."] * 3
+    assert shown(it) == [["broken"], [], ["cat"], ["cat"]]
+    assert it.bodies[1]["messages"][-1]["content"] == f"Look. {UNSEEN}"
+
+
+async def test_of_two_images_neither_is_taken_for_the_broken_one() -> None:
+    async with endpoint(picky(("broken", "Invalid image."))) as it:
+        assert await asked_in_turn(it.base_url, (look("broken", "cat"),), (look("cat"),)) == ["Well."] * 2
+    assert shown(it) == [["broken", "cat"], [], ["cat"]]
+
+
+async def test_what_is_refused_without_its_images_too_is_refused() -> None:
+    async with endpoint(failing("400 Bad Request", "Invalid image.")) as it:
+        with pytest.raises(InvalidRequest, match="refuses what it is asked"):
+            await asked_in_turn(it.base_url, (look("cat"),))
+    assert shown(it) == [["cat"], []]
 
 
 async def test_a_refusal_that_says_nothing_of_images_leaves_the_model_its_eyes() -> None:
