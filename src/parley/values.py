@@ -216,6 +216,9 @@ class ToolInfo:
     """The participant must be asked, by voice, before it is done."""
     background: bool = False
     """The reply does not wait for it; when it is done, the agent says so at the next gap."""
+    approval: bool = False
+    """Somebody has to approve of each call, which may take long: one whose reply was cut off goes on as in the
+    background."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for a name that no model may be told, a time that is none, or a read that is confirmed."""

@@ -294,6 +294,19 @@ async def test_what_writes_or_is_to_finish_goes_on_and_the_next_reply_knows(name
         assert len(bench.calls) == 1
 
 
+async def test_what_waited_for_an_approval_when_its_reply_was_cut_off_is_told_at_the_next_gap() -> None:
+    bench = Bench(takes={"book": 3.0}, contracts={"book": {"approval": True}})
+    model = Caller(once("I will do that for you.", ask("book")))
+    async with talking(model, bench) as talk:
+        talk.say(QUESTION)
+        await talk.until(1.0)
+        talk.say(Interrupt())
+        await talk.heard_out(2)
+        assert states(talk) == ["running", "left", "done"]
+        assert talk.of(ReplyEnded)[1].text == f"I know: book says {bench.calls[0].key}."
+        assert len(bench.calls) == 1
+
+
 async def test_a_call_that_waits_for_certainty_is_never_begun_when_they_go_on() -> None:
     bench, model = Bench(), Caller(once(ask("book")))
     turns = [[(0.3, "book a"), (1.9, "book a table please")]]

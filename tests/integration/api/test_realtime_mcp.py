@@ -128,6 +128,26 @@ async def test_a_call_waits_until_the_client_approves_or_denies_it(parley: Runni
         assert "No call waits" in (await talk.until("error")).error.message
 
 
+async def test_what_is_approved_after_its_response_was_cut_off_is_told(
+    parley: Running, thinking: Mind, house: str
+) -> None:
+    thinking.answer = calls_once("house_switch", lamp="hall")
+    async with talking(parley.url, session=TEXT) as talk:
+        await named(talk, house)
+        await talk.until("mcp_list_tools.completed")
+        content = [{"type": "input_text", "text": "Light!"}]
+        await talk.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
+        await talk.send("response.create")
+        request = await approval(talk, 1)
+        await talk.send("response.cancel")
+        assert (await talk.until("response.done")).response.status == "cancelled"
+        answer = {"type": "mcp_approval_response", "approval_request_id": request.id, "approve": True}
+        await talk.send("conversation.item.create", item=answer)
+        said = (await talk.until("response.done", 2)).response
+        assert said.status == "completed"
+        assert "true" in thinking.told()[-1][1]
+
+
 async def approval(talk: Talk, number: int) -> Any:
     """The so-manieth request for approval."""
     while True:

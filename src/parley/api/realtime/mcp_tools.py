@@ -193,7 +193,8 @@ class _Source:
             await self._approved(key, known, arguments)
             return await tool.run(arguments, key)
 
-        info = replace(tool.info, effect="write", timeout=APPROVAL + tool.info.timeout + 1)
+        longest = APPROVAL + tool.info.timeout + 1
+        info = replace(tool.info, effect="write", timeout=longest, filler_after=0, approval=True)
         return Tool(info, run)
 
     async def start(self) -> None:

@@ -1,8 +1,8 @@
 """Calls of tools: what a reply asks for is done, once, and told: to the model, to the history, to the participant.
 
 A reply that waits for a call may be cut off at any moment. A call that only reads ends with it; one that writes goes
-on, and its result is in the history when the next reply is made. What runs in the background is answered by a reply of
-its own, when it is done and nobody speaks.
+on, and its result is in the history when the next reply is made. What runs in the background, or waited for somebody's
+approval when its reply was cut off, is answered by a reply of its own, when it is done and nobody speaks.
 """
 
 from __future__ import annotations
@@ -285,7 +285,7 @@ class ToolCalls:
 
     def close(self, call: _Call, event: CallEvent, output: str) -> None:
         """It is over."""
-        background = call.life.state is CallState.LEFT and call.tool is not None and call.tool.background
+        background = call.life.state is CallState.LEFT and _is_told_later(call)
         call.life.handle(event)
         call.output = outcomes.bounded(output, self.settings.max_result)
         if call in self._at_work:
@@ -337,6 +337,11 @@ class ToolCalls:
         if call.kept:
             state: Any = "unconfirmed" if call.unconfirmed else call.life.state.value
             self._notices.send(ToolUpdate(call.asked.call_id, call.turn, call.asked.name, state))
+
+
+def _is_told_later(call: _Call) -> bool:
+    """Once no reply waits for it, it is answered by one of its own when it is done."""
+    return call.tool is not None and (call.tool.background or (call.tool.approval and call.kept))
 
 
 def _occasion(reply: Asker) -> str:
