@@ -1,7 +1,8 @@
-"""How deep what somebody sent is nested (pure)."""
+"""Whether what somebody sent as JSON is safe to walk through and to write down (pure)."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 DEEPEST = 32
@@ -16,4 +17,16 @@ def deeper(value: Any, levels: int = DEEPEST) -> bool:
         if not nested:
             return False
         nested = [part for inner in nested for part in (inner.values() if isinstance(inner, dict) else inner)]
+    return True
+
+
+def is_text(value: Any) -> bool:
+    """Whether all texts in this, at most ``DEEPEST`` levels deep, can be written as UTF-8: none has half a character.
+
+    JSON can name the halves of a pair of surrogates one by one.
+    """
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
     return True

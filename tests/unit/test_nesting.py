@@ -1,4 +1,4 @@
-"""How deep something is nested is known without going down into it."""
+"""How deep something is nested is known without going down into it, and whether its texts can be written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from parley.nesting import DEEPEST, deeper
+from parley.nesting import DEEPEST, deeper, is_text
 
 
 @pytest.mark.parametrize(("begin", "end"), [("[", "]"), ('{"a":', "}"), ('[1,{"a":2,"b":', '},"c"]')])
@@ -31,3 +31,13 @@ def test_what_no_recursion_would_come_through_is_deep() -> None:
 def test_what_is_flat_is_not_deep(value: Any) -> None:
     assert not deeper(value, 2)
     assert deeper([[[]]], 2)
+
+
+@pytest.mark.parametrize("value", [None, 1.5, "", "\U0001f600", {"a": ["\u00e9", {}]}])
+def test_whole_characters_are_text(value: Any) -> None:
+    assert is_text(value)
+
+
+@pytest.mark.parametrize("value", ["\ud83d", {"\ude00": 1}, {"a": ["b", {"c": "d\ud800"}]}])
+def test_half_a_character_is_none(value: Any) -> None:
+    assert not is_text(value)

@@ -19,7 +19,7 @@ from parley.errors import (
     TooManyRequests,
     Unauthorized,
 )
-from parley.nesting import DEEPEST, deeper
+from parley.nesting import DEEPEST, deeper, is_text
 from parley.transports.host import Gate as Gate
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -63,6 +63,8 @@ async def json_body(request: Request, most: int) -> Any:
         raise InvalidRequest("The request is no JSON.") from None
     if deeper(data):
         raise InvalidRequest(f"The request has more than {DEEPEST} lists and objects inside each other.")
+    if not is_text(data):
+        raise InvalidRequest("The request holds half of a character (a lone surrogate); send valid Unicode.")
     return data
 
 

@@ -16,7 +16,7 @@ from parley.api.realtime.call import RealtimeCall
 from parley.api.realtime.client_events import LONGEST_WITHOUT_SOUND
 from parley.audio.frame import SAMPLE_RATE
 from parley.errors import InvalidRequest, NotFound, ParleyError
-from parley.nesting import DEEPEST, deeper
+from parley.nesting import DEEPEST, deeper, is_text
 from parley.server.http import bearer_key
 from parley.server.webrtc import SDP, address_of, content_type, sdp_body
 from parley.transports.rtc_sdp import MAX_OFFER_BYTES
@@ -104,4 +104,6 @@ def _session(text: str) -> Mapping[str, Any]:
         raise InvalidRequest("The field session must be an object.")
     if deeper(data):
         raise InvalidRequest(f"The field session has more than {DEEPEST} lists and objects inside each other.")
+    if not is_text(data):
+        raise InvalidRequest("The field session holds half of a character (a lone surrogate); send valid Unicode.")
     return data

@@ -135,6 +135,13 @@ async def test_a_form_brings_the_session_with_it(file_names: bool) -> None:
     assert (peers.sessions[0].model, peers.sessions[0].data["instructions"]) == ("gpt-realtime-mini", "Be kind.")
 
 
+async def test_a_session_with_half_a_character_is_refused_in_a_sentence() -> None:
+    body, kind = form(sdp=OFFER, session='{"type": "realtime", "instructions": "\\ud800"}')
+    answer = await post("/v1/realtime/calls", body, kind)
+    assert answer.status == 400
+    assert "valid Unicode" in answer.error
+
+
 async def test_a_client_secret_calls_with_its_session_and_the_call_may_change_that() -> None:
     realtime, peers = opened(), Calling()
     prepared = {"session": {"type": "realtime", "model": "gpt-realtime-mini", "instructions": "Be kind."}}

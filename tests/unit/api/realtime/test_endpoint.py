@@ -74,3 +74,10 @@ async def test_what_would_cost_much_is_refused_in_a_short_sentence(body: bytes) 
     status, told = await asked(body)
     assert status == 400
     assert len(json.dumps(told)) < 300
+
+
+@pytest.mark.parametrize("half", [b"\\ud800", b"\xed\xa0\x80"])
+async def test_half_a_character_is_refused_in_a_sentence(half: bytes) -> None:
+    status, told = await asked(b'{"session": {"type": "realtime", "instructions": "' + half + b'"}}')
+    assert status == 400
+    assert "valid Unicode" in told["error"]["message"]
