@@ -95,8 +95,9 @@ METRICS: tuple[Metric, ...] = (
            "(overrun) or ended (calm, no_help).", ("stage", "reaction", "why")),
     Metric("parley_errors_total", "counter", "Errors that a participant was told of.", ("code",)),
     Metric("parley_excess_total", "counter",
-           "What a client sent (message, audio, datagram, mistake) or was to be sent (agent_audio) beyond its bounds, "
-           "by what became of it: waited, dropped, or the client was closed.", ("kind", "fate")),
+           "What a client sent (message, audio, datagram, mistake), was to be sent (agent_audio), or left on its data "
+           "channel (unread) beyond its bounds, by what became of it: waited, dropped, or the client was closed.",
+           ("kind", "fate")),
     Metric("parley_microphone_lost_seconds_total", "counter",
            "Participants' sound that was lost: on the network, in the inbox (nobody took it in time), or before the "
            "recogniser (it was too far behind).", ("where",)),

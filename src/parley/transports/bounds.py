@@ -11,7 +11,7 @@ from parley.transports.client_settings import ClientSettings
 CROWDED = 0.002
 """Seconds between two messages of one client below which others are let through first."""
 
-Excess = Literal["message", "audio", "datagram", "mistake", "agent_audio"]
+Excess = Literal["message", "audio", "datagram", "mistake", "agent_audio", "unread"]
 """What there was too much of."""
 Fate = Literal["waited", "dropped", "closed"]
 """What became of it; ``closed``: of the client."""

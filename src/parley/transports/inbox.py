@@ -61,6 +61,11 @@ class Inbox:
         self._messages += 1
         self._wake()
 
+    @property
+    def room(self) -> int:
+        """Messages that it takes before somebody reads one."""
+        return self._max_messages - self._messages
+
     def close(self) -> None:
         """Let the reader finish what is here, then end its iteration."""
         self.closed = True

@@ -80,9 +80,9 @@ class Intake:
         """Whether a message that came now is taken; else it is dropped."""
         return not self._messages.take(now)
 
-    def takes_work(self, now: float, message: ClientMessage | Order) -> bool:
-        """The same for what this message asks for besides being read."""
-        extra = _EXTRA_COSTS.get(type(message), 0)
+    def takes_work(self, now: float, *kinds: type[ClientMessage | Order]) -> bool:
+        """The same for what such messages ask for besides being read: all of them, or none."""
+        extra = sum(_EXTRA_COSTS.get(kind, 0) for kind in kinds)
         return not extra or not self._messages.take(now, extra)
 
     def takes_audio(self, now: float, seconds: float) -> bool:

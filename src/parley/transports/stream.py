@@ -111,7 +111,7 @@ class StreamTransport(ABC):
             return
         try:
             message = self._read(data)
-            if self._intake.takes_work(now, message):
+            if self._intake.takes_work(now, type(message)):
                 self._take_message(message)
             else:
                 self._drop(now)
@@ -148,13 +148,19 @@ class StreamTransport(ABC):
 
     def _drop(self, now: float) -> None:
         """Too much: say so, once a second; send away who does not listen."""
-        tally, error = self._client.tally, TooManyRequests("Messages come too quickly, and some are not taken.")
-        tally.excess("message", "dropped")
-        if not self._intake.dropped(now):
-            tally.excess("message", "closed")
-            self._give_up(TooManyRequests("Messages went on coming too quickly; the session is over."))
-        elif self._intake.complain(now):
+        if self._bears(now) and self._intake.complain(now):
+            error = TooManyRequests("Messages come too quickly, and some are not taken.")
             self._post(ErrorMessage(error.code, error.message))
+
+    def _bears(self, now: float) -> bool:
+        """A message is not taken; False when that was one too many, and the client is sent away."""
+        tally = self._client.tally
+        tally.excess("message", "dropped")
+        if self._intake.dropped(now):
+            return True
+        tally.excess("message", "closed")
+        self._give_up(TooManyRequests("Messages went on coming too quickly; the session is over."))
+        return False
 
     def _answer_mistake(self, error: ParleyError, now: float) -> None:
         if self._intake.mistake(now) and self._is_patient:

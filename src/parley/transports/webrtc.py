@@ -13,6 +13,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 
 from parley import clock
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from parley.transports.rtc_settings import WebRtcSettings
     from parley.transports.rtp_playout import Anchor
 
+log = structlog.get_logger(__name__)
+
 CHANNEL = "parley"
 """Label of the data channel, opened by the client."""
 
@@ -44,6 +47,7 @@ RESTARTS_AT_ONCE, RESTARTS_A_SECOND = 10, 0.5
 """Each binds sockets anew; somebody who walks from one network to the next needs one in a while."""
 _CLOSE_TIMEOUT = 2.0
 _MAX_UNSENT = 1 << 20
+"""Bytes of messages that wait on the data channel, which a client has not taken; beyond them it is sent away."""
 FIRST_DELAY = 3_000
 """Samples from leaving to being heard, until reports tell."""
 
@@ -280,6 +284,9 @@ class WebRtcTransport(StreamTransport):
         elif self._channel.readyState == "open":
             self._channel.send(text)
             if self._channel.bufferedAmount > _MAX_UNSENT:
+                self._client.tally.excess("unread", "closed")
+                log.warning("a client did not read its data channel in time and was sent away",
+                            transport=self.kind, unsent=self._channel.bufferedAmount, most=_MAX_UNSENT)  # fmt: skip
                 self._leave()
 
     # --- life --------------------------------------------------------------------------

@@ -7,13 +7,15 @@ next sample. What was heard of a reply that was cut off is known here too, and t
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from parley import clock
 from parley.api.realtime.client_events import read
 from parley.api.realtime.errors import ClientError
 from parley.api.realtime.output_buffer import OutputBuffer
-from parley.errors import CapacityError, InvalidRequest
+from parley.api.realtime.requests import MOST_ORDERS
+from parley.errors import CapacityError, InvalidRequest, TooManyRequests
 from parley.messages import ClearAudio, ErrorMessage, ReplyStarted, SessionStarted
 from parley.orders import ReplySettled
 from parley.transports.webrtc import WebRtcTransport
@@ -21,8 +23,8 @@ from parley.transports.webrtc import WebRtcTransport
 if TYPE_CHECKING:
     from parley.api.realtime.output_buffer import Told
     from parley.api.realtime.requests import Requests
-    from parley.messages import ServerMessage, StartSession
-    from parley.orders import Notice
+    from parley.messages import ClientMessage, ServerMessage, StartSession
+    from parley.orders import Notice, Order
     from parley.transports.bounds import ClientBounds
     from parley.transports.round_robin import RoundRobin
     from parley.transports.rtc_settings import WebRtcSettings
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 262_144
 """Characters of an event, an image in it: more than what a data channel carries."""
+_TOO_QUICK = "Messages come too quickly; this one is not taken. Send it again in a moment."
 _TEXT_ONLY = "The data channel carries events as text; sound goes by the media track."
 
 
@@ -75,21 +78,26 @@ class RealtimeCall(WebRtcTransport):
             if asked.error is not None:
                 raise asked.error
             assert asked.request is not None
-            done = self._requests.take(asked.request, asked.event_id)
+            if self._inbox.room < MOST_ORDERS:
+                raise TooManyRequests(_TOO_QUICK)
+            done = self._requests.take(asked.request, asked.event_id, partial(self._admit, now))
             self._tell([*done.events])
             for order in done.orders:
-                if self._intake.takes_work(now, order):
-                    self._inbox.put_message(order)
-                else:
-                    self._drop(now)
-        except CapacityError:
-            self._drop(now)
+                self._inbox.put_message(order)
+        except CapacityError as error:
+            if self._bears(now):
+                self._tell([self._events.error(ClientError(error.message, error.code), asked.event_id)])
         except ClientError as error:
             if self._intake.mistake(now):
                 self._tell([self._events.error(error, asked.event_id)])
             else:
                 self._client.tally.excess("mistake", "closed")
                 self._give_up(InvalidRequest(error.message))
+
+    def _admit(self, now: float, *kinds: type[ClientMessage | Order]) -> None:
+        """Raise TooManyRequests where the client may not ask for so much work now."""
+        if not self._intake.takes_work(now, *kinds):
+            raise TooManyRequests(_TOO_QUICK)
 
     # --- out ---------------------------------------------------------------------------
 

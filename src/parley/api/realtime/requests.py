@@ -50,9 +50,14 @@ if TYPE_CHECKING:
     from parley.orders import Order
     from parley.values import Voice
 
+    Admit = Callable[..., None]
+    """Told the kinds of orders that ask for more work than others; raises where that is too much."""
+
 _SAMPLES_PER_MS = 48
 _BY_TRACK = "In a call the microphone is heard by its media track; input_audio_buffer.append is for WebSockets."
 _NOBODY_LOOKS = "The language model of this server does not look at images."
+MOST_ORDERS = 2
+"""That follow from one request."""
 NOT_ACTIVE = "Cancellation failed: no active response found"
 
 
@@ -136,15 +141,15 @@ class Requests:
             "audio": {"output": said},
         }
 
-    def take(self, request: Request, event_id: str | None) -> Done:
-        """What is to be done. Raises ClientError, and changes nothing."""
+    def take(self, request: Request, event_id: str | None, admit: Admit = lambda *_: None) -> Done:
+        """What is to be done. Raises ClientError, or what ``admit`` raises, and changes nothing."""
         match request:
             case Append() if self._paced:
                 raise ClientError(_BY_TRACK, "invalid_event_for_transport", "type")
             case Append():
                 return Done(audio=request.audio)
             case UpdateSession():
-                return self._update(request, event_id)
+                return self._update(request, event_id, admit)
             case CommitAudio():
                 return Done((Commit(self._ask(event_id, "input_audio_buffer.commit")),))
             case ClearAudio():
@@ -182,9 +187,10 @@ class Requests:
     def _ask(self, event_id: str | None, kind: str, **more: Any) -> str:
         return self.events.ask(Asked(event_id, kind, **more))
 
-    def _update(self, request: UpdateSession, event_id: str | None) -> Done:
+    def _update(self, request: UpdateSession, event_id: str | None, admit: Admit) -> Done:
         session = self._session.updated(request.patch)
         voice = self._resolve(session)
+        admit(*(SetVoice,) * (voice != self._voice), Configure)
         changed = session.heard["format"] != self._session.heard["format"]
         then = partial(self.servers.use, session.servers) if self.servers is not None else lambda: None
         ref = self._ask(event_id, "session.update", session=session.shown(self._session_id), then=then)

@@ -8,13 +8,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from parley.api.realtime.call import RealtimeCall
 from parley.api.realtime.requests import Requests
 from parley.api.realtime.session_object import SessionObject
 from parley.messages import ReplyStarted, SessionStarted, StartSession
 from parley.orders import Commit, Configure, Configured
-from parley.transports.bounds import ClientBounds
+from parley.transports.bounds import ClientBounds, Uncounted
 from parley.transports.client_settings import ClientSettings
 from parley.transports.round_robin import RoundRobin
 from parley.transports.rtc_settings import WebRtcSettings
@@ -22,6 +23,8 @@ from parley.values import Voice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
+
+    from parley.transports.bounds import Excess, Fate
 
 pytestmark = pytest.mark.anyio
 TAKES = 2_000
@@ -56,11 +59,13 @@ class Channel:
 
 
 @contextlib.asynccontextmanager
-async def called(client: ClientSettings | None = None) -> AsyncGenerator[tuple[RealtimeCall, Channel], None]:
+async def called(
+    client: ClientSettings | None = None, tally: Uncounted | None = None
+) -> AsyncGenerator[tuple[RealtimeCall, Channel], None]:
     numbers = itertools.count(1)
     session = SessionObject.new("realtime", "gpt-realtime")
     requests = Requests(session, lambda _: Voice(), lambda prefix: f"{prefix}_{next(numbers)}", paced=True)
-    bounds = ClientBounds(client or ClientSettings())
+    bounds = ClientBounds(client or ClientSettings(), tally or Uncounted())
     call = RealtimeCall(WebRtcSettings(), bounds, RoundRobin(8), requests, StartSession(language="en"))
     channel: Any = Channel()
     call._on_channel(channel)
@@ -106,6 +111,40 @@ async def test_who_sends_too_much_is_told_and_the_excess_is_not_taken() -> None:
         call.leave()
         assert len([order async for order in call]) == 5
         assert channel.errors == ["too_many_requests"]
+
+
+@pytest.mark.parametrize("client", [ClientSettings(message_burst=15, message_rate=1), None])
+async def test_an_update_that_is_not_taken_changes_nothing_and_is_named(client: ClientSettings | None) -> None:
+    async with called(client) as (call, channel):
+        if client is None:  # nobody reads: full of others' work
+            for _ in range(call._inbox.room - 1):
+                call._inbox.put_message(Commit("c"))
+        else:
+            channel.take(type="session.update", session={"type": "realtime", "instructions": "First."})
+        channel.take(type="session.update", event_id="e2", session={"type": "realtime", "instructions": "Second."})
+        await call.send_message(SessionStarted("s1"))
+        error, created = channel.told
+        assert (error["error"]["code"], error["error"]["event_id"]) == ("too_many_requests", "e2")
+        assert created["session"]["instructions"] != "Second."
+        call.leave()
+        manners = [order.manner.instructions async for order in call if isinstance(order, Configure)]
+        assert manners == ([] if client is None else ["First."])
+
+
+async def test_who_does_not_read_is_sent_away_and_counted() -> None:
+    class Counted(Uncounted):
+        def excess(self, kind: Excess, fate: Fate, amount: float = 1) -> None:
+            counted.append((kind, fate))
+
+    counted: list[tuple[str, str]] = []
+    async with called(tally=Counted()) as (call, channel):
+        channel.bufferedAmount = (1 << 20) + 1
+        with capture_logs() as logged:
+            await call.send_message(SessionStarted("s1"))
+            await call.send_message(SessionStarted("s2"))
+        assert [order async for order in call] == []
+    assert counted == [("unread", "closed")]
+    assert [(line["transport"], line["unsent"]) for line in logged] == [("realtime_call", (1 << 20) + 1)]
 
 
 async def test_an_event_that_is_too_large_for_the_channel_is_told_of_in_one_that_is_not() -> None:
