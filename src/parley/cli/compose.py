@@ -49,6 +49,7 @@ def check_wanted(settings: Settings) -> None:
 
     from parley.cli.chosen import named_ears, turn_model
     from parley.tools import check_servers
+    from parley.tools.mcp.addresses import is_address
 
     turn_model(settings)
     named_ears(settings)
@@ -57,6 +58,9 @@ def check_wanted(settings: Settings) -> None:
         raise ConfigError(f"mcp.enabled needs the package mcp; install it with: {install('mcp')}.")
     if settings.api.realtime.mcp_servers and find_spec("mcp") is None:
         raise ConfigError(f"api.realtime.mcp_servers needs the package mcp; install it with: {install('mcp')}.")
+    for address in settings.api.realtime.mcp_servers:
+        if not is_address(address):
+            raise ConfigError(f'api.realtime.mcp_servers has "{address[:200]}", which is no http address.')
     if settings.livekit.url:
         from parley.server.livekit import check_settings
 

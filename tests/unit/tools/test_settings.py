@@ -75,3 +75,6 @@ def test_a_tool_server_that_cannot_be_had_is_said_before_anything_is_started(tmp
     file.write_text("tools: {mcp: [{name: house, command: [no-such-program]}]}", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"the server house has the command \"no-such-program\", which is not found"):
         check_wanted(load_settings([file], environ={}))
+    file.write_text("api: {realtime: {mcp_servers: ['http://here/mcp', 'here:80/mcp']}}", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r'api\.realtime\.mcp_servers has "here:80/mcp", which is no http address'):
+        check_wanted(load_settings([file], environ={}))

@@ -44,8 +44,10 @@ class McpEvents:
         self._event = make
         self._name = name
         self._items: OrderedDict[str, Event] = OrderedDict()
+        self._lists: dict[str, Event] = {}
+        """Whoever asks for them forgets them: they are large."""
         self._calls: OrderedDict[str, McpCall] = OrderedDict()
-        self._unasked: dict[str, Event] = {}
+        self._unasked: dict[str, tuple[McpTool, Event]] = {}
         """Requests for approval whose calls nobody has been told of, by key."""
         self.tools: Mapping[str, McpTool] = {}
 
@@ -53,7 +55,7 @@ class McpEvents:
 
     def retrieve(self, item_id: str) -> list[Event] | None:
         """An entry that is kept here; None for any other."""
-        item = self._items.get(item_id)
+        item = self._items.get(item_id) or self._lists.get(item_id)
         return None if item is None else [self._event("conversation.item.retrieved", item=item)]
 
     def _keep(self, item: Event) -> Event:
@@ -62,12 +64,17 @@ class McpEvents:
             self._items.popitem(last=False)
         return item
 
+    def forget(self, item_id: str) -> None:
+        """A list that counts no more, for there is another one or the session has that server no longer."""
+        self._lists.pop(item_id, None)
+
     def listing(self, label: str) -> tuple[str, list[Event]]:
         """A server is asked for its tools: the entry's id."""
         item_id = self._name("mcpl")
-        self._keep({"id": item_id, "object": "realtime.item", "type": "mcp_list_tools", "server_label": label} | {
+        self._lists[item_id] = {
+            "id": item_id, "object": "realtime.item", "type": "mcp_list_tools", "server_label": label,
             "status": "in_progress", "tools": [],
-        })  # fmt: skip
+        }  # fmt: skip
         return item_id, [self._event("mcp_list_tools.in_progress", item_id=item_id)]
 
     def listed(self, item_id: str, tools: Sequence[McpTool]) -> list[Event]:
@@ -76,12 +83,12 @@ class McpEvents:
             {"name": tool.name, "description": tool.description, "input_schema": dict(tool.parameters)}
             for tool in tools
         ]
-        item = self._keep({**self._items[item_id], "status": "completed", "tools": told})
+        item = self._lists[item_id] = {**self._lists[item_id], "status": "completed", "tools": told}
         return [*added(self._event, item, ""), self._event("mcp_list_tools.completed", item_id=item_id)]
 
     def not_listed(self, item_id: str) -> list[Event]:
         """It could not be asked, or gave no answer."""
-        self._keep({**self._items[item_id], "status": "incomplete"})
+        self._lists[item_id] = {**self._lists[item_id], "status": "incomplete"}
         return [self._event("mcp_list_tools.failed", item_id=item_id)]
 
     # --- approval --------------------------------------------------------------------------
@@ -92,15 +99,15 @@ class McpEvents:
             "id": self._name("mcpr"), "object": "realtime.item", "type": "mcp_approval_request",
             "server_label": tool.label, "name": tool.name, "arguments": json.dumps(arguments),
         })  # fmt: skip
-        self._unasked[key] = item
+        self._unasked[key] = tool, item
         while len(self._unasked) > _KEPT:
             del self._unasked[next(iter(self._unasked))]
         return item["id"], self._asked(key) if key in self._calls else []
 
     def _asked(self, key: str) -> list[Event]:
-        item = self._unasked.pop(key, None)
-        if item is None:
+        if key not in self._unasked:
             return []
+        _, item = self._unasked.pop(key)
         call = self._calls[key]
         call.item["approval_request_id"] = item["id"]
         return added(self._event, item, call.item["id"])
@@ -112,6 +119,11 @@ class McpEvents:
         return added(self._event, self._keep(item), request_id)
 
     # --- calls -----------------------------------------------------------------------------
+
+    def tool(self, name: str, key: str) -> McpTool | None:
+        """What this call is of: where approval is asked for already that tool, though it may be gone by now."""
+        asked = self._unasked.get(key)
+        return self.tools.get(name) if asked is None else asked[0]
 
     def call(self, key: str) -> McpCall | None:
         """One that the client was told of."""

@@ -23,7 +23,12 @@ _LONGEST_NAME = 128
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 _VALUE = re.compile(r"[\x20-\x7e]*")
-_OURS = ("host", "content-length", "content-type", "transfer-encoding", "connection", "accept", "cookie")
+_OURS = re.compile(
+    r"(?:host|content-length|content-type|transfer-encoding|connection|keep-alive|accept|accept-encoding|cookie|origin"
+    r"|upgrade|te|trailer|expect|last-event-id|forwarded|x-forwarded-.*|proxy-.*|mcp-.*)",
+    re.IGNORECASE,
+)
+"""Headers that say how a request is sent, by whom, or what it means to the protocol."""
 _SECRET = ("authorization", "headers")
 _KNOWN = (
     "type", "server_label", "server_url", "server_description", "allowed_tools", "require_approval", *_SECRET,
@@ -116,7 +121,7 @@ def _headers(data: Mapping[str, Any], path: str) -> tuple[tuple[str, str], ...]:
     if token := data.get("authorization"):
         said["Authorization"] = token if " " in token else f"Bearer {token}"
     for name, value in said.items():
-        fits = _HEADER.fullmatch(name) and name.lower() not in _OURS
+        fits = _HEADER.fullmatch(name) and not _OURS.fullmatch(name)
         if not fits or not isinstance(value, str) or len(value) > _LONGEST_HEADER or not _VALUE.fullmatch(value):
             message = f"{path}.headers has one that can not be sent: {name[:64]!r}."
             raise ClientError(message, param=f"{path}.headers")

@@ -12,7 +12,7 @@ from parley.tools import McpContract, McpServer, Toolbox
 from parley.tools.function import Tool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from parley.api.realtime.mcp_events import McpEvents
     from parley.api.realtime.mcp_servers import Server
@@ -28,6 +28,8 @@ CONNECT = 10.0
 """Seconds that a server may take to tell its tools."""
 TIMEOUT = 30.0
 """Seconds that a call may take."""
+_ROOM = 8
+"""Connections to servers that a session may have, those that are being closed among them; more wait."""
 _CONTRACT = McpContract(timeout=TIMEOUT, confirm=False)
 _DENIED = "Not done: the call was not approved."
 _NOT_ANSWERED = "Not done: nobody approved the call in time."
@@ -47,8 +49,7 @@ class McpTools:
         self._approvals: dict[str, asyncio.Future[tuple[bool, str]]] = {}
         self._tell: Tell = lambda _: None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._listing: set[asyncio.Task[None]] = set()
-        """Those of them that nobody waits for at the end."""
+        self._room = asyncio.Semaphore(_ROOM)
         self._closed = False
 
     # --- as Tools --------------------------------------------------------------------------
@@ -58,7 +59,9 @@ class McpTools:
         if not self._sources:
             return ours
         names = {info.name for info in ours}
-        return (*ours, *(info for info in self._own.offered() if info.name not in names))
+        if not names.isdisjoint(self._events.tools):  # ours come and go as well
+            self._note(names)
+        return (*ours, *self._own.offered())
 
     async def call(self, name: str, arguments: Mapping[str, Any], *, key: str) -> str:
         if self._ours is not None and any(info.name == name for info in self._ours.offered()):
@@ -70,10 +73,13 @@ class McpTools:
         self._closed = True
         for waiting in self._approvals.values():
             waiting.cancel()
-        for listing in self._listing:
-            listing.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for source in self._sources:
+            if not source.listed:
+                source.drop()
         await self._own.aclose()
+        for source in self._sources:
+            source.drop()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # --- servers ---------------------------------------------------------------------------
 
@@ -88,35 +94,68 @@ class McpTools:
             return
         for source in [source for source in self._sources if source.server not in servers]:
             self._sources.remove(source)
-            self._spawn(source.aclose())
+            source.drop()
         known = [source.server for source in self._sources]
         for server in servers:
             if server not in known:
-                self._sources.append(source := _Source(server, self._approved))
-                task = self._spawn(self._list(source))
-                self._listing.add(task)
-                task.add_done_callback(self._listing.discard)
-        self._note()
+                self._sources.append(source := _Source(server, self._approved, self._news))
+                source.life = asyncio.get_running_loop().create_task(
+                    self._have(source), name="an MCP server of a session"
+                )
+                self._tasks.add(source.life)
+                source.life.add_done_callback(self._tasks.discard)
+        self._note(self._our_names())
 
-    async def _list(self, source: _Source) -> None:
-        item_id, events = self._events.listing(source.server.label)
-        self._tell(events)
-        await source.start()
-        if source not in self._sources:
+    async def _have(self, source: _Source) -> None:
+        """Ask it for its tools as soon as there is room, and keep it until it is dropped."""
+        self._begin_list(source)
+        try:
+            async with self._room:
+                try:
+                    await source.start()
+                    if source.asked:  # it has not told them
+                        self._end_list(source, self._events.not_listed(source.item_id))
+                    await asyncio.get_running_loop().create_future()
+                finally:
+                    await source.aclose()
+        finally:
+            if source.asked:
+                self._end_list(source, self._events.not_listed(source.item_id))
+            self._events.forget(source.item_id)
+
+    def _news(self) -> None:
+        """A server has told its tools, for the first time or again: so are they who know other ones."""
+        if self._closed:
             return
-        self._note()
-        told = self._events.listed(item_id, source.known) if source.listed else self._events.not_listed(item_id)
-        self._tell(told)
+        self._note(self._our_names())
+        for source in self._sources:
+            if source.listed and (source.asked or source.known != source.told):
+                if not source.asked:
+                    self._begin_list(source)
+                source.told = source.known
+                self._end_list(source, self._events.listed(source.item_id, list(source.known.values())))
 
-    def _note(self) -> None:
-        """What clients call the tools that there are."""
-        self._events.tools = {name: tool for source in self._sources for name, tool in source.by_name().items()}
+    def _begin_list(self, source: _Source) -> None:
+        self._events.forget(source.item_id)
+        source.item_id, events = self._events.listing(source.server.label)
+        source.asked = True
+        self._tell(events)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work, name="an MCP server of a session")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+    def _end_list(self, source: _Source, events: list[dict[str, Any]]) -> None:
+        source.asked = False
+        if not self._closed:
+            self._tell(events)
+
+    def _our_names(self) -> set[str]:
+        return {info.name for info in self._ours.offered()} if self._ours is not None else set()
+
+    def _note(self, taken: set[str]) -> None:
+        """What is offered, and what clients call it: the tools that there are, of names that are not ``taken``."""
+        tools: dict[str, McpTool] = {}
+        for source in self._sources:
+            source.note(taken | tools.keys())
+            tools |= source.known
+        self._events.tools = tools
 
     # --- approval --------------------------------------------------------------------------
 
@@ -148,45 +187,55 @@ class McpTools:
 class _Source:
     """One server's tools: a ``tools.toolbox.ToolSource``."""
 
-    def __init__(self, server: Server, approved: Callable[[str, McpTool, Mapping[str, Any]], Any]) -> None:
+    def __init__(
+        self, server: Server, approved: Callable[[str, McpTool, Mapping[str, Any]], Any], news: Callable[[], None]
+    ) -> None:
         from parley.tools.mcp.server import McpConnection
 
         self.server = server
+        self.life: asyncio.Task[None] | None = None
+        """Has it, and ends when it is closed."""
+        self.item_id = ""
+        """Of the list that the client was told of last."""
+        self.asked = False
+        """The client was told that it is asked for its tools, and not yet what came of that."""
+        self.known: Mapping[str, McpTool] = {}
+        """What is offered of it, by the name that the model knows."""
+        self.told: Mapping[str, McpTool] | None = None
+        """Of that, what the client was told of."""
+        self._tools: Sequence[Tool] = ()
+        self._dropped = False
         self._approved = approved
         settings = McpServer(
             server.label, url=server.url, headers=dict(server.headers), contract=_CONTRACT, connect_timeout=CONNECT
         )
-        self._connection: McpConnection = McpConnection(settings, literally=True)
+        self._connection: McpConnection = McpConnection(settings, literally=True, news=news)
 
     @property
     def listed(self) -> bool:
         """It has told its tools."""
         return self._connection.listed
 
-    @property
-    def known(self) -> list[McpTool]:
-        """As the client is told of them."""
-        return list(self.by_name().values())
+    def note(self, taken: Collection[str]) -> None:
+        """From now on what it has told is offered, but for names that are ``taken``.
 
-    def by_name(self) -> dict[str, McpTool]:
-        """By the name that the model knows."""
-        found = {}
+        A call that needs approval counts as one that writes: it never begins on a guess.
+        """
+        known: dict[str, McpTool] = {}
+        tools = []
         for tool in self._connection.tools():
-            own, reads = self._connection.own_name(tool.info.name), tool.info.effect == "read"
-            if self.server.offered.fits(own, reads):
-                asks = self.server.asks(own, reads)
-                info = tool.info
-                found[info.name] = McpTool(self.server.label, own, info.description, info.parameters, asks)
-        return found
+            info = tool.info
+            own, reads = self._connection.own_name(info.name), info.effect == "read"
+            if info.name in taken or not self.server.offered.fits(own, reads):
+                continue
+            asks = self.server.asks(own, reads)
+            known[info.name] = one = McpTool(self.server.label, own, info.description, info.parameters, asks)
+            tools.append(self._asking(tool, one) if asks else tool)
+        self.known, self._tools = known, tools
 
     def tools(self) -> Sequence[Tool]:
-        """Those that are offered. A call that needs approval counts as one that writes: it never begins on a guess."""
-        known = self.by_name()
-        return [
-            self._asking(tool, known[tool.info.name]) if known[tool.info.name].asks else tool
-            for tool in self._connection.tools()
-            if tool.info.name in known
-        ]
+        """Those that are offered."""
+        return self._tools
 
     def _asking(self, tool: Tool, known: McpTool) -> Tool:
         async def run(arguments: Mapping[str, Any], key: str) -> str:
@@ -199,6 +248,12 @@ class _Source:
 
     async def start(self) -> None:
         await self._connection.start()
+
+    def drop(self) -> None:
+        """Nobody wants it any more."""
+        if self.life is not None and not self._dropped:
+            self._dropped = True  # once: it is being closed then
+            self.life.cancel()
 
     async def aclose(self) -> None:
         await self._connection.aclose()

@@ -370,7 +370,7 @@ class ServerEvents:
 
     def _noted(self, notice: CallNoted) -> list[Event]:
         """A call that we make ourselves. Of tools that the client has not brought it is told nothing."""
-        tool, call = self.mcp.tools.get(notice.name), self.mcp.call(notice.key)
+        tool, call = self.mcp.tool(notice.name, notice.key), self.mcp.call(notice.key)
         after = self._places.known(notice.after)
         if notice.result_id:
             self._places.hide(notice.result_id, after if call is None and tool is None else notice.item_id)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import shutil
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import httpx2
 import structlog
@@ -26,15 +25,17 @@ from parley.children.backoff import Backoff
 from parley.errors import ConfigError, InvalidRequest, ParleyError, TimedOut, UnavailableError, Unreached
 from parley.tools.function import Tool
 from parley.tools.mcp import told
+from parley.tools.mcp.addresses import is_address
 from parley.tools.mcp.process import Program
 from parley.tools.mcp.web import address
 from parley.tools.secrets import from_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from parley.tools.settings import McpServer
+    from parley.values import ToolInfo
 
 log = structlog.get_logger(__name__)
 
@@ -56,11 +57,17 @@ class McpConnection:
 
     A task of its own holds the connection. While it is lost, the tools stay offered, and a call of one is told that
     its server is not there. ``modes``: how it is spoken to, and how when that has not led anywhere. ``literally``: its
-    headers are somebody else's words, in which nothing stands for a variable of ours.
+    headers are somebody else's words, in which nothing stands for a variable of ours. ``news`` is called whenever it
+    has told its tools.
     """
 
     def __init__(
-        self, settings: McpServer, *, modes: tuple[str, str] = ("auto", "legacy"), literally: bool = False
+        self,
+        settings: McpServer,
+        *,
+        modes: tuple[str, str] = ("auto", "legacy"),
+        literally: bool = False,
+        news: Callable[[], None] = lambda: None,
     ) -> None:
         _check(settings)
         self.name = settings.name
@@ -68,7 +75,8 @@ class McpConnection:
         self._env = _secrets(settings.name, settings.env)
         self._headers = dict(settings.headers) if literally else _secrets(settings.name, settings.headers)
         self._tools: Sequence[Tool] = ()
-        self._own_names: dict[str, str] = {}
+        self._own_names: Mapping[str, str] = {}
+        self._news = news
         self._client: Client | None = None
         self._tried = asyncio.Event()
         self._closing = asyncio.Event()
@@ -94,6 +102,8 @@ class McpConnection:
 
     async def start(self) -> None:
         """Connect; returns when it has told its tools, or has failed once, or takes too long. It is tried on and on."""
+        if self._closing.is_set():
+            return
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"MCP server {self.name}")
         with contextlib.suppress(TimeoutError):
@@ -103,11 +113,13 @@ class McpConnection:
             log.warning("a tool server has not answered yet; its tools are offered when it does", server=self.name)
 
     async def aclose(self) -> None:
-        """End it; nothing of it is left."""
+        """End it; nothing of it is left. One that has not told its tools yet is not waited for."""
         self._closing.set()
         self._stale.set()
         if self._task is None:
             return
+        if not self._listed:
+            self._task.cancel()
         _, late = await asyncio.wait({self._task}, timeout=_CLOSING)
         for task in late:
             task.cancel()
@@ -175,6 +187,7 @@ class McpConnection:
                 await self._list(client)
                 self._listed, self._client = True, client
                 self._tried.set()
+                self._news()
                 if lost:
                     log.info("a tool server is there again", server=self.name)
                 await self._keep(client)
@@ -202,6 +215,7 @@ class McpConnection:
                     return
                 self._stale.clear()
                 await self._list(client)
+                self._news()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_SOONEST):
                         await self._closing.wait()
@@ -246,18 +260,20 @@ class McpConnection:
             log.warning(
                 "a tool server has too many tools; the first are offered", server=self.name, most=told.MOST_TOOLS
             )
-        self._own_names.clear()
-        self._tools = [tool for one in wanted[: told.MOST_TOOLS] if (tool := self._tool(one)) is not None]
+        tools: dict[str, Tool] = {}
+        own_names: dict[str, str] = {}
+        for one in wanted[: told.MOST_TOOLS]:
+            try:
+                info = await asyncio.to_thread(told.info_of, one, self._settings)
+                if info.name in tools:
+                    raise ValueError("there is one of that name already")
+            except ValueError as error:
+                log.warning("a tool is left out", server=self.name, tool=one.name[:64], reason=str(error))
+                continue
+            tools[info.name], own_names[info.name] = self._tool(one, info), one.name
+        self._tools, self._own_names = list(tools.values()), own_names
 
-    def _tool(self, one: Any) -> Tool | None:
-        try:
-            info = told.info_of(one, self._settings)
-        except ValueError as error:
-            log.warning("a tool is left out", server=self.name, tool=one.name[:64], reason=str(error))
-            return None
-
-        self._own_names[info.name] = one.name
-
+    def _tool(self, one: Any, info: ToolInfo) -> Tool:
         async def run(arguments: Mapping[str, Any], key: str) -> str:
             return await self._call(one.name, info.timeout, arguments)
 
@@ -287,12 +303,7 @@ def _check(settings: McpServer) -> None:
     if bool(settings.command) == bool(settings.url):
         raise wrong("needs either a command or a url")
     if settings.url:
-        try:
-            parts = urlsplit(settings.url)
-            fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            fits = False
-        if not fits:
+        if not is_address(settings.url):
             raise wrong(f'has the url "{settings.url[:200]}", which is no http address')
     elif shutil.which(settings.command[0], path=settings.env.get("PATH")) is None:
         raise wrong(f'has the command "{settings.command[0]}", which is not found: install it, or write its full path')

@@ -27,6 +27,9 @@ _DESCRIPTION = 4_096
 _SCHEMA = 65_536
 """Characters of a schema, as JSON."""
 _NAME = 64
+_REMEMBERED = 2_048
+_checked: dict[bytes, bool] = {}
+"""Schemas by their digests, and whether they are some: many sessions have the same servers."""
 _NO_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -43,7 +46,8 @@ def info_of(told: Tool, settings: McpServer) -> ToolInfo:
     """A tool as a model is told of it, under the contract that the settings or its own hints give it.
 
     Only a tool that says of itself that it reads is taken at its word; every other one counts as one that writes, and
-    one that says that it destroys is asked about first. Raises ValueError, in words, for what cannot be offered.
+    one that says that it destroys is asked about first. Raises ValueError, in words, for what cannot be offered. Slow:
+    a large schema takes a good part of a second, which no event loop has.
     """
     parameters = _checked_schema(told.input_schema)
     contract = settings.tools.get(told.name, settings.contract)
@@ -88,18 +92,31 @@ def _manners(contract: McpContract, hints: ToolAnnotations | None) -> tuple[str,
 
 
 def _checked_schema(schema: Any) -> dict[str, Any]:
-    from jsonschema import Draft202012Validator, SchemaError
-
     if not isinstance(schema, dict) or schema.get("type", "object") != "object":
         raise ValueError("its arguments are no object")
-    if deeper(schema) or len(json.dumps(schema)) > _SCHEMA:
+    if deeper(schema) or len(text := json.dumps(schema)) > _SCHEMA:
         raise ValueError("the schema of its arguments is too large")
+    digest = hashlib.sha256(text.encode()).digest()
+    fits = _checked.get(digest)
+    if fits is None:
+        fits = _fits(schema)
+        if len(_checked) >= _REMEMBERED:
+            _checked.clear()
+        _checked[digest] = fits
+    if not fits:
+        raise ValueError("the schema of its arguments is none")
+    kept = {name: value for name, value in schema.items() if name != "$schema"}
+    return {"type": "object", "properties": {}, **kept}
+
+
+def _fits(schema: Mapping[str, Any]) -> bool:
+    from jsonschema import Draft202012Validator, SchemaError
+
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError:
-        raise ValueError("the schema of its arguments is none") from None
-    kept = {name: value for name, value in schema.items() if name != "$schema"}
-    return {"type": "object", "properties": {}, **kept}
+        return False
+    return True
 
 
 def unlike(told: Sequence[str], wanted: Mapping[str, Any] | Sequence[str]) -> list[str]:

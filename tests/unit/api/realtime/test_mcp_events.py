@@ -99,6 +99,14 @@ def test_approval_is_asked_for_behind_the_call_and_the_call_goes_on_with_the_ans
     assert over[-1]["item"]["approval_request_id"] == request_id
 
 
+def test_approval_is_asked_for_though_the_tool_is_gone_by_then(known: ServerEvents) -> None:
+    request_id, _ = known.mcp.ask("s:house_switch", DO, {"lamp": "hall"})
+    known.mcp.tools = {}
+    events = known.notice(noted("house_switch"))
+    assert types(events)[-2:] == ["conversation.item.added", "conversation.item.done"]
+    assert events[-1]["item"]["id"] == request_id
+
+
 def test_who_asks_for_what_was_said_already_is_given_an_empty_response(known: ServerEvents) -> None:
     known.notice(noted("house_lamps", "done", "On."))
     assert known.nothing_more() == []

@@ -69,6 +69,8 @@ def test_which_tools_are_offered(allowed: Any, offered: set[str]) -> None:
         {"connector_id": "connector_gmail"},
         {"tunnel_id": "t"},
         {"headers": {"Host": "elsewhere"}},
+        *({"headers": {name: "a"}} for name in ("Mcp-Session-Id", "Last-Event-ID", "Origin", "Forwarded", "Expect")),
+        *({"headers": {name: "a"}} for name in ("X-Forwarded-For", "Accept-Encoding", "Upgrade", "TE", "Proxy-X")),
         {"headers": {"X-A": "a\r\nX-B: b"}},
         {"headers": {"X A": "a"}},
         {"headers": {f"X-{number}": "a" for number in range(20)}},
