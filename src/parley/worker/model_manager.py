@@ -243,7 +243,11 @@ class ModelManager:
 
     def resident(self) -> tuple[str, ...]:
         """Ids of the models that serve, sorted."""
-        serving = {i.model_id: self._pools[i.number] for i in self._policy.instances.values() if i.state == "serving"}
+        serving = {
+            instance.model_id: pool  # while everything is freed, some pools have gone before the policy hears of it
+            for instance in self._policy.instances.values()
+            if instance.state == "serving" and (pool := self._pools.get(instance.number)) is not None
+        }
         return tuple(sorted([*serving, *names_in(serving.values())]))
 
     def _default(self) -> str:

@@ -98,6 +98,15 @@ async def test_a_drain_finishes_what_is_spoken_and_refuses_the_rest(bench: Any) 
     assert await drained
 
 
+async def test_a_worker_can_be_described_at_every_moment_of_its_end(bench: Any) -> None:
+    worker = await bench.worker()
+    ending = asyncio.ensure_future(worker.drain())
+    while not ending.done():
+        assert set(worker.servicer.capabilities().resident_models) <= {"tone"}
+        await asyncio.sleep(0)
+    assert await ending
+
+
 async def test_a_drain_that_takes_too_long_cuts_off(bench: Any) -> None:
     worker = await bench.worker(EngineCatalog("slow"), drain_ms=50)
     speaking = bench.start(bench.client(worker), LONG * 4, model="slow")
