@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -33,6 +33,7 @@ from parley.worker.residency import (
     Action,
     Counters,
     Grant,
+    Instance,
     Refuse,
     Residency,
     ResidencyLimits,
@@ -243,12 +244,7 @@ class ModelManager:
 
     def resident(self) -> tuple[str, ...]:
         """Ids of the models that serve, sorted."""
-        serving = {
-            instance.model_id: pool  # while everything is freed, some pools have gone before the policy hears of it
-            for instance in self._policy.instances.values()
-            if instance.state == "serving" and (pool := self._pools.get(instance.number)) is not None
-        }
-        return tuple(sorted([*serving, *names_in(serving.values())]))
+        return _names(self._policy.instances.values(), self._pools)
 
     def _default(self) -> str:
         try:
@@ -407,6 +403,12 @@ def _resized(manager: ModelManager, number: int, table: LoraTable) -> None:
     """A model came, or LoRAs of it came or went."""
     manager._perform(manager._policy.resized(clock.now(), number, table.size))
     manager.changed()
+
+
+def _names(instances: Iterable[Instance], pools: Mapping[int, EnginePool]) -> tuple[str, ...]:
+    """Ids of models and LoRAs that serve; while all is freed, a pool may have gone before the policy hears of it."""
+    serving = {i.model_id: pools[i.number] for i in instances if i.state == "serving" and i.number in pools}
+    return tuple(sorted([*serving, *names_in(serving.values())]))
 
 
 def pool_of(info: ModelInfo, catalog: Catalog, settings: ModelSettings, gate: Gate | None) -> EnginePool:
