@@ -156,7 +156,8 @@ def from_code(code: str, message: str) -> ParleyError:
 
 
 def _by_code(root: type[ParleyError]) -> dict[str, type[ParleyError]]:
-    kinds = {root.code: root}
+    # A kind that inherits its code says something to its own module only: the code stays its parent's.
+    kinds = {root.code: root} if "code" in vars(root) else {}
     for kind in root.__subclasses__():
         kinds.update(_by_code(kind))
     return kinds

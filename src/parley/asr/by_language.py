@@ -5,6 +5,7 @@ Which they are is decided outside; each engine is loaded with the first turn tha
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,10 @@ _LANGUAGES = 256
 
 
 class ByLanguage:
-    """Opens what ``choose`` says for a language (BCP 47, empty: unknown) with ``make``, once."""
+    """Opens what ``choose`` says for a language (BCP 47, empty: unknown) with ``make``, once.
+
+    ``choose`` may read files: it runs in a thread, since a client may name a new language in each message.
+    """
 
     def __init__(self, choose: Callable[[str], AsrSettings], make: Callable[[AsrSettings], Recognizer]) -> None:
         self._choose = choose
@@ -32,13 +36,14 @@ class ByLanguage:
         self._chosen: dict[str, AsrSettings] = {}
         self._opened: dict[AsrSettings, Recognizer] = {}
 
-    def ears(self, language: str) -> Recognizer:
+    async def ears(self, language: str) -> Recognizer:
         """The recogniser for a language."""
-        if language not in self._chosen:
+        settings = self._chosen.get(language)
+        if settings is None:
+            settings = await asyncio.to_thread(self._choose, language)
             if len(self._chosen) >= _LANGUAGES:
                 self._chosen.clear()  # only strangers name so many
-            self._chosen[language] = self._choose(language)
-        settings = self._chosen[language]
+            self._chosen[language] = settings
         if settings not in self._opened:
             self._opened[settings] = self._make(settings)
         return self._opened[settings]
@@ -47,7 +52,8 @@ class ByLanguage:
         self, audio: AsyncIterable[AudioFrame], *, language: str = ""
     ) -> AsyncGenerator[Transcript, None]:
         """Hear one turn. See :class:`parley.interfaces.Recognizer`."""
-        async with aclosing(self.ears(language).transcribe(audio, language=language)) as transcripts:
+        ears = await self.ears(language)
+        async with aclosing(ears.transcribe(audio, language=language)) as transcripts:
             async for transcript in transcripts:
                 yield transcript
 
@@ -77,7 +83,7 @@ class _OneSession:
     async def transcribe(
         self, audio: AsyncIterable[AudioFrame], *, language: str = ""
     ) -> AsyncGenerator[Transcript, None]:
-        ears = self._shared.ears(language)
+        ears = await self._shared.ears(language)
         own = self._own.setdefault(id(ears), ears.for_session())
         async with aclosing(own.transcribe(audio, language=language)) as transcripts:
             async for transcript in transcripts:

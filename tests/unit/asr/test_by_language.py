@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -83,3 +85,16 @@ async def test_all_that_were_opened_are_closed(ears: ByLanguage, made: list[Ears
     await heard(ears, "fr")
     await ears.aclose()
     assert [one.closed for one in made] == [True, True]
+
+
+async def test_nobody_else_waits_while_ears_are_chosen_from_files() -> None:
+    read = threading.Event()
+
+    def choose(language: str) -> AsrSettings:
+        assert read.wait(10), "the loop was kept from everything else"
+        return AsrSettings(model=language)
+
+    ears = ByLanguage(choose, lambda settings: Ears(settings.model))
+    both = asyncio.gather(heard(ears, "de"), heard(ears, "de"))
+    asyncio.get_running_loop().call_soon(read.set)
+    assert await both == ["de de 1", "de de 2"]

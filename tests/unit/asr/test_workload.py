@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,11 +35,12 @@ class Ears:
         self.workload = work
 
 
-def test_ears_for_several_languages_say_what_all_of_them_have_to_do() -> None:
+@pytest.mark.anyio
+async def test_ears_for_several_languages_say_what_all_of_them_have_to_do() -> None:
     made = {"de": Ears(Workload(2, 3.0, 2.0, 1, 1)), "en": Ears(Workload(1, 0.5, 0.5, 2, 1, 4))}
     ears = ByLanguage(lambda language: AsrSettings(language=language), lambda asr: made[asr.language])  # type: ignore[arg-type, return-value]
     assert isinstance(ears, Working)
     assert ears.workload == Workload()
-    ears.ears("de")
-    ears.ears("en")
+    await ears.ears("de")
+    await ears.ears("en")
     assert ears.workload == Workload(3, 3.5, 2.0, 3, 2, 4)
