@@ -2,6 +2,9 @@
 
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
+# The slowest first: most of the time somebody speaks, and the machine waits.
+integration := "tests/clients tests/e2e tests/integration tests/contracts"
+
 # Show the verbs.
 default:
     @just --list --unsorted
@@ -42,9 +45,11 @@ test: _tools
 histories count="10000" seed="1": _tools
     python scripts/histories.py {{ count }} --seed {{ seed }}
 
-# Contracts, real processes on loopback, a real browser.
+# Contracts, real processes on loopback, a real browser; what fails beside others is tried once more, alone.
 test-integration: _tools
-    pytest -q -rs -m "not soak" tests/contracts tests/integration tests/clients tests/e2e
+    pytest -q -rsfE -m "not soak" -n 4 --dist loadfile --no-loadscope-reorder --durations 25 {{ integration }} || \
+      { echo "--- once more, and one after the other: what failed beside others ---"; \
+        pytest -q -m "not soak" --last-failed --last-failed-no-failures none {{ integration }}; }
     if [ -d web/node_modules ]; then npm --prefix web run --silent test; fi
 
 # Pocket TTS through its real library, in an environment of its own (torch is large).

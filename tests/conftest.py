@@ -13,6 +13,11 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
+    from xdist.scheduler import LoadFileScheduling
+
+PROGRAMS = {f"tests/clients/test_{name}.py" for name in ("floors", "pipecat", "realtime")}
+"""The files whose tests look at the same runs (``tests/clients/programs.py``)."""
+
 # A busy machine must not fail a test: no example has a deadline of its own (the test's time-out stays). CI tries the
 # same examples each time, so that it judges the change and not the dice; everybody else throws new ones.
 settings.register_profile("parley", deadline=None, derandomize=bool(os.environ.get("PARLEY_CI")))
@@ -21,6 +26,23 @@ settings.load_profile("parley")
 
 # The contracts live in the package: their failed assertions show values, too.
 pytest.register_assert_rewrite("parley.testing.adapters", "parley.testing.recognizers", "parley.testing.transports")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling | None:
+    """Where several processes run the tests: those that share what is dear to make stay in one."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        """A file's tests stay together; those of other people's programs, which are run once for all, as well."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "programs" if file in PROGRAMS else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture
@@ -67,7 +89,17 @@ def no_processes_left() -> Generator[None, None, None]:
     before = _descendants()
     yield
     left = _descendants() - before
-    assert not left, f"left running: {sorted(left)}"
+    assert not left, f"left running: {', '.join(map(_described, sorted(left)))}"
+
+
+def _described(process: int) -> str:
+    """Its number, its state and its command line; it may be gone by now."""
+    folder = Path(f"/proc/{process}")
+    try:
+        state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+        return f"{process} ({state}) {(folder / 'cmdline').read_bytes().replace(bytes(1), b' ').decode().strip()}"
+    except OSError:
+        return f"{process} (gone by now)"
 
 
 def _descendants() -> set[int]:

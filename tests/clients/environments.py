@@ -24,6 +24,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 LIMIT = 500
 """Seconds that an installation, or the tests inside, may take on a busy machine."""
+STALLED = 90
+"""Seconds after which npm, which takes a tenth of that, waits for an index that has forgotten it."""
 _UNREACHABLE = (
     "error sending request",
     "dns error",
@@ -63,7 +65,7 @@ class Environments:
             if not folder.exists():
                 shutil.copytree(HERE / name, folder)
                 quiet = ("--prefer-offline", "--no-audit", "--no-fund", "--no-package-lock")
-                self.run("npm", "install", *quiet, at=folder)
+                self.run("npm", "install", *quiet, at=folder, limit=STALLED, tries=3)
         return folder
 
     def wheel(self) -> Path:
@@ -74,14 +76,23 @@ class Environments:
                 built = [*self.folder.glob("*.whl")]
         return built[0]
 
-    def run(self, *command: str, at: Path | None = None) -> None:
-        """A step of an installation. Skips the test where it cannot be made here, fails it where it goes wrong."""
+    def run(self, *command: str, at: Path | None = None, limit: float = LIMIT, tries: int = 1) -> None:
+        """A step of an installation. Skips the test where it cannot be made here, fails it where it goes wrong.
+
+        What has not ended after ``limit`` seconds is begun again, ``tries`` times in all.
+        """
         if shutil.which(command[0]) is None:
             absent(f"{command[0]} is not on this machine")
         # In a folder of ours: the pins of the project are not those of other people's packages.
-        done = subprocess.run(
-            command, cwd=at or self.folder, capture_output=True, text=True, timeout=LIMIT, check=False
-        )
+        for left in reversed(range(tries)):
+            try:
+                done = subprocess.run(
+                    command, cwd=at or self.folder, capture_output=True, text=True, timeout=limit, check=False
+                )
+                break
+            except subprocess.TimeoutExpired:
+                if not left:
+                    raise
         if done.returncode:
             said = done.stdout + done.stderr
             if any(sign in said for sign in _UNREACHABLE):

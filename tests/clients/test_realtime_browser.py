@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
     from tests.clients.programs import Programs
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), needs_browser]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), needs_browser]
 KEY = "a-key-of-the-test"
 SAID = {"nod": "uh huh", "interruption": "Wait, please stop, I have another question for you."}
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from tests.integration.people import Running
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 KEY = "a-key-of-the-test"
 QUESTION = "What is the weather like today?"
 

@@ -26,7 +26,7 @@ _hints = functools.cache(get_type_hints)
 def read_mapping(path: Path, needed: str = "it is needed") -> dict[str, Any]:
     """The mapping in a YAML file; ``needed`` says what it is for. Raises ConfigError with the line of a mistake."""
     try:
-        data = yaml.load(path.read_text("utf-8"), Loader=_LOADER)
+        data = yaml.load(path.read_text("utf-8"), Loader=_LOADER)  # noqa: S506  (both are safe)
     except FileNotFoundError:
         raise ConfigError(f"{path} is missing: {needed}.") from None
     except (OSError, UnicodeDecodeError) as error:

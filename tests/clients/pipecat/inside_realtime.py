@@ -132,15 +132,20 @@ async def test_a_typed_turn_is_answered_in_words_and_sound() -> None:
     assert roles(asked()[-1]) == [("user", "Good morning")]
 
 
+def said(talk: Talk) -> list[str]:
+    """What the client knows that its user said after the first message."""
+    messages = talk.context.get_messages()[1:]
+    return [message["content"] for message in messages if message["role"] == "user"]
+
+
 async def test_the_model_is_told_the_words_that_the_client_is_told() -> None:
     async with talking() as talk:
         await talk.ask("Good morning")
         await talk.replies(1)
         await talk.microphone.say("question")
         await talk.replies(2)
-        await until(lambda: len(talk.context.get_messages()) >= 3)
-        messages = talk.context.get_messages()
-    heard = next(message["content"] for message in messages[1:] if message["role"] == "user")
+        await until(lambda: len(said(talk)) >= 1)
+        heard = said(talk)[0]
     role, told = roles(asked()[-1])[-1]
     assert role == "user"
     assert alike(told, heard)
