@@ -349,6 +349,9 @@ class ProcessRecognizer:
                 self._died(turn, str(gone))
             except ParleyError as error:
                 self._fail(order.turn, error)
+            except Exception as error:  # noqa: BLE001  (our own code: it costs this turn, never the decoder of others)
+                _log.error("a turn could not be heard", exc_info=error)
+                self._fail(order.turn, EngineError("The recogniser failed at this turn; the server's log says why."))
             finally:
                 self._busy -= 1
 

@@ -59,6 +59,12 @@ class Announcer:
                     failures += 1
                     if failures == 1:
                         log.warning("The worker cannot announce itself: %s It keeps trying.", error)
+                except Exception:
+                    # Our own code, asked what the worker has: while that fails nobody new is sent here, which must
+                    # be heard, and must not last longer than the fault.
+                    failures += 1
+                    if failures == 1:
+                        log.exception("The worker could not be described to the registry. It keeps trying.")
                 else:
                     if failures:
                         log.info("The worker is announced again after %d failed tries.", failures)

@@ -177,6 +177,9 @@ class RedisRegistry:
                         await self._wait_for_news(news)
             except LOST as error:
                 self._lost(error)
+            except Exception:
+                # Our own code: what was known stays, and the list is read again.
+                log.exception("The registry's list could not be taken in.")
             await asyncio.sleep(backoff * random.uniform(0.75, 1.25))
             backoff = min(self._settings.max_backoff, backoff * 2)
 

@@ -100,6 +100,11 @@ class ProbedWorkers(MemoryRegistry):
                     failures += 1
                     if failures == PATIENCE:
                         log.warning("The worker at %s does not answer: %s", address, error)
+                except Exception:
+                    # Our own code: the worker is not known meanwhile, and is asked again.
+                    failures += 1
+                    if failures == 1:
+                        log.exception("What the worker at %s says could not be taken in.", address)
                 await asyncio.sleep(self._interval)
         finally:
             await client.aclose()

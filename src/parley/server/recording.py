@@ -16,6 +16,7 @@ from parley.conversation import plain
 from parley.errors import ConfigError
 from parley.recording import RecordingSettings, SessionRecorder, remove_expired
 from parley.recording.format import EVENTS
+from parley.rounds import rounds
 from parley.session.settings import with_overrides
 from parley.transports.codec import encode
 from parley.vad import VadSettings
@@ -83,13 +84,14 @@ class RecordingKeeper:
 
     async def sweep(self) -> None:
         """Delete what is too old, now and every hour; runs until cancelled."""
-        while True:
-            removed = await asyncio.to_thread(
-                remove_expired, self._folder, now=self._wall_clock(), retention_days=self._settings.retention_days
-            )
-            if removed:
-                log.info("recordings deleted", count=len(removed), folder=str(self._folder))
-            await asyncio.sleep(SWEEP_INTERVAL)
+        await rounds("the removal of old recordings", self._sweep, SWEEP_INTERVAL)
+
+    async def _sweep(self) -> None:
+        removed = await asyncio.to_thread(
+            remove_expired, self._folder, now=self._wall_clock(), retention_days=self._settings.retention_days
+        )
+        if removed:
+            log.info("recordings deleted", count=len(removed), folder=str(self._folder))
 
     def join(self) -> None:
         """Wait until everything of the sessions that have ended is on disk; blocks."""

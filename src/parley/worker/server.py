@@ -24,6 +24,7 @@ from grpc_reflection.v1alpha import reflection
 from parley import clock
 from parley.errors import ConfigError, InvalidRequest, ParleyError
 from parley.loop_watch import LoopWatch
+from parley.rounds import rounds
 from parley.rpc.gen import tts_pb2 as pb
 from parley.rpc.options import SERVER_OPTIONS
 from parley.rpc.status import CODE_KEY, status_of
@@ -66,6 +67,8 @@ class Worker:
         self._health = health.aio.HealthServicer()
         self._housekeeping: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._told = 0, 0.0
+        """The number of utterances that the log was told of last, and when."""
         self._ended = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
         self._figures: asyncio.Server | None = None
@@ -94,7 +97,10 @@ class Worker:
         self._server = server
         self._watch = LoopWatch(self.servicer.stats.lags.add, stall_after=self._stall_after)
         self._watch.start()
-        self._housekeeping = asyncio.get_running_loop().create_task(self._keep_house())
+        every = min(10.0, self.settings.session_idle_ms / 2000)
+        keeping = rounds("the worker's housekeeping", self._keep_house, every, at_once=False)
+        self._told = 0, clock.now()
+        self._housekeeping = asyncio.get_running_loop().create_task(keeping)
         if self.settings.models.watch_ms:
             watch = PackWatch(self._catalog, self.manager)
             self._watching = asyncio.get_running_loop().create_task(watch.run(self.settings.models.watch_ms / 1000))
@@ -164,14 +170,12 @@ class Worker:
             await self._health.set(service, status)
 
     async def _keep_house(self) -> None:
-        told, at = 0, clock.now()
-        while True:
-            await asyncio.sleep(min(10.0, self.settings.session_idle_ms / 2000))
-            self.servicer.sessions.close_idle()
-            utterances = self.servicer.stats.utterances
-            if utterances != told and clock.now() - at >= _TELL_EVERY:
-                told, at = utterances, clock.now()
-                _log.info("worker figures", extra=as_log_fields(self._read_figures()))
+        self.servicer.sessions.close_idle()
+        utterances = self.servicer.stats.utterances
+        told, at = self._told
+        if utterances != told and clock.now() - at >= _TELL_EVERY:
+            self._told = utterances, clock.now()
+            _log.info("worker figures", extra=as_log_fields(self._read_figures()))
 
 
 async def serve(

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from parley.errors import ParleyError
+from parley.rounds import rounds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,9 +50,7 @@ class PackWatch:
 
     async def run(self, interval: float) -> None:
         """Look every ``interval`` seconds, for ever."""
-        while True:
-            await asyncio.sleep(interval)
-            await self.look()
+        await rounds("the look at the voice packs' files", self.look, interval, at_once=False)
 
     async def look(self) -> list[str]:
         """Look once; returns the models that were read again."""

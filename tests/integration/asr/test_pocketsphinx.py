@@ -16,7 +16,7 @@ from parley.asr.processes import ProcessRecognizer
 from parley.audio import AudioFrame
 from parley.audio.resample import resample
 from parley.bench.speech import say
-from parley.errors import CapacityError, InvalidRequest
+from parley.errors import CapacityError, EngineError, InvalidRequest
 from parley.llm.script import phrases
 from parley.testing.recognizers import frames, hear
 from parley.values import Transcript
@@ -194,6 +194,20 @@ async def test_a_process_that_dies_or_hangs_is_replaced_and_no_word_is_lost(harm
 async def test_a_process_that_died_between_two_turns_is_not_noticed(recognizer: ProcessRecognizer) -> None:
     assert (await hear(recognizer, frames(speech("stop"))))[-1].text == "stop"
     os.kill(recognizer.pids[0], signal.SIGKILL)
+    assert (await hear(recognizer, frames(speech("stop"))))[-1].text == "stop"
+
+
+async def test_a_fault_of_ours_costs_its_turn_and_the_decoder_hears_the_next_one(
+    recognizer: ProcessRecognizer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fault(said: object) -> Transcript:
+        raise KeyError(said)
+
+    with monkeypatch.context() as broken:
+        broken.setattr("parley.asr.processes.from_json", fault)
+        with pytest.raises(EngineError, match="log says why"):
+            await hear(recognizer, frames(speech("stop")))
+    assert any(record.exc_info for record in caplog.records)
     assert (await hear(recognizer, frames(speech("stop"))))[-1].text == "stop"
 
 

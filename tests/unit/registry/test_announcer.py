@@ -77,6 +77,24 @@ async def test_a_registry_that_refuses_is_tried_again() -> None:
     running.cancel()
 
 
+async def test_a_worker_that_can_not_be_described_for_a_moment_is_listed_after_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    registry, fails = MemoryRegistry(), [True, True]
+
+    async def describe() -> Announcement:
+        if fails:
+            fails.pop()
+            raise KeyError("a fault of ours")
+        return worker()
+
+    running = asyncio.ensure_future(Announcer(registry, describe, RegistrySettings(max_backoff=0.05)).run())
+    assert await until(registry, bool)
+    running.cancel()
+    (said,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert said.exc_info
+
+
 async def test_a_change_does_not_wait_for_the_heartbeat() -> None:
     registry = MemoryRegistry()
     current = [worker()]
