@@ -99,9 +99,11 @@ class Recognizer(Protocol):
         self, audio: AsyncIterable[AudioFrame], *, language: str = ""
     ) -> AsyncGenerator[Transcript, None]: ...
 
-    def for_session(self) -> Recognizer:
+    def for_session(self, hot_words: Sequence[str] = ()) -> Recognizer:
         """The same recogniser for one session: what it learns of that microphone helps this session alone.
 
+        ``hot_words`` are names and terms that are likely to be said there, beside those of the settings, the most
+        important first; an engine that can not be told of any hears as it would without.
         Closing it is left to whoever made the first one.
         """
 

@@ -144,8 +144,15 @@ class Vad:
     def __init__(self, onset): pass
 """,
     "whisperx/__init__.py": """
+from dataclasses import dataclass
+
+@dataclass
+class Options:
+    hotwords: object
+    beam_size: int
+
 class Model:
-    def __init__(self, vad): self.vad = vad
+    def __init__(self, vad, options): self.vad, self.options = vad, options
     def transcribe(self, audio, batch_size, language):
         assert audio.dtype == "float32"
         (speech,) = self.vad({"waveform": audio, "sample_rate": 16000})
@@ -154,7 +161,7 @@ class Model:
 
 def load_model(name, device, *, compute_type, asr_options, vad_model, threads, local_files_only):
     assert local_files_only
-    return Model(vad_model)
+    return Model(vad_model, Options(**asr_options))
 
 def align(segments, model, metadata, audio, device):
     words = [{"word": w, "start": n * 0.3, "end": n * 0.3 + 0.3, "score": 0.9}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from parley.asr.workload import Working, Workload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
 
     from parley.asr.settings import AsrSettings
     from parley.audio.frame import AudioFrame
@@ -63,9 +63,9 @@ class ByLanguage:
         working = (ears.workload for ears in self._opened.values() if isinstance(ears, Working))
         return sum(working, Workload())
 
-    def for_session(self) -> Recognizer:
+    def for_session(self, hot_words: Sequence[str] = ()) -> Recognizer:
         """The same for one session."""
-        return _OneSession(self)
+        return _OneSession(self, hot_words)
 
     async def aclose(self) -> None:
         """Close every recogniser that was opened."""
@@ -76,21 +76,21 @@ class ByLanguage:
 class _OneSession:
     """What one session's ears have learnt, per recogniser."""
 
-    def __init__(self, shared: ByLanguage) -> None:
-        self._shared = shared
+    def __init__(self, shared: ByLanguage, hot_words: Sequence[str] = ()) -> None:
+        self._shared, self._hot_words = shared, tuple(hot_words)
         self._own: dict[int, Recognizer] = {}
 
     async def transcribe(
         self, audio: AsyncIterable[AudioFrame], *, language: str = ""
     ) -> AsyncGenerator[Transcript, None]:
         ears = await self._shared.ears(language)
-        own = self._own.setdefault(id(ears), ears.for_session())
+        own = self._own.setdefault(id(ears), ears.for_session(self._hot_words))
         async with aclosing(own.transcribe(audio, language=language)) as transcripts:
             async for transcript in transcripts:
                 yield transcript
 
-    def for_session(self) -> Recognizer:
-        return _OneSession(self._shared)
+    def for_session(self, hot_words: Sequence[str] = ()) -> Recognizer:
+        return _OneSession(self._shared, hot_words)
 
     async def aclose(self) -> None:
         """Whoever made the shared one closes it."""

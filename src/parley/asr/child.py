@@ -59,7 +59,7 @@ class _Answers:
         asked = json.loads(body)
         self._turns = {turn: decoder for turn, decoder in self._turns.items() if turn in asked["open"]}
         decoder = copy.copy(self._decoder) if self._copies else self._decoder
-        decoder.start(asked["language"], asked["memory"])
+        decoder.start(asked["language"], asked["memory"], tuple(asked["hot_words"]))
         self._turns[asked["turn"]] = decoder
 
     def _feed(self, body: bytes) -> dict[str, object]:

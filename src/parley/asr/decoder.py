@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from parley.values import Transcript, TranscriptWord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 RATE = 16_000
 """Hz of all audio that a decoder hears."""
@@ -35,10 +35,11 @@ class TurnDecoder(Protocol):
     def load(self) -> None:
         """Read the model. Raises ConfigError with what is missing."""
 
-    def start(self, language: str, memory: str) -> None:
+    def start(self, language: str, memory: str, hot_words: Sequence[str] = ()) -> None:
         """A new turn, or its next stretch, begins as if no other had been heard; one that was not finished is left.
 
-        ``memory`` is what was learnt of this microphone before; empty for a stranger's.
+        ``memory`` is what was learnt of this microphone before; empty for a stranger's. ``hot_words`` are likely to
+        be said in this turn, beside those that the decoder was made with.
         """
 
     def feed(self, pcm: bytes) -> Transcript | None:

@@ -81,12 +81,16 @@ class WhisperEngine:
             request.audio,
             language=whisper_code(request.language) or None,
             prompt=request.prompt,
-            hot_words=self._settings.hot_words,
+            hot_words=self._hot_words(request),
             beam=self._settings.beam_size,
             wanted=request.wanted,
         )
         segments = tuple(Segment(stretch.text, stretch.end) for stretch in window.stretches)
         return Decoded(segments, window.language, window.confidence, window.language_probability)
+
+    def _hot_words(self, request: Request) -> tuple[str, ...]:
+        """Those of the settings, then the turn's: of more than its prompt holds the model is told the first."""
+        return (*self._settings.hot_words, *request.hot_words)
 
     def _by_library(self, request: Request) -> Decoded:
         decoded = self._transcribe(request, word_times=request.final and self._settings.word_times)
@@ -103,7 +107,7 @@ class WhisperEngine:
             temperature=0.0,
             condition_on_previous_text=False,
             initial_prompt=request.prompt or None,
-            hotwords=" ".join(self._settings.hot_words) or None,
+            hotwords=" ".join(self._hot_words(request)) or None,
             word_timestamps=word_times,
             max_new_tokens=_LIBRARY_TOKENS,
         )

@@ -52,6 +52,8 @@ class Request:
     """Probably the last time: take care, and give word times."""
     wanted: Callable[[], bool] = lambda: True
     """False once nobody waits for this any more: between two steps the engine may raise :class:`Unwanted`."""
+    hot_words: Sequence[str] = ()
+    """Likely to be said in this turn, beside those of the engine's own settings."""
 
 
 class Unwanted(Exception):
@@ -73,8 +75,8 @@ class Decoded:
 class IncrementalTurn:
     """One turn's audio and what is understood of it so far."""
 
-    def __init__(self, decode: Callable[[Request], Decoded], language: str) -> None:
-        self._decode, self._language = decode, language
+    def __init__(self, decode: Callable[[Request], Decoded], language: str, hot_words: Sequence[str] = ()) -> None:
+        self._decode, self._language, self._hot_words = decode, language, tuple(hot_words)
         self._newest = Decoded((), language)
         self._attempt = object()
         self._pieces: list[NDArray[np.int16]] = []
@@ -131,7 +133,8 @@ class IncrementalTurn:
         decoded = Decoded((), self._language)
         if audio.size >= _SHORTEST * RATE:
             prompt = " ".join(self._done)[-_PROMPT_LETTERS:]
-            request = Request(to_float(audio), self._language, prompt, final, lambda: self._attempt is attempt)
+            wanted = lambda: self._attempt is attempt  # noqa: E731
+            request = Request(to_float(audio), self._language, prompt, final, wanted, self._hot_words)
             decoded = self._decode(request)
             self._confidence = decoded.confidence
             sure = decoded.language_probability >= _SURE_LANGUAGE and audio.size >= _ENOUGH_FOR_LANGUAGE * RATE

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from parley.values import Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable
+    from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
     from parley.asr.settings import AsrSettings
     from parley.audio.frame import AudioFrame
@@ -37,7 +37,7 @@ class InstantRecognizer:
                 yield Transcript(self._words, stable=len(self._words), language=language)
         yield Transcript(self._words, final=True, stable=len(self._words), language=language)
 
-    def for_session(self) -> InstantRecognizer:
+    def for_session(self, hot_words: Sequence[str] = ()) -> InstantRecognizer:
         """It learns nothing."""
         return self
 

@@ -92,10 +92,11 @@ class MoonshineDecoder:
         self, folder: str, threads: int = 1, hot_words: Sequence[str] = (), interval: float = 0.3, share: float = 0.3
     ) -> None:
         self._folder, self._threads = folder, threads
-        self._hot_words = [word.replace(",", " ") for word in hot_words if word.strip()]
+        self._hot_words = self._expected = _terms(hot_words)
         self._budget = PartialBudget(interval, share)
         self._lookahead = 0.0
         self._library: Any = None
+        self._bias = _Bias()
         self._language = ""
         self._line: _Line | None = None
         self._done: list[str] = []
@@ -115,16 +116,16 @@ class MoonshineDecoder:
         from moonshine_voice.moonshine_api import ModelArch
 
         options = {"vad_threshold": "0", "vad_max_segment_duration": "0", "return_audio_data": "false"}
-        if self._hot_words:
-            options["keyterms"] = ",".join(self._hot_words)
         try:
             # All streaming sizes load alike: what they are stands in their configuration.
             self._library = Transcriber(self._folder, ModelArch.SMALL_STREAMING, options=options)
         except MoonshineError as error:
             raise ConfigError(f"The Moonshine model in {self._folder} cannot be loaded: {error}.") from error
+        self._bias.tell(self._library, self._hot_words)
 
-    def start(self, language: str, memory: str) -> None:
+    def start(self, language: str, memory: str, hot_words: Sequence[str] = ()) -> None:
         """Begin a turn."""
+        self._expected = (*self._hot_words, *_terms(hot_words))
         self._language = language
         self._done, self._start, self._agreement = [], 0, LocalAgreement()
         self._asked_at, self._cost, self._told = 0, 0.0, ("", 0)
@@ -139,7 +140,7 @@ class MoonshineDecoder:
         if heard - self._asked_at < self._budget.gap(self._cost, 1):
             return None
         self._asked_at, began = heard, time.process_time()
-        self._agreement.update(line.words())
+        self._agreement.update(self._words(line))
         self._cost = time.process_time() - began
         said = self._transcript()
         known, self._told = self._told, (said.text, said.stable)
@@ -149,7 +150,7 @@ class MoonshineDecoder:
         """Go past the last word, and tell all of them."""
         line = self._current()
         if line.settle():
-            self._agreement.update(line.words())
+            self._agreement.update(self._words(line))
             self._asked_at = self._start + line.heard
         return self._transcript()
 
@@ -161,6 +162,10 @@ class MoonshineDecoder:
         self._current().close()
         return said
 
+    def _words(self, line: _Line) -> list[str]:
+        self._bias.tell(self._library, self._expected)
+        return line.words()
+
     def _current(self) -> _Line:
         assert self._line is not None
         return self._line
@@ -171,7 +176,7 @@ class MoonshineDecoder:
         if line.heard < (_NEW_LINE_AFTER if line.settled else _LONGEST_LINE) * RATE:
             return line
         if line.settle():
-            self._agreement.update(line.words())
+            self._agreement.update(self._words(line))
         self._done += self._agreement.finish()
         self._agreement = LocalAgreement()
         self._start += line.heard
@@ -190,6 +195,23 @@ class MoonshineDecoder:
             confidence=UNTOLD if text else 1.0,
             covered=self._start / RATE + self._current().covered,
         )
+
+
+class _Bias:
+    """The terms that the library is told of: one list for all its streams, so each turn's own before each decoding."""
+
+    def __init__(self) -> None:
+        self._told: tuple[str, ...] = ()
+
+    def tell(self, library: Any, terms: tuple[str, ...]) -> None:
+        if terms != self._told:
+            library.set_keyterms(terms)
+            self._told = terms
+
+
+def _terms(words: Sequence[str]) -> tuple[str, ...]:
+    """As the library takes them: it separates them by commas."""
+    return tuple(written for word in words if (written := word.replace(",", " ").strip()))
 
 
 class _Line:

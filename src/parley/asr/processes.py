@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -92,7 +92,7 @@ class DecoderProcess:
 
     async def start(self, turn: _Turn, still_open: Iterable[int]) -> None:
         """Begin a turn, or its next stretch."""
-        body = ask.pack_start(turn.number, turn.language, turn.memory.state, still_open)
+        body = ask.pack_start(turn.number, turn.language, turn.memory.state, still_open, turn.hot_words)
         await self._ask(ask.START, body)
         turn.child = self._child
 
@@ -150,8 +150,10 @@ class DecoderProcess:
 class _Turn:
     """One open turn, between the audio that comes and whoever reads its transcripts."""
 
-    def __init__(self, number: int, language: str, memory: _Memory, longest: int) -> None:
-        self.number, self.language, self.memory = number, language, memory
+    def __init__(
+        self, number: int, language: str, memory: _Memory, longest: int, hot_words: Sequence[str] = ()
+    ) -> None:
+        self.number, self.language, self.memory, self.hot_words = number, language, memory, hot_words
         self.audio = Stretches()
         self.child: ChildProcess | None = None
         """Which has heard what there was of it."""
@@ -221,9 +223,9 @@ class ProcessRecognizer:
         """Hear one turn of somebody unknown. See :class:`parley.interfaces.Recognizer`."""
         return self.for_session().transcribe(audio, language=language)
 
-    def for_session(self) -> _SessionEars:
-        """With a memory of its own."""
-        return _SessionEars(self)
+    def for_session(self, hot_words: Sequence[str] = ()) -> _SessionEars:
+        """With a memory and hot words of its own."""
+        return _SessionEars(self, hot_words)
 
     @property
     def spec(self) -> DecoderSpec:
@@ -257,14 +259,14 @@ class ProcessRecognizer:
         self._threads.shutdown(wait=False)
 
     async def hear(
-        self, audio: AsyncIterable[AudioFrame], language: str, memory: _Memory
+        self, audio: AsyncIterable[AudioFrame], language: str, memory: _Memory, hot_words: Sequence[str] = ()
     ) -> AsyncGenerator[Transcript, None]:
         """Transcripts of one turn; what is learnt of its microphone goes into ``memory``."""
         self._admit()
         self._number += 1
         number, settings = self._number, self._settings
         longest = int(settings.max_turn * RATE)
-        turn = self._turns[number] = _Turn(number, language or settings.language, memory, longest)
+        turn = self._turns[number] = _Turn(number, language or settings.language, memory, longest, hot_words)
         self._sharing.open(number)
         span = tracing.begin("recogniser", parley__engine=self._spec.name)
         collecting = asyncio.create_task(self._collect(audio, number, turn))
@@ -424,15 +426,15 @@ class ProcessRecognizer:
 class _SessionEars:
     """The recogniser as one session has it: what is learnt of its microphone stays here."""
 
-    def __init__(self, shared: ProcessRecognizer) -> None:
-        self._shared = shared
+    def __init__(self, shared: ProcessRecognizer, hot_words: Sequence[str] = ()) -> None:
+        self._shared, self._hot_words = shared, tuple(hot_words)
         self._memory = _Memory()
 
     def transcribe(self, audio: AsyncIterable[AudioFrame], *, language: str = "") -> AsyncGenerator[Transcript, None]:
-        return self._shared.hear(audio, language, self._memory)
+        return self._shared.hear(audio, language, self._memory, self._hot_words)
 
-    def for_session(self) -> _SessionEars:
-        return self._shared.for_session()
+    def for_session(self, hot_words: Sequence[str] = ()) -> _SessionEars:
+        return self._shared.for_session(hot_words)
 
     async def aclose(self) -> None:
         """Left to whoever made the recogniser."""

@@ -6,6 +6,7 @@ processes of its own. When a turn is over is the session's to decide: the librar
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -86,6 +87,8 @@ class TransducerDecoder:
         self._steps = 0
         """Of the network's, so far."""
         self._searches = False
+        self._upper = False
+        """It writes in capital letters alone."""
 
     def load(self) -> None:
         """Read the networks. The library exits the process when they are bad."""
@@ -95,8 +98,7 @@ class TransducerDecoder:
         self._searches = bool(self._hot_words) and model.spells and model.searches
         if self._searches:
             pieces = Path(model.files["tokens"]).read_text("utf-8").split("<unk>")[-1]
-            if any(letter.isupper() for letter in pieces) and not any(letter.islower() for letter in pieces):
-                self._hot_words = tuple(word.upper() for word in self._hot_words)
+            self._upper = any(map(str.isupper, pieces)) and not any(map(str.islower, pieces))
         spelling = {"modeling_unit": "bpe", "bpe_vocab": str(Path(self._folder, "bpe.vocab"))}
         self._recognizer = sherpa_onnx.OnlineRecognizer.from_transducer(
             **model.files,
@@ -109,11 +111,15 @@ class TransducerDecoder:
             **(spelling if self._searches else {}),
         )
 
-    def start(self, language: str, memory: str) -> None:
-        """Begin a turn; hot words raise the score of their pieces, where the model's folder has its bpe.vocab."""
+    def start(self, language: str, memory: str, hot_words: Sequence[str] = ()) -> None:
+        """Begin a turn; hot words raise the score of their pieces, where the model's folder has its bpe.vocab.
+
+        Those of one turn alone only where the settings have some, too: else no other hypotheses are followed.
+        """
         self._language = language
         if self._searches:
-            self._stream = self._recognizer.create_stream(hotwords="/".join(self._hot_words))
+            words = self._spelt((*self._hot_words, *hot_words))
+            self._stream = self._recognizer.create_stream(hotwords="/".join(words))
         else:
             self._stream = self._recognizer.create_stream()
         if self._model.languages:
@@ -147,6 +153,11 @@ class TransducerDecoder:
         self._stream.input_finished()
         self._decode()
         return self._transcript(final=True)
+
+    def _spelt(self, words: Sequence[str]) -> list[str]:
+        """As the model would write them, without what the library reads as orders: "/" parts two, ":2" is a score."""
+        written = (" ".join(re.sub(r"[/:#@]", " ", word).split()) for word in words)
+        return [word.upper() if self._upper else word for word in written if word]
 
     def _settle(self) -> None:
         if put_in := self._fed.settle():

@@ -20,7 +20,7 @@ from parley.asr.spoken_language import SpokenLanguage
 from parley.errors import CapacityError, EngineError, InvalidRequest, ParleyError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
 
     from parley.asr.incremental import Decoded, Request
     from parley.asr.settings import AsrSettings
@@ -160,18 +160,18 @@ class ThreadRecognizer:
         """Hear one turn of somebody unknown. See :class:`parley.interfaces.Recognizer`."""
         return self.for_session().transcribe(audio, language=language)
 
-    def for_session(self) -> _SessionEars:
+    def for_session(self, hot_words: Sequence[str] = ()) -> _SessionEars:
         """One that remembers which language was spoken."""
-        return _SessionEars(self)
+        return _SessionEars(self, hot_words)
 
     async def hear(
-        self, audio: AsyncIterable[AudioFrame], language: str, spoken: SpokenLanguage
+        self, audio: AsyncIterable[AudioFrame], language: str, spoken: SpokenLanguage, hot_words: Sequence[str] = ()
     ) -> AsyncGenerator[Transcript, None]:
         """Transcripts of one turn; where no language is given, ``spoken`` helps and learns."""
         self._admit()
         settings = self._settings
         given = language or settings.language
-        turn = IncrementalTurn(self._engine.decode, given or spoken.language)
+        turn = IncrementalTurn(self._engine.decode, given or spoken.language, hot_words)
         heard = _OpenTurn(audio, int(settings.max_turn * RATE), self._places, turn)
         gathering = asyncio.create_task(heard.gather())
         try:
@@ -264,15 +264,15 @@ class ThreadRecognizer:
 class _SessionEars:
     """The recogniser as one session has it: which language is spoken here stays here."""
 
-    def __init__(self, shared: ThreadRecognizer) -> None:
-        self._shared = shared
+    def __init__(self, shared: ThreadRecognizer, hot_words: Sequence[str] = ()) -> None:
+        self._shared, self._hot_words = shared, tuple(hot_words)
         self._spoken = SpokenLanguage()
 
     def transcribe(self, audio: AsyncIterable[AudioFrame], *, language: str = "") -> AsyncGenerator[Transcript, None]:
-        return self._shared.hear(audio, language, self._spoken)
+        return self._shared.hear(audio, language, self._spoken, self._hot_words)
 
-    def for_session(self) -> _SessionEars:
-        return self._shared.for_session()
+    def for_session(self, hot_words: Sequence[str] = ()) -> _SessionEars:
+        return self._shared.for_session(hot_words)
 
     async def aclose(self) -> None:
         """Left to whoever made the recogniser."""

@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,7 +61,7 @@ class WhisperxDecoder:
         self._beam, self._threads, self._download = beam_size, threads, download
         self._budget = PartialBudget(interval, share)
         self._cost = 0.0
-        self._hot_words, self._language = " ".join(hot_words), whisper_code(language)
+        self._hot_words, self._language = tuple(hot_words), whisper_code(language)
         self._model: Any = None
         self._aligners = Aligners(download)
         self._turn: IncrementalTurn | None = None
@@ -95,11 +96,11 @@ class WhisperxDecoder:
         self._decode(Request(np.zeros(RATE, np.float32), language, "", final=align))
         self._detector.believes_all = False
 
-    def start(self, language: str, memory: str) -> None:
+    def start(self, language: str, memory: str, hot_words: Sequence[str] = ()) -> None:
         """Begin a turn; what aligns its language is looked for meanwhile."""
         if language:
             self._aligners.wanted(whisper_code(language), self._device)
-        self._turn = IncrementalTurn(self._decode, whisper_code(language))
+        self._turn = IncrementalTurn(self._decode, whisper_code(language), hot_words)
         self._decoded_at, self._settled_at = 0, -1
 
     def feed(self, pcm: bytes) -> Transcript | None:
@@ -133,7 +134,7 @@ class WhisperxDecoder:
                     self._name,
                     self._device,
                     compute_type=self._compute_type or ("float16" if self._device == "cuda" else "int8"),
-                    asr_options={"hotwords": self._hot_words or None, "beam_size": self._beam},
+                    asr_options={"hotwords": " ".join(self._hot_words) or None, "beam_size": self._beam},
                     vad_model=self._detector,
                     threads=self._threads or 4,
                     local_files_only=not self._download,
@@ -145,6 +146,9 @@ class WhisperxDecoder:
             ) from error
 
     def _decode(self, request: Request) -> Decoded:
+        words = " ".join((*self._hot_words, *request.hot_words))
+        # All copies have the one model, and one of them decodes at a time.
+        self._model.options = replace(self._model.options, hotwords=words or None)
         result = self._model.transcribe(request.audio, batch_size=_BATCH, language=request.language or None)
         language, segments = str(result.get("language", request.language)), result["segments"]
         believed = min((confidence(float(segment["avg_logprob"]), 0.0) for segment in segments), default=1.0)

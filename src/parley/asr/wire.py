@@ -2,12 +2,12 @@
 
 import json
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 LOAD = b"L"
 """Read the model: {"copies"}; DONE."""
 START = b"S"
-"""A turn, or a stretch of one, begins: {"turn", "language", "memory", "open": turns that are still wanted}; DONE."""
+"""A turn, or a stretch of one, begins: {"turn", "language", "memory", "hot_words", "open": wanted turns}; DONE."""
 FEED = b"F"
 """More of it (its number, then s16le at 16 kHz): SAID {"transcript": null where there is no news}."""
 PAUSE = b"P"
@@ -26,9 +26,12 @@ FAILED = b"X"
 _TURN = struct.Struct("<I")
 
 
-def pack_start(turn: int, language: str, memory: str, still_open: Iterable[int]) -> bytes:
+def pack_start(
+    turn: int, language: str, memory: str, still_open: Iterable[int], hot_words: Sequence[str] = ()
+) -> bytes:
     """The body of START."""
-    return json.dumps({"turn": turn, "language": language, "memory": memory, "open": list(still_open)}).encode()
+    asked = {"turn": turn, "language": language, "memory": memory, "open": list(still_open)}
+    return json.dumps({**asked, "hot_words": list(hot_words)}).encode()
 
 
 def pack_audio(turn: int, pcm: bytes) -> bytes:

@@ -282,8 +282,8 @@ class _RecordedRecognizer:
             self._recorder.note("asr_error", {"call": call, "code": error.code, "message": error.message})
             raise
 
-    def for_session(self) -> _RecordedRecognizer:
-        return _RecordedRecognizer(self._inner.for_session(), self._recorder)
+    def for_session(self, hot_words: Sequence[str] = ()) -> _RecordedRecognizer:
+        return _RecordedRecognizer(self._inner.for_session(hot_words), self._recorder)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -170,7 +170,7 @@ class ReplayRecognizer:
         near = [call for call in self._calls if call.answers and call.at - 500_000 <= now <= call.answers[-1].at]
         return min(near, key=lambda call: abs(call.at - now), default=None)
 
-    def for_session(self) -> ReplayRecognizer:
+    def for_session(self, hot_words: Sequence[str] = ()) -> ReplayRecognizer:
         """A recording has one session."""
         return self
 

@@ -248,6 +248,7 @@ class FakeRecognizer:
     confidence: float = 1.0
     heard: list[bytearray] = field(default_factory=list)
     """The audio of each turn: s16le at 16 kHz."""
+    hot_words: tuple[str, ...] = ()
 
     async def transcribe(
         self, audio: AsyncIterable[AudioFrame], *, language: str = ""
@@ -272,8 +273,9 @@ class FakeRecognizer:
             raise self.error
         yield Transcript(script[-1][1] if script else text, final=True, confidence=self.confidence)
 
-    def for_session(self) -> FakeRecognizer:
-        """One script for all."""
+    def for_session(self, hot_words: Sequence[str] = ()) -> FakeRecognizer:
+        """One script for all; ``hot_words`` keeps the newest."""
+        self.hot_words = tuple(hot_words)
         return self
 
     async def aclose(self) -> None:

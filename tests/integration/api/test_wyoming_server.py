@@ -76,15 +76,28 @@ def question(rate: int = 16_000) -> np.ndarray:
     return soxr.resample(speech.say(QUESTION, speech.speakers()[0]), speech.RATE, rate)
 
 
-async def ask(client: AsyncTcpClient, samples: np.ndarray, rate: int = 16_000, channels: int = 1) -> list[Event]:
+async def ask(
+    client: AsyncTcpClient, samples: np.ndarray, rate: int = 16_000, channels: int = 1, **more: Any
+) -> list[Event]:
     """As Home Assistant does: everything at once, then the words are waited for."""
-    await client.write_event(Transcribe(language="en").event())
+    await client.write_event(Transcribe(language="en", **more).event())
     await client.write_event(AudioStart(rate, 2, channels).event())
     wide = np.repeat(samples, channels).astype("<i2").tobytes()
     for start in range(0, len(wide), 2048):
         await client.write_event(AudioChunk(rate, 2, channels, wide[start : start + 2048]).event())
     await client.write_event(AudioStop().event())
     return await until(client, TranscriptStop)
+
+
+async def test_names_that_a_client_expects_help_to_hear_this_recording_and_no_other(client: AsyncTcpClient) -> None:
+    said = "open the blue umbrella"
+    sound = speech.say(said, speech.speakers()[0])
+    expected = {"transcript_names": ["Blue Umbrella"], "transcript_terms": ["xyzzy", said]}
+    texts = []
+    for more in ({}, expected, {}):
+        events = await ask(client, sound, speech.RATE, **more)
+        texts += [Transcript.from_event(event).text for event in events if Transcript.is_type(event.type)]
+    assert [text == said for text in texts] == [False, True, False]
 
 
 def words(text: str) -> list[str]:

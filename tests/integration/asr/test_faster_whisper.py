@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from parley.asr import AsrSettings, create_recognizer
 from parley.asr.threads import ThreadRecognizer
+from parley.asr.whisper_window import decode
 from parley.errors import CapacityError, ConfigError
 from parley.testing.recognizers import frames, hear, live
 
@@ -33,6 +35,23 @@ async def test_the_chosen_sentence_is_heard(recognizer: ThreadRecognizer) -> Non
     final = (await hear(recognizer, frames(AUDIO)))[-1]
     assert final.text == SENTENCE
     assert final.language == "en"
+
+
+async def test_hot_words_of_a_session_follow_those_of_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, told = whisper_folder(tmp_path, SENTENCE), []
+
+    def heard(model: Any, audio: Any, **asked: Any) -> Any:
+        told.append(asked["hot_words"])
+        return decode(model, audio, **asked)
+
+    monkeypatch.setattr("parley.asr.faster_whisper.decode", heard)
+    ears = create_recognizer(AsrSettings(engine="faster-whisper", model=str(folder), hot_words=("Parley",)))
+    for mine in (("Piper", "kitchen"), ()):
+        await hear(ears.for_session(mine), frames(AUDIO))
+    await ears.aclose()
+    assert set(told) == {("Parley", "Piper", "kitchen"), ("Parley",)}
 
 
 async def test_words_become_stable_while_somebody_speaks(recognizer: ThreadRecognizer) -> None:

@@ -1,5 +1,6 @@
 """moonshine-voice's real library with a streaming model that hears a word per burst of sound."""
 
+import copy
 import gc
 import json
 from base64 import b64decode
@@ -77,6 +78,20 @@ def test_hot_words_are_told_to_the_library(folder: Path) -> None:
     decoder.start("", "")
     feed(decoder, bursts(5))
     assert decoder.finish().text == heard(5)
+
+
+def test_terms_of_one_turn_are_told_before_each_of_its_decodings_and_to_no_other_turn(folder: Path) -> None:
+    decoder = loaded(folder, hot_words=["n3"])
+    library, told = decoder._library, []
+    tell = library.set_keyterms
+    library.set_keyterms = lambda terms: (told.append(tuple(terms)), tell(terms))
+    one, other = copy.copy(decoder), copy.copy(decoder)
+    one.start("", "", ("Zürich, Kreis 4",))
+    other.start("", "")
+    for turn in (one, other, one):
+        feed(turn, bursts(2))
+    assert told == [("n3", "Zürich  Kreis 4"), ("n3",), ("n3", "Zürich  Kreis 4")]
+    assert one.finish().text == heard(4)
 
 
 def test_the_librarys_stream_of_a_turn_that_was_left_is_freed(folder: Path) -> None:

@@ -128,6 +128,14 @@ async def test_hot_words_are_heard_as_phrases_are() -> None:
         assert (await hear(recognizer, frames(speech("open the blue umbrella"))))[-1].text == "open the blue umbrella"
 
 
+async def test_hot_words_of_a_session_are_its_own() -> None:
+    async for recognizer in opened(decoders=1):
+        told, other = recognizer.for_session(("open the blue umbrella",)), recognizer.for_session()
+        said = [(await hear(ears, frames(speech("open the blue umbrella"))))[-1] for ears in (other, told, other, told)]
+        known = [transcript.text == "open the blue umbrella" for transcript in said]
+        assert known == [False, True, False, True]
+
+
 async def opened(**settings: object) -> AsyncIterator[ProcessRecognizer]:
     recognizer = create_recognizer(AsrSettings(phrases=("tell me a story",), **settings))
     assert isinstance(recognizer, ProcessRecognizer)

@@ -57,6 +57,9 @@ def test_hot_words_are_searched_for_where_they_can_be_spelled(tmp_path: Path, bu
     assert partial is not None
     assert partial.stable == 0  # other hypotheses are open
     assert decoder.finish().text == SENTENCES["en-US"]
+    decoder.start("", "", ("lights :loud", "@home #2 / :", "Zürich"))  # the library would read numbers there
+    decoder.feed(bursts(5).tobytes())
+    assert decoder.finish().text == SENTENCES["en-US"]
 
 
 def test_one_hypothesis_takes_back_no_word_but_the_last(tmp_path: Path) -> None:

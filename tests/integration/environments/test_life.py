@@ -53,7 +53,7 @@ from parley.values import Transcript
 class Decoder:
     memory = ""
     def load(self): pass
-    def start(self, language, memory): self.samples = 0
+    def start(self, language, memory, hot_words=()): self.samples = 0
     def feed(self, pcm): self.samples += len(pcm) // 2
     def pause(self): return self.said(False)
     def finish(self): return self.said(True)

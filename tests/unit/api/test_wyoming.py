@@ -13,7 +13,7 @@ from wyoming.info import Info
 
 from parley.api.names import existing_voice
 from parley.api.wyoming import wire
-from parley.api.wyoming.asked import AudioFormat, format_of, language_of, text_of, voice_of
+from parley.api.wyoming.asked import AudioFormat, format_of, hot_words_of, language_of, text_of, voice_of
 from parley.api.wyoming.info import described
 from parley.api.wyoming.speaking import Spoken
 from parley.api.wyoming.wire import Event
@@ -75,6 +75,22 @@ async def test_what_is_no_message_is_said_so(data: bytes, says: str) -> None:
         return
     with pytest.raises(InvalidRequest, match=says):
         await read_all(data)
+
+
+def test_hot_words_are_names_then_terms_each_once_and_bounded() -> None:
+    asked = {"transcript_names": ["Ecobee", " Living\n room "], "transcript_terms": ["dim", "Ecobee", "", "x" * 101]}
+    assert hot_words_of(asked) == ("Ecobee", "Living room", "dim")
+    many = hot_words_of({"transcript_names": [f"name {n}" for n in range(60)], "transcript_terms": list("abc") * 99})
+    assert many[:60] == tuple(f"name {n}" for n in range(60))
+    assert many[60:] == ("a", "b", "c")
+    assert len(hot_words_of({"transcript_terms": [str(n) for n in range(5_000)]})) == 100
+    assert hot_words_of({}) == hot_words_of({"transcript_names": None}) == ()
+
+
+@pytest.mark.parametrize("wrong", ["Ecobee", [1], {"a": 1}, [["a"]]])
+def test_hot_words_that_are_no_texts_are_refused(wrong: object) -> None:
+    with pytest.raises(InvalidRequest, match="transcript_terms must be a list of texts"):
+        hot_words_of({"transcript_terms": wrong})
 
 
 async def test_ten_thousand_damaged_messages_are_read_or_refused() -> None:

@@ -14,7 +14,7 @@ from parley.audio.frame import AudioFrame
 from parley.values import Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 
     from parley.interfaces import Recognizer
 
@@ -35,8 +35,8 @@ class Ears:
         self.turns += 1
         yield Transcript(f"{self.name} {language} {self.turns}", final=True)
 
-    def for_session(self) -> Recognizer:
-        return Ears(self.name)
+    def for_session(self, hot_words: Sequence[str] = ()) -> Recognizer:
+        return Ears(" ".join((self.name, *hot_words)))
 
     async def aclose(self) -> None:
         self.closed = True
@@ -77,6 +77,13 @@ async def test_what_one_session_teaches_its_ears_is_its_own(ears: ByLanguage) ->
     one, other = ears.for_session(), ears.for_session()
     assert [await heard(one, "de"), await heard(one, "de"), await heard(other, "de")] == [
         "base de 1", "base de 2", "base de 1",
+    ]  # fmt: skip
+
+
+async def test_hot_words_of_a_session_are_told_to_all_its_ears_and_to_nobody_elses(ears: ByLanguage) -> None:
+    told, other = ears.for_session(("Piper",)), ears.for_session()
+    assert [await heard(told, "de"), await heard(told, "en"), await heard(other, "de")] == [
+        "base Piper de 1", "tiny.en Piper en 1", "base de 1",
     ]  # fmt: skip
 
 

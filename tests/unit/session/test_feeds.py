@@ -1,7 +1,7 @@
 """Streams between the engine and whoever reads them: bounded, and nothing is dropped without a word."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
 from parley.audio.frame import AudioFrame
 from parley.errors import CapacityError, ParleyError
@@ -37,7 +37,7 @@ class _Behind:
             heard += frame.duration
         yield Transcript("", final=True, covered=heard)
 
-    def for_session(self) -> "_Behind":
+    def for_session(self, hot_words: Sequence[str] = ()) -> "_Behind":
         return self
 
     async def aclose(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from parley.errors import InvalidRequest
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LONGEST_NAME = 200
+MOST_WORDS, LONGEST_WORD = 100, 100
+"""Hot words of an exchange, and characters of one."""
 RATES = (8_000, 96_000)
 
 
@@ -49,6 +52,16 @@ def language_of(data: Mapping[str, Any]) -> str:
     return _tag(_name(data, "language"))
 
 
+def hot_words_of(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """``transcript_names`` and ``transcript_terms``, names first, each once. Raises InvalidRequest.
+
+    At most ``MOST_WORDS``; what is longer than ``LONGEST_WORD`` is left out.
+    """
+    said = [" ".join(word.split()) for key in ("transcript_names", "transcript_terms") for word in _texts(data, key)]
+    fit = (word for word in dict.fromkeys(said) if 0 < len(word) <= LONGEST_WORD)
+    return tuple(islice(fit, MOST_WORDS))
+
+
 def format_of(data: Mapping[str, Any]) -> AudioFormat:
     """The sound's format in ``audio-start`` and ``audio-chunk``. Raises InvalidRequest for one that is not taken."""
     rate, width, channels = (data.get(name) for name in ("rate", "width", "channels"))
@@ -67,6 +80,13 @@ def _name(data: Mapping[str, Any], key: str) -> str:
         return ""
     if not isinstance(value, str) or len(value) > _LONGEST_NAME:
         raise InvalidRequest(f"{key} must be a text of at most {_LONGEST_NAME} characters.")
+    return value
+
+
+def _texts(data: Mapping[str, Any], key: str) -> list[str]:
+    value = data.get(key) or []
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise InvalidRequest(f"{key} must be a list of texts.")
     return value
 
 

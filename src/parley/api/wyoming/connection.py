@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from parley.api.wyoming import wire
-from parley.api.wyoming.asked import format_of, language_of, text_of, voice_of
+from parley.api.wyoming.asked import format_of, hot_words_of, language_of, text_of, voice_of
 from parley.api.wyoming.hearing import Heard, write_down
 from parley.api.wyoming.speaking import Spoken, speak
 from parley.api.wyoming.wire import Event
@@ -75,6 +75,8 @@ class Connection:
         self._streaming = False
         """From synthesize-start to synthesize-stop."""
         self._language = ""
+        self._hot_words: tuple[str, ...] = ()
+        """Of the recording that comes next, as its language."""
         self._refused = False
         """Something of it was."""
         self._exchanges: deque[_Exchange] = deque()
@@ -168,15 +170,17 @@ class Connection:
             self._spoken = None
 
     async def _transcribe(self, data: Mapping[str, Any], _: bytes) -> None:
-        self._language = language_of(data)
+        self._language, self._hot_words = language_of(data), hot_words_of(data)
 
     async def _audio_start(self, data: Mapping[str, Any], _: bytes) -> None:
         await self._make_room()
         self._streaming = False
         exchange = _Exchange((Event("transcript", {"text": ""}), Event("transcript-stop")))
         self._heard = heard = Heard(self._service.settings.longest_audio)
-        language, self._language = self._language, ""
-        self._begin(exchange, heard.begun, lambda: write_down(self._service.ears, language, heard, self._send))
+        language, hot_words = self._language, self._hot_words
+        self._language, self._hot_words = "", ()
+        ears = self._service.ears.for_session(hot_words)
+        self._begin(exchange, heard.begun, lambda: write_down(ears, language, heard, self._send))
         format_of(data)
 
     async def _audio_chunk(self, data: Mapping[str, Any], payload: bytes) -> None:

@@ -93,7 +93,7 @@ async def write_down(ears: Recognizer, language: str, heard: Heard, send: Callab
     """Words as they become certain, then all of them: ``transcript-start``, chunks, ``transcript``, ``-stop``."""
     sent, text, spoken = "", "", language
     await send(Event("transcript-start", {"language": language} if language else {}))
-    async with aclosing(ears.for_session().transcribe(heard.frames(), language=language)) as transcripts:
+    async with aclosing(ears.transcribe(heard.frames(), language=language)) as transcripts:
         async for said in transcripts:
             certain = said.text if said.final else said.text[: said.stable]
             if len(certain) > len(sent) and certain.startswith(sent):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
 from parley import clock
 from parley.asr.decoder import TurnDecoder
@@ -71,7 +71,7 @@ class DecoderEars:
     def _delay(self, spent: float, duration: float) -> float:
         return spent if self._factor is None else self._factor * duration
 
-    def for_session(self) -> DecoderEars:
+    def for_session(self, hot_words: Sequence[str] = ()) -> DecoderEars:
         """One with a memory of its own."""
         return DecoderEars(self._engine, self._factor)
 
@@ -119,7 +119,7 @@ class TrueWords:
             return ""
         return " ".join(word for start, end, word in self._words if zero + start >= began and zero + end <= ended)
 
-    def for_session(self) -> TrueWords:
+    def for_session(self, hot_words: Sequence[str] = ()) -> TrueWords:
         """It learns nothing."""
         return self
 
