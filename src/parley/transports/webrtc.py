@@ -19,7 +19,7 @@ from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCRtpS
 from parley import clock
 from parley.allowance import Allowance
 from parley.errors import CapacityError, InvalidRequest, TimedOut, TooManyRequests, UnavailableError
-from parley.messages import AudioAnchor, StartSession
+from parley.messages import AudioAnchor, ErrorMessage, StartSession
 from parley.transports import rtc_sdp
 from parley.transports.bounds import ClientBounds
 from parley.transports.codec import encode
@@ -218,7 +218,7 @@ class WebRtcTransport(StreamTransport):
 
     def _on_channel(self, channel: Any) -> None:
         if channel.label != self.label or self._channel is not None:
-            channel.close()
+            self._refuse_channel(channel)
             return
         self._channel = channel
         channel.on("message", self._on_message)
@@ -226,6 +226,18 @@ class WebRtcTransport(StreamTransport):
         while self._unsent:
             channel.send(self._unsent.popleft())
         self._opened()
+
+    def _refuse_channel(self, channel: Any) -> None:
+        """Close one that is not ours to have, and say so where there is a way to."""
+        channel.close()
+        if self._channel is None:
+            return
+        error = InvalidRequest(_one_channel(self.label, channel.label))
+        if self._intake.mistake(clock.now()):
+            self._post(ErrorMessage(error.code, error.message))
+        else:
+            self._client.tally.excess("mistake", "closed")
+            self._give_up(error)
 
     def _opened(self) -> None:
         """The data channel is there."""
@@ -321,3 +333,9 @@ class WebRtcTransport(StreamTransport):
             if clock.now() > deadline:
                 return
             await asyncio.sleep(0.01)
+
+
+def _one_channel(label: str, other: str) -> str:
+    if other == label:
+        return f'There is one data channel, "{label}", which is open already; the second one was closed.'
+    return f'The only data channel here is called "{label}"; the one called {other[:64]!r} was closed.'

@@ -85,6 +85,14 @@ class Caller(WebRtcPeer):
         self.ask("conversation.item.create", item={"type": "message", "role": "user", "content": content})
         self.ask("response.create")
 
+    def channel(self, label: str) -> Any:
+        """Open another data channel."""
+        return self._pc.createDataChannel(label)
+
+    def ignore_limit(self) -> None:
+        """From now on send messages as large as they come, whatever the other end has said."""
+        self._pc.sctp._remote_max_message_size = 0
+
     def speak(self, text: str) -> None:
         """Say this from now on."""
         samples = speech.say(text, speech.speakers()[0]).astype(np.int16)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
+import random
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+import websockets
 from tests.integration.api.realtime_call import Caller, calling
 from tests.integration.api.realtime_client import Mind, alike, call, mind
 from tests.integration.people import running
@@ -166,6 +170,61 @@ async def test_what_goes_wrong_is_told_and_the_call_goes_on(parley: Running, thi
         assert done["status_details"] == {"type": "cancelled", "reason": "client_cancelled"}
         await caller.until("output_audio_buffer.cleared")
         assert len(caller.of("error")) == 1
+
+
+async def test_an_image_is_shown_to_the_model_as_large_as_a_message_may_be(parley: Running, thinking: Mind) -> None:
+    async with calling(parley.url, KEY) as caller:
+
+        def show(size: int) -> str:
+            image = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + random.randbytes(size)).decode()
+            content = [{"type": "input_text", "text": "What is it?"}, {"type": "input_image", "image_url": image}]
+            caller.ask("conversation.item.create", item={"type": "message", "role": "user", "content": content})
+            return image
+
+        image = show(196_000)
+        caller.ask("response.create")
+        assert (await caller.until("response.done"))["response"]["status"] == "completed"
+        shown = thinking.bodies[-1]["messages"][-1]["content"]
+        assert [part["type"] for part in shown] == ["text", "image_url"]
+        assert shown[1]["image_url"]["url"] == image
+        with pytest.raises(ValueError, match="262144"):  # what the answer said, in the client's own words
+            show(197_000)
+        caller.ignore_limit()
+        show(197_000)
+        told = (await caller.until("error"))["error"]
+        assert (told["type"], "262144" in told["message"]) == ("invalid_request_error", True)
+        caller.type("Hello?")
+        assert (await caller.until("response.done", 2))["response"]["status"] == "completed"
+
+
+async def test_a_second_data_channel_is_closed_with_a_word_and_the_call_goes_on(
+    parley: Running, thinking: Mind
+) -> None:
+    async with calling(parley.url, KEY) as caller:
+        for number, label in enumerate(("oai-events", "another"), 1):
+            closed = asyncio.Event()
+            caller.channel(label).on("close", closed.set)
+            told = (await caller.until("error", number))["error"]
+            assert ("closed" in told["message"], told["type"]) == (True, "invalid_request_error")
+            async with asyncio.timeout(10):
+                await closed.wait()
+        caller.type("Hello")
+        assert transcript(await caller.until("response.done")) == "Yes, of course."
+
+
+async def test_a_new_offer_is_a_new_call_and_the_old_one_goes_on(parley: Running, thinking: Mind) -> None:
+    async with calling(parley.url, KEY) as old, calling(parley.url, KEY) as new:
+        assert old.location != new.location
+        for caller in (old, new):
+            caller.type("Hello")
+            await caller.until("response.done")
+            assert thinking.told() == [("user", "Hello")]
+        async with httpx.AsyncClient(base_url=parley.url, headers={"Authorization": f"Bearer {KEY}"}) as http:
+            again = await http.post(f"{old.location}/accept", json={"type": "realtime"})
+            assert (again.status_code, "nothing else" in again.json()["error"]["message"]) == (404, True)
+            watching = f"{parley.url}/v1/realtime?call_id={old.location.rpartition('/')[2]}".replace("http", "ws", 1)
+        async with websockets.connect(watching, additional_headers={"Authorization": f"Bearer {KEY}"}) as watcher:
+            assert "no second connection" in json.loads(await watcher.recv())["error"]["message"]
 
 
 async def test_a_browsers_own_key_calls_and_the_call_is_hung_up(parley: Running, thinking: Mind) -> None:
