@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import BaseRoute
 
+    from parley.api.realtime.endings import Endings
     from parley.config import Settings
     from parley.interfaces import EndOfTurnModel, LanguageModel, Recognizer
     from parley.routing.pool import PooledSynthesizer
@@ -264,6 +265,7 @@ async def _open_routes(settings: Settings, host: SessionHost, stack: AsyncExitSt
 
     transports = ["websocket"]
     routes: list[BaseRoute] = []
+    endings = _open_endings(stack)  # before what holds sessions, so that it is closed after that
     peers = _open_peers(settings, stack)
     if peers is not None:
         from parley.server.webrtc import WebRtcEndpoint
@@ -279,10 +281,19 @@ async def _open_routes(settings: Settings, host: SessionHost, stack: AsyncExitSt
     if settings.mcp.enabled:
         routes += await _open_mcp(settings, host, in_use, stack)
     if settings.api.realtime.enabled:
-        routes += _realtime_routes(settings, host, peers)
+        routes += _realtime_routes(settings, host, peers, endings)
     if settings.wyoming.enabled:
         await _open_wyoming(settings, host, stack)
     return [*routes, *model_routes(host, FleetModels(host.parts.voices), transports, in_use, told=both)]
+
+
+def _open_endings(stack: AsyncExitStack) -> Endings:
+    """What closes the rest of sessions that are over."""
+    from parley.api.realtime.endings import Endings
+
+    endings = Endings()
+    stack.push_async_callback(endings.aclose)
+    return endings
 
 
 def _open_peers(settings: Settings, stack: AsyncExitStack) -> Peers | None:
@@ -369,7 +380,7 @@ def _longest_message(settings: Settings) -> int:
     return max(settings.clients.max_message_bytes, realtime.max_message_bytes if realtime.enabled else 0)
 
 
-def _realtime_routes(settings: Settings, host: SessionHost, peers: Peers | None) -> list[BaseRoute]:
+def _realtime_routes(settings: Settings, host: SessionHost, peers: Peers | None, endings: Endings) -> list[BaseRoute]:
     from datetime import UTC, datetime
 
     from parley.api.realtime.endpoint import Realtime
@@ -383,8 +394,9 @@ def _realtime_routes(settings: Settings, host: SessionHost, peers: Peers | None)
 
     looks = settings.llm.engine == "openai" and settings.llm.openai.images
     realtime = Realtime(
-        host, host.run_session, settings.api, speakers, voices.check, wall_clock, host.parts.tools, looks=looks
-    )
+        host, host.run_session, settings.api, speakers, voices.check, wall_clock, host.parts.tools,
+        endings=endings, looks=looks,
+    )  # fmt: skip
     if peers is None:
         return realtime.routes
     from parley.api.realtime.calls import Calls

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
+from tests.integration.api.realtime_call import calling
 from tests.integration.api.realtime_client import Body, Mind, Reply, Talk, call, mind, talking
 from tests.integration.people import running
 from tests.integration.tools.house import free_port
 from tests.integration.tools.house import house as served
+from tests.integration.tools.slow_house import SlowHouse, slow_house
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -33,6 +37,13 @@ def nobody() -> str:
 
 
 @pytest.fixture(scope="module")
+def slow() -> Generator[SlowHouse, None, None]:
+    """One that never answers when its session is to end."""
+    with slow_house() as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
 def thinking() -> Generator[Mind, None, None]:
     with mind() as it:
         yield it
@@ -40,10 +51,10 @@ def thinking() -> Generator[Mind, None, None]:
 
 @pytest.fixture(scope="module")
 def parley(
-    thinking: Mind, house: str, nobody: str, tmp_path_factory: pytest.TempPathFactory
+    thinking: Mind, house: str, nobody: str, slow: SlowHouse, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[Running, None, None]:
     options = ("llm.engine=openai", f"llm.openai.base_url={thinking.url}", "llm.openai.system_prompt=")
-    options += (f'api.realtime.mcp_servers=["{house}", "{nobody}"]',)
+    options += (f'api.realtime.mcp_servers=["{house}", "{nobody}", "{slow.url}"]',)
     with running(tmp_path_factory.mktemp("mcp"), *(part for option in options for part in ("--set", option))) as it:
         yield it
 
@@ -155,6 +166,23 @@ async def approval(talk: Talk, number: int) -> Any:
         if len(found) >= number:
             return found[number - 1]
         await talk.until("conversation.item.done", len(talk.of("conversation.item.done")) + 1)
+
+
+async def test_who_hangs_up_does_not_wait_for_a_server_that_does_not_answer_any_more(
+    parley: Running, slow: SlowHouse
+) -> None:
+    tools = [{"type": "mcp", "server_label": "slow", "server_url": slow.url}]
+    slow.asked_to_end.clear()
+    slow.given_up.clear()
+    async with calling(parley.url, "any", {"type": "realtime", "tools": tools}) as caller:
+        await caller.until("mcp_list_tools.completed")
+        async with httpx.AsyncClient(base_url=parley.url) as http:
+            assert (await http.post(f"{caller.location}/hangup")).status_code == 200
+        async with asyncio.timeout(30):
+            await caller.over.wait()
+            assert not slow.given_up.is_set()
+            assert await asyncio.to_thread(slow.asked_to_end.wait, 30)
+            assert await asyncio.to_thread(slow.given_up.wait, 30)  # somebody still sees to it, and not for ever
 
 
 async def test_only_servers_that_the_settings_name_are_asked(parley: Running, house: str, nobody: str) -> None:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.websockets import WebSocket
 
+    from parley.api.realtime.endings import Endings
     from parley.api.settings import ApiSettings
     from parley.interfaces import Tools
     from parley.orders import Notice
@@ -71,7 +72,7 @@ class Realtime:
     """The routes. ``speakers`` tells each model that is known with those of its speakers it lists.
 
     ``check`` raises NotFound for a voice that nobody has; ``wall_clock`` tells seconds since 1970; ``tools`` are the
-    server's own; ``looks``: the language model looks at images.
+    server's own; ``endings`` closes what a session had open; ``looks``: the language model looks at images.
     """
 
     def __init__(
@@ -84,11 +85,12 @@ class Realtime:
         wall_clock: Callable[[], float],
         tools: Tools | None = None,
         *,
+        endings: Endings,
         looks: bool = True,
     ) -> None:
         self._host, self._run_session, self._settings = host, run_session, settings
         self._speakers, self._check, self._wall_clock = speakers, check, wall_clock
-        self._tools, self._looks = tools, looks
+        self._tools, self._looks, self._endings = tools, looks, endings
         self._secrets = Secrets(lambda: random.token_urlsafe(32))
         self.routes: list[BaseRoute] = [
             WebSocketRoute("/v1/realtime", self._serve),
@@ -166,7 +168,7 @@ class Realtime:
         try:
             await self._run_session(carrier, start, guest, tools)
         finally:
-            await tools.aclose()
+            await self._endings.take(tools.aclose)
 
     def check(self, key: str) -> SessionObject | None:
         """With what a session begins that is opened with a client secret; None for a key. Raises Unauthorized."""

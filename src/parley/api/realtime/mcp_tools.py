@@ -71,6 +71,7 @@ class McpTools:
     async def aclose(self) -> None:
         """Nothing of the client's servers is left; the server's own tools go on."""
         self._closed = True
+        self._tell = lambda _: None
         for waiting in self._approvals.values():
             waiting.cancel()
         for source in self._sources:

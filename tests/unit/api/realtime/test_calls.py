@@ -9,6 +9,7 @@ import pytest
 from starlette.applications import Starlette
 
 from parley.api.realtime.calls import Calls
+from parley.api.realtime.endings import Endings
 from parley.api.realtime.endpoint import Realtime
 from parley.api.settings import ApiSettings
 from parley.errors import NotFound, Unauthorized
@@ -103,7 +104,7 @@ async def post(
 
 def opened() -> Realtime:
     host: Any = Host()
-    return Realtime(host, host.run_session, ApiSettings(), dict, lambda _: None, lambda: 0.0)
+    return Realtime(host, host.run_session, ApiSettings(), dict, lambda _: None, lambda: 0.0, endings=Endings())
 
 
 def form(*, file_names: bool = False, **fields: str) -> tuple[str, str]:

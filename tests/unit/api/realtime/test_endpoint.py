@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from starlette.applications import Starlette
 
+from parley.api.realtime.endings import Endings
 from parley.api.realtime.endpoint import Realtime
 from parley.api.settings import ApiSettings
 
@@ -34,7 +35,9 @@ class Open:
 async def asked(body: bytes) -> tuple[int, Any]:
     """Status and answer."""
     host: Any = Open()
-    routes = Realtime(host, host.run_session, ApiSettings(), dict, lambda _: None, lambda: 0.0).routes
+    routes = Realtime(
+        host, host.run_session, ApiSettings(), dict, lambda _: None, lambda: 0.0, endings=Endings()
+    ).routes
     scope: MutableMapping[str, Any] = {
         "type": "http", "method": "POST", "path": PATH, "root_path": "", "query_string": b"", "headers": [],
     }  # fmt: skip
