@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import numpy as np
 import soxr
+from tests.integration.api.realtime_common import EventLog, typed
 
-from parley import clock
 from parley.audio.frame import FRAME_SAMPLES, SAMPLE_RATE
 from parley.bench import speech
 from parley.client.webrtc import WebRtcPeer
@@ -36,53 +36,31 @@ class Listener:
         return [at for at, pcm in self.packets if np.abs(np.frombuffer(pcm, np.int16)).max(initial=0) > _AUDIBLE]
 
 
-class Caller(WebRtcPeer):
-    """One call. ``events`` and when they came."""
+class Caller(EventLog, WebRtcPeer):
+    """One call."""
 
     label = "oai-events"
 
     def __init__(self) -> None:
-        super().__init__(reports=False)
+        EventLog.__init__(self)
+        WebRtcPeer.__init__(self, reports=False)
         self.heard = Listener()
         self.playout = self.heard  # type: ignore[assignment]
-        self.events: list[Event] = []
-        self.times: list[float] = []
         self.over = asyncio.Event()
         self.location = ""
-        self._news = asyncio.Event()
 
     def _on_message(self, data: str) -> None:
-        self.events.append(json.loads(data))
-        self.times.append(clock.now())
-        self._news.set()
+        self.note(json.loads(data))
 
     def _ended(self) -> None:
         self.over.set()
-
-    def types(self) -> list[str]:
-        return [event["type"] for event in self.events]
-
-    def of(self, kind: str) -> list[Event]:
-        return [event for event in self.events if event["type"] == kind]
-
-    def index(self, kind: str, which: int = 0) -> int:
-        return [place for place, event in enumerate(self.events) if event["type"] == kind][which]
-
-    async def until(self, kind: str, count: int = 1, within: float = 30) -> Event:
-        """Wait for the so-manieth event of a type."""
-        async with asyncio.timeout(within):
-            while len(self.of(kind)) < count:
-                self._news.clear()
-                await self._news.wait()
-        return self.of(kind)[count - 1]
 
     def ask(self, kind: str, **fields: Any) -> None:
         self.send_text(json.dumps({"type": kind, **fields}))
 
     def type(self, text: str) -> None:
         """A typed turn that is to be answered."""
-        content = [{"type": "input_text", "text": text}]
-        self.ask("conversation.item.create", item={"type": "message", "role": "user", "content": content})
+        self.ask("conversation.item.create", item=typed(text))
         self.ask("response.create")
 
     def channel(self, label: str) -> Any:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import openai
 import soxr
+from tests.integration.api.realtime_common import EventLog, typed
 
 from parley import clock
 from parley.bench import speech
@@ -35,6 +36,12 @@ class Mind:
     bodies: list[Body] = field(default_factory=list)
     answer: Callable[[Body], Reply] = lambda _: "Yes."
     status: int = 200
+
+    def forget(self) -> None:
+        """As it was at first."""
+        self.bodies.clear()
+        self.answer = lambda _: "Yes, of course."
+        self.status = 200
 
     def told(self, which: int = -1) -> list[tuple[str, str]]:
         """Role and text, without the server's own instructions where there are none."""
@@ -102,32 +109,13 @@ def words(text: str) -> bytes:
     return soxr.resample(samples.astype(np.int16), speech.RATE, RATE).astype("<i2").tobytes()
 
 
-@dataclass
-class Talk:
+class Talk(EventLog):
     """One connection through OpenAI's client."""
 
-    connection: Any
-    events: list[Any] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
-    _speech: bytearray = field(default_factory=bytearray)
-    _news: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def types(self) -> list[str]:
-        return [event.type for event in self.events]
-
-    def of(self, kind: str) -> list[Any]:
-        return [event for event in self.events if event.type == kind]
-
-    def index(self, kind: str, which: int = 0) -> int:
-        return [place for place, event in enumerate(self.events) if event.type == kind][which]
-
-    async def until(self, kind: str, count: int = 1, within: float = 30) -> Any:
-        """Wait for the so-manieth event of a type."""
-        async with asyncio.timeout(within):
-            while len(self.of(kind)) < count:
-                self._news.clear()
-                await self._news.wait()
-        return self.of(kind)[count - 1]
+    def __init__(self, connection: Any) -> None:
+        super().__init__()
+        self.connection = connection
+        self._speech = bytearray()
 
     async def send(self, kind: str, **fields: Any) -> None:
         await self.connection.send({"type": kind, **fields})
@@ -135,8 +123,7 @@ class Talk:
     async def say(self, text: str) -> Any:
         """A typed turn and the reply to it, to its end."""
         done = len(self.of("response.done"))
-        content = [{"type": "input_text", "text": text}]
-        await self.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
+        await self.send("conversation.item.create", item=typed(text))
         await self.send("response.create")
         return (await self.until("response.done", done + 1)).response
 
@@ -151,9 +138,7 @@ class Talk:
 
     async def read(self) -> None:
         async for event in self.connection:
-            self.events.append(event)
-            self.times.append(clock.now())
-            self._news.set()
+            self.note(event)
 
     async def microphone(self) -> None:
         """Open all the time: 20 ms every 20 ms."""

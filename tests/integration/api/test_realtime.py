@@ -18,20 +18,12 @@ import openai
 import pytest
 from tests.clients.lines import line
 from tests.integration.api.realtime_client import Mind, alike, call, mind, talking, words
-from tests.integration.people import running
+from tests.integration.api.realtime_common import KEY, LONG, WEATHER, thinking_with, typed
 
 if TYPE_CHECKING:
     from tests.integration.people import Running
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(120)]
-KEY = "a-key-of-the-test"
-LONG = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen."
-WEATHER = {
-    "type": "function",
-    "name": "weather",
-    "description": "How it is outside.",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
-}
 EXAMPLE = Path(__file__).parents[3] / "examples" / "openai_realtime" / "main.py"
 COMPLETED = "conversation.item.input_audio_transcription.completed"
 TRANSCRIPT = {"audio": {"input": {"transcription": {"model": "whisper-1"}}}}
@@ -45,18 +37,13 @@ def thinking() -> Generator[Mind, None, None]:
 
 @pytest.fixture(scope="module")
 def parley(thinking: Mind, tmp_path_factory: pytest.TempPathFactory) -> Generator[Running, None, None]:
-    folder = tmp_path_factory.mktemp("realtime")
-    options = (f"server.api_key={KEY}", "llm.engine=openai", f"llm.openai.base_url={thinking.url}")
-    options += ("llm.openai.system_prompt=",)
-    with running(folder, *(part for option in options for part in ("--set", option))) as it:
+    with thinking_with(thinking, tmp_path_factory.mktemp("realtime"), f"server.api_key={KEY}") as it:
         yield it
 
 
 @pytest.fixture(autouse=True)
 def _forgetful(thinking: Mind) -> None:
-    thinking.bodies.clear()
-    thinking.answer = lambda _: "Yes, of course."
-    thinking.status = 200
+    thinking.forget()
 
 
 def connected(parley: Running, **more: Any) -> Any:
@@ -101,11 +88,10 @@ async def test_a_spoken_turn_is_heard_written_down_and_answered(parley: Running,
         talk.speak(words("What is the weather like today?"))
         done = await talk.until("response.done")
         assert done.response.status == "completed"
-        order = [talk.index(kind) for kind in (
+        talk.check_order(
             "input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped", "input_audio_buffer.committed",
             "conversation.item.added", "response.created",
-        )]  # fmt: skip
-        assert order == sorted(order)
+        )  # fmt: skip
         completed = await talk.until("conversation.item.input_audio_transcription.completed")
         assert "weather" in completed.transcript
         assert completed.item_id == talk.of("input_audio_buffer.committed")[0].item_id
@@ -121,8 +107,7 @@ async def test_an_interruption_ends_the_reply_and_the_model_is_told_what_was_hea
 ) -> None:
     thinking.answer = lambda body: LONG if len(body["messages"]) == 1 else "Fine."
     async with connected(parley, microphone=True) as talk:
-        content = [{"type": "input_text", "text": "Count."}]
-        await talk.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
+        await talk.send("conversation.item.create", item=typed("Count."))
         await talk.send("response.create")
         await talk.until("response.output_audio.delta", 40)
         talk.speak(words("Stop, please stop now."))
@@ -270,8 +255,7 @@ async def test_where_nothing_may_interrupt_the_reply_goes_on_and_the_turn_is_ans
     turns = {"type": "server_vad", "interrupt_response": False}
     session = {"audio": {"input": {"turn_detection": turns, "transcription": {"model": "whisper-1"}}}}
     async with connected(parley, microphone=True, session=session) as talk:
-        content = [{"type": "input_text", "text": "Count."}]
-        await talk.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
+        await talk.send("conversation.item.create", item=typed("Count."))
         await talk.send("response.create")
         await talk.until("response.output_audio.delta", 20)
         talk.speak(words("What is the weather like today?"))

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 import websockets
-from tests.integration.api.realtime_call import Caller, calling
+from tests.integration.api.realtime_call import calling
 from tests.integration.api.realtime_client import Mind, alike, call, mind
-from tests.integration.people import running
+from tests.integration.api.realtime_common import KEY, LONG, WEATHER, thinking_with
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -21,15 +21,7 @@ if TYPE_CHECKING:
     from tests.integration.people import Running
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(120)]
-KEY = "a-key-of-the-test"
-LONG = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen."
 SHORT = "One two three four five six seven eight nine."
-WEATHER = {
-    "type": "function",
-    "name": "weather",
-    "description": "How it is outside.",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
-}
 
 
 @pytest.fixture(scope="module")
@@ -40,18 +32,13 @@ def thinking() -> Generator[Mind, None, None]:
 
 @pytest.fixture(scope="module")
 def parley(thinking: Mind, tmp_path_factory: pytest.TempPathFactory) -> Generator[Running, None, None]:
-    folder = tmp_path_factory.mktemp("calls")
-    options = (f"server.api_key={KEY}", "llm.engine=openai", f"llm.openai.base_url={thinking.url}")
-    options += ("llm.openai.system_prompt=",)
-    with running(folder, *(part for option in options for part in ("--set", option))) as it:
+    with thinking_with(thinking, tmp_path_factory.mktemp("calls"), f"server.api_key={KEY}") as it:
         yield it
 
 
 @pytest.fixture(autouse=True)
 def _forgetful(thinking: Mind) -> None:
-    thinking.bodies.clear()
-    thinking.answer = lambda _: "Yes, of course."
-    thinking.status = 200
+    thinking.forget()
 
 
 def transcript(done: dict[str, object]) -> str:
@@ -60,18 +47,13 @@ def transcript(done: dict[str, object]) -> str:
     return str(response["output"][0]["content"][0]["transcript"])
 
 
-def in_order(caller: Caller, *kinds: str) -> None:
-    order = [caller.index(kind) for kind in kinds]
-    assert order == sorted(order), dict(zip(kinds, order, strict=True))
-
-
 async def test_a_spoken_turn_is_answered_by_the_track_and_told_by_the_channel(parley: Running, thinking: Mind) -> None:
     session = {"type": "realtime", "audio": {"input": {"transcription": {"model": "whisper-1"}}}}
     async with calling(parley.url, KEY, session) as caller:
         caller.speak("What is the weather like today?")
         stopped = await caller.until("output_audio_buffer.stopped")
-        in_order(
-            caller, "input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped",
+        caller.check_order(
+            "input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped",
             "input_audio_buffer.committed", "response.created", "response.content_part.added",
             "output_audio_buffer.started", "response.done", "output_audio_buffer.stopped",
         )  # fmt: skip
@@ -99,7 +81,7 @@ async def test_who_takes_the_floor_is_told_what_was_heard_and_so_is_the_model(pa
         cut = await caller.until("conversation.item.truncated")
         (done,) = caller.of("response.done")
         assert done["response"]["status_details"] == {"type": "cancelled", "reason": "turn_detected"}
-        in_order(caller, "output_audio_buffer.started", "output_audio_buffer.cleared", "conversation.item.truncated")
+        caller.check_order("output_audio_buffer.started", "output_audio_buffer.cleared", "conversation.item.truncated")
         silent_since = caller.heard.audible()[-1]
         assert silent_since <= caller.times[caller.index("output_audio_buffer.cleared")] + 0.06
         caller.ask("conversation.item.retrieve", item_id=cut["item_id"])

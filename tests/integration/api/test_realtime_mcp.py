@@ -9,7 +9,7 @@ import httpx
 import pytest
 from tests.integration.api.realtime_call import calling
 from tests.integration.api.realtime_client import Body, Mind, Reply, Talk, call, mind, talking
-from tests.integration.people import running
+from tests.integration.api.realtime_common import thinking_with, typed
 from tests.integration.tools.house import free_port
 from tests.integration.tools.house import house as served
 from tests.integration.tools.slow_house import SlowHouse, slow_house
@@ -53,16 +53,14 @@ def thinking() -> Generator[Mind, None, None]:
 def parley(
     thinking: Mind, house: str, nobody: str, slow: SlowHouse, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[Running, None, None]:
-    options = ("llm.engine=openai", f"llm.openai.base_url={thinking.url}", "llm.openai.system_prompt=")
-    options += (f'api.realtime.mcp_servers=["{house}", "{nobody}", "{slow.url}"]',)
-    with running(tmp_path_factory.mktemp("mcp"), *(part for option in options for part in ("--set", option))) as it:
+    allowed = f'api.realtime.mcp_servers=["{house}", "{nobody}", "{slow.url}"]'
+    with thinking_with(thinking, tmp_path_factory.mktemp("mcp"), allowed) as it:
         yield it
 
 
 @pytest.fixture(autouse=True)
 def _forgetful(thinking: Mind) -> None:
-    thinking.bodies.clear()
-    thinking.answer = lambda _: "Yes, of course."
+    thinking.forget()
 
 
 def calls_once(name: str, **arguments: Any) -> Any:
@@ -82,11 +80,6 @@ async def named(talk: Talk, url: str, **more: Any) -> None:
     await talk.send("session.update", session={"type": "realtime", "tools": [server]})
 
 
-def order(talk: Talk, *kinds: str) -> None:
-    places = [talk.index(kind) for kind in kinds]
-    assert places == sorted(places), dict(zip(kinds, places, strict=True))
-
-
 async def test_a_tool_is_listed_and_called_and_the_answer_is_said(parley: Running, thinking: Mind, house: str) -> None:
     thinking.answer = calls_once("house_header")
     async with talking(parley.url, session=TEXT) as talk:
@@ -97,8 +90,8 @@ async def test_a_tool_is_listed_and_called_and_the_answer_is_said(parley: Runnin
         await talk.send("conversation.item.retrieve", item_id=listed.id)
         assert (await talk.until("conversation.item.retrieved")).item.type == "mcp_list_tools"
         response = await talk.say("What is my key?")
-        order(
-            talk, "session.updated", "mcp_list_tools.in_progress", "mcp_list_tools.completed",
+        talk.check_order(
+            "session.updated", "mcp_list_tools.in_progress", "mcp_list_tools.completed",
             "response.mcp_call_arguments.done", "response.mcp_call.in_progress", "response.mcp_call.completed",
             "response.output_text.delta", "response.done",
         )  # fmt: skip
@@ -120,8 +113,7 @@ async def test_a_call_waits_until_the_client_approves_or_denies_it(parley: Runni
         await named(talk, house)
         await talk.until("mcp_list_tools.completed")
         for number, approve in ((1, True), (2, False)):
-            content = [{"type": "input_text", "text": "Light!"}]
-            await talk.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
+            await talk.send("conversation.item.create", item=typed("Light!"))
             await talk.send("response.create")
             await talk.until("response.mcp_call_arguments.done", number)
             request = await approval(talk, number)
@@ -146,8 +138,7 @@ async def test_what_is_approved_after_its_response_was_cut_off_is_told(
     async with talking(parley.url, session=TEXT) as talk:
         await named(talk, house)
         await talk.until("mcp_list_tools.completed")
-        content = [{"type": "input_text", "text": "Light!"}]
-        await talk.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
+        await talk.send("conversation.item.create", item=typed("Light!"))
         await talk.send("response.create")
         request = await approval(talk, 1)
         await talk.send("response.cancel")

@@ -54,7 +54,7 @@ class RealtimeCall(WebRtcTransport):
         self._requests = requests
         self._events = requests.events
         self._begins_with = start
-        self._sound = OutputBuffer(self._events.response_id)
+        self._sound = OutputBuffer(self._events.responses.response_id)
 
     # --- in ----------------------------------------------------------------------------
 

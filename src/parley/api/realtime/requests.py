@@ -169,13 +169,13 @@ class Requests:
             case TruncateItem():
                 ref = self._ask(event_id, "conversation.item.truncate", audio_end_ms=request.audio_end_ms)
                 return Done((Truncate(ref, request.item_id, request.audio_end_ms * _SAMPLES_PER_MS),))
-            case CreateResponse() if request == CreateResponse() and (events := self.events.nothing_more()):
+            case CreateResponse() if request == CreateResponse() and (events := self.events.responses.nothing_more()):
                 return Done(events=tuple(events))
             case CreateResponse():
                 return Done((AskReply(self._reply(request, event_id)),))
             case CancelResponse():
                 return Done((self._cancel(request, event_id),))
-            case _ if self._paced and (reply_id := self.events.spoken):
+            case _ if self._paced and (reply_id := self.events.responses.spoken):
                 return Done((CancelReply(self._ask(event_id, "output_audio_buffer.clear"), reply_id),))
             case _:  # what was sent is with the client, or nothing is being said
                 return Done()
@@ -242,7 +242,7 @@ class Requests:
     def _cancel(self, request: CancelResponse, event_id: str | None) -> CancelReply:
         reply_id = ""
         if request.response_id:
-            found = self.events.reply_id(request.response_id)
+            found = self.events.responses.reply_id(request.response_id)
             if found is None:
                 raise ClientError(NOT_ACTIVE, "response_cancel_not_active", "response_id")
             reply_id = found

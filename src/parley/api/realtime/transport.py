@@ -198,7 +198,7 @@ class RealtimeTransport:
         self._together.append(self._loudspeaker.data(frame.pcm))
         if not self._begun or frame.final or len(self._together) >= _TOGETHER:
             data, self._together, self._begun = b"".join(self._together), [], True
-            self._put(self._events.audio(reply_id, data), audio=True)
+            self._put(self._events.responses.audio(reply_id, data), audio=True)
         while self._queued_audio > self._settings.max_queued_audio * 50 and not self._closed:
             self._room.clear()
             await self._room.wait()

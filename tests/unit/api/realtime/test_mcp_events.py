@@ -109,12 +109,12 @@ def test_approval_is_asked_for_though_the_tool_is_gone_by_then(known: ServerEven
 
 def test_who_asks_for_what_was_said_already_is_given_an_empty_response(known: ServerEvents) -> None:
     known.notice(noted("house_lamps", "done", "On."))
-    assert known.nothing_more() == []
+    assert known.responses.nothing_more() == []
     known.notice(ReplySettled("u1", "completed"))
-    begun, done = known.nothing_more()
+    begun, done = known.responses.nothing_more()
     assert types([begun, done]) == ["response.created", "response.done"]
     assert (done["response"]["status"], done["response"]["output"]) == ("completed", [])
-    assert known.nothing_more() == []
+    assert known.responses.nothing_more() == []
 
 
 @pytest.mark.parametrize(
@@ -129,13 +129,13 @@ def test_who_has_said_something_since_is_answered(known: ServerEvents, since: No
     known.notice(noted("house_lamps", "done", "On."))
     known.notice(ReplySettled("u1", "completed"))
     known.notice(since)
-    assert known.nothing_more() == []
+    assert known.responses.nothing_more() == []
 
 
 def test_what_was_cut_off_is_answered_when_it_is_asked_for(known: ServerEvents) -> None:
     known.notice(noted("house_lamps", "done", "On."))
     known.notice(ReplySettled("u1", "cancelled", "turn_detected"))
-    assert known.nothing_more() == []
+    assert known.responses.nothing_more() == []
 
 
 def test_a_call_that_is_over_after_its_reply_still_has_an_end(known: ServerEvents) -> None:

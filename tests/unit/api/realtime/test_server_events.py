@@ -61,7 +61,7 @@ def spoken(known: ServerEvents) -> list[Event]:
     return [
         *all_of(known, ReplyBegun("u1", "", text_only=False, beside=False), ReplyItem("u1", "item_a", "item_u")),
         *known.message(ReplyText("u1", "Yes, ")),
-        *known.audio("u1", b"\0\0\1\0"),
+        *known.responses.audio("u1", b"\0\0\1\0"),
         *known.message(ReplyText("u1", "of course.")),
     ]
 
@@ -89,7 +89,7 @@ def test_a_reply_opens_its_item_before_any_delta_and_closes_it_before_it_is_done
     assert done["output"][0]["content"] == [{"type": "output_audio", "transcript": "Yes, of course."}]
     assert done["usage"]["output_token_details"] == {"text_tokens": 4, "audio_tokens": 20}
     assert {event["previous_item_id"] for event in events if event["type"].startswith("conversation")} == {"item_u"}
-    assert not known.response_id("u1")
+    assert not known.responses.response_id("u1")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_reply_that_is_not_complete_says_why(settled: ReplySettled, details: E
     assert done["response"]["status_details"] == details
     assert not known.notice(settled)
     assert not known.message(ReplyText("u1", "late"))
-    assert not known.audio("u1", b"late")
+    assert not known.responses.audio("u1", b"late")
 
 
 def test_a_call_is_complete_in_the_events_that_clients_act_on() -> None:
@@ -193,10 +193,10 @@ def test_what_was_asked_with_metadata_comes_back_with_it() -> None:
     response = created["response"]
     assert (response["metadata"], response["conversation_id"]) == ({"client_event_id": "x"}, None)
     assert response["output_modalities"] == ["text"]
-    assert known.reply_id(response["id"]) == "a1"
+    assert known.responses.reply_id(response["id"]) == "a1"
     events = all_of(known, ReplyItem("a1", "i", ""), ReplyWritten("a1", "Hi"), ReplySettled("a1", "completed"))
     assert not [kind for kind in types(events) if kind.startswith("conversation.")]
-    assert known.reply_id(response["id"]) is None
+    assert known.responses.reply_id(response["id"]) is None
 
 
 def everything() -> list[Event]:
@@ -302,10 +302,12 @@ def test_over_a_websocket_the_client_truncates_itself() -> None:
 
 def test_a_reply_that_is_said_is_found_by_the_clients_name_and_by_ours() -> None:
     known = events_of(paced=True)
-    assert (known.spoken, known.response_id("u1")) == ("", "")
+    assert (known.responses.spoken, known.responses.response_id("u1")) == ("", "")
     spoken(known)
-    assert known.spoken == "u1"
-    assert STRICT.validate_python(known.buffer("started", known.response_id("u1"))).response_id.startswith("resp_")
+    assert known.responses.spoken == "u1"
+    assert STRICT.validate_python(known.buffer("started", known.responses.response_id("u1"))).response_id.startswith(
+        "resp_"
+    )
 
 
 def test_clearing_what_was_over_by_then_is_no_mistake() -> None:
