@@ -67,6 +67,62 @@ test("a tool is called and its result is said", () =>
     assert.deepEqual((await told()).map(([role]) => role), ["user", "assistant", "tool"]);
   }));
 
+// A tool of the program's that waits: what the person decides is what the model is told.
+async function booking(decide) {
+  const rooms = [];
+  const book = tool({
+    name: "book",
+    description: "Book a room.",
+    parameters: z.object({ city: z.string() }),
+    needsApproval: true,
+    execute: async ({ city }) => (rooms.push(city), `a room in ${city}`),
+  });
+  await talking(
+    async (talk) => {
+      let request;
+      talk.session.on("tool_approval_requested", (context, agent, asked) => (request = asked));
+      talk.session.sendMessage("Use the tool, please");
+      await until(() => request && talk.of("response.done")[0]);
+      assert.deepEqual(rooms, []);
+      await decide(talk.session, request.approvalItem);
+      const done = await until(() => talk.of("response.done")[1]);
+      const [role, result] = (await told()).at(-1);
+      assert.equal(role, "tool");
+      assert.equal(said(done), `The answer is ${result}.`);
+    },
+    URL,
+    [book],
+  );
+  return [rooms, (await told()).at(-1)[1]];
+}
+
+test("a tool that needs approval is called once it has it", async () => {
+  const done = await booking((session, item) => session.approve(item));
+  assert.deepEqual(done, [["Rome"], "a room in Rome"]);
+});
+
+test("a tool that is not approved is not called, and the model is told so", async () => {
+  const [rooms, result] = await booking((session, item) => session.reject(item));
+  assert.deepEqual(rooms, []);
+  assert.match(result, /not approved/);
+});
+
+test("a tool of an MCP server that is not approved is not called, and the model is told so", () =>
+  talking(
+    async (talk) => {
+      talk.session.on("tool_approval_requested", (context, agent, request) => talk.session.reject(request.approvalItem));
+      await until(() => talk.session.availableMcpTools.length);
+      talk.session.sendMessage("Use the tool, please");
+      await until(() => talk.of("response.done")[0]);
+      assert.deepEqual(talk.of("response.mcp_call.in_progress"), []);
+      const [role, result] = (await told()).at(-1);
+      assert.equal(role, "tool");
+      assert.match(result, /not approved/);
+    },
+    URL,
+    [hostedMcpTool({ serverLabel: "house", serverUrl: process.env.PARLEY_TEST_MCP, allowedTools: ["lamps"], requireApproval: "always" })],
+  ));
+
 test("a tool of an MCP server is approved, called, and its result is said", () =>
   talking(
     async (talk) => {

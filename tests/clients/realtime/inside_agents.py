@@ -30,6 +30,16 @@ def weather(city: str) -> str:
     return f"sunny in {city}"
 
 
+booked: list[str] = []
+
+
+@function_tool(needs_approval=True)
+def book(city: str) -> str:
+    """Book a room."""
+    booked.append(city)
+    return f"a room in {city}"
+
+
 class Talk:
     """A session whose events are kept."""
 
@@ -60,8 +70,8 @@ class Talk:
 
 
 @contextlib.asynccontextmanager
-async def talking(url: str = URL) -> AsyncIterator[Talk]:
-    agent = RealtimeAgent(name="Assistant", instructions="Be brief.", tools=[weather])
+async def talking(url: str = URL, tool: Any = weather) -> AsyncIterator[Talk]:
+    agent = RealtimeAgent(name="Assistant", instructions="Be brief.", tools=[tool])
     session = await RealtimeRunner(agent).run(model_config={"api_key": KEY, "url": realtime(url=url)})
     async with session:
         talk = Talk(session)
@@ -105,6 +115,23 @@ async def test_a_tool_is_called_and_its_result_is_said() -> None:
         said = talk.raw("response.done")[-1]["response"]["output"][0]["content"][0]["transcript"]
     assert said.strip() == "The answer is sunny in Rome."
     assert [role for role, _ in roles(asked()[-1])] == ["user", "assistant", "tool"]
+
+
+@pytest.mark.parametrize("approve", [True, False])
+async def test_a_tool_that_needs_approval_waits_for_it(approve: bool) -> None:
+    booked.clear()
+    async with talking(tool=book) as talk:
+        await talk.session.send_message("Use the tool, please")
+        await until(lambda: talk.of("tool_approval_required") and talk.raw("response.done"))
+        (request,) = talk.of("tool_approval_required")
+        assert (request.tool.name, booked, talk.of("tool_end")) == ("book", [], [])
+        await (talk.session.approve_tool_call if approve else talk.session.reject_tool_call)(request.call_id)
+        await until(lambda: len(talk.raw("response.done")) == 2)
+        said = talk.raw("response.done")[-1]["response"]["output"][0]["content"][0]["transcript"].strip()
+    assert booked == (["Rome"] if approve else [])
+    *_, (role, told) = roles(asked()[-1])
+    assert (role, told == "a room in Rome") == ("tool", approve)
+    assert said == f"The answer is {told}."
 
 
 async def test_who_takes_the_floor_is_told_to_the_model_with_the_words_that_were_heard() -> None:
