@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parley.session.decide.endpointing import Evidence, PauseHabits, completeness, wait_for
+from parley.session.decide.lexicon import lexicon
 from parley.session.decide.melody import Melody
 from parley.session.settings import EndpointingSettings
 
@@ -87,6 +88,58 @@ def test_a_whole_answer_of_a_word_or_two_needs_no_doubtful_delay(text: str, conf
     wait = wait_for(Evidence(text, "en", confidence, length=length), PauseHabits(), SETTINGS)
     assert wait.likely
     assert wait.seconds < SETTINGS.delay + 0.05
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Okay.", "en"), ("Oh.", "en"), ("right", "en"), ("I know.", "en"), ("Ah, okay.", "en"), ("Ach so.", "de"),
+        ("Voilà.", "fr"), ("Entiendo.", "es"), ("Capisco.", "it"), ("了解", "zh"), ("なるほど", "ja"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("melody", [None, FALL, HELD])
+@pytest.mark.parametrize("confidence", [0.02, 1.0])
+def test_a_nod_alone_is_waited_for_as_if_nothing_were_known(
+    text: str, language: str, melody: Melody | None, confidence: float
+) -> None:
+    """It opens a turn as often as it is one."""
+    wait = wait_for(Evidence(text, language, confidence, melody, length=0.6), PauseHabits(), SETTINGS)
+    assert wait.seconds == SETTINGS.delay
+    assert wait.likely
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Yes.", "en"), ("Oh yeah.", "en"), ("No.", "en"), ("Sure.", "en"), ("Tuesday.", "en"), ("Ja, genau.", "de"),
+        ("Oui.", "fr"), ("Sí.", "es"), ("Sì, certo.", "it"), ("はい", "ja"), ("对对", "zh"), ("Да.", "ru"),
+    ],
+)  # fmt: skip
+def test_a_nod_that_answers_a_question_is_a_whole_turn(text: str, language: str) -> None:
+    wait = wait_for(Evidence(text, language, length=0.6), PauseHabits(), SETTINGS)
+    assert wait.seconds == pytest.approx(SETTINGS.min_delay, abs=0.03)
+
+
+@pytest.mark.parametrize("text", ["Okay, what time is it?", "Right, next to the door.", "I see it."])
+def test_what_goes_on_behind_a_nod_is_judged_as_a_sentence(text: str) -> None:
+    wait = wait_for(Evidence(text, "en", length=1.4), PauseHabits(), SETTINGS)
+    assert wait.seconds == pytest.approx(SETTINGS.min_delay, abs=0.03)
+
+
+@given(st.sampled_from(sorted(lexicon("en").backchannels - lexicon("en").answers)), st.floats(0, 1), st.floats(0, 1))
+def test_no_nod_ends_a_turn_sooner_than_an_answer(nod: str, confidence: float, probability: float) -> None:
+    waits = [
+        wait_for(Evidence(text, "en", confidence, None, probability, length=0.5), PauseHabits(), SETTINGS).seconds
+        for text in ("Yes.", f"{nod}.")
+    ]
+    assert waits[0] <= waits[1]
+
+
+def test_somebody_who_pauses_long_behind_a_nod_is_given_longer() -> None:
+    slow = PauseHabits()
+    for _ in range(5):
+        slow.paused(0.8)
+    assert wait_for(Evidence("Okay.", "en", length=0.5), slow, SETTINGS).seconds > 0.8
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from parley.session.decide.lexicon import Lexicon, is_unspaced, lexicon, words
+from parley.session.decide.lexicon import Lexicon, first_of, is_unspaced, lexicon, only_backchannels, words
 from parley.session.decide.weights import (
     BRIEF_SECONDS,
     BRIEF_WORDS,
@@ -105,6 +105,8 @@ def wait_for(evidence: Evidence, habits: PauseHabits, settings: EndpointingSetti
     by_words = completeness(evidence.text, evidence.language)
     if evidence.probability is None and by_words is None:
         return Wait(usual, False, "silence")
+    if only_opens(evidence):
+        return Wait(usual, True, "unsure")
     probability = likelihood(evidence)
     patience = _patience(probability, evidence.confidence, usual, settings)
     seconds = max(patience, _until_another_begins(evidence.length, habits, settings))
@@ -196,6 +198,17 @@ def is_brief(evidence: Evidence) -> bool:
         return False
     marked = evidence.text.rstrip().endswith(tuple(_MARKS))
     return len(spoken) == 1 or (marked and not any(word.isdigit() for word in spoken))
+
+
+def only_opens(evidence: Evidence) -> bool:
+    """True for a nod that stands alone ("okay", "oh right"): it opens a turn as often as it is one, in any melody.
+
+    Not for one that answers a question ("yes", "oh yeah").
+    """
+    spoken, known = words(evidence.text), lexicon(evidence.language)
+    if not is_brief(evidence) or not only_backchannels(spoken, known.backchannels):
+        return False
+    return not first_of(spoken, known.answers)
 
 
 def _asks(text: str, language: str) -> bool:

@@ -38,6 +38,8 @@ class Lexicon:
     """Beginnings of two or three words that are no sentence by themselves."""
     questions: frozenset[str]
     """Words to which a dangling word at the end of their sentence belongs ("what are you looking for")."""
+    answers: frozenset[str]
+    """Words that are a whole answer to "is it so?", although some of them are nods as well."""
 
 
 def _phrases(text: str) -> frozenset[str]:
@@ -81,6 +83,7 @@ _LEXICONS = {
             let me see, let me think, well, so, i think, i mean, you know, what about"""
         ),
         questions=_phrases("what, what's, who, who's, whom, where, where's, when, which, how, how's, why"),
+        answers=_phrases("yes, yep, yup, yeah, no, nope, sure, exactly, absolutely, definitely, fine, none"),
     ),
     "de": Lexicon(
         backchannels=_phrases(
@@ -104,6 +107,7 @@ _LEXICONS = {
             "kannst du, könntest du, könntest du bitte, kannst du bitte, bitte, also, ich glaube, ich meine"
         ),
         questions=_phrases("was, wer, wen, wem, wessen, wie, wo, woher, wohin, wann, warum, welche, welcher, welches"),
+        answers=_phrases("ja, jaja, jo, jep, nein, nee, genau, klar, stimmt"),
     ),
     "es": Lexicon(
         backchannels=_phrases(
@@ -119,6 +123,7 @@ _LEXICONS = {
         pronouns=_phrases("yo, tú, él, ella, eso, esto, que"),
         openings=_phrases("puedes, podrías, por favor, bueno, creo que, o sea"),
         questions=_phrases("qué, quién, quiénes, cuál, cuáles, cómo, dónde, cuándo, cuánto, cuántos"),
+        answers=_phrases("sí, si, no, vale, claro, exacto"),
     ),
     "fr": Lexicon(
         backchannels=_phrases(
@@ -135,6 +140,7 @@ _LEXICONS = {
         pronouns=_phrases("je, tu, il, elle, on, nous, vous, ils, ça, ce"),
         openings=_phrases("peux-tu, pouvez-vous, s'il te plaît, s'il vous plaît, alors, je pense, je crois que"),
         questions=_phrases("qui, que, quoi, quel, quelle, quels, quelles, où, comment, combien, quand, pourquoi"),
+        answers=_phrases("oui, ouais, non, si, exactement, d'accord"),
     ),
     **{language: _lexicon(lists) for language, lists in MORE.items()},
 }

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 MORE: Mapping[str, Mapping[str, str]] = {
     "it": {
+        "answers": "sì, si, no, certo, esatto",
         "backchannels": """mhm, hm, mm, eh, ah, oh, sì, si, sì sì, già, ok, okay, va bene, bene, certo, esatto,
             giusto, vero, davvero, capisco, ho capito, ah sì, d'accordo, perfetto, infatti, appunto, bello,
             ecco, chiaro, ma dai""",
@@ -24,6 +25,7 @@ MORE: Mapping[str, Mapping[str, str]] = {
         "questions": "chi, che, cosa, come, dove, quando, quale, quali, quanto, quanti",
     },
     "pt": {
+        "answers": "sim, não, claro, exato",
         "backchannels": """mhm, hm, hum, ah, é, sim, sim sim, tá, tá bom, está bem, ok, okay, certo, claro, exato,
             exatamente, isso, pois, pois é, entendi, percebo, sei, beleza, verdade, é verdade, ah é, legal, bom,
             bem, com certeza, sério""",
@@ -37,6 +39,7 @@ MORE: Mapping[str, Mapping[str, str]] = {
         "questions": "quem, que, qual, quais, como, onde, quando, quanto, quantos",
     },
     "nl": {
+        "answers": "ja, jaja, nee, zeker, klopt",
         "backchannels": """mhm, hm, hmm, mm, ah, oh, ja, jaja, ja ja, jawel, oké, ok, goed, precies, klopt, juist,
             echt, echt waar, tuurlijk, natuurlijk, inderdaad, snap ik, ik snap het, ik begrijp het, leuk, mooi,
             prima, zeker, is goed, aha, ah ja, o ja""",
@@ -51,6 +54,7 @@ MORE: Mapping[str, Mapping[str, str]] = {
         "questions": "wat, wie, hoe, waar, wanneer, welke, welk, hoeveel",
     },
     "pl": {
+        "answers": "tak, nie, jasne",
         "backchannels": """mhm, hm, yhm, aha, no, no tak, tak, tak tak, ok, okej, dobra, dobrze, jasne, pewnie,
             właśnie, rozumiem, racja, zgadza się, naprawdę, serio, super, fajnie, oczywiście, no właśnie, ach,
             och""",
@@ -63,6 +67,7 @@ MORE: Mapping[str, Mapping[str, str]] = {
         "questions": "co, kto, jak, gdzie, kiedy, który, która, ile",
     },
     "tr": {
+        "answers": "evet, hayır, yok, tabii",
         "backchannels": """hı hı, hıhı, hm, hmm, mhm, evet, evet evet, tamam, peki, olur, tabii, tabi, tabii ki,
             doğru, aynen, aynen öyle, anladım, anlıyorum, öyle mi, gerçekten, gerçekten mi, güzel, harika, ya,
             ha, hadi ya""",
@@ -74,6 +79,7 @@ MORE: Mapping[str, Mapping[str, str]] = {
         "openings": "lütfen, yani, bence, acaba, sanırım",
     },
     "ru": {
+        "answers": "да, нет, конечно",
         "backchannels": """угу, ага, мгм, хм, м, да, да да, ну да, ясно, понятно, понял, поняла, хорошо, ладно,
             окей, ок, конечно, точно, верно, правда, именно, так, ну, ого, надо же, здорово, отлично, вот как,
             вот это да""",
@@ -86,6 +92,7 @@ MORE: Mapping[str, Mapping[str, str]] = {
         "questions": "что, кто, как, где, когда, какой, какая, какие, сколько",
     },
     "hi": {
+        "answers": "हाँ, हां, जी, नहीं",
         "backchannels": """हाँ, हां, हाँ हाँ, जी, जी हाँ, हम्म, हूँ, हूं, अच्छा, ठीक, ठीक है, सही, सही है, बिल्कुल,
             सच, सच में, समझा, समझ गया, समझ गई, ओके, वाह, ओह, अरे वाह, बढ़िया""",
         "stops": "रुको, रुकिए, रुकें, नहीं, बस, माफ़, माफ, सुनो, सुनिए, ठहरो, ठहरिए, बंद, चुप, रद्द",
@@ -96,6 +103,7 @@ MORE: Mapping[str, Mapping[str, str]] = {
         "questions": "क्या, कौन, कैसे, कब, कहाँ, कहां, क्यों, कितना, कितने",
     },
     "te": {
+        "answers": "అవును, కాదు, లేదు, వద్దు",
         "backchannels": """అవును, ఆ, ఊ, హా, హూ, సరే, ఓకే, అలాగే, అలాగా, అవునా, నిజమే, నిజంగా, మంచిది, బాగుంది,
             అర్థమైంది, తెలుసు, కరెక్ట్, ఓహో""",
         "stops": "ఆగు, ఆగండి, వద్దు, కాదు, లేదు, చాలు, క్షమించండి, ఒక్క నిమిషం, ఆపు, ఆపండి, వినండి, రద్దు",
@@ -104,6 +112,7 @@ MORE: Mapping[str, Mapping[str, str]] = {
         "openings": "దయచేసి, అంటే",
     },
     "zh": {
+        "answers": "是, 是的, 对, 对的, 不, 不是, 好, 好的, 可以",
         "backchannels": """嗯, 嗯嗯, 哦, 噢, 啊, 唔, 欸, 对, 对对, 对对对, 对啊, 对的, 是, 是的, 是啊, 是吗, 好,
             好的, 好啊, 好吧, 行, 可以, 没错, 明白, 明白了, 知道, 知道了, 了解, 当然, 真的, 真的吗, 这样啊,
             原来如此, 有道理, 哇, 不错""",
@@ -114,6 +123,7 @@ MORE: Mapping[str, Mapping[str, str]] = {
         "openings": "请, 请问, 我想, 我觉得, 你能, 能不能",
     },
     "ja": {
+        "answers": "はい, いいえ, いや, うん, ええ",
         "backchannels": """うん, うんうん, うーん, ええ, はい, はいはい, へえ, へー, ほう, ああ, あー, おお, そう,
             そうそう, そうですね, そうですか, そうなんだ, そうなんですか, そっか, なるほど, なるほどね, 確かに,
             たしかに, 本当, ほんと, 本当に, 了解, わかりました, 分かりました, わかった, いいね, いいですね,
@@ -126,6 +136,7 @@ MORE: Mapping[str, Mapping[str, str]] = {
         "openings": "あの, えっと, すみませんが, もし",
     },
     "ko": {
+        "answers": "네, 예, 응, 아니, 아니요",
         "backchannels": """네, 네네, 네 네, 예, 응, 응응, 어, 음, 그래, 그래요, 그렇죠, 그렇지, 그렇구나, 그렇군요,
             맞아, 맞아요, 알겠어, 알겠어요, 알겠습니다, 알았어, 좋아, 좋아요, 정말, 정말요, 진짜, 진짜요, 아,
             아하, 오, 와, 물론, 물론이죠, 오케이""",
@@ -136,6 +147,7 @@ MORE: Mapping[str, Mapping[str, str]] = {
         "openings": "저기, 그러니까, 혹시",
     },
     "ar": {
+        "answers": "نعم, أجل, لا, طبعا, طبعًا",
         "backchannels": """نعم, أجل, ايوه, أيوه, أيوا, اه, آه, أها, همم, طيب, حسنا, حسنًا, تمام, صحيح, صح, بالضبط,
             طبعا, طبعًا, أكيد, فهمت, مفهوم, والله, حقا, حقًا, ممتاز, جيد, أوكي, ماشي, بالتأكيد""",
         "stops": """قف, توقف, توقفي, انتظر, انتظري, لا, كفى, خلاص, عفوا, عفوًا, آسف, لحظة, دقيقة, اسمع, اسكت, إلغاء,
