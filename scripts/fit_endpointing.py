@@ -10,6 +10,10 @@ Does another follow? The same whole utterances against what people of three lang
 0.3 s and more, on which they went on. Words are not asked; length, melody and the turn model are, which hears 0.1 s
 of the silence, and once more with 0.3 s of it.
 
+What people say when nobody wrote it for a telephone: lines of actors, whole ones against what was said before each
+silence inside of one. Loudness, rate and questions are asked as well, which no other judgement uses; and what stood
+alone before the silence is counted: a word or two, a nod, an answer.
+
 Recordings and models are fetched or named as ``parley bench turns --set people=en`` does; nothing of the reporting
 side is looked at.
 """
@@ -19,7 +23,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -29,12 +34,14 @@ from numpy.typing import NDArray
 from parley.bench import people, speech
 from parley.bench.asr_people import hear
 from parley.bench.people import RATE, Samples, Stretch
+from parley.bench.people_actors import actors
 from parley.bench.real_models import asr_settings, loaded, turn_model
 from parley.bench.report import BenchOptions
 from parley.bench.turns.corpus import corpus
 from parley.bench.turns.people import is_breath
-from parley.interfaces import EndOfTurnModel
-from parley.session.decide.endpointing import Evidence, sources
+from parley.interfaces import EndOfTurnModel, Recognizer
+from parley.session.decide.endpointing import Evidence, is_brief, only_opens, sources
+from parley.session.decide.lexicon import words
 from parley.session.decide.melody import melody
 from parley.session.decide.weights import MOST, SHORT_SECONDS, WEIGHTS, Weights
 
@@ -48,6 +55,11 @@ _RIDGE = 1.0
 GROUPS = {"words": ("words", "brief"), "melody": ("fall", "held"), "turn model": ("model_over", "model_unfinished")}
 FOLLOWING = ("always", "length", "fall", "model", "model again")
 """What may say that nothing follows: the first stands for how often nothing does."""
+_LINES, _WHOLE_LINES = 8, 3
+"""Of the actors' lines one in so many is heard, and of those without a pause again."""
+SPOKEN = ("always", "length", "words", "fall", "faded", "question", "rate", "model")
+"""The same for the actors: ``faded`` in dB below the voice before, ``rate`` in words per second."""
+_FADE_BLOCKS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +174,7 @@ def main() -> None:
     show(np.array(rows), np.array(over, float))
     if model is not None:
         show_following(model)
+        show_spoken(recognizer, model)
 
 
 def show_following(model: EndOfTurnModel) -> None:
@@ -177,17 +190,66 @@ def show_following(model: EndOfTurnModel) -> None:
         rows.append((1.0, -doublings, 0.0 if heard is None else heard.finished(), early, again))
         over.append(silence.over)
     table, truth = np.array(rows), np.array(over, float)
-    weights, lost = fitted(table, truth)
     print(f"\ndoes another sentence follow? {int(truth.sum())} ends, {int(len(truth) - truth.sum())} pauses")
-    print("fitted:", _named(FOLLOWING, weights), f"log loss {lost:.3f}, area {area(table, truth, weights):.3f}")
-    for name in FOLLOWING[1:]:
-        without = table * np.array([name != other for other in FOLLOWING])
-        again, lost = fitted(without, truth)
-        print(f"without {name}: log loss {lost:.3f}, area {area(without, truth, again):.3f}")
-    for name in FOLLOWING[1:]:
-        alone = table * np.array([other in ("always", name) for other in FOLLOWING])
-        again, lost = fitted(alone, truth)
-        print(f"{name} alone: log loss {lost:.3f}, area {area(alone, truth, again):.3f}")
+    _show_sources(FOLLOWING, table, truth)
+
+
+def lines() -> Iterator[Example]:
+    """What the actors say before each pause, and whole lines that hold none."""
+    whole = 0
+    for recording in actors(_LINES):
+        found = people.stretches(recording.samples)
+        for before, behind in itertools.pairwise(found):
+            if before.seconds >= people.PAUSE and (behind.start - before.end) <= 2 * RATE:
+                yield Example(_quiet_behind(recording.samples[before.start : before.end]), False, before.seconds)
+        if len(found) == 1 and is_breath(recording, found[0]):
+            whole += 1
+            if whole % _WHOLE_LINES == 0:
+                said = recording.samples[found[0].start : found[0].end]
+                yield Example(_quiet_behind(said), over=True, length=found[0].seconds)
+
+
+def show_spoken(recognizer: Callable[[], Recognizer], model: EndOfTurnModel) -> None:
+    """What tells an actor's end from a pause, and what stands alone before either."""
+    rows, over, alone = [], [], {True: Counter[str](), False: Counter[str]()}
+    for line in lines():
+        heard = hear(recognizer(), line.samples, at_once=True)
+        evidence = Evidence(heard[0], "en", heard[1], melody(line.samples), length=line.length)
+        alone[line.over][_alone(evidence)] += 1
+        said, _, fall, *_ = sources(evidence)
+        rows.append((
+            1.0, -math.log2(max(line.length, SHORT_SECONDS) / SHORT_SECONDS), said, fall,
+            faded(line.samples[:-_BEHIND]), float(evidence.text.rstrip().endswith("?")),
+            len(words(evidence.text)) / line.length, _bounded(model.probability(line.samples[-8 * RATE :])),
+        ))  # fmt: skip
+        over.append(line.over)
+    table, truth = np.array(rows), np.array(over, float)
+    print(f"\nlines of actors: {int(truth.sum())} ends {dict(alone[True])}, pauses {dict(alone[False])}")
+    _show_sources(SPOKEN, table, truth)
+
+
+def _alone(evidence: Evidence) -> str:
+    if not is_brief(evidence):
+        return "longer"
+    return "nod" if only_opens(evidence) else "a word or two"
+
+
+def faded(voice: Samples) -> float:
+    """How much quieter its last 0.2 s are than all of it that is voice, in dB, 0 to 15."""
+    blocks = voice[len(voice) % people.BLOCK :].reshape(-1, people.BLOCK).astype(np.float64)
+    level = 10 * np.log10(np.mean(blocks**2, axis=1) + 1)
+    usual = level[level > level.max() - people.STRICT_DB].mean()
+    return float(min(15.0, max(0.0, usual - level[-_FADE_BLOCKS:].mean())))
+
+
+def _show_sources(names: Sequence[str], table: NDArray[np.float64], truth: NDArray[np.float64]) -> None:
+    weights, lost = fitted(table, truth)
+    print("fitted:", _named(names, weights), f"log loss {lost:.3f}, area {area(table, truth, weights):.3f}")
+    for what, kept in (("without {}", False), ("{} alone", True)):
+        for name in names[1:]:
+            part = table * np.array([other == names[0] or (other == name) == kept for other in names])
+            again, lost = fitted(part, truth)
+            print(f"{what.format(name)}: log loss {lost:.3f}, area {area(part, truth, again):.3f}")
 
 
 def _bounded(probability: float) -> float:

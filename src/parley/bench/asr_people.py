@@ -104,23 +104,25 @@ def _hear_all(recognizer: Callable[[], Recognizer], recordings: Sequence[Recordi
     return heard
 
 
-def hear(recognizer: Recognizer, samples: people.Samples, language: str = "en") -> tuple[str, float]:
-    """The final transcript of a recording, and how far it can be believed."""
-    heard = run_virtual(_hear(recognizer, samples, language), CpuTimeLoop)
+def hear(
+    recognizer: Recognizer, samples: people.Samples, language: str = "en", *, at_once: bool = False
+) -> tuple[str, float]:
+    """The final transcript of a recording, and how far it can be believed; ``at_once`` without any before it."""
+    heard = run_virtual(_hear(recognizer, samples, language, len(samples) if at_once else _FRAME), CpuTimeLoop)
     return heard.text, heard.confidence
 
 
-async def _hear(recognizer: Recognizer, samples: people.Samples, language: str) -> Transcript:
+async def _hear(recognizer: Recognizer, samples: people.Samples, language: str, frame: int = _FRAME) -> Transcript:
     heard = Transcript("")
-    async with aclosing(recognizer.transcribe(_spoken(samples), language=language)) as transcripts:
+    async with aclosing(recognizer.transcribe(_spoken(samples, frame), language=language)) as transcripts:
         async for transcript in transcripts:
             heard = transcript
     return heard
 
 
-async def _spoken(samples: people.Samples) -> AsyncGenerator[AudioFrame, None]:
-    for sequence, start in enumerate(range(0, len(samples), _FRAME)):
-        piece = samples[start : start + _FRAME]
+async def _spoken(samples: people.Samples, frame: int) -> AsyncGenerator[AudioFrame, None]:
+    for sequence, start in enumerate(range(0, len(samples), frame)):
+        piece = samples[start : start + frame]
         await asyncio.sleep(len(piece) / people.RATE)
         yield AudioFrame(piece.tobytes(), people.RATE, "", sequence, start)
 

@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,9 +38,13 @@ STRICT_DB = 25.0
 PAUSE = 0.3
 """Seconds of silence that make a pause; a single breath holds none of this length."""
 
-TUNERS = ("June", "Carlo")
+ACTORS = "actors"
+TUNERS = ("June", "Carlo", ACTORS)
 """All of whose recordings may be looked at."""
-RULE = "tuning: June, Carlo, and Allison's recordings whose name has a CRC-32 that 4 divides; reporting: everybody else"
+RULE = (
+    "tuning: June, Carlo, the actors of a game, and Allison's recordings whose name has a CRC-32 that 4 divides; "
+    "reporting: everybody else"
+)
 """How recordings are split, as it is printed with every figure."""
 
 
@@ -56,6 +60,8 @@ class Recording:
     """As its author wrote it; empty where nobody did."""
     samples: Samples
     """16 kHz, untouched."""
+    whole: bool = False
+    """True where it is known to be all that its speaker says, although nobody wrote it down."""
 
     @property
     def tuning(self) -> bool:
@@ -130,7 +136,7 @@ def people(languages: Sequence[str] = LANGUAGES) -> list[Recording]:
 @functools.cache
 def noises() -> tuple[Recording, ...]:
     """Doors, steps, glass, chests and gates."""
-    mods = _debian(_NOISES) / "usr/share/games/minetest/games/minetest_game/mods"
+    mods = debian(_NOISES) / "usr/share/games/minetest/games/minetest_game/mods"
     paths = sorted(path for folder in _NOISE_FOLDERS for path in (mods / folder / "sounds").glob("*.ogg"))
     return tuple(Recording(path.stem, "", "", "", decode(path)) for path in paths)
 
@@ -139,8 +145,8 @@ def noises() -> tuple[Recording, ...]:
 def _prompts(language: str) -> tuple[Recording, ...]:
     speaker, folder = _PROMPTS[language]
     package = f"asterisk-core-sounds-{language}"
-    texts = read_prompt_texts(_debian(package) / "usr/share/doc" / package / f"core-sounds-{language}.txt.gz")
-    root = _debian(f"{package}-g722") / "usr/share/asterisk/sounds" / folder
+    texts = read_prompt_texts(debian(package) / "usr/share/doc" / package / f"core-sounds-{language}.txt.gz")
+    root = debian(f"{package}-g722") / "usr/share/asterisk/sounds" / folder
     paths = {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.g722"))}
     return tuple(
         Recording(f"{language}/{name}", speaker, language, texts[name], decode(path, form="g722"))
@@ -162,7 +168,7 @@ def read_prompt_texts(path: Path) -> Mapping[str, str]:
 
 @functools.cache
 def _sphinx() -> tuple[Recording, ...]:
-    data = _debian(_SPHINX) / "usr/share/pocketsphinx/test/data"
+    data = debian(_SPHINX) / "usr/share/pocketsphinx/test/data"
     said = _sphinx_texts(data / "librivox/transcription") | _sphinx_texts(data / "cards/cards.transcription")
     found = [
         Recording(path.stem, "LibriVox's reader" if path.parent.name == "librivox" else "card player", "en",
@@ -192,13 +198,13 @@ def _theatre() -> tuple[Recording, ...]:
     )
 
 
-def decode(path: Path, form: str | None = None) -> Samples:
+def decode(source: Path | BinaryIO, form: str | None = None) -> Samples:
     """All of a file's sound at 16 kHz; ``form`` where its name does not tell what it is."""
     import av
 
     resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
     pieces: list[Any] = []
-    with av.open(str(path), format=form) as container:
+    with av.open(str(source) if isinstance(source, Path) else source, mode="r", format=form) as container:
         for frame in container.decode(audio=0):
             pieces += [piece.to_ndarray().reshape(-1) for piece in resampler.resample(frame)]
     pieces += [piece.to_ndarray().reshape(-1) for piece in resampler.resample(None)]
@@ -217,7 +223,7 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "parley" / "recordings"
 
 
-def _debian(package: str) -> Path:
+def debian(package: str) -> Path:
     """A Debian package, unpacked; none of its scripts is run, and nothing is installed."""
     folder = cache() / package
     if folder.is_dir():

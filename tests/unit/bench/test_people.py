@@ -102,3 +102,10 @@ def test_an_onset_is_where_the_voice_begins_not_where_the_recording_does() -> No
 def test_a_noise_is_nobodys_turn() -> None:
     noise = replace(recorded("door", "", voice(0.3)), speaker="")
     assert [case.kind for case in cases.corpus([], [noise], tuning=False)] == ["noise"]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_nobody_wrote_down_is_a_breath_where_it_is_known_to_be_whole(whole: bool) -> None:
+    line = replace(recorded("line/1", "", voice(1.0), speaker=people.ACTORS), whole=whole)
+    assert cases.is_breath(line, stretches(line.samples)[0]) == whole
+    assert line.tuning

@@ -84,7 +84,7 @@ def corpus(
 def is_breath(recording: Recording, stretch: Stretch) -> bool:
     """A whole utterance without a pause."""
     name = _short_name(recording)
-    if not recording.text or not _SHORTEST <= stretch.seconds <= _LONGEST:
+    if not _SHORTEST <= stretch.seconds <= _LONGEST or not (recording.text or recording.whole):
         return False
     return name in _ANSWERS or (not name.startswith(("digits/", *_SINGLE_SOUNDS)) and is_whole(recording))
 

@@ -31,6 +31,9 @@ from parley.testing.virtual_time import VirtualTimeLoop
 from parley.vad import create_vad
 from parley.values import SpeechScore
 
+ACTORS_EVERY = 4
+"""Of the lines of the actors, who are many, this part is played; by the CRC-32 of their names."""
+
 
 def run(options: BenchOptions) -> list[Row]:
     """Rows for every system.
@@ -94,7 +97,7 @@ def _cases(options: BenchOptions) -> tuple[list[Case], str]:
 
 
 def _people(options: BenchOptions, languages: Sequence[str]) -> tuple[list[Case], str]:
-    from parley.bench import people
+    from parley.bench import people, people_actors
     from parley.bench.turns.people import corpus as recorded
 
     side = options.text("side", "reporting")
@@ -102,8 +105,11 @@ def _people(options: BenchOptions, languages: Sequence[str]) -> tuple[list[Case]
         raise InvalidRequest(
             f"--set people= takes some of {', '.join(people.LANGUAGES)} (with commas), side= tuning or reporting."
         )
-    noises = people.noises() if "en" in languages else ()
-    cases = list(recorded(people.people(languages), noises, tuning=side == "tuning", seed=options.seed))
+    english = "en" in languages
+    actors = people_actors.actors(ACTORS_EVERY) if english and side == "tuning" else ()
+    noises = people.noises() if english else ()
+    recordings = [*people.people(languages), *actors]
+    cases = list(recorded(recordings, noises, tuning=side == "tuning", seed=options.seed))
     return cases, f", recorded of people ({', '.join(languages)}); the {side} side of: {people.RULE}"
 
 
