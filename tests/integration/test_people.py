@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from parley.bench import people
+from parley.bench.people_actors import actors
 from parley.bench.turns.corpus import Case
 from parley.bench.turns.ears import EmbeddedEars
 from parley.bench.turns.harness import System, play
@@ -39,3 +40,16 @@ def test_somebody_real_is_answered(cases: list[Case]) -> None:
     (asked,) = [case for case in cases if case.name.startswith("turn/goforward/")]
     outcome = play(asked, System("default", create_vad, lambda case, room: EmbeddedEars()))
     assert outcome.turn_latency is not None
+
+
+@pytest.mark.timeout(600)
+def test_actors_can_be_had_to_tune_by_and_never_to_report_of() -> None:
+    try:
+        lines = actors(64)
+    except (ConfigError, UnavailableError) as error:
+        pytest.skip(error.message)
+    assert len(lines) > 50
+    assert {line.whole for line in lines} == {True, False}
+    assert all(len(line.samples) > people.RATE // 10 for line in lines)
+    assert list(corpus(lines, (), tuning=True))
+    assert not list(corpus(lines, (), tuning=False))
