@@ -58,8 +58,9 @@ __all__ = ["ParleySTTService", "ParleySTTSettings", "ParleyTTSService", "ParleyT
 _P99 = 0.5
 """Seconds from the end of speech to its final transcript that 99 of 100 do not exceed, with the embedded recogniser on
 two cores; give your own as ``ttfs_p99_latency``."""
-_LAST_WORDS = 5.0
-"""Seconds for which a pipeline that ends waits for words that are still to come."""
+_LAST_WORDS = 10.0
+"""Seconds between words for which a pipeline that ends waits for those that are still to come: a recording is handed
+over faster than it is heard."""
 
 
 # --- ears ------------------------------------------------------------------------------
@@ -103,6 +104,8 @@ class ParleySTTService(WebsocketSTTService):
         self._receive_task: asyncio.Task[None] | None = None
         self._said = ""
         """What the open utterance was last understood as."""
+        self._hearings = 0
+        """That the server has told."""
 
     def can_generate_metrics(self) -> bool:
         return True
@@ -123,8 +126,17 @@ class ParleySTTService(WebsocketSTTService):
             await self._ears.end()
             if self._receive_task is not None:
                 self._disconnecting = True  # the server closes when it has said all: nothing to connect to again
-                await asyncio.wait([self._receive_task], timeout=_LAST_WORDS)
+                if not await self._heard_out(self._receive_task):
+                    await self.push_error(f"The last words did not come within {_LAST_WORDS:g} seconds.")
         await super().stop(frame)
+
+    async def _heard_out(self, reading: asyncio.Task[None]) -> bool:
+        """Wait until the server has said all, as long as it says anything."""
+        known = -1
+        while not reading.done() and known != self._hearings:
+            known = self._hearings
+            await asyncio.wait([reading], timeout=_LAST_WORDS)
+        return reading.done()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
@@ -192,6 +204,7 @@ class ParleySTTService(WebsocketSTTService):
     # --- what is heard -----------------------------------------------------------------
 
     async def _tell(self, hearing: Hearing) -> None:
+        self._hearings += 1
         if isinstance(hearing, SpeechBegan):
             if self._server_turns:
                 await self.broadcast_frame(ProposedUserStartedSpeakingFrame)

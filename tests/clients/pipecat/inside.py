@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -40,6 +41,7 @@ from pipecat.metrics.metrics import STTUsageMetricsData, TTFBMetricsData, TTSUsa
 from pipecat.pipeline.worker import PipelineParams
 from pipecat.tests.utils import SleepFrame, run_test
 from pipecat.utils.errors import ErrorCategory
+from websockets.asyncio.server import ServerConnection, serve
 
 from parley.integrations.pipecat import ParleySTTService, ParleySTTSettings, ParleyTTSService, ParleyTTSSettings
 
@@ -184,6 +186,33 @@ async def test_words_grow_and_are_final_once() -> None:
     growing = [frame.text for frame in of(InterimTranscriptionFrame, down)]
     assert growing
     assert all(one != two for one, two in pairwise(growing))
+
+
+async def slow_ears(connection: ServerConnection) -> None:
+    """A server that goes on to say what it hears after all was sent: word by word, and all of them at last."""
+    async for message in connection:
+        if isinstance(message, bytes):
+            continue
+        if json.loads(message)["type"] == "start":
+            await connection.send('{"type": "started"}')
+            continue
+        for count in range(1, 7):
+            await asyncio.sleep(0.4)
+            said = {"type": "transcript", "utterance": 1, "text": " ".join(["word"] * count), "stable": 0,
+                    "final": count == 6, "start": 0.0, "end": 1.0, "language": "en", "confidence": 1.0,
+                    "words": []}  # fmt: skip
+            await connection.send(json.dumps(said))
+        await connection.send('{"type": "done", "seconds": 1.0}')
+        return
+
+
+async def test_a_pipeline_that_ends_waits_as_long_as_words_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parley.integrations.pipecat._LAST_WORDS", 2.0)  # all of it takes longer, each word less
+    async with serve(slow_ears, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        down, up = await played(ParleySTTService(url=url), InputAudioRawFrame(bytes(1_920), 48_000, 1))
+    assert [frame.text for frame in of(TranscriptionFrame, down)] == ["word word word word word word"]
+    assert of(ErrorFrame, up) == []
 
 
 async def test_the_end_of_speech_that_pipecat_finds_brings_the_words() -> None:
