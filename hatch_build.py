@@ -50,7 +50,9 @@ def is_current(web: Path, static: Path) -> bool:
     built = static / "index.html"
     if not built.exists():
         return False
-    sources = [web / "index.html", web / "package-lock.json", *(web / "src").rglob("*"), *(web / "public").rglob("*")]
+    folders = ("src", "public", "packages/client/src", "packages/client/widget")
+    sources = [web / "index.html", web / "package-lock.json"]
+    sources += [source for folder in folders for source in (web / folder).rglob("*")]
     return built.stat().st_mtime >= max(source.stat().st_mtime for source in sources)
 
 

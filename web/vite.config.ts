@@ -1,8 +1,21 @@
+import { fileURLToPath } from "node:url";
+
 import { defineConfig } from "vite";
+
+import { worklets } from "./packages/client/vite-worklet.ts";
+
+const client = (file: string): string => fileURLToPath(new URL(`packages/client/src/${file}`, import.meta.url));
 
 // The page is shipped inside the Python package; the server serves this folder.
 export default defineConfig({
   base: "./",
+  plugins: [worklets()],
+  resolve: {
+    alias: [
+      { find: /^@parley\/client$/, replacement: client("index.ts") },
+      { find: /^@parley\/client\/livekit$/, replacement: client("livekit.ts") },
+    ],
+  },
   build: {
     outDir: "../src/parley/server/static",
     emptyOutDir: true,

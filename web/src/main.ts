@@ -2,14 +2,12 @@
 
 import "./style.css";
 
-import { authorised, type ClientConfig } from "./connection/connection";
-import { mood, stateInWords } from "./model";
-import { microphones, Session, type Preferences } from "./session";
+import { AUDIBLE, fetchModels, loadModel, microphones, mood, onMicrophones, Session, stateInWords, type TransportName, type VoiceModel } from "@parley/client";
 import { renderLatency } from "./view/latency";
 import { TranscriptView } from "./view/transcript";
 import { VoiceView } from "./view/voice";
 import { modelsInWords } from "./models";
-import { describe, fetchModels, loadModel, optionFor, optionsOf, voiceOf, type VoiceModel } from "./voices";
+import { describe, optionFor, optionsOf, voiceOf } from "./voices";
 
 function element<T extends HTMLElement>(id: string): T {
   const found = document.getElementById(id);
@@ -72,24 +70,28 @@ applyTheme();
 
 // --- the session -----------------------------------------------------------
 
-const preferences: Preferences = {
+const session = new Session({
   transport: "webrtc",
+  transports: ["webrtc"],
   device: stored.get("device"),
   duck: stored.get("duck") !== "off",
-  pushToTalk: stored.get("push") === "on",
-  voice: null,
-};
-const config: { -readonly [K in keyof ClientConfig]: ClientConfig[K] } = { transports: ["webrtc"], key: "" };
-const session = new Session(config, preferences, scheduleRender);
-session.onOutput = () => voice.wake();
+  livekit: () => import("@parley/client/livekit"),
+});
+const { settings } = session;
+let pushToTalk = stored.get("push") === "on";
+session.on("change", scheduleRender);
+session.on("output", (reading) => {
+  if (reading.level >= AUDIBLE) voice.wake();
+});
+// For anyone who measures the page from outside.
+session.on("moment", (detail) => window.dispatchEvent(new CustomEvent("parley", { detail })));
 const transcript = new TranscriptView(element("transcript"), element("announcer"));
 const voice = new VoiceView(element<HTMLCanvasElement>("picture"), () => ({
-  you: muted ? null : (session.audio?.inputSpectrum ?? null),
+  you: session.muted ? null : (session.audio?.inputSpectrum ?? null),
   agent: session.audio?.outputSpectrum ?? null,
 }));
 window.addEventListener("parley-theme", () => voice.show(mood(session.model)));
 
-let muted = false;
 let scheduled = false;
 function scheduleRender(): void {
   if (scheduled) return;
@@ -115,10 +117,10 @@ function render(): void {
   if (ui.connect.getAttribute("aria-label") !== action) ui.connect.setAttribute("aria-label", action);
   ui.connect.disabled = live && !(online && model.agent === "speaking");
   ui.leave.hidden = !live;
-  ui.mute.disabled = !live || preferences.pushToTalk;
-  ui.mute.setAttribute("aria-pressed", String(muted));
+  ui.mute.disabled = !live || pushToTalk;
+  ui.mute.setAttribute("aria-pressed", String(session.muted));
   ui.stop.disabled = !online || model.agent !== "speaking";
-  ui.talk.hidden = !(preferences.pushToTalk && online);
+  ui.talk.hidden = !(pushToTalk && online);
   ui.text.disabled = ui.send.disabled = !online;
   ui.voice.disabled = !online || ui.voice.options.length === 0;
   ui.problem.hidden = model.error === "";
@@ -154,10 +156,9 @@ ui.more.addEventListener("click", () => openDrawer(Boolean(ui.drawer.hidden)));
 ui.close.addEventListener("click", () => openDrawer(false));
 
 async function start(): Promise<void> {
-  config.key = ui.key.value;
-  muted = preferences.pushToTalk;
-  session.setMuted(muted);
-  await readConfig();
+  settings.key = ui.key.value;
+  session.setMuted(pushToTalk);
+  await readOffers();
   await session.connect();
   if (session.wrongKey) askForKey();
   await listDevices();
@@ -169,24 +170,21 @@ function askForKey(): void {
   ui.key.focus();
 }
 
-const TRANSPORTS: Readonly<Record<string, string>> = { webrtc: "Direct", livekit: "LiveKit room", websocket: "WebSocket" };
+const TRANSPORTS: Readonly<Record<TransportName, string>> = { webrtc: "Direct", livekit: "LiveKit room", websocket: "WebSocket" };
 
-async function readConfig(): Promise<void> {
+async function readOffers(): Promise<void> {
   try {
-    const response = await fetch("v1/client", { headers: authorised(config.key) });
-    if (!response.ok) return;
-    const offered = (await response.json()) as { transports?: string[]; models?: Record<string, string> };
-    // A page can not use every way that a server offers to programs.
-    config.transports = (offered.transports ?? ["webrtc"]).filter((name) => name in TRANSPORTS);
-    setText(ui.models, modelsInWords(offered.models ?? {}));
+    setText(ui.models, modelsInWords((await session.offers()).models));
   } catch {
     // Connecting will say what is wrong.
+    return;
   }
-  ui.transportField.hidden = config.transports.length < 2;
+  const { transports } = settings;
+  ui.transportField.hidden = transports.length < 2;
   if (ui.transport.options.length === 0) {
-    ui.transport.replaceChildren(...config.transports.map((name) => new Option(TRANSPORTS[name], name)));
+    ui.transport.replaceChildren(...transports.map((name) => new Option(TRANSPORTS[name], name)));
   }
-  preferences.transport = config.transports.includes(ui.transport.value) ? ui.transport.value : (config.transports[0] ?? "webrtc");
+  settings.transport = transports.find((name) => name === ui.transport.value) ?? transports[0] ?? "webrtc";
 }
 
 ui.transport.addEventListener("change", () => {
@@ -197,8 +195,7 @@ ui.transport.addEventListener("change", () => {
 // --- microphone ------------------------------------------------------------
 
 ui.mute.addEventListener("click", () => {
-  muted = !muted;
-  session.setMuted(muted);
+  session.setMuted(!session.muted);
   scheduleRender();
 });
 ui.device.addEventListener("change", () => {
@@ -209,32 +206,31 @@ async function listDevices(): Promise<void> {
   const devices = await microphones();
   const named = devices.filter((device) => device.label && device.deviceId !== "default");
   ui.device.replaceChildren(new Option("Default", ""), ...named.map((device) => new Option(device.label, device.deviceId)));
-  ui.device.value = named.some((device) => device.deviceId === preferences.device) ? preferences.device : "";
+  ui.device.value = named.some((device) => device.deviceId === settings.device) ? settings.device : "";
 }
-navigator.mediaDevices?.addEventListener("devicechange", () => void listDevices());
+onMicrophones(() => void listDevices());
 
 /** On the meter's scale: what the picture shows of a microphone. */
 const SEEN = 0.25;
 let meterShown = 0;
-session.onInput = (reading) => {
+session.on("input", (reading) => {
   // Ears judge loudness by ratio: -60 dBFS is empty, 0 dBFS is full. The bar falls slowly.
   const level = Math.max(0, 1 + Math.log10(Math.max(reading.level, 1e-3)) / 3);
   meterShown = Math.max(level, meterShown - 0.03);
   if (!ui.drawer.hidden) ui.meter.value = meterShown;
   if (level > SEEN) voice.wake();
-};
+});
 
-ui.push.checked = preferences.pushToTalk;
+ui.push.checked = pushToTalk;
 ui.push.addEventListener("change", () => {
-  preferences.pushToTalk = ui.push.checked;
-  stored.set("push", ui.push.checked ? "on" : "off");
-  muted = ui.push.checked;
-  session.setMuted(muted);
+  pushToTalk = ui.push.checked;
+  stored.set("push", pushToTalk ? "on" : "off");
+  session.setMuted(pushToTalk);
   scheduleRender();
 });
-ui.duck.checked = preferences.duck;
+ui.duck.checked = settings.duck;
 ui.duck.addEventListener("change", () => {
-  preferences.duck = ui.duck.checked;
+  settings.duck = ui.duck.checked;
   stored.set("duck", ui.duck.checked ? "on" : "off");
 });
 
@@ -287,7 +283,7 @@ async function refreshVoices(): Promise<void> {
   window.clearTimeout(refreshTimer);
   if (session.model.link === "offline") return;
   try {
-    models = await fetchModels(config.key);
+    models = await fetchModels(settings);
     showVoices();
   } catch (error) {
     setText(ui.voiceState, error instanceof Error ? error.message : "");
@@ -312,11 +308,13 @@ function showVoices(): void {
   setText(ui.voiceState, model ? describe(model) : "");
 }
 
-session.onVoice = () => {
+session.on("message", (message) => {
+  // A voice was taken, or refused: the one in the model speaks.
+  if (message.type !== "voice" && !(message.type === "error" && message.code === "not_found")) return;
   const speaks = optionFor(optionsOf(models), session.model.voice);
   if (speaks) ui.voice.value = speaks.value;
   showVoices();
-};
+});
 
 ui.voice.addEventListener("change", () => void chooseVoice(ui.voice.value));
 async function chooseVoice(value: string): Promise<void> {
@@ -326,7 +324,7 @@ async function chooseVoice(value: string): Promise<void> {
     setText(ui.voiceState, `${voice.model}: loading…`);
     refreshTimer = window.setTimeout(() => void refreshVoices(), REFRESH_BUSY);
     try {
-      await loadModel(voice.model, config.key);
+      await loadModel(settings, voice.model);
     } catch (error) {
       setText(ui.voiceState, error instanceof Error ? error.message : "This voice could not be loaded.");
       return;
@@ -338,7 +336,7 @@ async function chooseVoice(value: string): Promise<void> {
 
 window.addEventListener("pagehide", () => void session.leave());
 render();
-void readConfig();
+void readOffers();
 
 declare global {
   interface Window {

@@ -1,37 +1,6 @@
-// The voices that the server offers, and where each model is in its life.
+// The voices that the server offers, and where each model is in its life, in words.
 
-import { authorised } from "./connection/connection";
-import { problemOf, serverGone } from "./problems";
-
-export interface VoiceModel {
-  readonly model_id: string;
-  readonly family: string;
-  readonly languages: readonly string[];
-  readonly speakers: readonly string[];
-  readonly state: "available" | "loading" | "resident" | "evicting" | "failed";
-  readonly is_default: boolean;
-  readonly error: string;
-  readonly real_time_factor?: number;
-}
-
-export async function fetchModels(key: string): Promise<VoiceModel[]> {
-  return (await ask<{ models: VoiceModel[] }>("v1/models", "GET", key)).models;
-}
-
-export async function loadModel(modelId: string, key: string): Promise<void> {
-  await ask(`v1/models/${encodeURIComponent(modelId)}/load`, "POST", key);
-}
-
-async function ask<T>(path: string, method: string, key: string): Promise<T> {
-  let response: Response;
-  try {
-    response = await fetch(path, { method, headers: authorised(key) });
-  } catch {
-    throw serverGone();
-  }
-  if (!response.ok) throw await problemOf(response);
-  return (await response.json()) as T;
-}
+import type { VoiceModel } from "@parley/client";
 
 const WORDS: Record<VoiceModel["state"], string> = {
   available: "on disk; it is loaded when you choose it",

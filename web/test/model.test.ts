@@ -1,13 +1,12 @@
 import { describe, expect, it } from "vitest";
 
-import { initial, mood, reduce, stateInWords, type Model, type PageEvent } from "../src/model";
-import type { ServerMessage, ToolState, Voice } from "../src/protocol";
+import { initial, mood, reduce, stateInWords, type Model, type ModelEvent, type ServerMessage, type ToolState, type Voice, type VoiceModel } from "@parley/client";
 import { stepsOf } from "../src/view/latency";
-import { describe as describeModel, optionFor, optionsOf, voiceOf, type VoiceModel } from "../src/voices";
+import { describe as describeModel, optionFor, optionsOf, voiceOf } from "../src/voices";
 
 const voice: Voice = { model: "espeak-en", speaker: "", language: "en", speed: 1, lora: "" };
 
-function after(...events: (ServerMessage | PageEvent)[]): Model {
+function after(...events: (ServerMessage | ModelEvent)[]): Model {
   return events.reduce(reduce, initial);
 }
 
@@ -88,7 +87,7 @@ describe("captions", () => {
       { text_start: 5, text_end: 9, start_sample: 100, end_sample: 200 },
     ],
   };
-  const played = (sample: number): PageEvent => ({ type: "played", utterance_id: "u1", sample });
+  const played = (sample: number): ModelEvent => ({ type: "played", utterance_id: "u1", sample });
 
   it("follow what was heard", () => {
     expect(after(started, reply, text, words, played(150)).entries[0]?.place).toEqual({ from: 5, to: 9 });

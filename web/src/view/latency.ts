@@ -1,6 +1,6 @@
 // The latency waterfall: each turn as one bar, every step with its milliseconds in words.
 
-import type { Turn } from "../model";
+import type { Turn } from "@parley/client";
 
 const STEPS: Record<string, readonly [label: string, colour: string]> = {
   vad: ["speech ends", "#0f766e"],

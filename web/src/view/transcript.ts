@@ -1,7 +1,6 @@
 // The transcript: every entry is one element that is changed in place, so that nothing jumps.
 
-import type { Entry } from "../model";
-import type { ToolState } from "../protocol";
+import { captionOf, type Entry, type ToolState } from "@parley/client";
 
 /** Characters of an unheard rest that are shown, and of what is still to be said. */
 const MOST_UNHEARD = 140;
@@ -93,9 +92,8 @@ function words(entry: Entry): HTMLElement {
   } else if (entry.heard === null) {
     text.textContent = entry.text || "…";
   } else {
-    const cut = entry.text.startsWith(entry.heard) ? entry.heard.length : 0;
-    text.append(entry.text.slice(0, cut));
-    const unheard = entry.text.slice(cut);
+    const { heard, lost: unheard } = captionOf(entry);
+    text.append(heard);
     if (unheard.trim()) {
       const gone = document.createElement("del");
       gone.textContent = beginning(unheard);
@@ -127,10 +125,8 @@ function caption(box: HTMLElement, entry: Entry): void {
     box.className = "caption";
     box.replaceChildren(...["heard", "now", "ahead"].map((name) => Object.assign(document.createElement("span"), { className: name })));
   }
-  const { text } = entry;
-  const { from, to } = entry.place;
-  const ahead = text.slice(to);
-  const parts = [text.slice(0, from), text.slice(from, to), ahead.length > MOST_AHEAD ? beginning(ahead, MOST_AHEAD) : ahead || (to ? "" : "…")];
+  const { heard, now, ahead } = captionOf(entry);
+  const parts = [heard, now, ahead.length > MOST_AHEAD ? beginning(ahead, MOST_AHEAD) : ahead || (entry.place.to ? "" : "…")];
   parts.forEach((part, index) => {
     const span = box.children[index] as HTMLElement;
     if (span.textContent !== part) span.textContent = part;

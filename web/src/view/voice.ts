@@ -1,7 +1,7 @@
 // Both voices as one shape: the disc in the middle is the agent, the rays around it are you.
 // Nothing is drawn while nothing changes.
 
-import type { Mood } from "../model";
+import type { Mood } from "@parley/client";
 
 export interface Voices {
   readonly you: AnalyserNode | null;

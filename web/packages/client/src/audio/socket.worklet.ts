@@ -2,7 +2,7 @@
 
 /// <reference lib="webworker" />
 
-import type { FromPlayer, ToPlayer } from "./socket-messages";
+import type { FromPlayer, ToPlayer } from "./socket-messages.js";
 
 declare const currentTime: number;
 declare const sampleRate: number;

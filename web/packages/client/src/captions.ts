@@ -1,6 +1,6 @@
 // Where a reply stands in its own words. Pure.
 
-import type { Mark } from "./protocol";
+import type { Mark } from "./protocol.js";
 
 /** In UTF-16 units of the text: what lies before `from` was heard, `from` to `to` sounds now, the rest is to come. */
 export interface Place {
@@ -33,4 +33,22 @@ export function unitsOf(text: string, points: number): number {
     units += (text.codePointAt(units) ?? 0) > 0xffff ? 2 : 1;
   }
   return units;
+}
+
+/** A text in the parts that are shown each in their own way; together they are the text. */
+export interface Caption {
+  readonly heard: string;
+  /** The word that sounds. */
+  readonly now: string;
+  /** Still to be said. */
+  readonly ahead: string;
+  /** Never heard, because somebody cut in. */
+  readonly lost: string;
+}
+
+/** `heard`: what was heard of a reply that was cut off, null for any other; `place`: of one that is being spoken. */
+export function captionOf({ text, heard, place }: { text: string; heard: string | null; place?: Place | undefined }): Caption {
+  if (place) return { heard: text.slice(0, place.from), now: text.slice(place.from, place.to), ahead: text.slice(place.to), lost: "" };
+  const cut = heard === null ? text.length : text.startsWith(heard) ? heard.length : 0;
+  return { heard: text.slice(0, cut), now: "", ahead: "", lost: text.slice(cut) };
 }

@@ -1,11 +1,12 @@
-// A LiveKit room: loaded only when a server is offered and chosen.
+// A LiveKit room. A part of its own, because LiveKit's library is several times as large as all of this.
 
 import { DisconnectReason, Room, RoomEvent, Track, type LocalTrackPublication } from "livekit-client";
 
-import { problemOf, serverGone, ServerProblem } from "../problems";
-import { parseServerMessage, type ClientMessage } from "../protocol";
-import { authorised, type ClientConfig, type Connection, type ConnectionHandlers } from "./connection";
-import { Onsets } from "./onsets";
+import { ServerProblem } from "../problems.js";
+import { parseServerMessage, type ClientMessage } from "../protocol.js";
+import type { Connection, ConnectionHandlers } from "./connection.js";
+import { Onsets } from "./onsets.js";
+import { ask, type ServerAddress } from "./server.js";
 
 const TOPIC = "parley";
 /** Dispatching a job and joining takes the agent a moment. */
@@ -22,11 +23,11 @@ export class LiveKitConnection implements Connection {
   readonly answersPauses = false;
   readonly microphoneRate = 48_000;
   private closing = false;
-  private readonly config: ClientConfig;
+  private readonly address: ServerAddress;
   private readonly handlers: ConnectionHandlers;
 
-  constructor(config: ClientConfig, handlers: ConnectionHandlers) {
-    this.config = config;
+  constructor(address: ServerAddress, handlers: ConnectionHandlers) {
+    this.address = address;
     this.handlers = handlers;
   }
 
@@ -69,13 +70,7 @@ export class LiveKitConnection implements Connection {
   }
 
   private async token(): Promise<{ url: string; token: string }> {
-    let response: Response;
-    try {
-      response = await fetch("v1/livekit/token", { method: "POST", headers: authorised(this.config.key) });
-    } catch {
-      throw serverGone();
-    }
-    if (!response.ok) throw await problemOf(response);
+    const response = await ask(this.address, "v1/livekit/token", { method: "POST" });
     return (await response.json()) as { url: string; token: string };
   }
 

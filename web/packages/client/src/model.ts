@@ -1,7 +1,7 @@
-// What the page shows, as a pure function of what happened. No DOM, no clocks.
+// What a page shows, as a pure function of what happened. No DOM, no clocks.
 
-import { BEGINNING, placeOf, type Place } from "./captions";
-import type { AgentState, Mark, ParticipantState, ServerMessage, ToolState, Voice } from "./protocol";
+import { BEGINNING, placeOf, type Place } from "./captions.js";
+import type { AgentState, Mark, ParticipantState, ServerMessage, ToolState, Voice } from "./protocol.js";
 
 export type Link = "offline" | "connecting" | "online" | "reconnecting";
 
@@ -66,7 +66,7 @@ export const initial: Model = {
 const MOST_ENTRIES = 200;
 const MOST_TURNS = 20;
 
-export type PageEvent =
+export type ModelEvent =
   | { type: "link"; link: Link; notice?: string }
   | { type: "problem"; text: string }
   | { type: "typed"; text: string }
@@ -75,7 +75,7 @@ export type PageEvent =
   /** So much of an utterance was heard, on this page's own clock. */
   | { type: "played"; utterance_id: string; sample: number };
 
-export function reduce(model: Model, event: ServerMessage | PageEvent): Model {
+export function reduce(model: Model, event: ServerMessage | ModelEvent): Model {
   switch (event.type) {
     case "link":
       return linkChanged(model, event.link, event.notice ?? "");

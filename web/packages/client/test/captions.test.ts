@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { placeOf, unitsOf } from "../src/captions";
+import { captionOf, placeOf, unitsOf } from "../src/captions";
 
 const TEXT = "Once upon a time";
 const MARKS = [
@@ -42,5 +42,20 @@ describe("the place of a caption", () => {
       expect(to).toBeGreaterThanOrEqual(last);
       last = to;
     }
+  });
+});
+
+describe("the parts of a caption", () => {
+  it("are what was heard, the word that sounds, and what is to come", () => {
+    expect(captionOf({ text: TEXT, heard: null, place: { from: 5, to: 9 } })).toEqual({ heard: "Once ", now: "upon", ahead: " a time", lost: "" });
+  });
+
+  it("are what was heard and what was lost, where somebody cut in", () => {
+    expect(captionOf({ text: TEXT, heard: "Once upon" })).toEqual({ heard: "Once upon", now: "", ahead: "", lost: " a time" });
+    expect(captionOf({ text: TEXT, heard: "" })).toMatchObject({ heard: "", lost: TEXT });
+  });
+
+  it("are the whole of anything else", () => {
+    expect(captionOf({ text: TEXT, heard: null })).toEqual({ heard: TEXT, now: "", ahead: "", lost: "" });
   });
 });

@@ -1,7 +1,7 @@
 // Which sample is being heard, told by the sound itself: a room's server rewrites RTP timestamps.
 // Times are seconds on the page's audio clock, samples are at 48 kHz.
 
-import { SAMPLE_RATE } from "../protocol";
+import { SAMPLE_RATE } from "../protocol.js";
 
 /** The news of a sound and the sound travel apart: how much the news may be late, and how much early. */
 const LATE = 0.05;

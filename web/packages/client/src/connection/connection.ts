@@ -1,11 +1,11 @@
-// One way to reach a session. The page knows no more about a transport than this.
+// One way to reach a session. A session knows no more about a transport than this.
 
-import type { ServerProblem } from "../problems";
-import type { ClientMessage, ServerMessage } from "../protocol";
+import type { ServerProblem } from "../problems.js";
+import type { ClientMessage, ServerMessage } from "../protocol.js";
 
 export interface ConnectionHandlers {
   message(message: ServerMessage): void;
-  /** The agent's voice, once; the page plays it. */
+  /** The agent's voice, once; the session plays it. */
   voice(sound: MediaStream | AudioNode): void;
   /** The audio clock, in seconds. */
   now(): number;
@@ -34,13 +34,4 @@ export interface Connection {
   /** The agent's stream was silent and became audible at this time of the audio clock. */
   sounded(at: number): void;
   close(): Promise<void>;
-}
-
-export interface ClientConfig {
-  readonly transports: readonly string[];
-  readonly key: string;
-}
-
-export function authorised(key: string, headers: Record<string, string> | undefined = {}): Record<string, string> {
-  return key ? { ...headers, Authorization: `Bearer ${key}` } : headers;
 }

@@ -1,6 +1,7 @@
-// The page's sound: microphone in, the agent's voice out, and the levels of both.
+// A session's sound: microphone in, the agent's voice out, and the levels of both.
 
-import meterUrl from "./meter.worklet.ts?worker&url";
+import meter from "./meter.worklet.ts?worklet";
+import { addWorklet } from "./worklet.js";
 
 export interface Reading {
   /** Root mean square, 0 to 1. */
@@ -15,6 +16,8 @@ export interface Reading {
 /** Long enough not to click, short enough not to be heard as a fade. */
 const FADE = 0.008;
 const DUCKED = 0.12;
+/** Milliseconds after which a local onset that the orchestrator has not confirmed was none. */
+const DUCK_FOR = 600;
 /** Milliseconds that a browser may take to begin with the sound. */
 const RESUME_WITHIN = 1_000;
 
@@ -38,6 +41,7 @@ export class PageAudio {
   private readonly element = new Audio();
   private silenced = false;
   private ducked = false;
+  private duckTimer = 0;
 
   constructor() {
     this.context = new AudioContext({ latencyHint: "interactive", sampleRate: 48_000 });
@@ -51,7 +55,7 @@ export class PageAudio {
   }
 
   async start(): Promise<void> {
-    await this.context.audioWorklet.addModule(meterUrl);
+    await addWorklet(this.context, meter);
     this.inputMeter = this.meter((reading) => this.onInput(reading));
     this.outputMeter = this.meter((reading) => this.onOutput(reading));
     this.output.connect(this.outputMeter);
@@ -111,11 +115,14 @@ export class PageAudio {
   sound(): void {
     this.silenced = false;
     this.ducked = false;
+    window.clearTimeout(this.duckTimer);
     this.apply();
   }
 
-  /** Soft while the orchestrator makes up its mind: reversible, so it may be quick and wrong. */
+  /** Soft while the orchestrator makes up its mind: reversible, so it may be quick and wrong, and ends by itself. */
   duck(on: boolean): void {
+    window.clearTimeout(this.duckTimer);
+    if (on) this.duckTimer = window.setTimeout(() => this.duck(false), DUCK_FOR);
     if (this.ducked === on) return;
     this.ducked = on;
     this.apply();
@@ -131,6 +138,7 @@ export class PageAudio {
   }
 
   async close(): Promise<void> {
+    window.clearTimeout(this.duckTimer);
     this.element.srcObject = null;
     this.microphone?.disconnect();
     this.source?.disconnect();
@@ -143,23 +151,4 @@ function analyser(context: AudioContext): AnalyserNode {
   node.fftSize = 512;
   node.smoothingTimeConstant = 0.75;
   return node;
-}
-
-export async function openMicrophone(deviceId: string): Promise<MediaStream> {
-  if (!navigator.mediaDevices) throw new TypeError("insecure context");
-  return navigator.mediaDevices.getUserMedia({
-    audio: {
-      ...(deviceId ? { deviceId: { ideal: deviceId } } : {}),
-      channelCount: 1,
-      echoCancellation: true,
-      noiseSuppression: true,
-      autoGainControl: true,
-    },
-  });
-}
-
-export async function microphones(): Promise<MediaDeviceInfo[]> {
-  if (!navigator.mediaDevices) return [];
-  const devices = await navigator.mediaDevices.enumerateDevices();
-  return devices.filter((device) => device.kind === "audioinput");
 }

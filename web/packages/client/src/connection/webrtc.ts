@@ -1,8 +1,9 @@
 // Direct WebRTC: one offer over HTTP, messages on a data channel, Opus both ways.
 
-import { PathBlocked, problemOf, serverGone } from "../problems";
-import { parseServerMessage, SAMPLE_RATE, type ClientMessage, type ServerMessage } from "../protocol";
-import { authorised, type ClientConfig, type Connection, type ConnectionHandlers } from "./connection";
+import { PathBlocked } from "../problems.js";
+import { parseServerMessage, SAMPLE_RATE, type ClientMessage, type ServerMessage } from "../protocol.js";
+import type { Connection, ConnectionHandlers } from "./connection.js";
+import { addressOf, ask, authorised, type ServerAddress } from "./server.js";
 
 const OPEN_TIMEOUT = 10_000;
 /** Candidates of this machine are there at once; a STUN server may take a little longer. */
@@ -29,11 +30,11 @@ export class WebRtcConnection implements Connection {
   private closing = false;
   private restarts = 0;
   private restartTimer = 0;
-  private readonly config: ClientConfig;
+  private readonly address: ServerAddress;
   private readonly handlers: ConnectionHandlers;
 
-  constructor(config: ClientConfig, handlers: ConnectionHandlers) {
-    this.config = config;
+  constructor(address: ServerAddress, handlers: ConnectionHandlers) {
+    this.address = address;
     this.handlers = handlers;
   }
 
@@ -62,7 +63,7 @@ export class WebRtcConnection implements Connection {
 
   /** What the server says about the way to it: STUN and TURN servers, if any. */
   private async configuration(): Promise<RTCConfiguration> {
-    const response = await this.ask("v1/webrtc", { method: "GET" });
+    const response = await ask(this.address, "v1/webrtc");
     return (await response.json()) as RTCConfiguration;
   }
 
@@ -98,7 +99,7 @@ export class WebRtcConnection implements Connection {
       peer.restartIce();
       await peer.setLocalDescription(await peer.createOffer());
       await gathered(peer);
-      const answer = await this.ask(this.resource, this.offer(peer, "PATCH"));
+      const answer = await ask(this.address, this.resource, this.offer(peer, "PATCH"));
       await peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });
     } catch {
       this.lost("the server does not answer");
@@ -107,17 +108,6 @@ export class WebRtcConnection implements Connection {
 
   private offer(peer: RTCPeerConnection, method: string): RequestInit {
     return { method, headers: { "Content-Type": "application/sdp" }, body: peer.localDescription?.sdp ?? "" };
-  }
-
-  private async ask(path: string, request: RequestInit): Promise<Response> {
-    let response: Response;
-    try {
-      response = await fetch(path, { ...request, headers: authorised(this.config.key, request.headers as Record<string, string>) });
-    } catch {
-      throw serverGone();
-    }
-    if (!response.ok) throw await problemOf(response);
-    return response;
   }
 
   private opened(peer: RTCPeerConnection, channel: RTCDataChannel): Promise<void> {
@@ -137,7 +127,7 @@ export class WebRtcConnection implements Connection {
   }
 
   private async exchange(peer: RTCPeerConnection): Promise<void> {
-    const response = await this.ask("v1/webrtc", this.offer(peer, "POST"));
+    const response = await ask(this.address, "v1/webrtc", this.offer(peer, "POST"));
     this.resource = response.headers.get("Location") ?? "";
     await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
   }
@@ -180,7 +170,7 @@ export class WebRtcConnection implements Connection {
     this.peer?.close();
     if (!this.resource) return;
     try {
-      await fetch(this.resource, { method: "DELETE", headers: authorised(this.config.key), keepalive: true });
+      await fetch(addressOf(this.address, this.resource), { method: "DELETE", headers: authorised(this.address.key), keepalive: true });
     } catch {
       // The server is gone; so is the session.
     }

@@ -1,10 +1,12 @@
 // One WebSocket, where no direct audio path can be had: samples of both sides in binary messages.
 
-import socketUrl from "../audio/socket.worklet.ts?worker&url";
-import { heardAt, packMicrophone, placeAfter, unpackAgent, type FromPlayer, type Place, type ToPlayer } from "../audio/socket-messages";
-import { ServerProblem, serverGone } from "../problems";
-import { parseServerMessage, type ClientMessage } from "../protocol";
-import type { ClientConfig, Connection, ConnectionHandlers } from "./connection";
+import ends from "../audio/socket.worklet.ts?worklet";
+import { heardAt, packMicrophone, placeAfter, unpackAgent, type FromPlayer, type Place, type ToPlayer } from "../audio/socket-messages.js";
+import { addWorklet } from "../audio/worklet.js";
+import { ServerProblem, serverGone } from "../problems.js";
+import { parseServerMessage, type ClientMessage } from "../protocol.js";
+import type { Connection, ConnectionHandlers } from "./connection.js";
+import { addressOf, type ServerAddress } from "./server.js";
 
 const OPEN_TIMEOUT = 10_000;
 /** A path that carries nothing for this long is gone, whatever the browser believes. */
@@ -32,17 +34,17 @@ export class WebSocketConnection implements Connection {
   private said = "";
   private pings = 0;
   private pingTimer = 0;
-  private readonly config: ClientConfig;
+  private readonly address: ServerAddress;
   private readonly handlers: ConnectionHandlers;
 
-  constructor(config: ClientConfig, handlers: ConnectionHandlers) {
-    this.config = config;
+  constructor(address: ServerAddress, handlers: ConnectionHandlers) {
+    this.address = address;
     this.handlers = handlers;
   }
 
   async open(microphone: MediaStreamTrack | null): Promise<void> {
     const context = this.handlers.context();
-    await context.audioWorklet.addModule(socketUrl);
+    await addWorklet(context, ends);
     if (this.closing) throw serverGone();
     const player = new AudioWorkletNode(context, "player", { numberOfInputs: 0, outputChannelCount: [1] });
     this.player = player;
@@ -55,9 +57,9 @@ export class WebSocketConnection implements Connection {
   }
 
   private connect(): Promise<void> {
-    const url = new URL("v1/session", document.baseURI);
+    const url = addressOf(this.address, "v1/session");
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    const { key } = this.config;
+    const { key } = this.address;
     const socket = new WebSocket(url, ["parley.v1", ...(key ? [`parley.key.${key}`] : [])]);
     socket.binaryType = "arraybuffer";
     this.socket = socket;
@@ -203,7 +205,7 @@ export class WebSocketConnection implements Connection {
     // The player counts samples itself.
   }
 
-  /** Both ends stop working; the sound of the page goes on without them. */
+  /** Both ends stop working; the sound of the session goes on without them. */
   private release(): void {
     this.closing = true;
     window.clearInterval(this.pingTimer);

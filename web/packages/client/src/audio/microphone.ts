@@ -1,0 +1,123 @@
+// The microphone: opened, muted, watched. What is wrong with it is told in words.
+
+import { microphoneProblem, MUTED_BY_SYSTEM, SILENT_MICROPHONE } from "../problems.js";
+import type { Reading } from "./audio.js";
+
+/** Digital silence: below -100 dBFS. */
+const NO_SOUND = 1e-5;
+/** Seconds of it before it is told. */
+const SILENT_FOR = 6;
+
+export interface MicrophoneHandlers {
+  problem(text: string): void;
+  /** What was told with these words is over. */
+  mended(text: string): void;
+  /** Unplugged, or taken away by the system. */
+  gone(): void;
+}
+
+export class Microphone {
+  stream: MediaStream | null = null;
+  private silenced = false;
+  /** Audio-clock time since which it gives nothing at all: 0 before that, Infinity once it was heard. */
+  private silentSince = 0;
+  /** Counts the tries: one that was overtaken, or left, lets go of what it gets. */
+  private asked = 0;
+  private readonly handlers: MicrophoneHandlers;
+
+  constructor(handlers: MicrophoneHandlers) {
+    this.handlers = handlers;
+  }
+
+  get track(): MediaStreamTrack | null {
+    return this.stream?.getAudioTracks()[0] ?? null;
+  }
+
+  get muted(): boolean {
+    return this.silenced;
+  }
+
+  set muted(muted: boolean) {
+    this.silenced = muted;
+    for (const track of this.stream?.getAudioTracks() ?? []) track.enabled = !muted;
+  }
+
+  /** Open this one, or the usual one for an empty `device`, instead of the one before; null when none can be had, which is told. */
+  async open(device: string): Promise<MediaStream | null> {
+    this.close();
+    const asked = this.asked;
+    try {
+      const stream = await openMicrophone(device);
+      if (asked !== this.asked) {
+        stop(stream);
+        return null;
+      }
+      this.stream = stream;
+      this.silentSince = 0;
+      this.watch(stream.getAudioTracks()[0]);
+      this.muted = this.silenced;
+    } catch (error) {
+      if (asked === this.asked) this.handlers.problem(microphoneProblem(error));
+    }
+    return this.stream;
+  }
+
+  private watch(track: MediaStreamTrack | undefined): void {
+    if (!track) return;
+    track.addEventListener("ended", () => {
+      if (this.track === track) this.handlers.gone();
+    });
+    track.addEventListener("mute", () => this.handlers.problem(MUTED_BY_SYSTEM));
+    track.addEventListener("unmute", () => this.handlers.mended(MUTED_BY_SYSTEM));
+  }
+
+  /** One that has never given any sound is switched off, or not the one spoken into. Once it has, silence may be what
+   * a suppressor of noise makes of a quiet room. */
+  hear(reading: Reading): void {
+    if (this.silentSince === Infinity || this.silenced) return;
+    if (reading.level > NO_SOUND) {
+      this.silentSince = Infinity;
+      this.handlers.mended(SILENT_MICROPHONE);
+      return;
+    }
+    this.silentSince ||= reading.time;
+    if (reading.time - this.silentSince > SILENT_FOR) this.handlers.problem(SILENT_MICROPHONE);
+  }
+
+  close(): void {
+    this.asked += 1;
+    if (this.stream) stop(this.stream);
+    this.stream = null;
+  }
+}
+
+function stop(stream: MediaStream): void {
+  for (const track of stream.getTracks()) track.stop();
+}
+
+async function openMicrophone(deviceId: string): Promise<MediaStream> {
+  if (!navigator.mediaDevices) throw new TypeError("insecure context");
+  return navigator.mediaDevices.getUserMedia({
+    audio: {
+      ...(deviceId ? { deviceId: { ideal: deviceId } } : {}),
+      channelCount: 1,
+      echoCancellation: true,
+      noiseSuppression: true,
+      autoGainControl: true,
+    },
+  });
+}
+
+/** Those there are; browsers name them only once one of them is open. */
+export async function microphones(): Promise<MediaDeviceInfo[]> {
+  if (!navigator.mediaDevices) return [];
+  const devices = await navigator.mediaDevices.enumerateDevices();
+  return devices.filter((device) => device.kind === "audioinput");
+}
+
+/** From now on, call `listener` when a microphone comes or goes. Returns what ends it. */
+export function onMicrophones(listener: () => void): () => void {
+  const devices = navigator.mediaDevices as MediaDevices | undefined;
+  devices?.addEventListener("devicechange", listener);
+  return () => devices?.removeEventListener("devicechange", listener);
+}

@@ -1,0 +1,4 @@
+declare module "*?worklet" {
+  const source: string;
+  export default source;
+}

@@ -1,0 +1,45 @@
+// What a server offers: ways to connect, models, voices.
+
+import { ask, type ServerAddress } from "./connection/server.js";
+
+export type TransportName = "webrtc" | "websocket" | "livekit";
+
+const TRANSPORTS: readonly TransportName[] = ["webrtc", "livekit", "websocket"];
+
+export interface Offers {
+  /** Those that a browser can use, in the server's order. */
+  readonly transports: readonly TransportName[];
+  /** Which models hear ("ears"), speak ("voice"), know the end of a turn ("turn") and answer ("llm"). */
+  readonly models: Readonly<Record<string, string>>;
+}
+
+export interface VoiceModel {
+  readonly model_id: string;
+  readonly family: string;
+  readonly languages: readonly string[];
+  readonly speakers: readonly string[];
+  readonly state: "available" | "loading" | "resident" | "evicting" | "failed";
+  readonly is_default: boolean;
+  readonly error: string;
+  readonly real_time_factor?: number;
+}
+
+/** Raises a ServerProblem. */
+export async function fetchOffers(address: ServerAddress): Promise<Offers> {
+  const response = await ask(address, "v1/client");
+  const offered = (await response.json()) as { transports?: string[]; models?: Record<string, string> };
+  // A page can not use every way that a server offers to programs.
+  const known = (name: string): name is TransportName => (TRANSPORTS as readonly string[]).includes(name);
+  return { transports: (offered.transports ?? ["webrtc"]).filter(known), models: offered.models ?? {} };
+}
+
+/** The voices there are. Raises a ServerProblem. */
+export async function fetchModels(address: ServerAddress): Promise<VoiceModel[]> {
+  const response = await ask(address, "v1/models");
+  return ((await response.json()) as { models: VoiceModel[] }).models;
+}
+
+/** Resolves when the model speaks. Raises a ServerProblem. */
+export async function loadModel(address: ServerAddress, modelId: string): Promise<void> {
+  await ask(address, `v1/models/${encodeURIComponent(modelId)}/load`, { method: "POST" });
+}

@@ -1,0 +1,97 @@
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+
+import { Microphone } from "../src/audio/microphone";
+
+class Track extends EventTarget {
+  enabled = true;
+  stopped = false;
+  stop(): void {
+    this.stopped = true;
+  }
+}
+
+class Stream {
+  readonly track = new Track();
+  getTracks(): Track[] {
+    return [this.track];
+  }
+  getAudioTracks(): Track[] {
+    return [this.track];
+  }
+}
+
+let waiting: { give(stream: Stream): void; refuse(error: Error): void }[];
+let told: string[];
+let microphone: Microphone;
+
+beforeEach(() => {
+  waiting = [];
+  told = [];
+  const getUserMedia = (): Promise<Stream> => new Promise((give, refuse) => waiting.push({ give, refuse }));
+  vi.stubGlobal("navigator", { mediaDevices: { getUserMedia } });
+  microphone = new Microphone({
+    problem: (text) => told.push(text),
+    mended: (text) => told.push(`no longer: ${text}`),
+    gone: () => told.push("gone"),
+  });
+});
+afterEach(() => vi.unstubAllGlobals());
+
+async function opened(stream = new Stream()): Promise<Stream> {
+  const opening = microphone.open("");
+  waiting.at(-1)?.give(stream);
+  await opening;
+  return stream;
+}
+
+it("lets go of what comes after the person has left", async () => {
+  const opening = microphone.open("");
+  const stream = new Stream();
+  microphone.close();
+  waiting[0]?.give(stream);
+  expect(await opening).toBeNull();
+  expect(stream.track.stopped).toBe(true);
+  expect(microphone.stream).toBeNull();
+});
+
+it("keeps the one that was asked for last, whichever comes first", async () => {
+  const first = microphone.open("one");
+  const second = microphone.open("two");
+  const [late, wanted] = [new Stream(), new Stream()];
+  waiting[1]?.give(wanted);
+  waiting[0]?.give(late);
+  await Promise.all([first, second]);
+  expect(microphone.stream).toBe(wanted);
+  expect([late.track.stopped, wanted.track.stopped]).toEqual([true, false]);
+});
+
+it("is muted from the first sample where it was muted before", async () => {
+  microphone.muted = true;
+  expect((await opened()).track.enabled).toBe(false);
+  microphone.muted = false;
+  expect(microphone.track?.enabled).toBe(true);
+});
+
+it("says that it was refused, and that it was unplugged", async () => {
+  const opening = microphone.open("");
+  waiting[0]?.refuse(Object.assign(new Error(), { name: "NotAllowedError" }));
+  expect(await opening).toBeNull();
+  expect(told[0]).toContain("does not let this page use the microphone");
+  const { track } = await opened();
+  track.dispatchEvent(new Event("ended"));
+  expect(told.at(-1)).toBe("gone");
+});
+
+it("tells of six seconds without any sound, until there is one", async () => {
+  await opened();
+  const hear = (level: number, time: number): void => microphone.hear({ level, voiced: false, onset: false, time });
+  hear(0, 1);
+  hear(0, 6.9);
+  expect(told).toEqual([]);
+  hear(0, 7.1);
+  expect(told[0]).toContain("can't hear you");
+  hear(0.01, 7.2);
+  expect(told[1]).toContain("no longer: I can't hear you");
+  hear(0, 20);
+  expect(told).toHaveLength(2);
+});
