@@ -68,6 +68,18 @@ class Environments:
                 self.run("npm", "install", *quiet, at=folder, limit=STALLED, tries=3)
         return folder
 
+    def packed(self, name: str) -> Path:
+        """The package of web/packages/NAME as people install it: built from this tree."""
+        package = ROOT / "web" / "packages" / name
+        into = self.folder / f"packed-{name}"
+        with self._making[into.name]:
+            if not into.exists():
+                if not (ROOT / "web" / "node_modules").exists():
+                    absent("the page's tools are not installed (npm --prefix web ci)")
+                into.mkdir()
+                self.run("npm", "pack", "--silent", "--pack-destination", str(into), at=package)
+        return next(into.glob("*.tgz"))
+
     def wheel(self) -> Path:
         """Parley as it is installed by people: built from this tree."""
         with self._making["wheel"]:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-import threading
 import time
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import httpx
@@ -16,12 +12,12 @@ import pytest
 from playwright.sync_api import sync_playwright
 from tests.clients.environments import ROOT
 from tests.clients.recorder import Recorder, recorder, said
+from tests.clients.sites import served
 from tests.e2e.browser import FLAGS
 from tests.e2e.conftest import CHROMIUM, needs_browser, script_wav
 from tests.integration.people import running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from playwright.sync_api import Page
@@ -30,25 +26,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), needs_browser]
 KEY = "a-key-of-the-test"
 SAID = {"nod": "uh huh", "interruption": "Wait, please stop, I have another question for you."}
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None: ...
-
-
-@contextlib.contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The folder as a web site on loopback: pages that come from elsewhere than Parley."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
 
 
 def until(page: Page, expression: str, seconds: float = 60) -> None:

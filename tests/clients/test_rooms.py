@@ -5,19 +5,17 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
-import threading
 import time
 import urllib.error
 import urllib.request
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from tests.clients.environments import Environments, absent
 from tests.clients.recorder import Recorder, recorder
+from tests.clients.sites import served
 from tests.clients.talk import alike
 from tests.e2e.browser import FLAGS, Tab
 from tests.e2e.conftest import CHROMIUM, Rooms
@@ -34,24 +32,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 KEY = "a-key-of-the-test"
 QUESTION = "What is the weather like today?"
-
-
-@contextlib.contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The folder's files, on an origin of their own."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def until_an_agent_would_come(parley: Running) -> None:
