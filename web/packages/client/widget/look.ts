@@ -15,7 +15,7 @@ export const STYLE = `
 :host {
   all: initial; position: fixed; inset-block-end: 1rem; inset-inline-end: 1rem; z-index: 2147483000;
   display: flex; flex-direction: column; align-items: flex-end; gap: .75rem;
-  font: 16px/1.45 system-ui, sans-serif; color-scheme: light dark;
+  font: 16px/1.45 system-ui, sans-serif; text-align: start; color-scheme: light dark;
   --ink: #17181c; --paper: #fff; --dim: #5f6470; --accent: #3d4bd1; --bad: #a3222b;
 }
 @media (prefers-color-scheme: dark) { :host { --ink: #ecebe7; --paper: #1b1d23; --dim: #a2a6b1; --accent: #a9b4ff; --bad: #ff9a9f; } }
@@ -23,7 +23,7 @@ export const STYLE = `
 p { margin: 0 0 .5rem; }
 p:empty { display: none; }
 .panel { box-sizing: border-box; width: min(20rem, calc(100vw - 2rem)); padding: .9rem 1rem; border-radius: 1rem; background: var(--paper); color: var(--ink); box-shadow: 0 4px 24px #0004; }
-.said { max-height: 40vh; overflow-y: auto; overflow-wrap: anywhere; }
+.said { position: relative; max-height: 40vh; margin-bottom: .6rem; overflow-y: auto; overflow-wrap: anywhere; }
 .state, .you, small, del { color: var(--dim); }
 small { font-size: inherit; }
 mark { background: none; color: var(--accent); }

@@ -6,6 +6,8 @@ import { MARKUP, STYLE } from "./look.js";
 
 /** Entries that are shown: what was said last. */
 const SHOWN = 4;
+/** Characters that are shown of what nobody heard. */
+const MOST_LOST = 60;
 
 /** What the tag says. */
 interface Options {
@@ -85,7 +87,9 @@ class Widget {
     this.part("form").hidden = !live;
     setText(this.part("state"), live && model.suspended ? "The browser holds the sound back. Tap here." : live ? stateInWords(model) : "");
     setText(this.part("problem"), model.error);
-    this.part("said").replaceChildren(...model.entries.filter((entry) => entry.who !== "tool").slice(-SHOWN).map(line));
+    const said = this.part("said");
+    said.replaceChildren(...model.entries.filter((entry) => entry.who !== "tool").slice(-SHOWN).map(line));
+    follow(said);
   }
 }
 
@@ -93,11 +97,20 @@ function setText(target: HTMLElement, text: string): void {
   if (target.textContent !== text) target.textContent = text;
 }
 
+/** The word that sounds stays in view; else the newest words do. */
+function follow(said: HTMLElement): void {
+  const now = said.querySelector("mark");
+  if (!now) said.scrollTop = said.scrollHeight;
+  else if (now.offsetTop < said.scrollTop || now.offsetTop + 2 * now.offsetHeight > said.scrollTop + said.clientHeight) {
+    said.scrollTop = now.offsetTop - said.clientHeight / 2;
+  }
+}
+
 function line(entry: Entry): HTMLElement {
   const line = document.createElement("p");
   line.className = entry.who;
   const { heard, now, ahead, lost } = captionOf(entry);
-  for (const [tag, text] of [["span", heard], ["mark", now], ["small", ahead], ["del", lost]] as const) {
+  for (const [tag, text] of [["span", heard], ["mark", now], ["small", ahead], ["del", lost.length > MOST_LOST ? `${lost.slice(0, MOST_LOST)}…` : lost]] as const) {
     if (text) line.append(Object.assign(document.createElement(tag), { textContent: text }));
   }
   return line;
