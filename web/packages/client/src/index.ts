@@ -7,6 +7,6 @@ export type { Connection, ConnectionHandlers } from "./connection/connection.js"
 export type { ServerAddress } from "./connection/server.js";
 export { initial, mood, reduce, stateInWords, type Entry, type Link, type Model, type ModelEvent, type Mood, type Turn } from "./model.js";
 export { fetchModels, fetchOffers, loadModel, type Offers, type TransportName, type VoiceModel } from "./offers.js";
-export { ServerProblem } from "./problems.js";
+export { ServerProblem, type Trouble, type TroubleCode } from "./problems.js";
 export * from "./protocol.js";
 export { AUDIBLE, Session, type Moment, type Rooms, type SessionEvents, type Settings } from "./session.js";

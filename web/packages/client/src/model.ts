@@ -1,6 +1,7 @@
 // What a page shows, as a pure function of what happened. No DOM, no clocks.
 
 import { BEGINNING, placeOf, type Place } from "./captions.js";
+import type { TroubleCode } from "./problems.js";
 import type { AgentState, Mark, ParticipantState, ServerMessage, ToolState, Voice } from "./protocol.js";
 
 export type Link = "offline" | "connecting" | "online" | "reconnecting";
@@ -40,7 +41,10 @@ export interface Model {
   /** Heard before the server has said where the time went; goes to the next turn it tells of. */
   readonly pendingAudible: number | null;
   readonly utterance: string;
+  /** A sentence that says what to do; empty where nothing is wrong. */
   readonly error: string;
+  /** What it is about: a code of ours, or of the server's `error` message; empty where nothing is wrong. */
+  readonly trouble: string;
   readonly notice: string;
   /** The browser holds the sound back until the person taps. */
   readonly suspended: boolean;
@@ -58,6 +62,7 @@ export const initial: Model = {
   pendingAudible: null,
   utterance: "",
   error: "",
+  trouble: "",
   notice: "",
   suspended: false,
 };
@@ -68,7 +73,7 @@ const MOST_TURNS = 20;
 
 export type ModelEvent =
   | { type: "link"; link: Link; notice?: string }
-  | { type: "problem"; text: string }
+  | { type: "problem"; text: string; code?: TroubleCode }
   | { type: "typed"; text: string }
   | { type: "audible"; ms: number }
   | { type: "suspended"; suspended: boolean }
@@ -80,7 +85,7 @@ export function reduce(model: Model, event: ServerMessage | ModelEvent): Model {
     case "link":
       return linkChanged(model, event.link, event.notice ?? "");
     case "problem":
-      return model.error === event.text ? model : { ...model, error: event.text };
+      return model.error === event.text ? model : { ...model, error: event.text, trouble: event.text && (event.code ?? "other") };
     case "typed":
       return add(model, { id: `typed-${model.entries.length}`, who: "you", text: event.text, heard: null, done: true, nod: false });
     case "audible":
@@ -120,7 +125,7 @@ export function reduce(model: Model, event: ServerMessage | ModelEvent): Model {
     case "voice":
       return { ...model, voice: event.voice, notice: event.note };
     case "error":
-      return { ...model, error: event.message };
+      return { ...model, error: event.message, trouble: event.code };
     case "ended":
       if (event.resume) return model;
       return { ...model, agent: "terminated", notice: event.reason };
@@ -136,6 +141,7 @@ function linkChanged(model: Model, link: Link, notice: string): Model {
     link,
     notice,
     error: link === "connecting" ? "" : model.error,
+    trouble: link === "connecting" ? "" : model.trouble,
     agent: settled && link === "online" ? model.agent : "idle",
     participant: "silent",
     interrupted: false,

@@ -1,33 +1,85 @@
 // Failures in plain words: what happened, and what to do about it.
 
-export function microphoneProblem(error: unknown): string {
+/** What a trouble is about, for pages with words of their own. */
+export type TroubleCode =
+  | "microphone_refused"
+  | "microphone_missing"
+  | "microphone_busy"
+  | "microphone_failed"
+  | "microphone_muted"
+  | "microphone_silent"
+  | "microphone_replaced"
+  | "insecure_page"
+  /** The sound goes over a WebSocket because a firewall keeps the direct path out. */
+  | "detour"
+  /** The key is missing or wrong. */
+  | "unauthorized"
+  | "server_full"
+  | "server_gone"
+  | "path_blocked"
+  /** The server will not have it, and trying again does not help. */
+  | "refused"
+  /** The connection was lost, and could not be had again. */
+  | "lost"
+  | "other";
+
+export interface Trouble {
+  readonly code: TroubleCode;
+  /** What happened, and what to do about it. */
+  readonly text: string;
+}
+
+export function microphoneProblem(error: unknown): Trouble {
   const name = error instanceof Error ? error.name : "";
   switch (name) {
     case "NotAllowedError":
     case "SecurityError":
-      return "The browser does not let this page use the microphone. Allow it beside the address bar and connect again; until then you can type.";
+      return {
+        code: "microphone_refused",
+        text: "The browser does not let this page use the microphone. Allow it beside the address bar and connect again; until then you can type.",
+      };
     case "NotFoundError":
     case "OverconstrainedError":
-      return "No microphone was found. Plug one in and connect again; until then you can type.";
+      return { code: "microphone_missing", text: "No microphone was found. Plug one in and connect again; until then you can type." };
     case "NotReadableError":
     case "AbortError":
-      return "Another program holds the microphone. Close it and connect again; until then you can type.";
+      return { code: "microphone_busy", text: "Another program holds the microphone. Close it and connect again; until then you can type." };
     case "TypeError":
-      return "Browsers offer the microphone only on https:// addresses or on localhost. Start Parley with --https, or type.";
+      return {
+        code: "insecure_page",
+        text: "Browsers offer the microphone only on https:// addresses or on localhost. Start Parley with --https, or type.",
+      };
     default:
-      return "The microphone could not be opened. You can type instead.";
+      return { code: "microphone_failed", text: "The microphone could not be opened. You can type instead." };
   }
 }
 
-export const MUTED_BY_SYSTEM =
-  "The system has muted the microphone. Unmute it there, or type.";
-export const DETOUR =
-  "A firewall keeps the direct audio path out, so the sound goes over a WebSocket: about as good, but a slow network is heard sooner.";
-export const SILENT_MICROPHONE =
-  "I can't hear you: the microphone gives no sound at all. Switch it on, or choose another one under Settings; until then you can type.";
+export const MUTED_BY_SYSTEM: Trouble = {
+  code: "microphone_muted",
+  text: "The system has muted the microphone. Unmute it there, or type.",
+};
+export const DETOUR: Trouble = {
+  code: "detour",
+  text: "A firewall keeps the direct audio path out, so the sound goes over a WebSocket: about as good, but a slow network is heard sooner.",
+};
+export const SILENT_MICROPHONE: Trouble = {
+  code: "microphone_silent",
+  text: "I can't hear you: the microphone gives no sound at all. Switch it on, or choose another one under Settings; until then you can type.",
+};
 
-export function microphoneReplaced(label: string): string {
-  return `The microphone was unplugged. Now listening with ${label || "the next one"}; choose another one under Settings.`;
+export function microphoneReplaced(label: string): Trouble {
+  const next = label || "the next one";
+  return { code: "microphone_replaced", text: `The microphone was unplugged. Now listening with ${next}; choose another one under Settings.` };
+}
+
+export function connectionLost(reason: string): Trouble {
+  return { code: "lost", text: `The connection is lost (${reason}). Check the server, then start again.` };
+}
+
+/** Why there is no connection. */
+export function connectionProblem(error: unknown): Trouble {
+  if (error instanceof ServerProblem) return { code: error.code, text: error.message };
+  return { code: "other", text: error instanceof Error ? error.message : String(error) };
 }
 
 /** An answer of the server that is not the one hoped for. */
@@ -37,6 +89,12 @@ export class ServerProblem extends Error {
   constructor(status: number, message: string) {
     super(message);
     this.status = status;
+  }
+
+  get code(): TroubleCode {
+    if (this.status === 0) return "server_gone";
+    if (this.status === 401) return "unauthorized";
+    return this.status === 429 || this.status === 503 ? "server_full" : "refused";
   }
 
   /** True when asking again later may help. */
@@ -49,6 +107,10 @@ export class ServerProblem extends Error {
 export class PathBlocked extends ServerProblem {
   constructor(message: string) {
     super(0, message);
+  }
+
+  override get code(): TroubleCode {
+    return "path_blocked";
   }
 }
 

@@ -8,8 +8,8 @@ import { WebRtcConnection } from "./connection/webrtc.js";
 import { Events } from "./events.js";
 import { initial, reduce, type Model, type ModelEvent } from "./model.js";
 import { fetchOffers, type Offers, type TransportName } from "./offers.js";
-import { DETOUR, microphoneReplaced, PathBlocked, ServerProblem } from "./problems.js";
-import { PROTOCOL_VERSION, type ServerMessage, type Voice } from "./protocol.js";
+import { connectionLost, connectionProblem, DETOUR, microphoneReplaced, PathBlocked, ServerProblem, type Trouble } from "./problems.js";
+import { PROTOCOL_VERSION, type ClientMessage, type ServerMessage, type Voice } from "./protocol.js";
 
 /** What may be changed at any time; it counts from the next connection on, or at once where a method says so. */
 export interface Settings {
@@ -93,8 +93,8 @@ export class Session extends Events<SessionEvents> {
   private speechEnd = 0;
   private awaiting = false;
   private readonly microphone = new Microphone({
-    problem: (text) => this.apply({ type: "problem", text }),
-    mended: (text) => this.clearProblem(text),
+    trouble: (trouble) => this.trouble(trouble),
+    mended: ({ text }) => this.clearProblem(text),
     gone: () => void this.microphoneGone(),
   });
 
@@ -117,6 +117,10 @@ export class Session extends Events<SessionEvents> {
     if (next === this.model) return;
     this.model = next;
     this.emit("change", next);
+  }
+
+  private trouble({ code, text }: Trouble): void {
+    this.apply({ type: "problem", text, code });
   }
 
   /** Ask the server what it offers, and keep the ways to connect that this page can use. Raises a ServerProblem. */
@@ -161,7 +165,7 @@ export class Session extends Events<SessionEvents> {
     if (!this.wanted) return;
     await this.changeDevice("");
     const next = this.microphone.track;
-    if (next) this.apply({ type: "problem", text: microphoneReplaced(next.label) });
+    if (next) this.trouble(microphoneReplaced(next.label));
   }
 
   /** A sound that the browser holds back (a call came in, a phone was locked) goes on with the next tap. */
@@ -191,15 +195,7 @@ export class Session extends Events<SessionEvents> {
       if (!this.wanted) return;
       this.connection = connection;
       await connection.open(this.microphone.track);
-      connection.send({
-        type: "start",
-        protocol: PROTOCOL_VERSION,
-        sample_rate: connection.microphoneRate,
-        playout_reports: connection.reports,
-        echo_cancelled: true,
-        ...(this.settings.voice ? { voice: this.settings.voice } : {}),
-        ...(this.model.sessionId ? { resume_session: this.model.sessionId } : {}),
-      });
+      connection.send(startOf(connection, this.settings.voice, this.model.sessionId));
     } catch (error) {
       await this.failed(error);
     }
@@ -211,19 +207,18 @@ export class Session extends Events<SessionEvents> {
     if (!this.wanted) return;
     if (error instanceof PathBlocked && !this.detour && !this.been && this.settings.transports.includes("websocket")) {
       this.detour = "websocket";
-      this.apply({ type: "problem", text: DETOUR });
+      this.trouble(DETOUR);
       await this.establish();
       return;
     }
-    const text = error instanceof Error ? error.message : String(error);
-    const passing = error instanceof ServerProblem ? error.passing : false;
-    this.wrongKey = error instanceof ServerProblem && error.status === 401;
-    if (this.attempt > 0 && passing) {
-      this.retry(text);
+    const trouble = connectionProblem(error);
+    this.wrongKey = trouble.code === "unauthorized";
+    if (this.attempt > 0 && error instanceof ServerProblem && error.passing) {
+      this.retry(trouble.text);
       return;
     }
     await this.leave();
-    this.apply({ type: "problem", text });
+    this.trouble(trouble);
   }
 
   private retry(reason: string): void {
@@ -231,7 +226,7 @@ export class Session extends Events<SessionEvents> {
     if (!this.wanted) return;
     const wait = RETRIES[this.attempt];
     if (wait === undefined) {
-      void this.leave().then(() => this.apply({ type: "problem", text: `The connection is lost (${reason}). Check the server, then start again.` }));
+      void this.leave().then(() => this.trouble(connectionLost(reason)));
       return;
     }
     this.attempt += 1;
@@ -389,6 +384,18 @@ export class Session extends Events<SessionEvents> {
   private tell(what: string, more: { sample?: number; stopped?: boolean } = {}): void {
     this.emit("moment", { what, time: this.audio?.context.currentTime ?? 0, now: performance.now(), ...more });
   }
+}
+
+function startOf(connection: Connection, voice: Partial<Voice> | null, resumed: string): ClientMessage {
+  return {
+    type: "start",
+    protocol: PROTOCOL_VERSION,
+    sample_rate: connection.microphoneRate,
+    playout_reports: connection.reports,
+    echo_cancelled: true,
+    ...(voice ? { voice } : {}),
+    ...(resumed ? { resume_session: resumed } : {}),
+  };
 }
 
 /** How to connect where no detour is taken. Raises a ServerProblem. */

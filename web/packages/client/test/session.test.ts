@@ -156,9 +156,21 @@ describe("a session", () => {
     };
     const talk = session();
     await talk.connect();
-    expect(talk.model).toMatchObject({ link: "offline", error: "The API key is missing or wrong." });
+    expect(talk.model).toMatchObject({ link: "offline", error: "The API key is missing or wrong.", trouble: "unauthorized" });
     expect(talk.wrongKey).toBe(true);
     expect([wire().closed, Sound.made[0]?.state, talk.stream]).toEqual([true, "closed", null]);
+    Wire.opens = async () => undefined;
+    await talk.connect();
+    expect(talk.model).toMatchObject({ error: "", trouble: "" });
+  });
+
+  it("names a trouble of the server's, until it is dismissed", async () => {
+    const talk = session();
+    await talk.connect();
+    wire().say(STARTED, { type: "error", code: "engine_failed", message: "The voice broke off.", fatal: false });
+    expect(talk.model).toMatchObject({ error: "The voice broke off.", trouble: "engine_failed" });
+    talk.clearProblem();
+    expect(talk.model).toMatchObject({ error: "", trouble: "" });
   });
 
   it("says what to do where the page's policy keeps the sound out", async () => {

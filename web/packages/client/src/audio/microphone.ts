@@ -1,6 +1,6 @@
 // The microphone: opened, muted, watched. What is wrong with it is told in words.
 
-import { microphoneProblem, MUTED_BY_SYSTEM, SILENT_MICROPHONE } from "../problems.js";
+import { microphoneProblem, MUTED_BY_SYSTEM, SILENT_MICROPHONE, type Trouble } from "../problems.js";
 import type { Reading } from "./audio.js";
 
 /** Digital silence: below -100 dBFS. */
@@ -9,9 +9,9 @@ const NO_SOUND = 1e-5;
 const SILENT_FOR = 6;
 
 export interface MicrophoneHandlers {
-  problem(text: string): void;
-  /** What was told with these words is over. */
-  mended(text: string): void;
+  trouble(trouble: Trouble): void;
+  /** This one is over. */
+  mended(trouble: Trouble): void;
   /** Unplugged, or taken away by the system. */
   gone(): void;
 }
@@ -57,7 +57,7 @@ export class Microphone {
       this.watch(stream.getAudioTracks()[0]);
       this.muted = this.silenced;
     } catch (error) {
-      if (asked === this.asked) this.handlers.problem(microphoneProblem(error));
+      if (asked === this.asked) this.handlers.trouble(microphoneProblem(error));
     }
     return this.stream;
   }
@@ -67,7 +67,7 @@ export class Microphone {
     track.addEventListener("ended", () => {
       if (this.track === track) this.handlers.gone();
     });
-    track.addEventListener("mute", () => this.handlers.problem(MUTED_BY_SYSTEM));
+    track.addEventListener("mute", () => this.handlers.trouble(MUTED_BY_SYSTEM));
     track.addEventListener("unmute", () => this.handlers.mended(MUTED_BY_SYSTEM));
   }
 
@@ -81,7 +81,7 @@ export class Microphone {
       return;
     }
     this.silentSince ||= reading.time;
-    if (reading.time - this.silentSince > SILENT_FOR) this.handlers.problem(SILENT_MICROPHONE);
+    if (reading.time - this.silentSince > SILENT_FOR) this.handlers.trouble(SILENT_MICROPHONE);
   }
 
   close(): void {
