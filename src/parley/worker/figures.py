@@ -118,8 +118,10 @@ def _histogram(name: str, lags: Lags) -> Iterator[str]:
     yield f"{name}_count {so_far}"
 
 
-async def serve_figures(port: int, read: Callable[[], Sequence[Reading]]) -> asyncio.Server:
-    """Answer ``GET /metrics`` on the loopback. Raises ConfigError when the port is taken."""
+async def serve_figures(
+    port: int, read: Callable[[], Sequence[Reading]], *, host: str = "127.0.0.1"
+) -> asyncio.Server:
+    """Answer ``GET /metrics`` on this address. Raises ConfigError when the port is taken or the address is not ours."""
     asking = 0
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -136,11 +138,11 @@ async def serve_figures(port: int, read: Callable[[], Sequence[Reading]]) -> asy
             writer.close()
 
     try:
-        return await asyncio.start_server(answer, "127.0.0.1", port, limit=_LONGEST_REQUEST)
+        return await asyncio.start_server(answer, host, port, limit=_LONGEST_REQUEST)
     except OSError as error:
         raise ConfigError(
-            f"The worker's figures cannot be served on port {port} ({error.strerror}); set worker.metrics_port to "
-            "another one, or to 0 for none."
+            f"The worker's figures cannot be served on {host}, port {port} ({error.strerror}); set "
+            "worker.metrics_port to another one or to 0 for none, or worker.metrics_host to an address of this host."
         ) from error
 
 
@@ -171,7 +173,8 @@ def reference() -> str:
         "",
         "## A worker's own",
         "",
-        "`GET /metrics` of a worker answers on `127.0.0.1` at the port that `worker.metrics_port` names.",
+        "`GET /metrics` of a worker answers at the port that `worker.metrics_port` names, on `127.0.0.1` unless",
+        "`worker.metrics_host` says otherwise; it asks for no key.",
         "The same figures stand in its log once a minute while it speaks.",
         "",
         "| metric | kind | meaning |",

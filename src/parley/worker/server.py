@@ -88,7 +88,9 @@ class Worker:
             await self._announce(health_pb2.HealthCheckResponse.SERVING)
             await server.start()
             if self.settings.metrics_port:
-                self._figures = await serve_figures(self.settings.metrics_port, self._read_figures)
+                self._figures = await serve_figures(
+                    self.settings.metrics_port, self._read_figures, host=self.settings.metrics_host
+                )
         except BaseException:
             self._close_figures()
             await server.stop(0)

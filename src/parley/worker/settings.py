@@ -157,12 +157,18 @@ class WorkerSettings:
     metrics_port: Annotated[
         int,
         Setting(
-            "Port of 127.0.0.1 at which this worker's own figures can be read (GET /metrics); 0 for none. Further "
-            "workers of parley up take the next ports.",
+            "Port at which this worker's own figures can be read (GET /metrics); 0 for none. Further workers of "
+            "parley up take the next ports.",
             ge=0,
             le=65_535,
         ),
     ] = 0
+    metrics_host: Annotated[
+        str,
+        Setting(
+            "Address for that port; in a container 0.0.0.0 lets a Prometheus beside it ask. Whoever reaches it may read."
+        ),
+    ] = "127.0.0.1"
     models: ModelSettings = ModelSettings()
     text: TextSettings = field(default_factory=TextSettings)
     synthesis: SynthesisSettings = SynthesisSettings()

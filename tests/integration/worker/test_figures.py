@@ -52,6 +52,20 @@ async def test_how_late_the_loop_is_is_looked_at_while_the_worker_lives(bench: A
             await asyncio.sleep(0.01)
 
 
+async def test_the_figures_are_read_where_the_settings_say(bench: Any) -> None:
+    port = free_port()
+    await bench.worker(metrics_port=port, metrics_host="127.0.0.2")
+    async with httpx.AsyncClient() as http:
+        assert "parley_tts_sessions" in (await http.get(f"http://127.0.0.2:{port}/metrics")).text
+        with pytest.raises(httpx.ConnectError):
+            await http.get(f"http://127.0.0.1:{port}/metrics")
+
+
+async def test_an_address_that_is_not_this_hosts_is_named(bench: Any) -> None:
+    with pytest.raises(ConfigError, match=r"192\.0\.2\.1.*worker\.metrics_host"):
+        await bench.worker(metrics_port=free_port(), metrics_host="192.0.2.1")
+
+
 async def test_anything_but_the_figures_is_not_found(bench: Any) -> None:
     port = free_port()
     await bench.worker(metrics_port=port)
