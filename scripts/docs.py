@@ -10,6 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
+import alerts
+import boards
 import spoken_text_docs
 import voice_pack_docs
 
@@ -39,6 +41,8 @@ def documents() -> dict[Path, str]:
         WEBSOCKET: websocket_page(),
         voice_pack_docs.PAGE: voice_pack_docs.page(),
         spoken_text_docs.PAGE: spoken_text_docs.page(),
+        **alerts.documents(),
+        **boards.documents(),
         **{ROOT / f"configs/{name}.yaml": pages.sample(name) for name in pages.SAMPLES},
     }
 
