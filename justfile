@@ -68,6 +68,10 @@ test-csm *flags: _tools
 test-parler *flags: _tools
     python scripts/test_engine.py parler {{ flags }}
 
+# Images, Compose, rules and chart by other people's linters and schemas, into docs/reference/deploy-checked.md.
+check-deploy: _tools
+    python scripts/check_deploy.py
+
 # The long ones, asked for by name.
 soak: _tools
     pytest -q -rs -m soak --timeout 3600 tests
