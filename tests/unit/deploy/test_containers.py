@@ -87,6 +87,14 @@ def test_the_example_names_what_compose_asks_for_and_nothing_else() -> None:
     assert needed <= named
 
 
+def test_what_the_example_names_does_not_confuse_parley_itself(
+    variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    commented = dict(re.findall(r"^# ([A-Z_]+)=(.*)$", EXAMPLE.read_text("utf-8"), re.MULTILINE))
+    load_settings(environ={**variables, **commented}, files=())
+
+
 def test_only_what_people_need_is_published(services: dict[str, dict[str, Any]]) -> None:
     assert {name: set(each["ports"]) for name, each in services.items() if "ports" in each} == PUBLISHED
     assert not [name for name, each in services.items() if each.get("network_mode") or each.get("privileged")]
