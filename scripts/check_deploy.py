@@ -66,7 +66,10 @@ def run(*words: str | Path, text: str = "", variables: Mapping[str, str] | None 
 
 def from_index(package: str, program: str, *words: str | Path) -> str:
     """A program of a package that is not installed here."""
-    return run("uv", "tool", "run", "--quiet", "--from", package, program, *words)
+    try:
+        return run("uv", "tool", "run", "--quiet", "--from", package, program, *words)
+    except subprocess.CalledProcessError as error:
+        raise subprocess.CalledProcessError(error.returncode, package.replace("==", " "), error.output) from None
 
 
 def here(program: str) -> str:

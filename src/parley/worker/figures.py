@@ -118,9 +118,7 @@ def _histogram(name: str, lags: Lags) -> Iterator[str]:
     yield f"{name}_count {so_far}"
 
 
-async def serve_figures(
-    port: int, read: Callable[[], Sequence[Reading]], *, host: str = "127.0.0.1"
-) -> asyncio.Server:
+async def serve_figures(port: int, read: Callable[[], Sequence[Reading]], *, host: str = "127.0.0.1") -> asyncio.Server:
     """Answer ``GET /metrics`` on this address. Raises ConfigError when the port is taken or the address is not ours."""
     asking = 0
 

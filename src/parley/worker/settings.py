@@ -165,9 +165,7 @@ class WorkerSettings:
     ] = 0
     metrics_host: Annotated[
         str,
-        Setting(
-            "Address for that port; in a container 0.0.0.0 lets a Prometheus beside it ask. Whoever reaches it may read."
-        ),
+        Setting("Address for that port; in a container 0.0.0.0 lets Prometheus ask. Whoever reaches it may read."),
     ] = "127.0.0.1"
     models: ModelSettings = ModelSettings()
     text: TextSettings = field(default_factory=TextSettings)
