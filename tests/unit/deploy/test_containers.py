@@ -107,6 +107,14 @@ def test_redis_and_workers_are_in_no_network_that_leads_out(services: dict[str, 
         assert list(services[name]["networks"]) == ["inside"], name
 
 
+def test_who_comes_through_caddy_is_believed_and_caddy_has_one_way_in(services: dict[str, dict[str, Any]]) -> None:
+    networks = yaml.safe_load(COMPOSE.read_text("utf-8"))["networks"]
+    shared = set(services["caddy"]["networks"]) & set(services["orchestrator"]["networks"])
+    assert shared == {"front"}
+    trusted = services["orchestrator"]["environment"]["PARLEY_SERVER__TRUSTED_PROXIES"]
+    assert trusted == networks["front"]["ipam"]["config"][0]["subnet"]
+
+
 def test_the_relay_reaches_orchestrators_alone(services: dict[str, dict[str, Any]]) -> None:
     networks = yaml.safe_load(COMPOSE.read_text("utf-8"))["networks"]
     assert {name for name, each in services.items() if "media" in each.get("networks", ())} == {
