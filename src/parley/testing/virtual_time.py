@@ -39,8 +39,10 @@ class _JumpingSelector(selectors.BaseSelector):
         return self._inner.unregister(fileobj)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is not None and timeout <= 0:
+            return []  # something is ready to run: what the system has to say can wait until nothing is
         ready = self._inner.select(0)
-        if not ready and (timeout is None or timeout > 0):
+        if not ready:
             self._jump(timeout)
         return ready
 
