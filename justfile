@@ -2,9 +2,6 @@
 
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
-# The slowest first: most of the time somebody speaks, and the machine waits.
-integration := "tests/clients tests/e2e tests/integration tests/contracts"
-
 # Show the verbs.
 default:
     @just --list --unsorted
@@ -45,11 +42,25 @@ test: _tools
 histories count="10000" seed="1": _tools
     python scripts/histories.py {{ count }} --seed {{ seed }}
 
-# Contracts, real processes on loopback, a real browser; what fails beside others is tried once more, alone.
+# Contracts, real processes on loopback, a real browser; what fails is tried once more, alone.
 test-integration: _tools
-    pytest -q -rsfE -m "not soak" -n 4 --dist loadfile --no-loadscope-reorder --durations 25 {{ integration }} || \
-      { echo "--- once more, and one after the other: what failed beside others ---"; \
-        pytest -q -m "not soak" --last-failed --last-failed-no-failures none {{ integration }}; }
+    #!/usr/bin/env bash
+    set -euo pipefail
+    tried() {  # tried SECONDS ARGUMENTS... -- FOLDERS...: a run that hangs is interrupted, and has failed
+      local limit=$1 flags=() code=0; shift
+      while [ "$1" != -- ]; do flags+=("$1"); shift; done; shift
+      timeout --signal INT --kill-after 60 "$limit" pytest -q -rsfE -m "not soak" "${flags[@]}" "$@" || code=$?
+      if [ "$code" = 1 ]; then
+        echo "--- once more, one after the other: what failed ---"
+        timeout --signal INT --kill-after 60 900 pytest -q -m "not soak" --lf --lfnf none "$@"
+      else
+        return "$code"
+      fi
+    }
+    # They wait for somebody's speech most of the time, three at once; browsers and other people's clients hear in
+    # real time, and have the machine for themselves.
+    tried 1800 -n 3 --dist loadfile --no-loadscope-reorder -- tests/contracts tests/integration
+    tried 2400 -- tests/clients tests/e2e
     if [ -d web/node_modules ]; then npm --prefix web run --silent test; fi
 
 # Pocket TTS through its real library, in an environment of its own (torch is large).

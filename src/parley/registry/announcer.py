@@ -42,16 +42,22 @@ class Announcer:
         self._settings = settings
         self._again = asyncio.Event()
         self._name = ""
+        self._ended = False
+
+    def end(self) -> None:
+        """Announce no more: for who cancels ``run()``, since a registry's client may take that for a time-out."""
+        self._ended = True
+        self._again.set()
 
     def announce_now(self) -> None:
         """Do not wait for the next heartbeat: a model came or went, or the worker drains."""
         self._again.set()
 
     async def run(self) -> None:
-        """Announce until cancelled; then take the worker off the list."""
+        """Announce until cancelled, or told to end; then take the worker off the list."""
         failures = 0
         try:
-            while True:
+            while not self._ended:
                 self._again.clear()
                 try:
                     await self._beat()

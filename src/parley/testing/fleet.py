@@ -62,9 +62,10 @@ class WorkerProcess:
             self.process.send_signal(number)
 
     async def wait(self) -> int:
-        """Its exit status."""
+        """Its exit status. TimeoutError when it does not end within a minute."""
         assert self.process is not None
-        return await self.process.wait()
+        async with asyncio.timeout(60):
+            return await self.process.wait()
 
     async def kill(self) -> None:
         """kill -9."""

@@ -84,6 +84,7 @@ async def announced(
     try:
         yield announcer
     finally:
+        announcer.end()
         task.cancel()
         await asyncio.wait((task,))
         if registry is None:

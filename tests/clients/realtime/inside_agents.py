@@ -100,8 +100,8 @@ async def test_a_typed_turn_is_answered_in_words_and_sound() -> None:
 async def test_the_model_is_told_the_words_that_the_client_is_told() -> None:
     async with talking() as talk:
         await talk.microphone.say("question")
-        await until(lambda: talk.raw("response.done"))
-        heard = talk.raw("conversation.item.input_audio_transcription.completed")[0]["transcript"].strip()
+        await until(lambda: talk.raw("response.done") and talk.raw(WRITTEN))
+        heard = talk.raw(WRITTEN)[0]["transcript"].strip()
     ((role, told),) = roles(asked()[-1])
     assert role == "user"
     assert alike(told, heard)

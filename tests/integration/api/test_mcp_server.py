@@ -172,6 +172,9 @@ async def test_after_a_connection_that_broke_the_same_client_is_served(parley: R
             await begun.wait()
             cut.cut()
             said = await client.call_tool("say", {"text": "Hello."})
+            while said.is_error and "places" in said.content[0].text:  # the server may hear of the break later
+                await anyio.sleep(0.05)
+                said = await client.call_tool("say", {"text": "Hello."})
             speaking.cancel()
             await asyncio.gather(speaking, return_exceptions=True)
     assert not said.is_error, said.content[0].text

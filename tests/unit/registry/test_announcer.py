@@ -16,7 +16,7 @@ from parley.registry.memory import MemoryRegistry
 from parley.registry.settings import RegistrySettings
 from parley.testing.registries import until, worker
 from parley.testing.virtual_time import VirtualTimeLoop
-from parley.worker.announce import advertised
+from parley.worker.announce import advertised, announced
 from parley.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -68,6 +68,27 @@ async def test_a_worker_is_taken_off_the_list_when_its_announcer_ends() -> None:
     running.cancel()
     await asyncio.wait([running])
     assert await registry.list() == ()
+
+
+async def test_a_registry_whose_client_takes_the_end_for_a_time_out_keeps_no_worker_alive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Deaf(MemoryRegistry):
+        """Answers nobody, and says of whoever is cut short that the registry was too slow."""
+
+        async def announce(self, announcement: Announcement, *, lease: float) -> None:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                raise UnavailableError("The registry cannot be reached: it took too long.") from None
+
+    monkeypatch.setattr("parley.worker.announce.describe", lambda *_: worker())
+    serving = cast(
+        "Worker", SimpleNamespace(address="127.0.0.1:1", settings=WorkerSettings(), manager=SimpleNamespace())
+    )
+    async with asyncio.timeout(60):
+        async with announced(serving, RegistrySettings(), Deaf()):
+            await asyncio.sleep(1)
 
 
 async def test_a_registry_that_refuses_is_tried_again() -> None:
