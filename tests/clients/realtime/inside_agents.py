@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from agents.realtime import RealtimeSession
 
+WRITTEN = "conversation.item.input_audio_transcription.completed"
+
 pytestmark = pytest.mark.anyio
 
 
