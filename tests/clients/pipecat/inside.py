@@ -197,7 +197,7 @@ async def slow_ears(connection: ServerConnection) -> None:
             await connection.send('{"type": "started"}')
             continue
         for count in range(1, 7):
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(0.4)  # a word that comes slowly: the time that passes is what is tested
             said = {"type": "transcript", "utterance": 1, "text": " ".join(["word"] * count), "stable": 0,
                     "final": count == 6, "start": 0.0, "end": 1.0, "language": "en", "confidence": 1.0,
                     "words": []}  # fmt: skip
