@@ -105,7 +105,7 @@ def emit(span: Span) -> None:
         return
     try:
         _Collecting.collector(span)
-    except Exception:  # noqa: BLE001  (an exporter may raise anything, and a conversation goes on without it)
+    except Exception:  # noqa: BLE001  (somebody else's code: the exporter's; a conversation goes on)
         if not _Collecting.lost:
             _log.exception("a span could not be given to whoever collects; further ones are counted and not told")
         _Collecting.lost += 1

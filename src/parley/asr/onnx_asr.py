@@ -106,7 +106,7 @@ class NemoEngine:
             model = onnx_asr.load_model(
                 kind, folder, quantization=number_format or None, sess_options=options, providers=providers
             )
-        except Exception as error:  # the runtime's errors have no class of their own
+        except Exception as error:  # somebody else's code: the runtime's errors have no class of their own
             raise ConfigError(f"The model in {folder} cannot be loaded: {error}.") from error
         if kind == _TOLD_LANGUAGE:
             self._languages = _languages(Path(folder, "vocab.txt"))
@@ -120,7 +120,7 @@ class NemoEngine:
         told = {"language": language} if language in self._languages else {}
         try:
             result = self._model.recognize(request.audio, sample_rate=RATE, **told)
-        except Exception as error:  # as above
+        except Exception as error:  # somebody else's code, as above
             raise EngineError(f"onnx-asr failed: {error}") from error
         sure = confidence(result.logprobs) if result.logprobs else UNTOLD if result.text else 1.0
         if result.timestamps is None or result.tokens is None:

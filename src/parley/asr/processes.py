@@ -313,7 +313,7 @@ class ProcessRecognizer:
                     self._sharing.goes_on(number)
                 turn.speaking = frame.speaking
                 self._wake()
-        except Exception as error:  # noqa: BLE001 - the source's failure is the turn's
+        except Exception as error:  # noqa: BLE001  (somebody else's code, the sound's source: it is the turn's)
             self._fail(number, error)
             return
         self._sharing.ended(number, clock.now())

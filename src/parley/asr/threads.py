@@ -109,7 +109,7 @@ class _OpenTurn:
                 if self.heard.silent_from == self.heard.heard:
                     self._hurry()
                 self._news.set()
-        except Exception as error:  # noqa: BLE001 - the source's failure is the turn's
+        except Exception as error:  # noqa: BLE001  (somebody else's code, the sound's source: it is the turn's)
             self.error = error
         self.heard.end()
         self._hurry()
@@ -229,7 +229,7 @@ class ThreadRecognizer:
                 return None
             samples, began = heard.take(), clock.now()
             running = self._start(turn.partial if now is Occasion.PARTIAL else turn.pause)
-        except BaseException:
+        except BaseException:  # our own code: the decoder's place is given back
             self._places.leave()
             raise
         running.add_done_callback(self._decoded)

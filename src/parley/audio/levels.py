@@ -60,8 +60,3 @@ def level_db(samples: NDArray[Any]) -> float:
     """RMS level in dBFS: 0 for a full-scale square wave, -3 for a full-scale sine."""
     power = mean_square(samples)
     return max(SILENCE_DB, 10.0 * math.log10(power)) if power > 0 else SILENCE_DB
-
-
-def peak_db(samples: NDArray[Any]) -> float:
-    """Level of the largest sample in dBFS."""
-    return decibels(float(np.abs(to_float(samples)).max())) if samples.size else SILENCE_DB

@@ -65,11 +65,6 @@ class LoudnessMeter:
                 self._filled = 0
 
     @property
-    def momentary(self) -> float:
-        """Loudness of the last 400 ms; -inf before there is a step."""
-        return _loudness(float(np.mean(self._powers[-4:]))) if self._powers else -math.inf
-
-    @property
     def integrated(self) -> float:
         """Gated loudness of everything so far; -inf while there is nothing above the gate."""
         powers = self._powers

@@ -111,34 +111,6 @@ class Decimator:
             self._buffer = grown
 
 
-class Tripler:
-    """16 to 48 kHz for what must be cheap and prompt: FIR interpolation, 1.3 ms of delay."""
-
-    input_rate = ASR_RATE
-    output_rate = 48_000
-    _phases = 21
-
-    def __init__(self) -> None:
-        taps = lowpass(self._phases * _RATIO, 7_600.0, 48_000) * _RATIO
-        self._matrix = np.ascontiguousarray(taps.reshape(self._phases, _RATIO)[::-1].astype(np.float32))
-        self._history = np.zeros(self._phases - 1, np.float32)
-        self.delay = (self._phases * _RATIO - 1) / 2 / 48_000
-
-    def process(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
-        if not samples.size:
-            return np.zeros(0, np.int16)
-        joined = np.concatenate((self._history, samples.astype(np.float32)))
-        self._history = joined[1 - self._phases :].copy()
-        view: NDArray[np.float32] = np.ndarray((samples.size, self._phases), np.float32, joined, 0, (4, 4))
-        result = (view @ self._matrix).reshape(-1)
-        return _rounded(result)
-
-    def flush(self) -> NDArray[np.int16]:
-        tail = self.process(np.zeros((self._phases - 1) // 2, np.int16))
-        self._history[:] = 0
-        return tail
-
-
 def _rounded(values: NDArray[np.float32]) -> NDArray[np.int16]:
     np.rint(values, out=values)
     np.minimum(values, 32_767, out=values)

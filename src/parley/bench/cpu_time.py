@@ -45,7 +45,7 @@ class CpuTimeLoop(VirtualTimeLoop):
         began = time.process_time()
         try:
             result = func(*args)
-        except Exception as error:  # noqa: BLE001  (whatever it is, it belongs to whoever waits)
+        except Exception as error:  # noqa: BLE001  (somebody else's code: whatever it raises belongs to whoever waits)
             self.call_at(self._over_at(began), _fail, done, error)
         else:
             self.call_at(self._over_at(began), _settle, done, result)

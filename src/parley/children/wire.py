@@ -59,6 +59,6 @@ def attempt(work: Callable[[], object], failing: str) -> ParleyError | None:
         work()
     except ParleyError as error:
         return error
-    except Exception as error:  # noqa: BLE001 - an engine may raise anything; the parent has to be told
+    except Exception as error:  # noqa: BLE001  (somebody else's code: an engine may raise anything)
         return EngineError(f"{failing}: {error!r}.")
     return None

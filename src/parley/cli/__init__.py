@@ -115,7 +115,7 @@ def _run(words: list[str], *, debug: bool) -> int:
             raise
         print(f"parley: {error.message}", file=sys.stderr)
         return EXIT_USAGE if isinstance(error, ConfigError | InvalidRequest) else EXIT_FAILED
-    except Exception as error:
+    except Exception as error:  # our own code, at the very top: one sentence in place of a traceback
         if debug:
             raise
         print(f"parley: unexpected {type(error).__name__}: {error} (run it again with --debug).", file=sys.stderr)

@@ -34,7 +34,7 @@ ENGLISH = "en"
 
 def choice_of(settings: Settings, kind: str, language: str) -> Choice:
     """The best model of a kind that is here and runs here, for a language."""
-    from parley.cli.pull import opened
+    from parley.cli.shelf import opened
     from parley.store.choice import choose
     from parley.store.engines import runnable
     from parley.text.languages import speaks
@@ -52,7 +52,7 @@ def choice_of(settings: Settings, kind: str, language: str) -> Choice:
 def ears_for(settings: Settings, language: str) -> AsrSettings:
     """The recogniser's settings for a language (BCP 47, empty: unknown), with ``auto`` replaced by what it means."""
     from parley.asr import EMBEDDED
-    from parley.cli.pull import opened
+    from parley.cli.shelf import opened
 
     wanted = language or settings.asr.language
     choice = choice_of(settings, "ears", wanted)
@@ -69,7 +69,7 @@ def named_ears(settings: Settings) -> AsrSettings:
     ``auto`` stands for its engine then. WhisperX takes the best whisper model that is here where none is named.
     Raises ConfigError when it is not here, or another engine's.
     """
-    from parley.cli.pull import opened
+    from parley.cli.shelf import opened
 
     catalog, store = opened(settings)
     entry = catalog.of_kind("ears").get(settings.asr.model)
@@ -97,7 +97,7 @@ _MODELS_OF = {"whisperx": "faster-whisper"}
 
 def _best_whisper(settings: Settings) -> Entry | None:
     """Of those that are here, whatever is installed to run them."""
-    from parley.cli.pull import opened
+    from parley.cli.shelf import opened
     from parley.text.languages import speaks
 
     catalog, store = opened(settings)
@@ -142,7 +142,7 @@ def turn_model(settings: Settings) -> tuple[str, Path | None]:
 
 
 def _turn_entry(settings: Settings, engines: tuple[str, ...]) -> tuple[str, Path] | None:
-    from parley.cli.pull import opened
+    from parley.cli.shelf import opened
 
     catalog, store = opened(settings)
     here = store.installed(catalog, "turn")
@@ -167,7 +167,7 @@ def models_named(settings: Settings) -> dict[str, str]:
 
 
 def _ears_named(settings: Settings) -> str:
-    from parley.cli.pull import opened
+    from parley.cli.shelf import opened
     from parley.store import embedded
 
     if settings.asr.model in opened(settings)[0].of_kind("ears"):
@@ -180,7 +180,7 @@ def _ears_named(settings: Settings) -> str:
 
 def ears_languages(settings: Settings) -> tuple[str, ...]:
     """What the recognisers of these settings hear (BCP 47), each language once."""
-    from parley.cli.pull import opened
+    from parley.cli.shelf import opened
     from parley.store.embedded import embedded
 
     if settings.asr.language:
@@ -221,7 +221,7 @@ _BETTER = {
 
 def what_would_be_better(settings: Settings) -> str:
     """One line for people who start with the embedded parts; empty where nothing is to be said."""
-    from parley.cli.pull import RECOMMENDED, opened
+    from parley.cli.shelf import RECOMMENDED, opened
     from parley.store import engines
 
     better = _better(settings)

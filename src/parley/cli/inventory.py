@@ -70,7 +70,7 @@ class InUse:
 
 def inventory(settings: Settings, use: InUse) -> list[Listed]:
     """Embedded models, those of the catalog, and voice packs that no catalog knows; by kind, preferred ones first."""
-    from parley.cli.pull import opened
+    from parley.cli.shelf import opened
     from parley.cli.worker import voices_here
     from parley.store.embedded import EMBEDDED
 

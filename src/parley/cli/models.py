@@ -165,7 +165,7 @@ def _print_answers(answers: list[tuple[str, Any]], *, as_json: bool) -> None:
 
 def _meant(settings: Settings, name: str) -> str:
     """The model behind an alias."""
-    from parley.cli.pull import opened
+    from parley.cli.shelf import opened
 
     catalog, _ = opened(settings)
     return catalog.aliases.get(name, name)

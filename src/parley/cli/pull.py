@@ -11,6 +11,7 @@ import typer
 from parley.cli import tables
 from parley.cli.inventory import in_use, inventory, listing
 from parley.cli.options import Config, Overrides, settings_from
+from parley.cli.shelf import RECOMMENDED, opened
 from parley.hints import command
 
 if TYPE_CHECKING:
@@ -18,10 +19,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from parley.config import Settings
     from parley.store import Catalog, Entry, Store
-
-RECOMMENDED = "recommended"
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -56,15 +54,6 @@ def pull(
         if entry not in absent:
             typer.echo(f"{entry.model_id} is here already.")
     _bring(absent, entries, store, mirror=hub or settings.store.mirror, replace=replace, yes=yes)
-
-
-def opened(settings: Settings, into: Path | None = None) -> tuple[Catalog, Store]:
-    """The catalog and the store that the settings lead to; voices go ``into`` another folder where one is named."""
-    from parley.store import open_store, read_catalog
-
-    store = open_store(settings.store, into)
-    packs = (Path(folder) for folder in settings.worker.voicepacks)
-    return read_catalog(dict.fromkeys((*packs, store.folder, store.voices))), store
 
 
 def _wanted(catalog: Catalog, names: Sequence[str]) -> list[Entry]:

@@ -93,7 +93,6 @@ class SessionClient:
         self.numbers: dict[str, int] = {}
         """Utterance id -> number in binary frames."""
         self.started = SessionStarted("")
-        self.bytes_received = 0
         self._ids: dict[int, str] = {}
         self._start = dataclasses.replace(start or StartSession(), playout_reports=True)
         self._api_key = api_key
@@ -112,7 +111,7 @@ class SessionClient:
         except TimeoutError:
             await self._connection.close()
             raise TimedOut(f"{self.url} took the connection but did not start a session.") from None
-        except BaseException:
+        except BaseException:  # our own code, a cancelled caller among it: nothing stays open
             await self._connection.close()
             raise
         self._tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._report())]
@@ -197,7 +196,6 @@ class SessionClient:
             async for data in self._connection:
                 now = clock.now()
                 if isinstance(data, bytes):
-                    self.bytes_received += len(data)
                     self.listener.push(unpack_agent(data), now)
                 else:
                     await self._obey(decode_server(data), now)
@@ -211,17 +209,12 @@ class SessionClient:
         """Do what the message asks of the loudspeaker, then hand it out."""
         match message:
             case PauseAudio():
-                sample = self.listener.pause(now)
-                await self.send(
-                    PlayoutReport(message.utterance_id, self._reached(message.utterance_id, sample, now), stopped=True)
-                )
+                await self._report_stop(message.utterance_id, self.listener.pause(now), now)
             case ResumeAudio():
                 self.listener.resume(now)
             case ClearAudio():
                 sample = self.listener.clear(now, self.numbers.get(message.utterance_id, 0))
-                await self.send(
-                    PlayoutReport(message.utterance_id, self._reached(message.utterance_id, sample, now), stopped=True)
-                )
+                await self._report_stop(message.utterance_id, sample, now)
             case ReplyStarted():
                 self.numbers[message.utterance_id] = message.number
                 self._ids[message.number] = message.utterance_id

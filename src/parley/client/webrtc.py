@@ -259,7 +259,7 @@ class WebRtcClient:
         except TimeoutError:
             await self._close()
             raise TimedOut(f"{self.url} took the connection but did not start a session.") from None
-        except BaseException:
+        except BaseException:  # our own code, a cancelled caller among it: nothing stays open
             await self._close()
             raise
         return self

@@ -147,7 +147,7 @@ class Listening:
         except ConnectionClosed as error:
             await self.aclose()
             raise _lost(error) from None
-        except BaseException:
+        except BaseException:  # our own code, a cancelled caller among it: nothing stays open
             await self.aclose()
             raise
         return self

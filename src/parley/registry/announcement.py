@@ -80,7 +80,6 @@ class Announcement:
     capabilities: tuple[str, ...] = ("streaming", "pause", "word_marks")
     sample_rate: int = 48_000
     """Hz of the frames that leave it."""
-    frame_ms: int = 20
     models: tuple[AnnouncedModel, ...] = ()
     resident_models: tuple[str, ...] = ()
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
@@ -231,8 +230,6 @@ class RegistryHealth:
     connected: bool = True
     detail: str = ""
     """What is wrong, as a sentence; empty when all is well."""
-    stale_for: float = 0.0
-    """Seconds since the list was last known to be right; 0 while connected."""
 
 
 class Registry(Protocol):

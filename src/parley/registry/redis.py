@@ -76,7 +76,6 @@ class RedisRegistry:
         self._grace_until = 0.0
         self._connected = False
         self._trouble = "The registry has not answered yet."
-        self._last_good = 0.0
         self._reader: asyncio.Task[None] | None = None
         self._first = asyncio.Event()
         self._version = 0
@@ -87,7 +86,7 @@ class RedisRegistry:
     def health(self) -> RegistryHealth:
         if self._connected or self._reader is None:
             return RegistryHealth()
-        return RegistryHealth(False, self._trouble, max(0.0, clock.now() - self._last_good))
+        return RegistryHealth(False, self._trouble)
 
     async def announce(self, announcement: Announcement, *, lease: float) -> None:
         name = announcement.name
@@ -162,7 +161,6 @@ class RedisRegistry:
 
     def _start(self) -> None:
         if self._reader is None and not self._closed:
-            self._last_good = clock.now()
             self._reader = asyncio.get_running_loop().create_task(self._read_forever(), name="registry reader")
 
     async def _read_forever(self) -> None:
@@ -220,7 +218,6 @@ class RedisRegistry:
                 log.info("The registry is back; known workers have one lease to announce themselves again.")
                 self._grace_until = now + self._settings.lease
             self._connected = True
-        self._last_good = now
         if now < self._grace_until:
             found = {**self._known, **found}
         if found != self._known:

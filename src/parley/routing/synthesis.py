@@ -116,7 +116,7 @@ class PooledSynthesis:
     async def _run(self) -> None:
         try:
             await self._speak()
-        except Exception as error:  # noqa: BLE001  (it belongs to whoever iterates)
+        except Exception as error:  # noqa: BLE001  (our own code: what it raises belongs to whoever iterates)
             self._error = error
         finally:
             self._done = True

@@ -76,7 +76,7 @@ class TextTape:
                 if piece:
                     self._pieces.append(piece)
                     self._wake()
-        except Exception as error:  # noqa: BLE001  (the source's failure belongs to whoever reads the tape)
+        except Exception as error:  # noqa: BLE001  (somebody else's code: whoever reads the tape is told)
             self._error = error
         finally:
             self._ended = True

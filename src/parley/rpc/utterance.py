@@ -150,9 +150,8 @@ class GrpcSynthesis:
                     yield piece
         except ParleyError:
             raise
-        except Exception as error:
-            # Its own words could hold what was said; its kind is enough.
-            kind = type(error).__name__
+        except Exception as error:  # somebody else's code, the source of the text
+            kind = type(error).__name__  # its own words could hold what was said
             raise InvalidRequest(f"The text of the utterance {self._utterance_id} broke off: {kind}.") from error
 
     async def _send(self, piece: str, first: bool) -> None:

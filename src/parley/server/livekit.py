@@ -98,7 +98,7 @@ class LiveKitWorker:
     async def _run(self) -> None:
         try:
             await self._server.run()
-        except Exception as error:  # noqa: BLE001  one sentence in the log; the other ways in go on
+        except Exception as error:  # noqa: BLE001  (somebody else's code, the SDK; the other ways in go on)
             log.error("the LiveKit server cannot be used", url=self._settings.url, error=str(error))
 
     async def drain(self) -> None:
@@ -143,7 +143,7 @@ class LiveKitWorker:
             await self._host.run_session(transport, start)
         except ParleyError as error:
             await transport.end_with(error)
-        except Exception:
+        except Exception:  # our own code: the session ends, the server goes on
             log.exception("session failed", transport="livekit")
             await transport.end_with(ParleyError("The session failed; the server's log says why."))
         finally:

@@ -59,7 +59,7 @@ class Peers:
             transport = make()
             try:
                 answer = await transport.answer(offer)
-            except BaseException:
+            except BaseException:  # our own code, a cancelled request among it: no socket stays open
                 await transport.aclose()
                 raise
             self._sessions[name] = transport
@@ -101,7 +101,7 @@ class Peers:
             await run(transport, start)
         except ParleyError as error:
             await transport.end_with(error)
-        except Exception:
+        except Exception:  # our own code: the session ends, the server goes on
             log.exception("session failed", transport=transport.kind)
             await transport.end_with(ParleyError("The session failed; the server's log says why."))
         finally:

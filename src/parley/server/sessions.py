@@ -279,7 +279,7 @@ class SessionHost:
             session.engine.voice = await self.parts.voices.open_session(
                 session_id, start.voice, observer=session.voice_changed
             )
-        except BaseException:
+        except BaseException:  # our own code, a cancelled client among it: what was opened is closed
             stack.close()
             raise
         return session
@@ -325,7 +325,7 @@ class SessionHost:
             raise
         except asyncio.CancelledError:
             raise
-        except Exception:
+        except Exception:  # our own code: counted and logged here, told to the client by the transport
             code = "internal"
             log.exception("session failed")
             raise

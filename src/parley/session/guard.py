@@ -25,7 +25,7 @@ def guarded(who: str) -> Iterator[None]:
         raise
     except TimeoutError:
         raise TimedOut(f"The {who} took too long.") from None
-    except Exception as error:  # whatever it is, it is somebody else's code that failed
+    except Exception as error:  # somebody else's code: recogniser, model or voice
         _log.exception("the %s failed", who)
         raise ParleyError(f"The {who} failed; the server's log says why.") from error
 

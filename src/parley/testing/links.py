@@ -142,7 +142,7 @@ class WebRtcEnd:
         return [(piece.utterance_id, piece.start_sample, piece.end_sample) for piece in self._peer.playout.heard]
 
     async def hang_up(self) -> None:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # somebody else's code: the network may be lost already
             self._peer.send(EndSession())
         await self._peer.close()
 

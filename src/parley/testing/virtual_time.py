@@ -74,7 +74,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         done: asyncio.Future[_T] = self.create_future()
         try:
             done.set_result(func(*args))
-        except Exception as error:  # noqa: BLE001  (whatever it is, it belongs to whoever waits)
+        except Exception as error:  # noqa: BLE001  (somebody else's code: whatever it raises belongs to whoever waits)
             done.set_exception(error)
         return done
 

@@ -69,7 +69,7 @@ def tools_of(module: str) -> list[Tool]:
     """The tools that stand in a module. Raises ConfigError when it cannot be imported, or holds none."""
     try:
         known = vars(import_module(module))
-    except Exception as error:
+    except Exception as error:  # somebody else's code: a module may raise anything while it is imported
         raise ConfigError(f'tools.python: the module "{module}" cannot be imported: {error}.') from error
     tools = [value for value in known.values() if isinstance(value, Tool)]
     if not tools:

@@ -300,7 +300,7 @@ class LiveKitTransport(StreamTransport):
         while (message := await queue.get()) is not None:
             try:
                 await send(message)
-            except Exception as error:  # noqa: BLE001  the SDK raises bare exceptions
+            except Exception as error:  # noqa: BLE001  (somebody else's code: the SDK raises bare exceptions)
                 if not self._room.isconnected():
                     return
                 log.warning("a message could not be sent to the room", kind=message.type, error=str(error))

@@ -108,7 +108,7 @@ class WebRtcTransport(StreamTransport):
                 RTCSessionDescription(sdp=rtc_sdp.without_hidden_candidates(offer), type="offer")
             )
             await self._pc.setLocalDescription(await self._pc.createAnswer())
-        except Exception as error:  # aiortc raises whatever its parser stumbles over
+        except Exception as error:  # somebody else's code: aiortc raises whatever its parser stumbles over
             raise InvalidRequest(f"The SDP offer cannot be used: {error}.") from error
         if not self._agent.connection.local_candidates:
             raise CapacityError(self._no_way_in(), retry_after=5.0)
@@ -157,7 +157,7 @@ class WebRtcTransport(StreamTransport):
                 await connection.add_remote_candidate(candidate)
             if self._inbox.closed:
                 raise UnavailableError("The session is over; POST a new offer.")
-        except BaseException:
+        except BaseException:  # our own code, a cancelled restart among it: its sockets are closed
             await connection.close()
             raise
         return connection

@@ -79,7 +79,7 @@ async def run_watched(transport: Watched, run: Callable[[], Awaitable[None]]) ->
         if watchdog.verdict is None:
             raise
         await transport.end_with(watchdog.verdict)
-    except Exception:
+    except Exception:  # our own code: the client is told, and it goes on up to the log
         await transport.end_with(ParleyError("The session failed; the server's log says why."))
         raise
     finally:

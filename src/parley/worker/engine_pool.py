@@ -98,8 +98,8 @@ class EnginePool:
                 await self._warm_up(target_lufs if measure else None)
             if 0 < slowest < self.real_time_factor:
                 raise too_slow(self.info.model_id, self.real_time_factor, slowest)
-        except BaseException:
-            with contextlib.suppress(Exception):  # why it could not be loaded says more
+        except BaseException:  # our own code, a cancelled load among it: all engines, or none
+            with contextlib.suppress(Exception):  # our own code: why it could not be loaded says more
                 await asyncio.shield(self.unload())
             raise
 

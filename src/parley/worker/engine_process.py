@@ -106,7 +106,7 @@ class ProcessEngine:
         self._thread.start()
         try:
             error = await asyncio.shield(loaded)
-        except BaseException:
+        except BaseException:  # our own code, a cancelled load: the child is not left alone
             await asyncio.shield(self.unload())
             raise
         if error is not None:

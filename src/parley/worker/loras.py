@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING
 from parley import clock
 from parley.errors import CapacityError, ParleyError, PreconditionFailed, UnavailableError
 from parley.rpc.values import ModelStatus
-from parley.values import split_lora, with_lora
+from parley.values import with_lora
 from parley.worker.lora_table import LoraTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
     from typing import Any
 
     from parley.rpc.values import ModelState
     from parley.values import ModelInfo
-    from parley.worker.engine_pool import EnginePool
     from parley.worker.job import Engine
-    from parley.worker.model_manager import ModelManager as Manager
 
 _log = logging.getLogger(__name__)
 MOST = 8
@@ -49,7 +47,7 @@ class Loras:
         self.table.enter(clock.now(), name)
         try:
             await self._finished(self._bring(name, folder))
-        except BaseException:
+        except BaseException:  # our own code, a cancelled caller among it: nobody speaks with it after all
             self.leave(name)
             raise
 
@@ -187,23 +185,6 @@ class Loras:
     async def _drop(self, name: str) -> None:
         if tag := self.table.gone(name):
             await asyncio.gather(*(engine.drop_lora(tag) for engine in self._engines))
-
-
-def names_in(pools: Iterable[EnginePool]) -> list[str]:
-    """Catalog ids of the LoRAs in memory of these models."""
-    return [with_lora(pool.info.model_id, name) for pool in pools for name in pool.loras.table.names]
-
-
-async def load_lora(manager: Manager, name: str, *, pin: bool, keep: bool) -> float:
-    """Make a LoRA and its model resident. Returns the seconds that it took, 0 when it was there."""
-    base, lora = split_lora(name)
-    began, there = clock.now(), name in manager.resident()
-    await manager.load(base, pin=pin)
-    lease = await manager.acquire(name, "load")
-    if pin or keep:
-        lease.pool.loras.table.pin(lora)
-    lease.release()
-    return 0.0 if there else clock.now() - began
 
 
 def lora_status(

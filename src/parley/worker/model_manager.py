@@ -26,7 +26,7 @@ from parley.worker.engine_pool import EnginePool, build_pool
 from parley.worker.gate import Gate
 from parley.worker.head_start import is_slow
 from parley.worker.lora_table import LoraTable
-from parley.worker.loras import load_lora, lora_status, names_in
+from parley.worker.loras import lora_status
 from parley.worker.memory import process_memory, release_memory
 from parley.worker.refusals import not_freed, refusal, shutting_down
 from parley.worker.residency import (
@@ -66,7 +66,7 @@ class Lease:
         """Claim a LoRA of the model too. Raises ConfigError, CapacityError or EngineError; then all is given back."""
         try:
             await self.pool.loras.use(lora, folder)
-        except BaseException:
+        except BaseException:  # our own code, a cancelled caller among it: the lease is given back
             self.release()
             raise
         self.lora = lora
@@ -162,7 +162,7 @@ class ModelManager:
         name = await self._look_up(name, refresh=True)
         base, lora = split_lora(name)
         if lora:
-            return await load_lora(self, name, pin=pin, keep=self._keeps(name))
+            return await _load_lora(self, name, pin=pin, keep=self._keeps(name))
         model_id = self._describe(base)
         resident = self._policy.serving(model_id) is not None
         if resident and not pin:
@@ -351,7 +351,7 @@ class ModelManager:
                 await pool.loras.follow(before.loras, lambda lora: self._catalog.lora(with_lora(model_id, lora)))
         except ParleyError:
             raise
-        except Exception as error:
+        except Exception as error:  # our own code: engines' failures have become ours further down
             raise EngineError(f"The model {model_id} can not be loaded: {error!r}.") from error
         return pool
 
@@ -362,7 +362,7 @@ class ModelManager:
         if pool is not None:
             try:
                 await pool.unload()
-            except Exception as error:  # noqa: BLE001 - an engine may raise anything; the books stay right
+            except Exception as error:  # noqa: BLE001  (somebody else's code, an engine's; the books stay right)
                 _log.exception("model not unloaded", extra={"model": action.model_id})
                 failure = error.with_traceback(None)  # which would keep the engine in memory
             del pool
@@ -399,6 +399,23 @@ class ModelManager:
         self._perform(self._policy.tick(clock.now()))
 
 
+async def _load_lora(manager: ModelManager, name: str, *, pin: bool, keep: bool) -> float:
+    """Make a LoRA and its model resident. Returns the seconds that it took, 0 when it was there."""
+    base, lora = split_lora(name)
+    began, there = clock.now(), name in manager.resident()
+    await manager.load(base, pin=pin)
+    lease = await manager.acquire(name, "load")
+    if pin or keep:
+        lease.pool.loras.table.pin(lora)
+    lease.release()
+    return 0.0 if there else clock.now() - began
+
+
+def _loras_in(pools: Iterable[EnginePool]) -> list[str]:
+    """Catalog ids of the LoRAs in memory of these models."""
+    return [with_lora(pool.info.model_id, name) for pool in pools for name in pool.loras.table.names]
+
+
 def _resized(manager: ModelManager, number: int, table: LoraTable) -> None:
     """A model came, or LoRAs of it came or went."""
     manager._perform(manager._policy.resized(clock.now(), number, table.size))
@@ -408,7 +425,7 @@ def _resized(manager: ModelManager, number: int, table: LoraTable) -> None:
 def _names(instances: Iterable[Instance], pools: Mapping[int, EnginePool]) -> tuple[str, ...]:
     """Ids of models and LoRAs that serve; while all is freed, a pool may have gone before the policy hears of it."""
     serving = {i.model_id: pools[i.number] for i in instances if i.state == "serving" and i.number in pools}
-    return tuple(sorted([*serving, *names_in(serving.values())]))
+    return tuple(sorted([*serving, *_loras_in(serving.values())]))
 
 
 def pool_of(info: ModelInfo, catalog: Catalog, settings: ModelSettings, gate: Gate | None) -> EnginePool:
@@ -452,5 +469,5 @@ def import_engines(catalog: Catalog) -> None:
     for name in sorted(families & set(adapters.family_names())):
         module = adapters.family(name).module
         if module:
-            with contextlib.suppress(Exception):  # whoever loads such a model is told what is missing
+            with contextlib.suppress(Exception):  # somebody else's code: whoever loads such a model is told
                 import_module(module)

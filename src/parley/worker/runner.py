@@ -69,8 +69,8 @@ class ThreadEngine:
         self._thread.start()
         try:
             await self._do(self._load)
-        except BaseException:
-            with contextlib.suppress(Exception):  # why it could not be loaded says more
+        except BaseException:  # somebody else's code, the engine's, or a cancelled load: no thread is left
+            with contextlib.suppress(Exception):  # somebody else's code, as above: why it could not be loaded says more
                 await asyncio.shield(self.unload())
             raise
 
@@ -184,7 +184,7 @@ class ThreadEngine:
             audio = next(active.audio, None)
         except ParleyError as error:
             self._end(active, error)
-        except Exception as error:  # noqa: BLE001 - an engine may raise anything; only its own job may suffer
+        except Exception as error:  # noqa: BLE001  (somebody else's code, an engine's: only its own job may suffer)
             self._end(active, EngineError(f"The model {self._name} failed while speaking: {error!r}."))
         else:
             if audio is None:
@@ -194,7 +194,7 @@ class ThreadEngine:
 
     def _end(self, active: _Active, error: ParleyError | None) -> None:
         self._active.remove(active)
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # somebody else's code: the job has ended, whatever the engine says
             active.audio.close()
         active.job.finished(error)
 
@@ -202,7 +202,7 @@ class ThreadEngine:
         error: BaseException | None = None
         try:
             order.work()
-        except Exception as caught:  # noqa: BLE001 - handed to whoever gave the order
+        except Exception as caught:  # noqa: BLE001  (somebody else's code: told to whoever gave the order)
             error = caught
         with contextlib.suppress(RuntimeError):  # the loop may be gone; then nobody waits
             order.loop.call_soon_threadsafe(_settle, order.future, error)
@@ -213,7 +213,7 @@ class ThreadEngine:
             self._adapter.load()
         except ParleyError:
             raise
-        except Exception as error:
+        except Exception as error:  # somebody else's code: an engine may raise anything while it loads
             raise EngineError(f"The model {self._name} can not be loaded: {error!r}.") from error
         self._memory = max(0, process_memory() - before)
         self._marks = self._adapter.info.word_marks

@@ -91,7 +91,7 @@ class Worker:
                 self._figures = await serve_figures(
                     self.settings.metrics_port, self._read_figures, host=self.settings.metrics_host
                 )
-        except BaseException:
+        except BaseException:  # our own code, a cancelled start among it: nothing goes on listening
             self._close_figures()
             await server.stop(0)
             await self.manager.aclose()

@@ -12,7 +12,7 @@ from tests.unit.vad.test_smart_turn import tiny_model
 from parley.cli import chosen
 from parley.cli.chosen import ears_for, in_words, models_named, named_ears, turn_model, what_would_be_better
 from parley.cli.compose import _open_end_of_turn
-from parley.cli.pull import opened
+from parley.cli.shelf import opened
 from parley.config import Settings
 from parley.config.loading import load_settings
 from parley.errors import ConfigError

@@ -82,7 +82,7 @@ class Listening:
             await connection.fail(error, close_code(error))
         except (WebSocketDisconnect, _LeftError):
             return
-        except Exception:
+        except Exception:  # our own code: the client is told before the server's log is
             await connection.fail(ParleyError("Listening failed; the server's log says why."), _INTERNAL)
             raise
         else:

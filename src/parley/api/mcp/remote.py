@@ -94,7 +94,7 @@ class RemoteBackend:
                                 next_report = seconds + _REPORT
                     sound.play(resampler.flush().astype("<i2").tobytes())
                     await sound.played()
-                except BaseException:
+                except BaseException:  # our own code, a cancelled call among it: silence, and it goes on up
                     sound.stop()
                     raise
         return Said(len(asked.text), seconds, asked.model, asked.voice)

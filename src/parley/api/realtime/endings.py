@@ -45,5 +45,5 @@ class Endings:
                 await close()
         except TimeoutError:
             log.warning("what a session had open did not close in time and was left", seconds=self._longest)
-        except Exception:
+        except Exception:  # our own code: nobody waits for it any more, so the log is told
             log.exception("what a session had open could not be closed")

@@ -54,7 +54,7 @@ def look_up(hub: Any, model_id: str, source: Source, mirror: str = "") -> list[R
     api = hub.HfApi(endpoint=mirror or None)
     try:
         found = api.get_paths_info(source.place, wanted, revision=source.revision)
-    except Exception as error:
+    except Exception as error:  # somebody else's code, the hub's library: explained below
         raise _explained(hub, error, source, mirror) from error
     by_path = {item.path: item for item in found}
     missing = [path for path in wanted if path not in by_path]
@@ -78,7 +78,7 @@ def _download(hub: Any, source: Source, file: RemoteFile, brought: Path, mirror:
                 source.place, file.path, revision=source.revision, local_dir=brought, endpoint=mirror or None
             )
         )
-    except Exception as error:
+    except Exception as error:  # somebody else's code, the hub's library: explained below
         raise _explained(hub, error, source, mirror) from error
     if file.sha256 and digest_of(path, "sha256") != file.sha256:
         path.unlink()

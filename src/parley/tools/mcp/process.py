@@ -67,7 +67,7 @@ class Program:
                 env=self._environment, cwd=self._folder, pass_fds=(theirs,),
                 start_new_session=True,  # Ctrl-C is for us
             )  # fmt: skip
-        except BaseException:
+        except BaseException:  # our own code, a cancelled start among it: the pipe is closed
             os.close(ours)
             raise
         finally:

@@ -230,7 +230,7 @@ class McpConnection:
         if client.protocol_version not in MODERN_PROTOCOL_VERSIONS or can is None or not can.list_changed:
             return
         while not self._closing.is_set():
-            with contextlib.suppress(Exception):  # whatever ended it: whether the server is there is asked below
+            with contextlib.suppress(Exception):  # somebody else's code: whether the server is there is asked below
                 async with client.listen(tools_list_changed=True) as changes:
                     async for _ in changes:
                         self._stale.set()

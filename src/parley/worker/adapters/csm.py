@@ -92,7 +92,7 @@ class CsmAdapter:
             self._read(folder)
         except ConfigError:
             raise
-        except Exception as error:  # torch, safetensors and tokenizers raise what they like
+        except Exception as error:  # somebody else's code: torch, safetensors and tokenizers raise what they like
             raise ConfigError(unreadable(folder, "a model of CSM", error, self.info.model_id)) from error
         rate = int(self._model.config.codec_config.sampling_rate)
         self.info = replace(self.info, sample_rate=rate, speakers=_speakers(self._pack))
@@ -167,7 +167,7 @@ class CsmAdapter:
         try:
             size: int = self._sides.add(name, pairs, self._model)
             self._one_frame(name)
-        except BaseException:
+        except BaseException:  # somebody else's code, torch: what spoke before speaks again
             self.drop_lora(name)
             if before is not None:
                 self._sides.add(name, before, self._model)

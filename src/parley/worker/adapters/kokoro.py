@@ -112,7 +112,7 @@ class KokoroAdapter:
             with engine.voices as archive:  # read once: an open archive is neither quick nor safe for two threads
                 engine.voices = {name: archive[name] for name in archive.files}
             speakers = tuple(engine.get_voices())
-        except Exception as error:  # NumPy raises what it likes about a broken archive
+        except Exception as error:  # somebody else's code: NumPy raises what it likes about a broken archive
             raise ConfigError(unreadable(voices, "an archive of Kokoro styles", error, self.info.model_id)) from error
         self._engine = engine
         backend = import_engine("phonemizer.backend", "kokoro", "phonemizer", "kokoro").EspeakBackend

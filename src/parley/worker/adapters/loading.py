@@ -62,7 +62,7 @@ def onnx_session(path: Path, *, threads: int = 0, model_id: str = "", content: b
         return onnxruntime.InferenceSession(
             content if content is not None else str(path), options, providers=["CPUExecutionProvider"]
         )
-    except Exception as error:  # the errors of onnxruntime share no other base
+    except Exception as error:  # somebody else's code: the errors of onnxruntime share no other base
         raise ConfigError(unreadable(path, "an ONNX model", error, model_id)) from error
 
 

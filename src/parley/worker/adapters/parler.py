@@ -97,7 +97,7 @@ class ParlerAdapter:
             )
         except ConfigError:
             raise
-        except Exception as error:  # torch, safetensors and tokenizers raise what they like
+        except Exception as error:  # somebody else's code: torch, safetensors and tokenizers raise what they like
             raise ConfigError(unreadable(folder, "a model of Parler-TTS", error, self.info.model_id)) from error
         self.info = replace(
             self.info, sample_rate=int(self._model.config.sampling_rate), speakers=_speakers(self._pack)
@@ -241,7 +241,7 @@ class _Generation:
                 model.generate(**arguments, **manner, max_new_tokens=int(rate * options["longest"]), streamer=codes)
             except _Enough:
                 pass
-            except Exception as error:  # noqa: BLE001 - handed to whoever reads the audio
+            except Exception as error:  # noqa: BLE001  (somebody else's code: handed to whoever reads the audio)
                 self._error = error
             self._made.put(None)
 

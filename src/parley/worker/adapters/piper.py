@@ -159,7 +159,7 @@ class PiperAdapter:
         try:
             for _ in self.synthesize("Ready.", voice=Voice()):
                 pass
-        except Exception as error:  # whatever the engine raises here is about the files
+        except Exception as error:  # somebody else's code: whatever the engine raises here is about the files
             self._voice = None
             raise ConfigError(
                 f"{self._pack.folder}: the voice loads but does not speak ({error}); "

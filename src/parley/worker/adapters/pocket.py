@@ -85,7 +85,7 @@ class PocketAdapter:
                     temp=temperature if temperature >= 0 else None,
                     quantize=self._pack.options["quantize"],
                 )
-            except Exception as error:  # torch, safetensors and pydantic raise what they like
+            except Exception as error:  # somebody else's code: torch, safetensors and pydantic raise what they like
                 raise ConfigError(
                     unreadable(
                         Path(config["weights_path"]), "Pocket TTS weights for this layout", error, self.info.model_id
@@ -154,7 +154,7 @@ class PocketAdapter:
                 self._states[name] = self._model.get_state_for_audio_prompt(path)
             except ParleyError:
                 raise
-            except Exception as error:  # torch, safetensors and the audio reader raise what they like
+            except Exception as error:  # somebody else's code: torch, safetensors and the audio reader
                 raise ConfigError(unreadable(path, "a recording or a state of a voice", error, "")) from error
         return self._states[name]
 
