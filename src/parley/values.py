@@ -117,6 +117,10 @@ class Voice:
     """A LoRA of the model, where it supports them."""
 
 
+CLONING = "cloning"
+"""Tag of a model that takes recordings of people as speakers, where its operator allows that."""
+
+
 def with_lora(model: str, lora: str) -> str:
     """The catalog's id of a model that speaks with a LoRA: "csm-1b+anna"."""
     return f"{model}+{lora}" if lora else model

@@ -182,6 +182,9 @@ class TestPocket(FilesContract):
     broken_file = "model.safetensors"
     build = staticmethod(tiny_models.pocket_pack)
 
+    def voices(self) -> Path:
+        return _built(tiny_models.pocket_pack, "pocket-tiny") / "voices"
+
 
 class TestOpenAISpeech(AdapterContract):
     """Against a real HTTP server that streams PCM."""

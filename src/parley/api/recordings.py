@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from parley.api.pieces import Span, pieces
+from parley.audio.reference import RATE as VOICE_RATE
+from parley.audio.reference import reference_of
 from parley.children import wire
 from parley.children.inside import Orders, claim_pipes
 from parley.children.process import ChildGone, ChildProcess
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 RATE = 16_000
 OPEN, PIECE = b"O", b"P"
+OPEN_VOICE, VOICE = b"V", b"W"
 DONE, FAILED = b"D", b"F"
 _FORMATS = "wav,mp3,ogg,flac,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,aac,aiff,caf,amr,amrnb,amrwb"
 _TIME_LIMIT = 120.0
@@ -48,6 +51,7 @@ class Recording:
 
     def __init__(self, longest: float) -> None:
         self._longest = longest
+        self._kind = OPEN
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="recording")
         self._child: ChildProcess | None = None
         self.duration = 0.0
@@ -58,6 +62,15 @@ class Recording:
         """Read it. Raises InvalidRequest where it is no recording, or too long a one."""
         said = json.loads(await self._run(lambda: self._begin(file)))
         self.duration, self.pieces = said["duration"], [(start, end) for start, end in said["pieces"]]
+
+    async def open_voice(self, file: bytes) -> None:
+        """Read it as the recording of a person whose voice is wanted. Raises InvalidRequest where it does not serve."""
+        self._kind = OPEN_VOICE
+        await self.open(file)
+
+    async def voice(self) -> bytes:
+        """From its first word to its last: s16 mono at 24 kHz."""
+        return await self._run(lambda: self._ask(VOICE, b""))
 
     async def samples(self, index: int) -> bytes:
         """One piece: s16 mono at 16 kHz."""
@@ -76,7 +89,7 @@ class Recording:
 
     def _begin(self, file: bytes) -> bytes:
         self._child = ChildProcess("parley.api.recordings", (str(self._longest),))
-        return self._ask(OPEN, file)
+        return self._ask(self._kind, file)
 
     def _ask(self, kind: bytes, body: bytes) -> bytes:
         assert self._child is not None
@@ -101,6 +114,7 @@ class _Reader:
         self._longest = longest
         self._samples = np.zeros(0, np.int16)
         self._pieces: list[Span] = []
+        self._voice = np.zeros(0, np.int16)
 
     def to(self, kind: bytes, body: bytes) -> tuple[bytes, bytes]:
         """The answer to one question."""
@@ -112,9 +126,13 @@ class _Reader:
         if kind == PIECE:
             start, end = self._pieces[int(body)]
             return self._samples[round(start * RATE) : round(end * RATE)].tobytes()
+        if kind == VOICE:
+            return self._voice.tobytes()
         self._samples = decoded(body, self._longest)
-        duration = self._samples.size / RATE
-        self._pieces = pieces(stretches(self._samples), duration, self._quietest)
+        duration, speech = self._samples.size / RATE, stretches(self._samples)
+        if kind == OPEN_VOICE:
+            self._voice = reference_of(decoded(body, self._longest, VOICE_RATE), speech)
+        self._pieces = pieces(speech, duration, self._quietest)
         return json.dumps({"duration": duration, "pieces": self._pieces}).encode()
 
     def _quietest(self, start: float, end: float) -> float:
@@ -124,8 +142,8 @@ class _Reader:
         return (first + int(np.argmin((blocks**2).mean(axis=1))) * _BLOCK + _BLOCK // 2) / RATE
 
 
-def decoded(file: bytes, longest: float) -> NDArray[np.int16]:
-    """Mono at 16 kHz, of any number of channels. Raises InvalidRequest."""
+def decoded(file: bytes, longest: float, rate: int = RATE) -> NDArray[np.int16]:
+    """Mono at ``rate``, of any number of channels. Raises InvalidRequest."""
     import av
 
     found: list[NDArray[np.int16]] = []
@@ -136,11 +154,11 @@ def decoded(file: bytes, longest: float) -> NDArray[np.int16]:
         with av.open(io.BytesIO(file), "r", options=options, metadata_errors="ignore") as container:
             if not container.streams.audio:
                 raise InvalidRequest("There is no sound in this file.")
-            for samples in _resampled(_frames(container)):
+            for samples in _resampled(_frames(container), rate):
                 found.append(samples)
                 taken += samples.size
-                if taken > longest * RATE:
-                    raise InvalidRequest(f"The recording is longer than {longest:g} seconds (api.longest_audio).")
+                if taken > longest * rate:
+                    raise InvalidRequest(f"The recording is longer than {longest:g} seconds; cut it into shorter ones.")
     except MemoryError:
         raise InvalidRequest("The recording needs more memory than its reader may have.") from None
     except av.FFmpegError as error:
@@ -162,8 +180,8 @@ def _frames(container: Any) -> Iterator[Any]:
         yield from frames
 
 
-def _resampled(frames: Iterable[Any]) -> Iterator[NDArray[np.int16]]:
-    """Mono at 16 kHz, also where rate or channels change on the way, as they do in damaged files."""
+def _resampled(frames: Iterable[Any], rate: int) -> Iterator[NDArray[np.int16]]:
+    """Mono at ``rate``, also where rate or channels change on the way, as they do in damaged files."""
     import av
 
     resampler, kind = None, None
@@ -171,7 +189,7 @@ def _resampled(frames: Iterable[Any]) -> Iterator[NDArray[np.int16]]:
         frame.pts = None  # a file whose clock jumps is read as it comes
         if kind != (kind := (frame.format.name, frame.layout.name, frame.sample_rate)):
             yield from _samples(resampler, None)
-            resampler = av.AudioResampler("s16", "mono", RATE)
+            resampler = av.AudioResampler("s16", "mono", rate)
         yield from _samples(resampler, frame)
     yield from _samples(resampler, None)
 

@@ -106,6 +106,31 @@ class TranscriptionRequest:
     stream: bool
 
 
+@dataclass(frozen=True, slots=True)
+class VoiceRequest:
+    """The fields of ``POST /v1/voices`` beside the file."""
+
+    name: str
+    model: str
+    text: str
+    """What is said in the recording; empty lets the ears write it down."""
+    language: str
+
+
+def voice_request(fields: Mapping[str, str]) -> VoiceRequest:
+    """From the form's fields. Raises InvalidRequest, also where nothing says that the person has agreed."""
+    if fields.get("consent", "").strip().lower() not in ("true", "yes", "1"):
+        raise InvalidRequest(
+            "The field consent must be true: the person in the recording has agreed that this voice is made."
+        )
+    name = fields.get("name", "").strip()
+    if not name:
+        raise InvalidRequest("The voice needs a name: 1 to 64 letters, digits, '_' and '-' in the field name.")
+    return VoiceRequest(
+        name, fields.get("model", "").strip(), fields.get("text", "").strip(), fields.get("language", "").strip()
+    )
+
+
 def transcription_request(fields: Mapping[str, str], granularities: tuple[str, ...]) -> TranscriptionRequest:
     """From the form's fields; ``granularities`` are all values of the one that may be repeated. InvalidRequest."""
     for one in granularities:

@@ -61,7 +61,8 @@ class ApiSettings:
     """Interfaces that clients of other systems know: OpenAI's audio routes and its Realtime interface."""
 
     audio: Annotated[
-        bool, Setting("Serve /v1/audio/speech, /v1/audio/voices, /v1/audio/transcriptions and /v1/audio/listen.")
+        bool,
+        Setting("Serve /v1/audio/speech, /v1/audio/voices, /v1/audio/transcriptions, /v1/audio/listen and /v1/voices."),
     ] = True
     names: Annotated[
         dict[str, str],

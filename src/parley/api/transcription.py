@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -45,15 +45,16 @@ _SILENCE = RATE // 4
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
-class _Upload:
+class Upload:
     """A file that is kept until its reader has it."""
 
     def __init__(self, held: Held, file: bytes) -> None:
         self._held, self._file = held, file
 
-    async def open_in(self, recording: Recording) -> None:
+    async def give(self, reader: Callable[[bytes], Awaitable[None]]) -> None:
+        """Let ``reader`` have it; from then on it is nobody else's."""
         file, self._file = self._file, b""
-        await recording.open(file)
+        await reader(file)
         del file
         self._held.give_back()
 
@@ -84,16 +85,16 @@ class Transcription:
             granularities = tuple(str(value) for value in fields.getlist("timestamp_granularities[]"))
             asked = transcription_request(texts, granularities)
             self._check_model(asked.model)
-            upload = _Upload(held, file)
+            upload = Upload(held, file)
             del file
             return await until_gone(request, self._answer(upload, asked))
 
-    async def _answer(self, upload: _Upload, asked: TranscriptionRequest) -> Response:
+    async def _answer(self, upload: Upload, asked: TranscriptionRequest) -> Response:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._places.one())
             recording = Recording(self._settings.longest_audio)
             stack.push_async_callback(recording.aclose)
-            await upload.open_in(recording)
+            await upload.give(recording.open)
             if asked.stream:
                 heard = self._heard(recording, asked.language)
                 return Streamed(_events(heard, recording.duration), EVENTS, stack.pop_all())

@@ -26,7 +26,7 @@ def chat(
     out: Annotated[Path | None, typer.Option(help="Write what would be heard to this WAV file.")] = None,
     text: Annotated[bool, typer.Option("--text", help="Type instead of speaking: one turn per line.")] = False,
     events: Annotated[Path | None, typer.Option(help="Write every event with its time as JSON lines.")] = None,
-    voice: Annotated[str, typer.Option(help="Model that speaks; empty for the server's default.")] = "",
+    voice: Annotated[str, typer.Option(help="Model, or model/speaker; empty for the server's default.")] = "",
     language: Annotated[str, typer.Option(help="Language of the conversation (BCP 47), e.g. en or de.")] = "",
     api_key: Annotated[str, typer.Option(envvar="PARLEY_API_KEY", help="The server's API key, if it has one.")] = "",
     echo_cancellation: Annotated[
@@ -78,9 +78,10 @@ class Options:
         from parley.messages import StartSession
         from parley.values import Voice
 
+        model, _, speaker = self.voice.partition("/")
         return StartSession(
             sample_rate=sample_rate,
-            voice=Voice(model=self.voice),
+            voice=Voice(model, speaker),
             language=self.language,
             echo_cancelled=echo_cancelled,
         )

@@ -158,7 +158,7 @@ async def _open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
         stack.push_async_callback(snapshots.aclose)
     language_model = _open_language_model(settings, voices)
     stack.push_async_callback(language_model.aclose)
-    recognizer = _open_recognizer(settings)
+    recognizer = open_recognizer(settings)
     stack.push_async_callback(recognizer.aclose)
     tools = create_tools(settings.tools, script=settings.llm.engine == "script")
     if tools is not None:
@@ -203,7 +203,8 @@ def _open_language_model(settings: Settings, voices: PooledSynthesizer) -> Langu
     return create_language_model(settings.llm, voices=partial(voices_of, voices))
 
 
-def _open_recognizer(settings: Settings) -> Recognizer:
+def open_recognizer(settings: Settings) -> Recognizer:
+    """The ears that the settings want."""
     from parley.asr import AUTO, AsrSettings, create_recognizer
     from parley.asr.by_language import ByLanguage
     from parley.cli.chosen import ears_for, named_ears
@@ -349,13 +350,16 @@ def _audio_routes(settings: Settings, host: SessionHost, in_use: Callable[[], Ma
     from parley.api.listening.endpoint import Listening
     from parley.api.speech import Speech
     from parley.api.transcription import Transcription
+    from parley.api.voices import Voices
     from parley.server.fleet import speakers_of
+    from parley.server.fleet_voices import FleetVoices
 
     voices = host.parts.voices
     speech = Speech(host, settings.api, voices, partial(speakers_of, voices), voices.end_session, host.at_work)
     listening = Listening(host, settings.api, host.parts.recognizer, host.parts.make_vad, host.at_work)
     transcription = Transcription(host, settings.api, host.parts.recognizer, in_use, host.at_work)
-    return [*speech.routes, *transcription.routes, *listening.routes]
+    clones = Voices(host, settings.api, FleetVoices(voices), host.parts.recognizer, host.at_work)
+    return [*speech.routes, *transcription.routes, *listening.routes, *clones.routes]
 
 
 async def _open_mcp(

@@ -59,7 +59,7 @@ def list_models(
     from parley.cli.inventory import in_use, inventory, listing
 
     if workers:
-        with _asked(workers, config, set_, _models_of) as answers:
+        with ask_workers(workers, config, set_, _models_of) as answers:
             _print_answers(answers, as_json=as_json)
         return
     settings = settings_from(config, set_)
@@ -87,7 +87,7 @@ def show(
     use = in_use(settings)
     wanted = _meant(settings, model)
     known = [] if workers else [listed for listed in inventory(settings, use) if listed.model_id == wanted]
-    asked = _asked(workers, config, set_, _models_of) if workers else _asked_if_there(config, set_)
+    asked = ask_workers(workers, config, set_, _models_of) if workers else _asked_if_there(config, set_)
     with asked as answers:
         found = [(where, status) for where, models in answers for status in models if status.info.model_id == wanted]
         if not found and not known:
@@ -114,7 +114,7 @@ def load(
 ) -> None:
     """Bring a model into memory and warm it up; the next utterance that asks for it starts at once."""
     model = with_lora(model, lora)
-    with _asked(workers, config, set_, lambda client: client.load(model, pin=pin)) as answers:
+    with ask_workers(workers, config, set_, lambda client: client.load(model, pin=pin)) as answers:
         for address, (status, seconds) in answers:
             took = f"in {seconds:.2f} s" if seconds else "(it was there already)"
             pinned = ", pinned" if status.pinned else ""
@@ -127,7 +127,7 @@ def unload(
 ) -> None:
     """Take a model, or a LoRA of it alone, out of memory. One that somebody uses is refused."""
     model = with_lora(model, lora)
-    with _asked(workers, config, set_, lambda client: client.unload(model)) as answers:
+    with ask_workers(workers, config, set_, lambda client: client.unload(model)) as answers:
         for address, freed in answers:
             typer.echo(f"{address}: {model} is unloaded{f', {freed / 1e6:.0f} MB came back' if freed else ''}.")
 
@@ -138,7 +138,7 @@ def reload(
 ) -> None:
     """Read a model again from disk. What was serving stays when that fails; running utterances are not touched."""
     model = with_lora(model, lora)
-    with _asked(workers, config, set_, lambda client: client.reload(model)) as answers:
+    with ask_workers(workers, config, set_, lambda client: client.reload(model)) as answers:
         for address, _ in answers:
             typer.echo(f"{address}: {model} was read again.")
 
@@ -181,7 +181,7 @@ def _asked_if_there(config: list[Path] | None, overrides: list[str] | None) -> I
     with ExitStack() as stack:
         answers: list[tuple[str, Any]] = []
         try:
-            answers = stack.enter_context(_asked(None, config, overrides, _models_of))
+            answers = stack.enter_context(ask_workers(None, config, overrides, _models_of))
         except UnavailableError:
             if named:
                 raise
@@ -189,7 +189,7 @@ def _asked_if_there(config: list[Path] | None, overrides: list[str] | None) -> I
 
 
 @contextmanager
-def _asked(
+def ask_workers(
     workers: Sequence[str] | None,
     config: list[Path] | None,
     overrides: list[str] | None,

@@ -30,7 +30,7 @@ def say(
         Path | None, typer.Option("--out", "-o", help="WAV file to write; - for standard output; else the loudspeaker.")
     ] = None,
     url: Annotated[str, typer.Option(help="Where Parley listens.")] = "ws://127.0.0.1:8080",
-    voice: Annotated[str, typer.Option(help="Model that speaks; empty for the server's default.")] = "",
+    voice: Annotated[str, typer.Option(help="Model, or model/speaker; empty for the server's default.")] = "",
     language: Annotated[str, typer.Option(help="Language of the text (BCP 47).")] = "",
     speed: Annotated[float, typer.Option(min=0.25, max=4, help="1 is the voice's own pace.")] = 1.0,
     api_key: Annotated[str, typer.Option(envvar="PARLEY_API_KEY", help="The server's API key, if it has one.")] = "",
@@ -49,8 +49,9 @@ def say(
 
     if text != "-" and not text.strip():
         raise typer.BadParameter("there is nothing to say")
+    model, _, speaker = voice.partition("/")
     try:
-        asyncio.run(_say(text, out, url, Voice(voice, "", language, speed), api_key, quiet, verbatim))
+        asyncio.run(_say(text, out, url, Voice(model, speaker, language, speed), api_key, quiet, verbatim))
     except ParleyError as error:
         typer.echo(f"parley say: {error.message}", err=True)
         raise typer.Exit(1) from None

@@ -95,6 +95,7 @@ def voices_here(settings: Settings) -> VoicePackCatalog:
         voice_roots(settings),
         loras=tuple(Path(folder) for folder in settings.worker.lora_paths),
         environments=open_environments(settings.engines),
+        cloning=settings.worker.cloning.enabled,
     )
 
 

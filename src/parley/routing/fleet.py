@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from parley.interfaces import Synthesis
     from parley.registry import Announcement, Registry
     from parley.routing.settings import RoutingSettings
-    from parley.rpc.values import ModelStatus
+    from parley.rpc.values import ClonedVoice, ModelStatus, NewVoice
     from parley.values import Voice
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,12 @@ class WorkerHandles(Protocol):
     async def load(self, model_id: str) -> object: ...
 
     async def unload(self, model_id: str) -> object: ...
+
+    async def add_voice(self, voice: NewVoice) -> ClonedVoice: ...
+
+    async def remove_voice(self, model_id: str, name: str) -> None: ...
+
+    async def voices(self) -> Sequence[ClonedVoice]: ...
 
 
 class WorkerLink(Protocol):

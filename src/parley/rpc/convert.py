@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from parley.audio.frame import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, AudioFrame, WordMark
 from parley.rpc.gen import tts_pb2 as pb
-from parley.rpc.values import Capabilities, ModelState, ModelStatus
+from parley.rpc.values import Capabilities, ClonedVoice, ModelState, ModelStatus, NewVoice
 from parley.values import ModelInfo, Voice, Wording
 
 if TYPE_CHECKING:
@@ -139,6 +139,31 @@ def model_from_proto(message: pb.Model) -> ModelStatus:
     state: ModelState = _STATES[message.state - 1] if 1 <= message.state <= len(_STATES) else "available"
     factor = round(message.real_time_factor, 3)
     return ModelStatus(info, state, message.leases, message.pinned, message.is_default, message.error, factor)
+
+
+_NEW = ("model_id", "name", "audio", "text", "text_heard", "consent")
+_CLONED = ("model_id", "name", "seconds", "consent_at", "text_heard")
+
+
+def new_voice_to_proto(voice: NewVoice) -> pb.AddVoiceRequest:
+    """Return the message; field names agree on both sides."""
+    return pb.AddVoiceRequest(**{name: getattr(voice, name) for name in _NEW})
+
+
+def new_voice_from_proto(message: pb.AddVoiceRequest) -> NewVoice:
+    """Return the value; field names agree on both sides."""
+    return NewVoice(**{name: getattr(message, name) for name in _NEW})
+
+
+def cloned_to_proto(voice: ClonedVoice) -> pb.ClonedVoice:
+    """Return the message; field names agree on both sides."""
+    return pb.ClonedVoice(**{name: getattr(voice, name) for name in _CLONED})
+
+
+def cloned_from_proto(message: pb.ClonedVoice) -> ClonedVoice:
+    """Return the value; field names agree on both sides, and float noise is rounded away."""
+    values: dict[str, Any] = {name: getattr(message, name) for name in _CLONED}
+    return ClonedVoice(**{**values, "seconds": round(values["seconds"], 2)})
 
 
 _PLAIN = (

@@ -8,15 +8,17 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from parley.rpc.access import WorkerAccess, metadata_of, open_channel
-from parley.rpc.convert import capabilities_from_proto, model_from_proto
+from parley.rpc.convert import capabilities_from_proto, cloned_from_proto, model_from_proto, new_voice_to_proto
 from parley.rpc.gen import tts_pb2 as pb
 from parley.rpc.gen import tts_pb2_grpc
 from parley.rpc.status import error_of
-from parley.rpc.values import Capabilities, ModelStatus
+from parley.rpc.values import Capabilities, ClonedVoice, ModelStatus, NewVoice
 
 CALL_LIMIT = 10.0
 START_LIMIT = 330.0
 """A session may have to wait for its model to be read from disk."""
+VOICE_LIMIT = 120.0
+"""A model in memory hears a new voice before it is kept, between two sentences of what it speaks."""
 _SERVICE = pb.DESCRIPTOR.services_by_name["TtsService"].full_name
 
 
@@ -57,6 +59,20 @@ class WorkerClient:
         return capabilities_from_proto(
             await self._call(self._stub.GetCapabilities, pb.GetCapabilitiesRequest(), timeout)
         )
+
+    async def add_voice(self, voice: NewVoice, *, timeout: float = VOICE_LIMIT) -> ClonedVoice:
+        """Keep a recording of a person as a voice. Raises PreconditionFailed where the worker does not allow it."""
+        answer = await self._call(self._stub.AddVoice, new_voice_to_proto(voice), timeout)
+        return cloned_from_proto(answer.voice)
+
+    async def remove_voice(self, model_id: str, name: str, *, timeout: float = VOICE_LIMIT) -> None:
+        """Delete such a voice. Raises NotFound."""
+        await self._call(self._stub.RemoveVoice, pb.RemoveVoiceRequest(model_id=model_id, name=name), timeout)
+
+    async def voices(self) -> list[ClonedVoice]:
+        """Those that were made from recordings, sorted by model and name."""
+        answer = await self._call(self._stub.ListVoices, pb.ListVoicesRequest())
+        return [cloned_from_proto(voice) for voice in answer.voices]
 
     async def healthy(self, *, timeout: float = 2.0) -> bool:
         """True when the worker serves; False when it drains, starts or cannot be reached."""

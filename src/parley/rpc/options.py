@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-MAX_MESSAGE = 1 << 20
-"""Bytes. Text is bounded in characters long before; audio messages are smaller."""
+MAX_MESSAGE = 2 << 20
+"""Bytes. Half a minute of a person's voice fits in; text is bounded in characters long before."""
 
 SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.so_reuseport", 0),  # a port that is taken has to be an error

@@ -29,6 +29,33 @@ class ModelStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ClonedVoice:
+    """A speaker of a model that was made from a recording of a person."""
+
+    model_id: str
+    name: str
+    seconds: float = 0.0
+    consent_at: str = ""
+    """RFC 3339, UTC: when it was added, and the person's consent was said."""
+    text_heard: bool = False
+    """A recogniser wrote down what is said in the recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewVoice:
+    """A recording of a person that is to become a speaker of a model."""
+
+    model_id: str
+    name: str
+    audio: bytes
+    """WAV: mono, s16, 24 kHz."""
+    text: str = ""
+    text_heard: bool = False
+    consent: bool = False
+    """The person has agreed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a worker is, has and does right now."""
 

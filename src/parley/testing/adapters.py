@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from parley.audio.frame import FRAME_BYTES, FRAME_SAMPLES, AudioFrame
+from parley.audio.reference import RATE
+from parley.audio.wav import write_wav
 from parley.errors import EngineError, InvalidRequest, NotFound, ParleyError, RequestError
 from parley.interfaces import TtsAdapter
 from parley.text.speech.normaliser import Normaliser
@@ -81,6 +83,10 @@ class AdapterContract:
 
     def break_files(self) -> TtsAdapter | None:
         """An adapter whose files are broken, or None to skip; loading it must say what is wrong."""
+        return None
+
+    def voices(self) -> Path | None:
+        """Where recordings lie that are added to its pack, or None for a family that does not clone."""
         return None
 
     @staticmethod
@@ -240,6 +246,30 @@ class AdapterContract:
             again = joined(speak(adapter, self.text)).size
             assert again <= (1.2 + self.tolerance) * whole, "the cancelled text came back"
 
+    # --- voices that come and go ---
+
+    def test_a_recording_that_comes_speaks_and_one_that_goes_is_forgotten(self) -> None:
+        folder = self.voices()
+        if folder is None:
+            return
+        folder.mkdir(exist_ok=True)
+        cloner: Any
+        with _Loaded(self.make_adapter()) as cloner:
+            heard = []
+            for pitch in (150, 400):
+                _keep_recording(folder, "visitor", pitch)
+                cloner.take_voice("visitor")
+                heard.append(joined(speak(cloner, "Hello there.", Voice(speaker="visitor"))))
+                for file in folder.glob("visitor.*"):
+                    file.unlink()
+                cloner.drop_voice("visitor")
+                with _raises(NotFound):
+                    speak(cloner, "Hello there.", Voice(speaker="visitor"))
+            assert all(sound.size for sound in heard)
+            if self.repeatable:
+                assert not np.array_equal(*heard), "the second recording speaks as the first one did"
+            assert joined(speak(cloner, "Hello there.")).size, "those who were there before speak no more"
+
     # --- mistakes ---
 
     def test_an_unknown_speaker_is_refused_by_name(self) -> None:
@@ -334,6 +364,13 @@ class AdapterContract:
             assert b"".join(frame.pcm for frame in one) == b"".join(frame.pcm for frame in other)
         else:
             assert abs(len(one) - len(other)) <= max(1, self.tolerance * len(one))
+
+
+def _keep_recording(folder: Path, name: str, pitch: float) -> None:
+    time = np.arange(6 * RATE) / RATE
+    sound = 0.3 * np.sin(2 * np.pi * pitch * time) * np.sin(2 * np.pi * 3 * time)
+    (folder / f"{name}.txt").write_text("Hello there, this is me.", "utf-8")
+    write_wav(folder / f"{name}.wav", sound.astype(np.float32), RATE)
 
 
 def speak(adapter: TtsAdapter, text: str, voice: Voice = Voice()) -> list[SynthesizedAudio]:

@@ -66,6 +66,14 @@ class ApartAdapter:
         """Have it dropped there."""
         self._changed(say.DROP_LORA, name.encode())
 
+    def take_voice(self, name: str) -> None:
+        """Have it heard there."""
+        self._changed(say.TAKE_VOICE, name.encode())
+
+    def drop_voice(self, name: str) -> None:
+        """Have it forgotten there."""
+        self._changed(say.DROP_VOICE, name.encode())
+
     def _changed(self, kind: bytes, payload: bytes) -> int:
         assert self._child is not None
         size, error = say.unpack_changed(self._child.ask(kind, payload, limit=LOAD_LIMIT)[1])

@@ -11,16 +11,17 @@ import threading
 from collections.abc import Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from parley.audio.frame import WordMark
+from parley.audio.wav import read_wav
 from parley.errors import ConfigError
 from parley.interfaces import TtsAdapter
 from parley.values import ModelInfo, SynthesizedAudio, Voice, split_lora
 from parley.worker.adapters.tone import ToneAdapter
-from parley.worker.pack import VoicePack
+from parley.worker.pack import PackFile, PackOption, VoicePack
 from parley.worker.voicepacks import Fingerprint, VoicePackCatalog
 from parley.worker.words import words
 
@@ -133,6 +134,53 @@ class LoraAdapter(SpeechAdapter):
             yield replace(audio, samples=(audio.samples * share).astype(np.float32))
 
 
+class CopyAdapter:
+    """Each word is a quarter of a second of the speaker's recording, as it was when it was heard; else it is noise.
+
+    A recording whose text is "unspeakable" can not be heard, and the text "crash" ends the process.
+    """
+
+    files: ClassVar[Mapping[str, PackFile]] = {}
+    options: ClassVar[Mapping[str, PackOption]] = {}
+    calibrated: ClassVar[bool] = True
+
+    def __init__(self, pack: VoicePack) -> None:
+        self.info, self._pack = pack.info, pack
+        self._heard: dict[str, Any] = {}
+
+    @classmethod
+    def describe(cls, pack: VoicePack) -> ModelInfo:
+        return replace(pack.info, speakers=tuple(pack.recordings()))
+
+    def load(self) -> None:
+        """Nothing to read."""
+
+    def unload(self) -> None:
+        """Nothing to free."""
+
+    def take_voice(self, name: str) -> None:
+        self.drop_voice(name)
+        self._sound_of(name)
+
+    def drop_voice(self, name: str) -> None:
+        self._heard.pop(name, None)
+
+    def synthesize(self, text: str, *, voice: Voice) -> Generator[SynthesizedAudio, None, None]:
+        if "crash" in text:
+            os.kill(os.getpid(), signal.SIGKILL)
+        sound = self._sound_of(voice.speaker) if voice.speaker else np.random.default_rng(0).normal(0, 0.03, 24_000)
+        for _ in words(text):
+            yield SynthesizedAudio(sound[12_000:18_000].astype(np.float32), 24_000)
+
+    def _sound_of(self, name: str) -> Any:
+        if name not in self._heard:
+            path = self._pack.path(self._pack.recordings()[name])
+            if path.with_suffix(".txt").read_text("utf-8") == "unspeakable":
+                raise ConfigError(f"{path.name} can not be heard.")
+            self._heard[name] = read_wav(path, 24_000)[0] / 32_768
+        return self._heard[name]
+
+
 KINDS: dict[str, Any] = {
     "tone": ToneAdapter,
     "slow": SlowAdapter,
@@ -201,6 +249,9 @@ class EngineCatalog:
         adapter: TtsAdapter = KINDS[kind](VoicePack(self._info(model_id)))
         self.created.append(adapter)
         return adapter
+
+    def pack(self, name: str) -> VoicePack:
+        return VoicePack(self._info(name))
 
     def lora(self, name: str) -> Path:
         return self.loras[name]

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from parley.audio.frame import FRAME_SAMPLES, AudioFrame, WordMark
-from parley.errors import EngineError, NotFound, ParleyError, TimedOut, UnavailableError
+from parley.errors import ConfigError, EngineError, NotFound, ParleyError, TimedOut, UnavailableError
 from parley.registry import AnnouncedModel, Announcement
-from parley.rpc.values import ModelStatus
+from parley.rpc.values import ClonedVoice, ModelStatus, NewVoice
 from parley.values import ModelInfo, Wording
 
 if TYPE_CHECKING:
@@ -58,6 +58,10 @@ class FakeWorker:
     """Frames after which nothing comes any more."""
     refusal: ParleyError | None = None
     """Raised instead of the first frame."""
+    cloned: dict[tuple[str, str], ClonedVoice] = field(default_factory=dict)
+    """Made from recordings, by model and name."""
+    takes_no_voice: bool = False
+    """No recording is good enough for it."""
     forgets: int = 0
     """Utterances that it refuses first, because it knows nothing of their session."""
     poison: str = ""
@@ -152,6 +156,19 @@ class FakeHandles:
 
     async def unload(self, model_id: str) -> None:
         self.owner.loaded.remove(model_id)
+
+    async def add_voice(self, voice: NewVoice) -> ClonedVoice:
+        if self.owner.takes_no_voice:
+            raise ConfigError("This recording can not be heard.")
+        self.owner.cloned[voice.model_id, voice.name] = kept = ClonedVoice(voice.model_id, voice.name, 8.0)
+        return kept
+
+    async def remove_voice(self, model_id: str, name: str) -> None:
+        if self.owner.cloned.pop((model_id, name), None) is None:
+            raise NotFound(f"There is no voice {name!r}.")
+
+    async def voices(self) -> list[ClonedVoice]:
+        return list(self.owner.cloned.values())
 
 
 class FakeSynthesis:

@@ -48,7 +48,7 @@ def main() -> None:
         elif kind == say.SPEAK:
             between = partial(_between, adapter, orders, later, outgoing)
             _speak(adapter, cancelled, outgoing, payload, between)
-        elif kind in (say.TAKE_LORA, say.DROP_LORA):
+        elif kind in say.CHANGES:
             _change(adapter, kind, payload, outgoing)
         else:
             adapter.unload()
@@ -56,10 +56,10 @@ def main() -> None:
 
 
 def _between(adapter: Any, orders: Orders, later: list[tuple[bytes, bytes]], outgoing: BinaryIO) -> None:
-    """LoRAs come and go between two chunks of a text; other orders have time."""
+    """LoRAs and voices come and go between two chunks of a text; other orders have time."""
     while orders.waiting():
         kind, payload = orders.next()
-        if kind in (say.TAKE_LORA, say.DROP_LORA):
+        if kind in say.CHANGES:
             _change(adapter, kind, payload, outgoing)
         else:
             later.append((kind, payload))
@@ -71,10 +71,15 @@ def _change(adapter: Any, kind: bytes, payload: bytes, outgoing: BinaryIO) -> No
     def work() -> None:
         if kind == say.TAKE_LORA:
             sizes.append(adapter.load_lora(*say.unpack_lora(payload)))
-        else:
+        elif kind == say.DROP_LORA:
             adapter.drop_lora(payload.decode())
+        elif kind == say.TAKE_VOICE:
+            adapter.take_voice(payload.decode())
+        else:
+            adapter.drop_voice(payload.decode())
 
-    error = wire.attempt(work, f"A LoRA of the model {adapter.info.model_id} can not be changed")
+    what = "A LoRA" if kind in (say.TAKE_LORA, say.DROP_LORA) else "A voice"
+    error = wire.attempt(work, f"{what} of the model {adapter.info.model_id} can not be changed")
     _send(outgoing, say.CHANGED, say.pack_changed(sizes[-1], error))
 
 

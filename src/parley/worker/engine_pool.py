@@ -168,6 +168,17 @@ class EnginePool:
         """What the engines were seen to take together; 0 when unknown."""
         return sum(engine.memory_bytes for engine in self._engines)
 
+    async def hear(self, name: str, *, gone: bool, speakers: tuple[str, ...]) -> None:
+        """A recording has come into the pack as a speaker, or gone; ``speakers`` are those there are now.
+
+        Raises what the first engine raised that can not speak as it.
+        """
+        self.info = replace(self.info, speakers=speakers)
+        heard = (engine.drop_voice(name) if gone else engine.take_voice(name) for engine in self._engines)
+        for result in await asyncio.gather(*heard, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
+
     async def unload(self) -> None:
         """Free all engines, whatever some of them raise; then raises what the first of those did."""
         await self.loras.aclose()

@@ -32,9 +32,11 @@ LOAD_LIMIT = 300.0
 _RESTART_PAUSE = 2.0
 """Seconds before another start is tried when the last one failed; then twice as many, and so on."""
 
+_DROPS = (say.DROP_LORA, say.DROP_VOICE)
+
 
 class _Change:
-    """A LoRA that is to come or go."""
+    """A LoRA or a voice that is to come or go."""
 
     def __init__(self, kind: bytes, name: str, payload: bytes, loop: asyncio.AbstractEventLoop) -> None:
         self.kind, self.name, self.payload = kind, name, payload
@@ -118,7 +120,7 @@ class ProcessEngine:
                 self._waiting.append(job)
                 self._changed.notify()
                 return
-        job.finished(self._unloaded())
+        job.finished(_unloaded(self._name))
 
     def wake(self) -> None:
         with self._changed:
@@ -133,11 +135,17 @@ class ProcessEngine:
     async def drop_lora(self, name: str) -> None:
         await self._change(say.DROP_LORA, name, name.encode())
 
+    async def take_voice(self, name: str) -> None:
+        await self._change(say.TAKE_VOICE, name, name.encode())
+
+    async def drop_voice(self, name: str) -> None:
+        await self._change(say.DROP_VOICE, name, name.encode())
+
     async def _change(self, kind: bytes, name: str, payload: bytes) -> int:
         change = _Change(kind, name, payload, asyncio.get_running_loop())
         with self._changed:
             if self._closed:
-                raise self._unloaded()
+                raise _unloaded(self._name)
             self._changes.append(change)
             self._changed.notify()
         return await asyncio.shield(change.answer)
@@ -184,9 +192,9 @@ class ProcessEngine:
                 self._serve(task)
         self._end_child()
         while self._waiting:
-            self._waiting.popleft().finished(self._unloaded())
+            self._waiting.popleft().finished(_unloaded(self._name))
         for change in filter(None, (self._asked, *self._changes)):
-            change.settle(0, self._unloaded())
+            change.settle(0, _unloaded(self._name))
 
     def _next(self) -> Job | _Change | None:
         """Wait for something to do; restart a child that died while it was idle. None when the engine is to end."""
@@ -205,9 +213,9 @@ class ProcessEngine:
             self._restart()
 
     def _obey(self, change: _Change) -> None:
-        """Have the child take or drop a LoRA while nothing is spoken."""
-        if self._dead and change.kind == say.DROP_LORA:
-            self._dropped(change)
+        """Have the child take or drop a LoRA or a voice while nothing is spoken."""
+        if self._dead and change.kind in _DROPS:
+            _dropped(change, self._loras)
             return
         error = self._restart() if self._dead else None
         if error is not None:
@@ -227,7 +235,7 @@ class ProcessEngine:
         size, error = say.unpack_changed(payload)
         if change.kind == say.DROP_LORA:
             self._loras.pop(change.name, None)
-        elif error is None:
+        elif error is None and change.kind == say.TAKE_LORA:  # voices lie on the disk, where every child finds them
             self._loras[change.name] = change.payload
         change.settle(size, error)
 
@@ -235,18 +243,10 @@ class ProcessEngine:
         """The child is dead, and with it the answer that was waited for."""
         self._dead = True
         change, self._asked = self._asked, None
-        if change is not None and change.kind == say.DROP_LORA:
-            self._dropped(change)
+        if change is not None and change.kind in _DROPS:
+            _dropped(change, self._loras)
         elif change is not None:
             change.settle(0, EngineError(f"The engine process of the model {self._name} died ({gone})."))
-
-    def _dropped(self, change: _Change) -> None:
-        """A LoRA has gone with its child: no other child is given it."""
-        self._loras.pop(change.name, None)
-        change.settle(0, None)
-
-    def _unloaded(self) -> UnavailableError:
-        return UnavailableError(f"The model {self._name} has been unloaded.")
 
     def _may_restart(self) -> bool:
         return self._dead and time.perf_counter() >= self._not_before
@@ -291,7 +291,7 @@ class ProcessEngine:
                     return say.unpack_end(payload)[1]
                 _, audio, seconds = say.unpack_audio(payload)
                 job.push(audio, seconds)
-            return self._unloaded()
+            return _unloaded(self._name)
         except ChildGone as gone:
             self._lost(gone)
             return EngineError(f"The engine process of the model {self._name} died ({gone}) while it was speaking.")
@@ -373,3 +373,14 @@ class ProcessEngine:
         child, self._child = self._child, None
         if child is not None:
             child.close(last_words=say.QUIT)
+
+
+def _dropped(change: _Change, loras: dict[str, bytes]) -> None:
+    """It has gone with its child: no other child is given it."""
+    if change.kind == say.DROP_LORA:
+        loras.pop(change.name, None)
+    change.settle(0, None)
+
+
+def _unloaded(name: str) -> UnavailableError:
+    return UnavailableError(f"The model {name} has been unloaded.")

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 LOAD, SPEAK, CANCEL, QUIT = b"L", b"S", b"C", b"Q"
 TAKE_LORA, DROP_LORA = b"T", b"D"
+TAKE_VOICE, DROP_VOICE = b"V", b"W"
+CHANGES = (TAKE_LORA, DROP_LORA, TAKE_VOICE, DROP_VOICE)
 READY, AUDIO, END, CHANGED = b"R", b"A", b"E", b"N"
 _AUDIO = struct.Struct("<IIdIBH")
 _MARK = struct.Struct("<4I")

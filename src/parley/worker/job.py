@@ -79,5 +79,14 @@ class Engine(Protocol):
     async def drop_lora(self, name: str) -> None:
         """Forget a LoRA; one that is not there is forgotten already."""
 
+    async def take_voice(self, name: str) -> None:
+        """Hear a recording that has come into the pack as a speaker, between two chunks of what is spoken.
+
+        Raises ConfigError or EngineError where the model can not speak as it.
+        """
+
+    async def drop_voice(self, name: str) -> None:
+        """Forget what was made of a recording that has gone; one that was never heard is forgotten already."""
+
     async def unload(self) -> None:
         """Fail what is left with UnavailableError, free the memory, end the thread."""

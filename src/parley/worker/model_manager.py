@@ -334,6 +334,7 @@ class ModelManager:
             self.changed()
             return
         self._failures.pop(action.model_id, None)
+        pool.info = replace(pool.info, speakers=self.info(action.model_id).speakers)  # some may have come meanwhile
         self._pools[action.instance] = pool
         _tell(pool)
         seconds = time.perf_counter() - began
@@ -420,6 +421,25 @@ def _resized(manager: ModelManager, number: int, table: LoraTable) -> None:
     """A model came, or LoRAs of it came or went."""
     manager._perform(manager._policy.resized(clock.now(), number, table.size))
     manager.changed()
+
+
+async def voice_changed(manager: ModelManager, model_id: str, name: str, *, gone: bool) -> None:
+    """A recording came into a model's pack as a speaker, or went: the model, where it is in memory, learns of it.
+
+    Raises what its engines raise that can not speak as it.
+    """
+    await asyncio.get_running_loop().run_in_executor(None, manager._catalog.refresh)
+    speakers = manager.info(model_id).speakers
+    serving = [pool for pool in manager._pools.values() if pool.info.model_id == model_id]
+    try:
+        await asyncio.gather(*(pool.hear(name, gone=gone, speakers=speakers) for pool in serving))
+    finally:
+        manager.changed()
+
+
+def speaks_as(manager: ModelManager, model_id: str, speaker: str) -> bool:
+    """Whether the model, as it is in memory, has that speaker."""
+    return any(speaker in pool.info.speakers for pool in manager._pools.values() if pool.info.model_id == model_id)
 
 
 def _names(instances: Iterable[Instance], pools: Mapping[int, EnginePool]) -> tuple[str, ...]:

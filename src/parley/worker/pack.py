@@ -7,6 +7,7 @@ them, so a typo is named before an engine is started.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
     from parley.interfaces import TtsAdapter
     from parley.values import ModelInfo, Voice, WordMarks
+
+REFERENCE = "reference"
+"""Name of the speaker that a pack's reference recording makes."""
+VOICES = "voices"
+"""In a pack: recordings that were added as speakers while it was in use, each with its text and its consent."""
+VOICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +132,20 @@ class VoicePack:
                 "Put a clean WAV of 5 to 30 seconds there."
             )
         return path
+
+    def added(self) -> dict[str, str]:
+        """Speakers that were added as recordings, to their files, as they are on the disk now."""
+        if self.folder is None:
+            return {}
+        found = sorted((self.folder / VOICES).glob("*.wav"))
+        return {path.stem: f"{VOICES}/{path.name}" for path in found if VOICE_NAME.fullmatch(path.stem)}
+
+    def recordings(self) -> dict[str, str]:
+        """Every speaker that is a file, to that file: the reference, those of the metadata, those that were added."""
+        own = {name: file for name, file in self.speaker_ids.items() if isinstance(file, str)}
+        reference = {REFERENCE: self.reference_audio} if self.reference_audio else {}
+        added = {name: file for name, file in self.added().items() if name not in {*reference, *own}}
+        return {**reference, **own, **added}
 
     def speaker(self, voice: Voice) -> str:
         """The speaker that ``voice`` asks for, or the pack's default. Raises NotFound with the names there are."""

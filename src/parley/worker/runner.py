@@ -106,6 +106,12 @@ class ThreadEngine:
     async def drop_lora(self, name: str) -> None:
         await self._do(lambda: self._adapter.drop_lora(name))
 
+    async def take_voice(self, name: str) -> None:
+        await self._do(lambda: self._adapter.take_voice(name))
+
+    async def drop_voice(self, name: str) -> None:
+        await self._do(lambda: self._adapter.drop_voice(name))
+
     async def unload(self) -> None:
         """Stop what is spoken, unload the adapter on its thread, end the thread. Raises what the adapter raises."""
         if self._closed or self._thread is None:

@@ -30,11 +30,13 @@ from parley.rpc.options import SERVER_OPTIONS
 from parley.rpc.status import CODE_KEY, status_of
 from parley.stopping import stopping
 from parley.tracing import Place, parent_of, working_for
+from parley.worker.cloning import Cloning
 from parley.worker.figures import Reading, as_log_fields, readings, serve_figures
 from parley.worker.memory import settle_allocator
 from parley.worker.model_manager import ModelManager
 from parley.worker.servicer import TtsServicer
 from parley.worker.settings import WorkerSettings
+from parley.worker.voice_calls import VoiceCalls
 from parley.worker.watch import PackWatch
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ class Worker:
         self.manager = ModelManager(catalog, settings.models, settings.synthesis)
         self._catalog = catalog
         self.servicer = TtsServicer(settings, self.manager)
+        cloning = Cloning(self.manager, catalog, settings.cloning)
+        self._voices = VoiceCalls(cloning, self.servicer.sessions)
         self.address = ""
         """host:port, once it is started."""
         self._server: grpc.aio.Server | None = None
@@ -108,7 +112,7 @@ class Worker:
             self._watching = asyncio.get_running_loop().create_task(watch.run(self.settings.models.watch_ms / 1000))
 
     def _bind(self, server: grpc.aio.Server) -> None:
-        server.add_generic_rpc_handlers((_handlers(self.servicer),))
+        server.add_generic_rpc_handlers((_handlers(self.servicer, self._voices),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         wanted = f"{self.settings.host}:{self.settings.port}"
@@ -210,7 +214,7 @@ async def serve(
 # --- the wire --------------------------------------------------------------------------
 
 
-def _handlers(servicer: TtsServicer) -> grpc.GenericRpcHandler:
+def _handlers(servicer: TtsServicer, voices: VoiceCalls) -> grpc.GenericRpcHandler:
     unary: dict[str, tuple[Callable[[Any], Awaitable[Any]], Any]] = {
         "StartSession": (servicer.start_session, pb.StartSessionRequest),
         "Control": (servicer.control, pb.ControlRequest),
@@ -218,6 +222,9 @@ def _handlers(servicer: TtsServicer) -> grpc.GenericRpcHandler:
         "ListModels": (servicer.list_models, pb.ListModelsRequest),
         "LoadModel": (servicer.load_model, pb.LoadModelRequest),
         "UnloadModel": (servicer.unload_model, pb.UnloadModelRequest),
+        "AddVoice": (voices.add_voice, pb.AddVoiceRequest),
+        "RemoveVoice": (voices.remove_voice, pb.RemoveVoiceRequest),
+        "ListVoices": (voices.list_voices, pb.ListVoicesRequest),
         "GetCapabilities": (servicer.get_capabilities, pb.GetCapabilitiesRequest),
     }
     methods: dict[str, Any] = {

@@ -109,6 +109,20 @@ class SynthesisSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CloningSettings:
+    """Recordings of people as voices."""
+
+    enabled: Annotated[
+        bool,
+        Setting(
+            "Take recordings of people as voices, of models whose family clones (parley voices add, POST /v1/voices). "
+            "Whoever may call this worker may then add and delete them."
+        ),
+    ] = False
+    most: Annotated[int, Setting("Most such voices of one model; more are refused.", ge=1, le=1000)] = 100
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerSettings:
     """One worker process: where it listens, what it accepts, whom it trusts."""
 
@@ -170,3 +184,4 @@ class WorkerSettings:
     models: ModelSettings = ModelSettings()
     text: TextSettings = field(default_factory=TextSettings)
     synthesis: SynthesisSettings = SynthesisSettings()
+    cloning: CloningSettings = CloningSettings()

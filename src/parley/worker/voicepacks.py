@@ -17,13 +17,13 @@ from parley.hints import command
 from parley.interfaces import TtsAdapter
 from parley.store.catalog import Catalog as KnownModels
 from parley.text.languages import speaks
-from parley.values import ModelInfo, split_lora, with_lora
+from parley.values import CLONING, ModelInfo, split_lora, with_lora
 from parley.worker import adapters
 from parley.worker.adapters import espeak as espeak_voices
 from parley.worker.adapters.peft_files import CONFIG
 from parley.worker.known_voices import read_known_voices
 from parley.worker.metadata import MODEL_ID, read_pack
-from parley.worker.pack import PackFile, PackOption, VoicePack
+from parley.worker.pack import VOICES, PackFile, PackOption, VoicePack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -69,6 +69,9 @@ class Catalog(Protocol):
     def lexicon(self, model_id: str) -> Mapping[str, str]:
         """Words and how the model's pack wants them said."""
 
+    def pack(self, name: str) -> VoicePack:
+        """The pack of a model. Raises NotFound, or the ConfigError that its metadata deserves."""
+
     def broken(self) -> list[tuple[ModelInfo, ConfigError]]:
         """Models that cannot be used, as far as they are known, and why."""
 
@@ -101,6 +104,8 @@ class _Entry:
     pack: VoicePack | None
     problem: ConfigError | None = None
     fingerprint: tuple[tuple[str, int, int], ...] = ()
+    voices: tuple[tuple[str, int, int], ...] = ()
+    """The same of the recordings that were added, for which no model is read again."""
 
 
 def builtin_models() -> tuple[VoicePack, ...]:
@@ -149,6 +154,8 @@ class VoicePackCatalog:
     """Folders of LoRAs for every model that takes them, besides those in the packs."""
     environments: Environments = field(default_factory=lambda: open_environments(EngineSettings()))
     """Where the libraries live that can not be here."""
+    cloning: bool = False
+    """Whether recordings of people are taken as speakers of models whose family clones."""
     known: KnownModels = field(default_factory=KnownModels)
     """Aliases, pins and downloadable voices; read from the roots by :meth:`refresh`."""
     _entries: dict[str, _Entry] = field(default_factory=dict)
@@ -262,6 +269,8 @@ class VoicePackCatalog:
         after = {pack.model_id: _Entry(pack.info.family, pack) for pack in self.builtins}
         for root in self.roots:
             _scan(root, before, after)
+        if self.cloning:
+            _tag_cloners(after)
         after |= _with_loras(after, self.loras)
         self.known, self._entries = known, after  # at once: others may be reading on another thread
         kept = before.keys() & after.keys()
@@ -286,6 +295,16 @@ def _scan(root: Path, before: Mapping[str, _Entry], after: dict[str, _Entry]) ->
             f"{folder}: the model id {folder.name!r} is taken by the family {twin.family}; rename the folder."
         )
         after[f"{folder.parent.name}/{folder.name}"] = _Entry(entry.family, None, problem, entry.fingerprint)
+
+
+def _tag_cloners(entries: Mapping[str, _Entry]) -> None:
+    """Say of the models whose family clones that they do."""
+    for entry in entries.values():
+        pack = entry.pack
+        if pack is None or pack.folder is None or not hasattr(adapters.adapter_class(entry.family), "take_voice"):
+            continue
+        tags = tuple(dict.fromkeys((*pack.info.tags, CLONING)))
+        entry.pack = replace(pack, info=replace(pack.info, tags=tags))
 
 
 def _with_loras(entries: Mapping[str, _Entry], shared: Iterable[Path]) -> dict[str, _Entry]:
@@ -330,22 +349,22 @@ def _no_such_lora(model_id: str, lora: str, entries: Iterable[str]) -> str:
 
 def _read(folder: Path, before: _Entry | None) -> _Entry:
     """Read one pack, or keep what is known of it when none of its files has changed."""
-    fingerprint = _fingerprint(folder)
+    fingerprint, voices = _fingerprint(folder), _fingerprint(folder / VOICES)
     family = folder.parent.name
-    if before is not None and before.fingerprint == fingerprint and before.family == family:
+    if before is not None and (before.fingerprint, before.voices, before.family) == (fingerprint, voices, family):
         return before
     try:
-        return _Entry(family, read_pack(folder), None, fingerprint)
+        return _Entry(family, read_pack(folder), None, fingerprint, voices)
     except ConfigError as error:
-        return _Entry(family, None, error, fingerprint)
+        return _Entry(family, None, error, fingerprint, voices)
 
 
 def _fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Path, size and time of every file of a pack but its LoRAs, which change alone; its own folder's name first."""
+    """Path, size and time of every file of a pack but its LoRAs and voices, which change alone; its own name first."""
     found = [(str(folder), 0, 0)]
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
-        if path.is_file() and parts[0] != LORAS and not any(part.startswith(".") for part in parts):
+        if path.is_file() and parts[0] not in (LORAS, VOICES) and not any(part.startswith(".") for part in parts):
             stat = path.stat()
             found.append((str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns))
     return tuple(found)

@@ -94,6 +94,9 @@ class TestCsm(AdapterContract):
     def make_adapter(self) -> TtsAdapter:
         return ApartAdapter(catalog(self.root).create("csm-tiny"), python())
 
+    def voices(self) -> Path:
+        return self.root / "csm" / "csm-tiny" / "voices"
+
     def break_files(self) -> TtsAdapter | None:
         pack = catalog(self.root).pack("csm-tiny")
         folder = self.root.parent / "broken"

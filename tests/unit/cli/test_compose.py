@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from parley.cli.compose import _open_recognizer
+from parley.cli.compose import open_recognizer
 from parley.config import Settings
 from parley.errors import ConfigError
 
@@ -13,4 +13,4 @@ def test_a_recogniser_that_is_replaced_only_when_nobody_waits_any_more_is_refuse
     settings = Settings()
     late = replace(settings, asr=replace(settings.asr, stuck_after=settings.session.limits.asr_timeout))
     with pytest.raises(ConfigError, match=r"asr\.stuck_after .* less than session\.limits\.asr_timeout"):
-        _open_recognizer(late)
+        open_recognizer(late)

@@ -244,3 +244,26 @@ def test_an_adapter_that_can_not_be_imported_is_named(monkeypatch: pytest.Monkey
     _Points(monkeypatch, ("chimes", "no_such_package.chimes:Adapter"))
     with pytest.raises(ConfigError, match=r"adapter of the family chimes .* can not be imported"):
         adapters.adapter_class("chimes")
+
+
+def test_a_voice_that_comes_or_goes_is_a_speaker_and_no_reason_to_read_the_model_again(tmp_path: Path) -> None:
+    write(tmp_path, "pocket/me")
+    catalog = VoicePackCatalog((tmp_path,), cloning=True)
+    assert catalog.pack("me").info.tags == ("cloning",)
+    voices = tmp_path / "pocket" / "me" / "voices"
+    voices.mkdir()
+    (voices / "anna.wav").write_bytes(b"RIFF")
+    (voices / ".bert.wav.new").write_bytes(b"half of it")
+    (voices / "not a name.wav").write_bytes(b"RIFF")
+    assert not catalog.refresh()
+    assert catalog.pack("me").info.speakers == ("anna",)
+    (voices / "anna.wav").unlink()
+    assert not catalog.refresh()
+    assert catalog.pack("me").info.speakers == ()
+
+
+def test_who_does_not_allow_it_has_no_model_that_is_said_to_clone(tmp_path: Path) -> None:
+    write(tmp_path, "pocket/me")
+    write(tmp_path, "piper/amy")
+    assert VoicePackCatalog((tmp_path,)).pack("me").info.tags == ()
+    assert VoicePackCatalog((tmp_path,), cloning=True).pack("amy").info.tags == ()

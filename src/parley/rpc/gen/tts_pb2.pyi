@@ -238,6 +238,64 @@ class UnloadModelResponse(_message.Message):
     freed_bytes: int
     def __init__(self, freed_bytes: _Optional[int] = ...) -> None: ...
 
+class ClonedVoice(_message.Message):
+    __slots__ = ("model_id", "name", "seconds", "consent_at", "text_heard")
+    MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    CONSENT_AT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_HEARD_FIELD_NUMBER: _ClassVar[int]
+    model_id: str
+    name: str
+    seconds: float
+    consent_at: str
+    text_heard: bool
+    def __init__(self, model_id: _Optional[str] = ..., name: _Optional[str] = ..., seconds: _Optional[float] = ..., consent_at: _Optional[str] = ..., text_heard: bool = ...) -> None: ...
+
+class AddVoiceRequest(_message.Message):
+    __slots__ = ("model_id", "name", "audio", "text", "text_heard", "consent")
+    MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_HEARD_FIELD_NUMBER: _ClassVar[int]
+    CONSENT_FIELD_NUMBER: _ClassVar[int]
+    model_id: str
+    name: str
+    audio: bytes
+    text: str
+    text_heard: bool
+    consent: bool
+    def __init__(self, model_id: _Optional[str] = ..., name: _Optional[str] = ..., audio: _Optional[bytes] = ..., text: _Optional[str] = ..., text_heard: bool = ..., consent: bool = ...) -> None: ...
+
+class AddVoiceResponse(_message.Message):
+    __slots__ = ("voice",)
+    VOICE_FIELD_NUMBER: _ClassVar[int]
+    voice: ClonedVoice
+    def __init__(self, voice: _Optional[_Union[ClonedVoice, _Mapping]] = ...) -> None: ...
+
+class RemoveVoiceRequest(_message.Message):
+    __slots__ = ("model_id", "name")
+    MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    model_id: str
+    name: str
+    def __init__(self, model_id: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class RemoveVoiceResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListVoicesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListVoicesResponse(_message.Message):
+    __slots__ = ("voices",)
+    VOICES_FIELD_NUMBER: _ClassVar[int]
+    voices: _containers.RepeatedCompositeFieldContainer[ClonedVoice]
+    def __init__(self, voices: _Optional[_Iterable[_Union[ClonedVoice, _Mapping]]] = ...) -> None: ...
+
 class GetCapabilitiesRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

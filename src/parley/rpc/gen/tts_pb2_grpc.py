@@ -69,6 +69,21 @@ class TtsServiceStub(object):
                 request_serializer=parley_dot_tts_dot_v1_dot_tts__pb2.UnloadModelRequest.SerializeToString,
                 response_deserializer=parley_dot_tts_dot_v1_dot_tts__pb2.UnloadModelResponse.FromString,
                 _registered_method=True)
+        self.AddVoice = channel.unary_unary(
+                '/parley.tts.v1.TtsService/AddVoice',
+                request_serializer=parley_dot_tts_dot_v1_dot_tts__pb2.AddVoiceRequest.SerializeToString,
+                response_deserializer=parley_dot_tts_dot_v1_dot_tts__pb2.AddVoiceResponse.FromString,
+                _registered_method=True)
+        self.RemoveVoice = channel.unary_unary(
+                '/parley.tts.v1.TtsService/RemoveVoice',
+                request_serializer=parley_dot_tts_dot_v1_dot_tts__pb2.RemoveVoiceRequest.SerializeToString,
+                response_deserializer=parley_dot_tts_dot_v1_dot_tts__pb2.RemoveVoiceResponse.FromString,
+                _registered_method=True)
+        self.ListVoices = channel.unary_unary(
+                '/parley.tts.v1.TtsService/ListVoices',
+                request_serializer=parley_dot_tts_dot_v1_dot_tts__pb2.ListVoicesRequest.SerializeToString,
+                response_deserializer=parley_dot_tts_dot_v1_dot_tts__pb2.ListVoicesResponse.FromString,
+                _registered_method=True)
         self.GetCapabilities = channel.unary_unary(
                 '/parley.tts.v1.TtsService/GetCapabilities',
                 request_serializer=parley_dot_tts_dot_v1_dot_tts__pb2.GetCapabilitiesRequest.SerializeToString,
@@ -129,6 +144,27 @@ class TtsServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddVoice(self, request, context):
+        """Keep a recording of a person as a voice of a model. FAILED_PRECONDITION where the worker does not allow it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveVoice(self, request, context):
+        """Delete such a voice: its files, and what the model has made of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListVoices(self, request, context):
+        """The voices that were made from recordings.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCapabilities(self, request, context):
         """What this worker is, has and does right now.
         """
@@ -173,6 +209,21 @@ def add_TtsServiceServicer_to_server(servicer, server):
                     servicer.UnloadModel,
                     request_deserializer=parley_dot_tts_dot_v1_dot_tts__pb2.UnloadModelRequest.FromString,
                     response_serializer=parley_dot_tts_dot_v1_dot_tts__pb2.UnloadModelResponse.SerializeToString,
+            ),
+            'AddVoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddVoice,
+                    request_deserializer=parley_dot_tts_dot_v1_dot_tts__pb2.AddVoiceRequest.FromString,
+                    response_serializer=parley_dot_tts_dot_v1_dot_tts__pb2.AddVoiceResponse.SerializeToString,
+            ),
+            'RemoveVoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveVoice,
+                    request_deserializer=parley_dot_tts_dot_v1_dot_tts__pb2.RemoveVoiceRequest.FromString,
+                    response_serializer=parley_dot_tts_dot_v1_dot_tts__pb2.RemoveVoiceResponse.SerializeToString,
+            ),
+            'ListVoices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListVoices,
+                    request_deserializer=parley_dot_tts_dot_v1_dot_tts__pb2.ListVoicesRequest.FromString,
+                    response_serializer=parley_dot_tts_dot_v1_dot_tts__pb2.ListVoicesResponse.SerializeToString,
             ),
             'GetCapabilities': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCapabilities,
@@ -369,6 +420,87 @@ class TtsService(object):
             '/parley.tts.v1.TtsService/UnloadModel',
             parley_dot_tts_dot_v1_dot_tts__pb2.UnloadModelRequest.SerializeToString,
             parley_dot_tts_dot_v1_dot_tts__pb2.UnloadModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddVoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.tts.v1.TtsService/AddVoice',
+            parley_dot_tts_dot_v1_dot_tts__pb2.AddVoiceRequest.SerializeToString,
+            parley_dot_tts_dot_v1_dot_tts__pb2.AddVoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveVoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.tts.v1.TtsService/RemoveVoice',
+            parley_dot_tts_dot_v1_dot_tts__pb2.RemoveVoiceRequest.SerializeToString,
+            parley_dot_tts_dot_v1_dot_tts__pb2.RemoveVoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListVoices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.tts.v1.TtsService/ListVoices',
+            parley_dot_tts_dot_v1_dot_tts__pb2.ListVoicesRequest.SerializeToString,
+            parley_dot_tts_dot_v1_dot_tts__pb2.ListVoicesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -2,7 +2,8 @@
 
 Engine: transformers 5 on torch (Apache-2.0, as are the weights of ``csm-1b``, whose page asks for consent), in the
 environment ``parley engines install csm``. Sound leaves frame by frame, 80 ms each. A speaker is a recording under
-``speakers`` with what is said in it as a text file of the same name; without one the model makes up a voice.
+``speakers`` with what is said in it as a text file of the same name, or one that ``parley voices add`` brought;
+without one the model makes up a voice.
 """
 
 from __future__ import annotations
@@ -16,18 +17,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from parley.errors import ConfigError, EngineError, InvalidRequest, NotFound, ParleyError
-from parley.values import SynthesizedAudio
+from parley.values import SynthesizedAudio, Voice
 from parley.worker.adapters.loading import import_engine, unreadable
-from parley.worker.pack import PackFile, PackOption, VoicePack, no_such_speaker
+from parley.worker.pack import REFERENCE, PackFile, PackOption, VoicePack, no_such_speaker
 from parley.worker.words import proportional_marks, words
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from parley.values import ModelInfo, Voice
+    from parley.values import ModelInfo
 
-_REFERENCE = "reference"
-"""Name of the speaker that the reference recording makes."""
 _LONGEST_RECORDING = 30.0
 """Seconds: the model hears two and a half minutes in all, the recording included."""
 _HEARD = 16
@@ -74,8 +73,8 @@ class CsmAdapter:
 
     @classmethod
     def describe(cls, pack: VoicePack) -> ModelInfo:
-        """The speakers: the reference recording and those that the metadata maps to files."""
-        return replace(pack.info, speakers=_speakers(pack))
+        """The speakers: the reference recording, those that the metadata maps to files, and those that were added."""
+        return replace(pack.info, speakers=tuple(pack.recordings()))
 
     def load(self) -> None:
         """Read the weights, hear the default speaker, and say a frame."""
@@ -95,7 +94,7 @@ class CsmAdapter:
         except Exception as error:  # somebody else's code: torch, safetensors and tokenizers raise what they like
             raise ConfigError(unreadable(folder, "a model of CSM", error, self.info.model_id)) from error
         rate = int(self._model.config.codec_config.sampling_rate)
-        self.info = replace(self.info, sample_rate=rate, speakers=_speakers(self._pack))
+        self.info = replace(self.info, sample_rate=rate, speakers=tuple(self._pack.recordings()))
         self._one_frame("")
 
     def _read(self, folder: Path) -> None:
@@ -182,6 +181,23 @@ class CsmAdapter:
         for key in [key for key in self._heard if key[1] == name]:
             del self._heard[key]
 
+    # --- voices that come and go ---
+
+    def take_voice(self, name: str) -> None:
+        """Hear a speaker that was added, without a LoRA. Raises ConfigError."""
+        import torch
+
+        self.drop_voice(name)
+        if self._model is None:
+            raise EngineError(f"The model {self.info.model_id} is not loaded.")
+        with torch.inference_mode():
+            self._remembered(self._speaker(Voice(speaker=name)), "")
+
+    def drop_voice(self, name: str) -> None:
+        """Forget what the model has heard of a speaker; whoever is speaking with it goes on."""
+        for key in [key for key in self._heard if key[0] == name]:
+            del self._heard[key]
+
     # --- speaking ---
 
     def _sound(self, text: str, speaker: str, lora: str) -> Generator[np.ndarray, None, None]:
@@ -235,13 +251,18 @@ class CsmAdapter:
         said = self._turns([self._turn(text)])
         if not speaker:
             return DynamicCache(config=self._model.config), self._embedded(said)
+        return copy.deepcopy(self._remembered(speaker, lora)), self._embedded(said)
+
+    def _remembered(self, speaker: str, lora: str) -> Any:
+        """What the model remembers of a speaker through a LoRA: heard once."""
+        self._sides.active = lora
         key = speaker, lora
         if key not in self._heard:
             self._heard[key] = self._hear(speaker)
             if len(self._heard) > _HEARD:
                 self._heard.popitem(last=False)
         self._heard.move_to_end(key)
-        return copy.deepcopy(self._heard[key]), self._embedded(said)
+        return self._heard[key]
 
     def _hear(self, speaker: str) -> Any:
         """What the model remembers of a speaker's recording."""
@@ -277,11 +298,12 @@ class CsmAdapter:
     # --- speakers ---
 
     def _default(self) -> str:
-        names = _speakers(self._pack)
-        return self._pack.default_speaker or (names[0] if names else "")
+        """One that was added speaks for nobody who has not asked for it."""
+        added = self._pack.added()
+        return self._pack.default_speaker or next((name for name in self._pack.recordings() if name not in added), "")
 
     def _speaker(self, voice: Voice) -> str:
-        names = _speakers(self._pack)
+        names = tuple(self._pack.recordings())
         name = voice.speaker or self._default()
         if name and name not in names:
             raise NotFound(no_such_speaker(self.info.model_id, name, names))
@@ -291,8 +313,7 @@ class CsmAdapter:
         """A speaker's recording, float in -1..1 at the model's rate, and what is said in it."""
         from parley.audio.wav import read_wav
 
-        file = self._pack.speaker_ids.get(speaker)
-        path = self._pack.path(file) if isinstance(file, str) else self._pack.reference() or Path()
+        path = self._pack.path(self._pack.recordings()[speaker])
         try:
             samples, rate = read_wav(path, self.info.sample_rate)
         except ParleyError as error:
@@ -305,7 +326,7 @@ class CsmAdapter:
         return samples.astype(np.float32) / 32_768, self._said(speaker, path)
 
     def _said(self, speaker: str, path: Path) -> str:
-        if self._pack.speaker_ids.get(speaker) is None and self._pack.reference_text:
+        if speaker == REFERENCE and self._pack.reference_text:
             return self._pack.reference_text
         written = path.with_suffix(".txt")
         if not written.is_file():
@@ -320,8 +341,3 @@ class CsmAdapter:
         if not any(self._pack.folder.glob("model*.safetensors")):
             self._pack.file("weights", self.files["weights"])
         return self._pack.folder
-
-
-def _speakers(pack: VoicePack) -> tuple[str, ...]:
-    named = [name for name, file in pack.speaker_ids.items() if isinstance(file, str)]
-    return (*([_REFERENCE] if pack.reference_audio else []), *named)

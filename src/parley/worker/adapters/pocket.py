@@ -2,8 +2,8 @@
 
 Engine: ``pocket-tts`` 4 on torch (MIT; weights CC-BY-4.0), installed by the extra ``pocket``. Audio leaves in
 chunks of 80 ms while the rest is being made. A model speaks one text at a time, so each engine slot
-of the worker loads one. A speaker is the pack's reference recording, or a state that was
-computed from one (``.safetensors``), named under ``speakers``.
+of the worker loads one. A speaker is the pack's reference recording, a state that was
+computed from one (``.safetensors``), named under ``speakers``, or a voice that ``parley voices add`` brought.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from parley.errors import ConfigError, EngineError, InvalidRequest, NotFound, ParleyError
+from parley.hints import command
 from parley.store.schema import read_mapping
 from parley.values import SynthesizedAudio, Voice
 from parley.worker.adapters.loading import import_engine, unreadable
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from parley.values import ModelInfo
-
-_REFERENCE = "reference"
-"""Name of the speaker that the reference recording makes."""
 
 
 class PocketAdapter:
@@ -60,16 +58,17 @@ class PocketAdapter:
 
     @classmethod
     def describe(cls, pack: VoicePack) -> ModelInfo:
-        """The speakers: the reference recording and those that the metadata maps to files."""
-        return replace(pack.info, speakers=_speakers(pack))
+        """The speakers: the reference recording, those that the metadata maps to files, and those that were added."""
+        return replace(pack.info, speakers=tuple(pack.recordings()))
 
     def load(self) -> None:
         """Read the weights, make the speakers' states, and speak one word."""
-        speakers = _speakers(self._pack)
+        speakers = tuple(self._pack.recordings())
         if not speakers:
             raise ConfigError(
                 f"{self._pack.folder}/metadata.yaml: Pocket TTS needs a voice to imitate; put a WAV of 5 to 30 seconds "
-                "in the folder and name it as 'reference.audio', or map speakers to files under 'speakers'."
+                "in the folder and name it as 'reference.audio', map speakers to files under 'speakers', or bring one "
+                f"with `{command('voices add')}`."
             )
         config = self._config()
         pocket = import_engine("pocket_tts", "pocket", "pocket-tts", "pocket")
@@ -122,6 +121,18 @@ class PocketAdapter:
         self._states = {}
         gc.collect()  # torch modules hold cycles
 
+    # --- voices that come and go ---
+
+    def take_voice(self, name: str) -> None:
+        """Hear a speaker that was added; later, when it speaks, while another one is speaking. Raises ConfigError."""
+        self.drop_voice(name)
+        if not self._speaking:
+            self._state(Voice(speaker=name))
+
+    def drop_voice(self, name: str) -> None:
+        """Forget a speaker's state; whoever is speaking with it goes on."""
+        self._states.pop(name, None)
+
     def _speak(self, text: str, state: Any) -> Generator[SynthesizedAudio, None, None]:
         position, rate = 0, self.info.sample_rate
         with closing(self._stream(text, state)) as chunks:
@@ -144,12 +155,12 @@ class PocketAdapter:
 
     def _state(self, voice: Voice) -> Any:
         """The state that makes the model speak as the speaker that is asked for."""
-        names = self.info.speakers
-        name = voice.speaker or self._pack.default_speaker or (names[0] if names else "")
-        if name not in names:
-            raise NotFound(no_such_speaker(self.info.model_id, name, names))
+        files = self._pack.recordings()
+        name = voice.speaker or self._pack.default_speaker or next(iter(files), "")
+        if name not in files:
+            raise NotFound(no_such_speaker(self.info.model_id, name, tuple(files)))
         if name not in self._states:
-            path = self._speaker_path(name)
+            path = self._speaker_path(name, files[name])
             try:
                 self._states[name] = self._model.get_state_for_audio_prompt(path)
             except ParleyError:
@@ -158,12 +169,8 @@ class PocketAdapter:
                 raise ConfigError(unreadable(path, "a recording or a state of a voice", error, "")) from error
         return self._states[name]
 
-    def _speaker_path(self, name: str) -> Path:
-        file = self._pack.speaker_ids.get(name)
-        if isinstance(file, str):
-            path = self._pack.path(file)
-        else:
-            path = self._pack.reference() or Path()
+    def _speaker_path(self, name: str, file: str) -> Path:
+        path = self._pack.path(file)
         if not path.is_file():
             raise ConfigError(f"{path} is missing: metadata.yaml names it as the voice of the speaker {name!r}.")
         return path
@@ -205,11 +212,6 @@ class PocketAdapter:
             import torch
 
             torch.set_num_threads(threads)
-
-
-def _speakers(pack: VoicePack) -> tuple[str, ...]:
-    named = [name for name, file in pack.speaker_ids.items() if isinstance(file, str)]
-    return (*([_REFERENCE] if pack.reference_audio else []), *named)
 
 
 def _dump(config: Mapping[str, Any]) -> str:
