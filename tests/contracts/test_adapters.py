@@ -18,6 +18,7 @@ import yaml
 
 from parley.testing import tiny_models
 from parley.testing.adapters import AdapterContract
+from parley.testing.omni_server import Dialect, OmniServer
 from parley.testing.speech_server import VOICES, SpeechServer
 from parley.worker import adapters
 from parley.worker.voicepacks import VoicePackCatalog
@@ -208,8 +209,37 @@ class TestOpenAISpeech(AdapterContract):
         return create(_speech_pack("no-address", base_url="gpu-box:8000"))
 
 
-def _speech_pack(model_id: str, **options: Any) -> Path:
-    folder = _folder() / "openai-speech" / model_id
+class TestVllmOmni(AdapterContract):
+    """Against a real WebSocket server that says what vLLM-Omni says."""
+
+    repeatable = True
+    guesses_marks = True
+    speakers = VOICES
+    dialect: ClassVar[Dialect] = "vllm"
+    server: ClassVar[OmniServer]
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _server(cls) -> Iterator[None]:
+        with OmniServer(cls.dialect) as server:
+            cls.server = server
+            yield
+
+    def make_adapter(self) -> TtsAdapter:
+        return create(_speech_pack(self.dialect, "omni-speech", base_url=self.server.url))
+
+    def break_files(self) -> TtsAdapter | None:
+        return create(_speech_pack("no-address", "omni-speech", base_url="gpu-box:8000"))
+
+
+class TestSglangOmni(TestVllmOmni):
+    """What SGLang-Omni says: it confirms, and hangs up behind each text."""
+
+    dialect = "sglang"
+
+
+def _speech_pack(model_id: str, family: str = "openai-speech", **options: Any) -> Path:
+    folder = _folder() / family / model_id
     folder.mkdir(parents=True, exist_ok=True)
     data = {
         "languages": ["en"],

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from parley.worker.adapters.csm import CsmAdapter
     from parley.worker.adapters.espeak import EspeakAdapter
     from parley.worker.adapters.kokoro import KokoroAdapter
+    from parley.worker.adapters.omni_speech import OmniSpeechAdapter
     from parley.worker.adapters.openai_speech import OpenAISpeechAdapter
     from parley.worker.adapters.parler import ParlerAdapter
     from parley.worker.adapters.piper import PiperAdapter
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     _HELD_TO_IT: tuple[AdapterFactory, ...] = (
         ToneAdapter, EspeakAdapter, PiperAdapter, KokoroAdapter, SherpaAdapter, PocketAdapter, ParlerAdapter,
-        CsmAdapter, OpenAISpeechAdapter,
+        CsmAdapter, OpenAISpeechAdapter, OmniSpeechAdapter,
     )  # fmt: skip
 
 ENTRY_POINT_GROUP = "parley.tts_adapters"
@@ -81,6 +82,7 @@ FAMILIES: dict[str, Family] = {
         environment="csm",
     ),
     "openai-speech": Family(f"{_HERE}.openai_speech:OpenAISpeechAdapter", code_licence="MIT"),
+    "omni-speech": Family(f"{_HERE}.omni_speech:OmniSpeechAdapter", code_licence="MIT"),
 }
 
 

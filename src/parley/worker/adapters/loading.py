@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from parley.audio.frame import WordMark
+    from parley.worker.pack import VoicePack
 
 
 _FIRST_SLICE = 0.2
@@ -38,6 +39,23 @@ def import_engine(module: str, family: str, package: str, extra: str) -> Any:
                 f"The family {family} needs the package {package}; install it with: {install(extra)}."
             ) from error
         raise ConfigError(f"The package {package} of the family {family} can not be imported: {error}.") from error
+
+
+def server_key(pack: VoicePack) -> str:
+    """The key of a speech server: the first line of the file that the pack names, else what stands in its options.
+
+    Raises ConfigError that names the file.
+    """
+    name = str(pack.options["api_key_file"])
+    if not name:
+        return str(pack.options["api_key"])
+    path = pack.path(name)
+    try:
+        return path.read_text("utf-8").split("\n", 1)[0].strip()
+    except OSError as error:
+        raise ConfigError(
+            f"{path} can not be read: metadata.yaml names it as 'options.api_key_file', the speech server's key."
+        ) from error
 
 
 def onnx_session(path: Path, *, threads: int = 0, model_id: str = "", content: bytes | None = None) -> Any:

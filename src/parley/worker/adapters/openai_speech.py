@@ -17,6 +17,7 @@ import numpy as np
 
 from parley.errors import CapacityError, ConfigError, EngineError, InvalidRequest, TimedOut, UnavailableError
 from parley.values import SynthesizedAudio, Voice
+from parley.worker.adapters.loading import server_key
 from parley.worker.pack import PackFile, PackOption, VoicePack
 from parley.worker.words import proportional_marks, words
 
@@ -71,7 +72,7 @@ class OpenAISpeechAdapter:
                 "such as http://127.0.0.1:8000/v1."
             )
         self._headers = {"Content-Type": "application/json", "Accept": "application/octet-stream"}
-        key = self._key()
+        key = server_key(self._pack)
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
         self._client = httpx2.Client(
@@ -112,18 +113,6 @@ class OpenAISpeechAdapter:
         if not got:
             self.unload()
             raise ConfigError(f"{self.info.model_id}: the speech server at {self._url} answered with no audio.")
-
-    def _key(self) -> str:
-        name = str(self._pack.options["api_key_file"])
-        if not name:
-            return str(self._pack.options["api_key"])
-        path = self._pack.path(name)
-        try:
-            return path.read_text("utf-8").split("\n", 1)[0].strip()
-        except OSError as error:
-            raise ConfigError(
-                f"{path} can not be read: metadata.yaml names it as 'options.api_key_file', the speech server's key."
-            ) from error
 
     def _stream(self, client: httpx2.Client, sentence: str, voice: Voice) -> Generator[np.ndarray, None, None]:
         """Samples of one request, as they arrive."""
