@@ -122,14 +122,21 @@ def lora(folder: Path, model: Path, *, seed: int, rank: int = 4, old_names: bool
 
     ``old_names``: the codec's layers are called as transformers 4 did; they are zero, as training leaves them.
     """
+    from transformers import CsmForConditionalGeneration
+
+    loaded = CsmForConditionalGeneration.from_pretrained(model)
+    write_lora(folder, loaded, seed=seed, rank=rank, old_names=old_names)
+
+
+def write_lora(folder: Path, model: Any, *, seed: int, rank: int = 4, old_names: bool = False) -> None:
+    """The same for a model that is in memory."""
     import torch
     from safetensors.torch import save_file
-    from transformers import CsmForConditionalGeneration
 
     chance = torch.Generator().manual_seed(seed)
     names = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
     tensors = {}
-    for path, part in CsmForConditionalGeneration.from_pretrained(model).named_modules():
+    for path, part in model.named_modules():
         if path.rpartition(".")[2] not in names or not hasattr(part, "in_features"):
             continue
         codec = path.startswith("codec_model.")

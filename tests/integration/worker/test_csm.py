@@ -171,6 +171,20 @@ def test_loading_again_and_again_leaves_nothing_behind(figures: dict[str, Any]) 
     assert figures["grows by"] < 24_000_000
 
 
+def test_the_benchmark_for_a_gpu_runs_to_its_end_on_tiny_models(tmp_path: Path) -> None:
+    script = Path(__file__).parents[3] / "scripts" / "gpu_bench.py"
+    asked = [python(), str(script), "--tiny", "--device", "cpu", "--out", str(tmp_path / "gpu.json")]
+    subprocess.run(asked, check=True, stdout=subprocess.PIPE)
+    said = {one["what"]: one for one in json.loads((tmp_path / "gpu.json").read_text())["results"]}
+    assert not [one for one in said.values() if "failed" in one]
+    for count in (1, 4, 16):
+        for name in (f"csm x{count}", f"csm with a LoRA x{count}"):
+            assert said[name]["first_audio_ms"]["p50"] > 0
+            assert (said[name]["utterances"], said[name]["chunk_ms"]) == (count, 80)
+        assert said[f"whisper x{count}"]["text_ms"] >= said[f"whisper x{count}"]["first_token_ms"]
+    assert said["csm dispatch"]["operators_a_frame"] > 100
+
+
 # --- speakers and seeds ---
 
 

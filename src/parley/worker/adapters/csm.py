@@ -99,10 +99,7 @@ class CsmAdapter:
 
     def _read(self, folder: Path) -> None:
         import torch
-        from transformers import CsmForConditionalGeneration, CsmProcessor
-
-        from parley.worker.adapters.csm_frames import Depth, Manner
-        from parley.worker.adapters.side_paths import SidePaths
+        from transformers import CsmForConditionalGeneration
 
         options, device = self._pack.options, self._pack.options["device"]
         if device == "auto":
@@ -113,6 +110,16 @@ class CsmAdapter:
         model = CsmForConditionalGeneration.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, dtype=getattr(torch, precision)
         )
+        self._set_up(model, folder, device)
+
+    def _set_up(self, model: Any, folder: Path, device: str) -> None:
+        """Speak with ``model`` from now on; the folder has its tokenizer."""
+        from transformers import CsmProcessor
+
+        from parley.worker.adapters.csm_frames import Depth, Manner
+        from parley.worker.adapters.side_paths import SidePaths
+
+        options = self._pack.options
         model = model.to(device).eval().requires_grad_(False)
         model.codec_model.float()
         self._processor = CsmProcessor.from_pretrained(folder, local_files_only=True)
