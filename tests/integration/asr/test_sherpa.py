@@ -6,7 +6,7 @@ import pytest
 
 from parley.asr import AsrSettings, create_recognizer
 from parley.asr.sherpa import TransducerDecoder
-from parley.cli.compose import _open_recognizer
+from parley.cli.compose import open_recognizer
 from parley.config import load_settings
 from parley.testing.bursts import bursts
 from parley.testing.recognizers import frames, hear
@@ -40,7 +40,7 @@ async def test_a_model_of_many_languages_is_told_which_one_to_listen_for(
 async def test_a_model_of_the_catalog_hears_by_its_name_alone(tmp_path: Path) -> None:
     nemo_folder(tmp_path / "ears" / "nemotron-3.5-streaming", SENTENCES)
     flags = {"store.folder": str(tmp_path), "asr.model": "nemotron-3.5-streaming"}
-    recognizer = _open_recognizer(load_settings(flags=flags, environ={}))
+    recognizer = open_recognizer(load_settings(flags=flags, environ={}))
     final = (await hear(recognizer, frames(bursts(3)), language="de-DE"))[-1]
     await recognizer.aclose()
     assert final.text == "mach bitte die"
