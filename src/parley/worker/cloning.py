@@ -69,7 +69,7 @@ class Cloning:
             await asyncio.to_thread(lambda: write_voice(folder, asked, datetime.now(UTC)))
             try:
                 await self._heard(pack.model_id, asked.name)
-            except BaseException:
+            except BaseException:  # our own code, and a cancel: what was not heard is not kept
                 await asyncio.shield(self._forget(folder, pack.model_id, asked.name))
                 raise
             kept = await asyncio.to_thread(lambda: read_voice(folder, pack.model_id, asked.name))

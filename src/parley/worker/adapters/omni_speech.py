@@ -115,7 +115,7 @@ class OmniSpeechAdapter:
         except (UnavailableError, TimedOut, InvalidRequest, CapacityError) as error:
             self.unload()
             raise ConfigError(f"{self.info.model_id}: {error}") from error
-        except BaseException:
+        except ConfigError:
             self.unload()
             raise
         if not got:
@@ -162,11 +162,12 @@ class OmniSpeechAdapter:
 
         connection, answer, over = self._connected(), _Answer(self._url, self.info.sample_rate), False
         try:
-            if config != self._configured:
-                connection.send(json.dumps(config))
-                self._configured = config
-            connection.send(json.dumps({"type": "input.text", "text": text}))
-            connection.send(json.dumps({"type": "input.done"}))
+            with contextlib.suppress(ConnectionClosed):  # why it was closed may have come before
+                if config != self._configured:
+                    connection.send(json.dumps(config))
+                    self._configured = config
+                connection.send(json.dumps({"type": "input.text", "text": text}))
+                connection.send(json.dumps({"type": "input.done"}))
             while not answer.done:
                 samples = answer.take(connection.recv(timeout=self._patience(answer)))
                 if samples is not None and samples.size:
