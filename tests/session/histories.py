@@ -21,9 +21,11 @@ from parley.messages import (
     ClientMessage,
     EndSession,
     EndTurn,
+    ErrorMessage,
     Interrupt,
     PlayoutReport,
     ReplyEnded,
+    ReplyStarted,
     SayDelta,
     SayEnd,
     SetVoice,
@@ -157,6 +159,9 @@ class Mind:
         if mood == "blank":
             yield " \n"
             return
+        if mood == "has no words":
+            yield ("...", "😀 👍", "```\nx = 1\n```")[len(history) % 3]
+            return
         if mood == "has nothing to say":
             yield NothingToSay()
             return
@@ -170,6 +175,9 @@ class Mind:
                 raise ZeroDivisionError("a bug in the model")
             if number == 5 and mood == "hangs in the middle":
                 await hang()
+            if number == 5 and mood == "dies in code":
+                yield "\n```\nx = 1\n"
+                raise EngineError("The model died.")
             if mood == "drips":
                 await asyncio.sleep(0.4)
             yield word
@@ -317,6 +325,8 @@ class Life:
         self._taking_at = 0.0
         self._sign: object = None
         self._signed_at = 0.0
+        self._asked: tuple[Visit, int, float] | None = None
+        """The last question that was typed: where, what had been told by then, and when."""
         self.come()
 
     def make_mind(self) -> Mind:
@@ -369,21 +379,28 @@ class Life:
     # --- what the participant does -----------------------------------------------------------
 
     def send(self, message: ClientMessage) -> None:
+        if not isinstance(message, PlayoutReport | TextInput):
+            self._asked = None  # whoever does something meanwhile may be answered otherwise
         try:
             self.now.transport.participant.put(message)
         except CapacityError:  # the session is stuck behind a client that takes nothing
             assert not self.visits[-1].transport.participant.taking.is_set()
 
     async def type(self, text: str) -> None:
+        told = len(self.now.transport.participant.messages)
         self.send(TextInput(text))
         for _ in range(5):
             await asyncio.sleep(0)
         visit = self.visits[-1]
         if not visit.over and visit.engine._floor.agent is not Agent.TERMINATED:  # who has said goodbye says no more
             self.typed.append(text)
+            # Sound that goes on may take the floor, of which nothing may be understood twice.
+            in_peace = clock.now() > self._loud_until and visit.engine._floor.participant is Participant.SILENT
+            self._asked = (visit, told, clock.now()) if in_peace and text != "stop" else None
 
     def sound(self, seconds: float, loudness: float) -> None:
         self._loud_until, self._loudness = clock.now() + seconds, loudness
+        self._asked = None
 
     def mute(self, seconds: float) -> None:
         self._muted_until = clock.now() + seconds
@@ -404,6 +421,7 @@ class Life:
             if now >= self._muted_until:
                 await visit.transport.participant.speak(pcm(step, self._loudness if now <= self._loud_until else 0.0))
             self._look(visit, now)
+            self._look_for_an_answer(visit, now)
             reply = visit.engine._replies.current
             if self.at_the_end is not None and reply is not None and reply.life.state is ReplyState.ENDING:
                 deed, self.at_the_end = self.at_the_end, None
@@ -419,6 +437,19 @@ class Life:
         elif now - self._signed_at > LONGEST_WAIT:
             self.troubles.append(f"nothing for {LONGEST_WAIT:g} s while the agent is {agent.value}")
             self._signed_at = now
+
+    def _look_for_an_answer(self, visit: Visit, now: float) -> None:
+        """A question that nobody took back is answered, or it is said why not; silence is no answer."""
+        if self._asked is None or not visit.transport.participant.taking.is_set():
+            return
+        where, told, when = self._asked
+        if where is not visit or visit.over or self.mind.mood == "has nothing to say":
+            self._asked = None
+        elif visit.engine._floor.agent is Agent.IDLE and now - when > 1.0:
+            news = visit.transport.participant.messages[told:]
+            if not any(isinstance(message, ReplyStarted | ErrorMessage) for message in news):
+                self.troubles.append("a typed question has ended in silence")
+            self._asked = None
 
     # --- afterwards ----------------------------------------------------------------------------
 
@@ -583,7 +614,7 @@ DEEDS: tuple[tuple[int, Deed], ...] = (
     (2, _late),
     (2, _mood("mind", "well", "slow", "hangs", "dies", "blank", "changes the voice", "has nothing to say",
               "ponders", "ponders for ever", "dies in the middle",
-              "hangs in the middle", "drips")),
+              "hangs in the middle", "drips", "has no words", "dies in code")),
     (4, _mood("mind", "well", "drips", "slow")),
     (3, _mood("throat", "well", "dies", "dies in the middle", "dies slowly", "never begins", "hangs",
               "hangs in the middle", "makes nothing", "ends early", "refuses", "is slow", "stutters",
@@ -629,9 +660,7 @@ async def live(history: bytes, make: type[Life] = Life, deeds: Sequence[Deed] = 
 
 
 def _nothing_is_left(life: Life) -> None:
-    loop = asyncio.get_running_loop()
     left = asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
     assert not left, f"tasks are left: {left}"
     timers = [handle for visit in life.visits for handle in visit.engine._timers._handles]
     assert not timers, f"timers are left: {timers}"
-    assert loop is asyncio.get_running_loop()

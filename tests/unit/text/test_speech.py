@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from parley.errors import ConfigError, InvalidRequest
 from parley.text.sentences import Sentences
 from parley.text.speech.lexicon import EMPTY, Lexicon, check_lexicon, parse_lexicon
-from parley.text.speech.normaliser import Normaliser, has_words
+from parley.text.speech.normaliser import Normaliser, has_words, seam
 from parley.text.speech.numerals import ENGLISH, FRENCH, GERMAN, SPANISH
 from parley.text.speech.spoken import Spoken
 from parley.worker.words import words
@@ -169,6 +169,19 @@ def test_a_date_that_may_be_two_days_is_read_as_its_numbers() -> None:
 def test_numbers_are_words(number: int, english: str, german: str, spanish: str, french: str) -> None:
     grammars = (ENGLISH, GERMAN, SPANISH, FRENCH)
     assert [numerals.cardinal(number) for numerals in grammars] == [english, german, spanish, french]
+
+
+@given(
+    st.lists(
+        st.sampled_from(["```", "~~~py", "\n", "x = 1", " ", "It is so.", "| a |", "| --- |", "***", "..."]), max_size=8
+    )
+)
+def test_what_is_said_apart_is_heard_whatever_stands_before_it(before: list[str]) -> None:
+    text = "".join(before)
+    spoken = "".join(piece.text for _, piece in pieces(f"{text}{seam(text)}I am sorry.", "en"))
+    assert "I am sorry" in spoken
+    assert seam("") == ""
+    assert seam("Well.") == " "
 
 
 @given(st.integers(0, 10**15 - 1))

@@ -8,6 +8,7 @@ from parley import clock
 from parley.errors import NoReply
 from parley.session.decide.deadline import ReplyDeadline
 from parley.session.guard import GuardedStream
+from parley.text.speech.normaliser import has_words
 from parley.text.unicode import WholeDeltas
 from parley.values import ChangeVoice, NothingToSay, ReplyOptions, Thinking, ToolCall, Usage
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from parley.errors import ParleyError
     from parley.interfaces import LanguageModel
     from parley.session.settings import LimitSettings
-    from parley.values import ChatMessage, ReplyPart, ToolInfo
+    from parley.values import ChatMessage, ToolInfo
 
 
 class Deltas:
@@ -41,12 +42,21 @@ class Deltas:
         self._limits = limits
         self._whole = WholeDeltas()
         self._length = 0
-        self._answered = False
+        self._needs_no_words = False
 
-    @property
-    def error(self) -> ParleyError | None:
-        """What ended it, where that was a failure; a reply without a word is one, unless it was meant to be."""
-        return self._stream.error or (None if self._answered else NoReply("The language model's reply is empty."))
+    def error(self, said: str, *, aloud: bool) -> ParleyError | None:
+        """What ended it, where that was a failure.
+
+        So is a reply without a word, unless it was meant to be. ``said``: all of its text; ``aloud``: of which somebody
+        waits to hear a word, so that marks, emoji and blocks of code are none.
+        """
+        if self._stream.error is not None or self._needs_no_words:
+            return self._stream.error
+        if not said.strip():
+            return NoReply("The language model's reply is empty.")
+        return (
+            NoReply("Nothing in the language model's reply can be spoken.") if aloud and not has_words(said) else None
+        )
 
     async def next(self) -> str | ChangeVoice | None:
         """The next one; None at the end, and ``error`` says of what kind it was."""
@@ -58,7 +68,7 @@ class Deltas:
                 self.usage = part
                 continue
             self._deadline.sign_of_life(word=not isinstance(part, Thinking))
-            self._answered = self._answered or _is_answer(part)
+            self._needs_no_words = self._needs_no_words or isinstance(part, ChangeVoice | NothingToSay | ToolCall)
             if isinstance(part, ChangeVoice):
                 return part
             if isinstance(part, ToolCall):
@@ -76,8 +86,3 @@ class Deltas:
     async def aclose(self) -> None:
         """Nobody wants more of it."""
         await self._stream.aclose()
-
-
-def _is_answer(part: ReplyPart) -> bool:
-    """Whether nobody has to apologise for a reply that consists of this alone."""
-    return bool(part.strip()) if isinstance(part, str) else isinstance(part, ChangeVoice | NothingToSay | ToolCall)

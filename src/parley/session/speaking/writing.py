@@ -7,11 +7,12 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from parley.errors import NoReply
+from parley.errors import InvalidRequest, NoReply
 from parley.session.decide.outcomes import NO_MORE
 from parley.session.decide.remarks import Remark, remark
 from parley.session.speaking.deltas import Deltas
 from parley.text.sentences import Sentences
+from parley.text.speech.normaliser import has_words, seam
 from parley.values import ChangeVoice
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Paper(Protocol):
         """Speak with this voice from the next utterance on."""
 
     def trouble(self, error: ParleyError) -> bool:
-        """The language model failed; returns whether to apologise."""
+        """There are no words, or no more; returns whether to apologise."""
 
     def no_more_text(self) -> None:
         """That was all."""
@@ -111,6 +112,8 @@ class Writing:
         """The text from outside is complete."""
         for clause in self._clauses.finish():
             self._paper.give(clause)
+        if self._paper.text.strip() and not has_words(self._paper.text):
+            self._paper.trouble(InvalidRequest("Nothing in this text can be spoken."))
         self._paper.no_more_text()
 
     # --- from a model --------------------------------------------------------------------
@@ -143,15 +146,16 @@ class Writing:
                 else:
                     said += delta
                     await self._give_all(self._clauses.add(delta))
-        error = deltas.error
         if deltas.usage is not None:
             self.usage = deltas.usage if self.usage is None else self.usage + deltas.usage
+        rest = deltas.finish()
+        error = deltas.error(said + rest, aloud=self._aloud)
         if error is not None:
             # Once tools were called, a model that has nothing to add has done what it was asked for.
-            if not (self._rounds and isinstance(error, NoReply) and not said.strip()):
+            if not (self._rounds and isinstance(error, NoReply) and not has_words(said)):
                 await self._apologise(error)
             return []
-        said += (rest := deltas.finish())
+        said += rest
         await self._give_all((*self._clauses.add(rest), *self._clauses.finish()))
         if not deltas.calls:
             return []
@@ -203,8 +207,8 @@ class Writing:
 
     def _apart(self, text: str) -> str:
         """Another sentence than the one before."""
-        before = self._paper.text[-1:]
-        return text if not before or before.isspace() or text[:1].isspace() else f" {text}"
+        between = seam(self._paper.text)
+        return text if between == " " and text[:1].isspace() else between + text
 
     def _new_clauses(self) -> Sentences:
         first, most = self._settings.reply.first_clause, self._calls.measures.first_longest

@@ -55,6 +55,20 @@ def has_words(text: str) -> bool:
     return any(normaliser.piece(line).says_something for line in text.splitlines())
 
 
+def seam(before: str) -> str:
+    """What has to stand between a text and another sentence, so that this is said: no block of code swallows it."""
+    lines = before.splitlines(keepends=True)
+    if not lines:
+        return ""
+    fenced = sum(markup.FENCE.match(line) is not None for line in lines) % 2
+    last, line_is_over = lines[-1], lines[-1] != lines[-1].rstrip("\r\n")
+    if fenced:
+        return "```\n" if line_is_over else "\n```\n"
+    if line_is_over or last[-1].isspace():
+        return ""
+    return "\n" if markup.FENCE.match(last) or markup.lines_for_the_eye(last) else " "
+
+
 def _take(claims: list[Claim], more: Iterable[Claim]) -> None:
     """Add the claims that stand on nobody else's ground."""
     for claim in more:
