@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.integration.people import Running, contiguous, running, talking, text_of
+from websockets.asyncio.client import connect
 
 from parley.bench.speech import say
+from parley.client.session import session_url
 from parley.errors import CapacityError, Unauthorized
 from parley.messages import (
     BargeInDecided,
@@ -182,11 +184,26 @@ async def test_limits_and_drain(tmp_path: Path) -> None:
             started = await participant.next(ReplyStarted)
             parley.process.send_signal(signal.SIGTERM)
             await asyncio.to_thread(parley.wait_until, 503)
+            assert await code_of_a_newcomer(parley, "k") == 1013
             ended = await participant.next(ReplyEnded, utterance_id=started.utterance_id)
             assert ended.outcome == "finished"
             parley.process.send_signal(signal.SIGTERM)
             await participant.next(SessionEnded)
+            connection = participant.client._connection
+            assert connection is not None
+            async with asyncio.timeout(15):
+                await connection.wait_closed()
+            assert connection.close_code == 1000
         assert await asyncio.to_thread(parley.process.wait, 15) == 0
+
+
+async def code_of_a_newcomer(parley: Running, api_key: str) -> int | None:
+    """With which code the server hangs up on somebody who comes now."""
+    headers = {"Authorization": f"Bearer {api_key}"}
+    async with connect(session_url(parley.url), additional_headers=headers) as ws, asyncio.timeout(15):
+        await ws.send('{"type": "start", "sample_rate": 16000}')
+        await ws.wait_closed()
+        return ws.close_code
 
 
 def test_stopping_leaves_no_process_and_exits_cleanly(tmp_path: Path, no_processes_left: None) -> None:

@@ -34,7 +34,7 @@ from parley.messages import (
 from parley.testing.echo_host import EchoHost, echo_app, ramp, serving
 from parley.testing.transports import until as when
 from parley.transports.binary import AGENT_HEADER, MICROPHONE_HEADER, unpack_agent
-from parley.transports.bounds import Uncounted
+from parley.transports.bounds import Excess, Fate, Uncounted, Where
 from parley.transports.client_settings import ClientSettings
 from parley.transports.websocket_settings import WebSocketSettings
 
@@ -401,6 +401,72 @@ async def test_a_session_that_the_server_ends_closes_cleanly() -> None:
         await until(client, SessionEnded)
         assert [event async for event in client] == []
         assert host.ended == [None]
+
+
+async def test_who_ends_with_the_session_is_closed_as_usual_and_who_is_cut_off_is_told_of_a_restart() -> None:
+    """The codes that docs/reference/websocket.md names for a server that stops."""
+    host = EchoHost()
+    async with serving(echo_app(host)) as url:
+        over, cut_off = await connect(url + "/v1/session"), await connect(url + "/v1/session")
+        for ws in (over, cut_off):
+            await ws.send(START)
+            await raw_until(ws, "started")
+        await over.send('{"type": "text", "text": "leave"}')
+        await raw_until(over, "ended")
+        await over.wait_closed()
+        assert over.close_code == 1000
+    async with asyncio.timeout(10):
+        await cut_off.wait_closed()
+    assert cut_off.close_code == 1012
+    await _empty(host)
+
+
+# --- an honest client --------------------------------------------------------------------
+
+
+class Limits(Uncounted):
+    """What was held back or dropped of a client."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str]] = []
+
+    def excess(self, kind: Excess, fate: Fate, amount: float = 1) -> None:
+        self.seen.append((kind, fate))
+
+    def microphone_lost(self, where: Where, seconds: float) -> None:
+        self.seen.append((where, "lost"))
+
+
+async def test_frames_of_10_ms_and_50_reports_a_second_are_never_limited_nor_is_a_burst_after_a_second() -> None:
+    """Three seconds of an honest client; what was due in the second one comes at its end, all at once."""
+    limits = Limits()
+    host = EchoHost(tally=limits)
+    frame, report = MICROPHONE_HEADER + bytes(320), '{"type": "playout", "utterance_id": "u", "sample": 960}'
+    async with echo(host) as (url, _), connect(url + "/v1/session") as ws:
+        await ws.send('{"type": "start", "sample_rate": 16000, "playout_reports": true}')
+        await raw_until(ws, "started")
+        begin = clock.now()
+        for tick in range(300):
+            if not 100 <= tick < 200:
+                await asyncio.sleep(begin + tick * 0.01 - clock.now())  # real time is what the bounds count in
+            await ws.send(frame)
+            if tick % 2 == 0:
+                await ws.send(report)
+        await ws.send('{"type": "text", "text": "heard?"}')
+        heard = await raw_until(ws, "transcript")
+        assert heard["text"] == str(300 * 160)
+        assert len(host.sessions[0].reports) == 150
+    assert limits.seen == []  # neither dropped nor made to wait
+
+
+async def test_who_sends_much_more_than_an_honest_client_is_seen() -> None:
+    """Or the test above would pass where nothing is counted."""
+    limits = Limits()
+    async with echo(EchoHost(tally=limits)) as (url, _), connect(url + "/v1/session") as ws:
+        await ws.send(START)
+        for _ in range(250):
+            await ws.send('{"type": "ping", "id": 1}')
+        await when(lambda: ("message", "waited") in limits.seen)
 
 
 # --- who may talk ------------------------------------------------------------------------

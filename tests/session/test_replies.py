@@ -302,6 +302,23 @@ async def test_text_that_cannot_be_a_turn_is_refused(text: str) -> None:
         await talk.heard_out()
 
 
+@pytest.mark.parametrize("entrance", ["question", "say"])
+@pytest.mark.parametrize(("length", "taken"), [(8_001, True), (20_000, True), (20_001, False)])
+async def test_every_way_in_takes_texts_of_the_same_length(entrance: str, length: int, taken: bool) -> None:
+    text = ("word " * length)[: length - 1] + "."
+    model = FakeLanguageModel(answer=lambda _: ["Yes."])
+    async with conversation(language_model=model) as talk:
+        if entrance == "question":
+            talk.say(TextInput(text))
+        else:
+            talk.say(SayDelta(text))
+            talk.say(SayEnd())
+        await talk.until(1.0)
+        errors = [error.code for error in talk.of(ErrorMessage)]
+        assert errors == ([] if taken else ["invalid_request"])
+        assert bool(talk.of(ReplyStarted)) is taken
+
+
 async def test_typed_turns_that_come_too_quickly_are_refused_and_nothing_else_is_lost() -> None:
     settings = SessionSettings(limits=LimitSettings(text_burst=3, text_rate=2))
     async with conversation(settings=settings) as talk:

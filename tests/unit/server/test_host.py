@@ -265,6 +265,28 @@ async def test_a_name_that_was_bent_to_this_machine_reads_nothing(path: str) -> 
     assert "evil.example" in answer.json()["message"]
 
 
+async def test_a_name_that_was_bent_to_this_machine_opens_no_socket() -> None:
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "websocket", "path": "/v1/session", "raw_path": b"/v1/session", "query_string": b"", "root_path": "",
+        "headers": [(b"host", b"evil.example:8080"), (b"origin", b"http://evil.example:8080")], "subprotocols": [],
+        "scheme": "ws", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8080),
+        "extensions": {"websocket.http.response": {}},
+    }  # fmt: skip
+    async with host_with(host="0.0.0.0") as host:
+        await create_app(host, page=None)(scope, receive, send)
+    assert [message["type"] for message in sent] == ["websocket.http.response.start", "websocket.http.response.body"]
+    assert sent[0]["status"] == 421
+    assert b"evil.example" in sent[1]["body"]
+
+
 async def test_the_page_may_run_its_own_scripts_only(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<p>Hello")
     async with host_with() as host, client_of(host, tmp_path) as client:
