@@ -14,6 +14,7 @@ from livekit import api, rtc
 from parley import clock
 from parley.client import Playout, SessionClient
 from parley.client.webrtc import WebRtcPeer
+from parley.errors import UnavailableError
 from parley.interfaces import Transport
 from parley.messages import (
     ClearAudio,
@@ -142,7 +143,7 @@ class WebRtcEnd:
         return [(piece.utterance_id, piece.start_sample, piece.end_sample) for piece in self._peer.playout.heard]
 
     async def hang_up(self) -> None:
-        with contextlib.suppress(Exception):  # somebody else's code: the network may be lost already
+        with contextlib.suppress(UnavailableError):  # the network may be lost already
             self._peer.send(EndSession())
         await self._peer.close()
 
