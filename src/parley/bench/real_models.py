@@ -19,6 +19,7 @@ from parley.llm.script import phrases
 from parley.session.decide.lexicon import lexicon
 from parley.store import StoreSettings, open_store, read_catalog
 from parley.testing.virtual_time import run_virtual
+from parley.vad import TURN_MODELS, create_turn_model
 
 if TYPE_CHECKING:
     from parley.asr.decoder import TurnDecoder
@@ -49,15 +50,14 @@ def fetched(options: BenchOptions, name: str) -> str:
 
 
 def turn_model(options: BenchOptions) -> EndOfTurnModel | None:
-    """``--set turn=smart-turn``, or the path of its file; none without."""
-    name = options.text("turn", "words")
+    """``--set turn=smart-turn`` or turn-1-mini (``turn_path=`` its file), or a file of Smart Turn's; none without."""
+    name, path = options.text("turn", "words"), options.text("turn_path")
     if name == "words":
         return None
-    from parley.vad.smart_turn import SmartTurn
-
-    if name == "smart-turn":
-        return SmartTurn(Path(fetched(options, "smart-turn-v3.2"), "model.onnx"))
-    return SmartTurn(Path(name))
+    if name not in TURN_MODELS:
+        return create_turn_model("smart-turn", Path(name))
+    entry = next(entry for entry in read_catalog().of_kind("turn").values() if entry.engine == name)
+    return create_turn_model(name, Path(path or Path(fetched(options, entry.model_id), entry.files[0])))
 
 
 def likely_phrases() -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,29 +119,47 @@ def _tell_of_strangers(language: str, better: str) -> None:
         )
 
 
-def turn_model(settings: Settings) -> tuple[str, Path | None]:
-    """What judges the end of turns: its name, and its file where it has one. Raises ConfigError when it is not here."""
+@dataclass(frozen=True, slots=True)
+class TurnChoice:
+    """What judges the end of turns."""
+
+    name: str
+    """As people know it."""
+    engine: str
+    """One of ``vad.TURN_MODELS``, or the embedded judge of words."""
+    path: Path | None = None
+    """Of the model; None for words."""
+
+
+def turn_model(settings: Settings) -> TurnChoice:
+    """What these settings mean. Raises ConfigError where it is not here, or a file is named that nothing reads."""
     from parley.store import embedded
     from parley.store.choice import TURN_ENGINES_IN_AUTO
 
-    engine, named = settings.turn.engine, settings.smart_turn.path
-    if engine == embedded.TURN or (engine == AUTO and not named and not TURN_ENGINES_IN_AUTO):
-        return embedded.TURN, None
-    if named:
-        return "smart-turn", Path(named)
-    wanted = TURN_ENGINES_IN_AUTO if engine == AUTO else (engine,)
-    found = _turn_entry(settings, wanted)
-    if found is not None:
-        return found
-    if engine == AUTO:
-        return embedded.TURN, None
-    raise ConfigError(
-        f"turn.engine is {engine}, but no such model is here; fetch it with `{command('pull smart-turn-v3.2')}` or "
-        "name its file: smart_turn.path."
-    )
+    engine, own, named = settings.turn.engine, settings.turn.path, settings.smart_turn.path
+    words = TurnChoice(embedded.TURN, embedded.TURN)
+    if own and engine in (AUTO, embedded.TURN):
+        raise ConfigError(
+            f"turn.path names a file, but turn.engine is {engine}; set turn.engine to smart-turn or turn-1-mini."
+        )
+    if own or (named and engine in (AUTO, _SMART_TURN)):
+        taken = engine if own else _SMART_TURN
+        return TurnChoice(taken, taken, Path(own or named))
+    if engine == embedded.TURN:
+        return words
+    found = _turn_entry(settings, TURN_ENGINES_IN_AUTO if engine == AUTO else (engine,))
+    if found is None and engine != AUTO:
+        raise ConfigError(
+            f"turn.engine is {engine}, but no such model is here; fetch it with "
+            f"`{command(f'pull {_model_of(settings, engine)}')}` or name its file: turn.path."
+        )
+    return found or words
 
 
-def _turn_entry(settings: Settings, engines: tuple[str, ...]) -> tuple[str, Path] | None:
+_SMART_TURN = "smart-turn"
+
+
+def _turn_entry(settings: Settings, engines: tuple[str, ...]) -> TurnChoice | None:
     from parley.cli.shelf import opened
 
     catalog, store = opened(settings)
@@ -149,8 +167,16 @@ def _turn_entry(settings: Settings, engines: tuple[str, ...]) -> tuple[str, Path
     for engine in engines:
         for entry in here:
             if entry.engine == engine and not entry.forbidden:
-                return entry.model_id, store.path(entry) / entry.files[0]
+                return TurnChoice(entry.model_id, engine, store.path(entry) / entry.files[0])
     return None
+
+
+def _model_of(settings: Settings, engine: str) -> str:
+    """The catalog's preferred model of a turn engine."""
+    from parley.cli.shelf import opened
+
+    entries = opened(settings)[0].of_kind("turn").values()
+    return next(entry.model_id for entry in entries if entry.engine == engine)
 
 
 # --- what people are told ----------------------------------------------------------------
@@ -161,7 +187,7 @@ def models_named(settings: Settings) -> dict[str, str]:
     return {
         "ears": _ears_named(settings),
         "voice": _voice_named(settings),
-        "turn": turn_model(settings)[0],
+        "turn": turn_model(settings).name,
         "llm": settings.llm.openai.model if settings.llm.engine == "openai" else settings.llm.engine,
     }
 

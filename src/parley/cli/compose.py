@@ -246,13 +246,10 @@ def _open_faster_ears(settings: Settings, stack: AsyncExitStack) -> Recognizer |
 
 def _open_end_of_turn(settings: Settings) -> EndOfTurnModel | None:
     from parley.cli.chosen import turn_model
+    from parley.vad import create_turn_model
 
-    _, path = turn_model(settings)
-    if path is None:
-        return None
-    from parley.vad.smart_turn import SmartTurn
-
-    return SmartTurn(path)
+    choice = turn_model(settings)
+    return None if choice.path is None else create_turn_model(choice.engine, choice.path)
 
 
 # --- ways in ---------------------------------------------------------------------------

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 TURN_ENGINES_IN_AUTO: tuple[str, ...] = ()
 """Turn models that ``turn.engine: auto`` may take, the preferred ones first: only what ``parley bench turns``
-shows to be better than words and silence. None is: on its own, Smart Turn takes pauses for ends."""
+shows to be better than words and silence. None is: on its own, Smart Turn takes pauses for ends, and turn-1-mini's
+weights could not be had where the others were measured."""
 
 
 @dataclass(frozen=True, slots=True)

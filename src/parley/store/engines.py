@@ -54,6 +54,7 @@ OTHERS: dict[str, EnginePackage] = {
     "pocketsphinx": EnginePackage("pocketsphinx", "pocketsphinx", "BSD-2-Clause"),
     "espeak": EnginePackage("espeakng_loader", "espeak-ng", "GPL-3.0-or-later", _APART),
     "smart-turn": EnginePackage("onnxruntime", "onnxruntime", "MIT"),
+    "turn-1-mini": EnginePackage("onnxruntime", "onnxruntime", "MIT"),
     "words": EnginePackage("parley", DISTRIBUTION, "MIT"),
     "script": EnginePackage("parley", DISTRIBUTION, "MIT"),
     "llama.cpp": EnginePackage("xllamacpp", "llama.cpp", "MIT", "or any other server of GGUF files, beside Parley"),

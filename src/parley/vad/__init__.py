@@ -1,16 +1,18 @@
-"""Voice activity detection: one table of detectors, imported on use."""
+"""Voice activity detection, and the models that hear whether a turn is over: a table of each, imported on use."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from parley.errors import ConfigError
 from parley.hints import install_packages
 from parley.vad.settings import VadSettings
 
 if TYPE_CHECKING:
-    from parley.interfaces import VoiceActivityDetector
+    from pathlib import Path
+
+    from parley.interfaces import EndOfTurnModel, VoiceActivityDetector
 
 DETECTORS: dict[str, str] = {
     "silero": "parley.vad.silero:SileroVad",
@@ -18,7 +20,13 @@ DETECTORS: dict[str, str] = {
 }
 """Name in the settings -> "module:Class"; each class takes a VadSettings."""
 
-__all__ = ["DETECTORS", "VadSettings", "create_vad"]
+TURN_MODELS: dict[str, str] = {
+    "smart-turn": "parley.vad.smart_turn:SmartTurn",
+    "turn-1-mini": "parley.vad.turn_1:Turn1Mini",
+}
+"""Name in the settings -> "module:Class"; each class takes the path of its file."""
+
+__all__ = ["DETECTORS", "TURN_MODELS", "VadSettings", "create_turn_model", "create_vad"]
 
 
 def create_vad(name: str = "", settings: VadSettings | None = None) -> VoiceActivityDetector:
@@ -31,11 +39,23 @@ def create_vad(name: str = "", settings: VadSettings | None = None) -> VoiceActi
     name = name or settings.engine
     if name not in DETECTORS:
         raise ConfigError(f'There is no voice activity detector "{name}"; choose one of {", ".join(DETECTORS)}.')
-    module, _, attribute = DETECTORS[name].partition(":")
     try:
-        detector = getattr(import_module(module), attribute)
+        detector = _named(DETECTORS[name])
     except ModuleNotFoundError as error:
         raise ConfigError(
             f'The detector "{name}" needs a package; install it with: {install_packages(str(error.name))}.'
         ) from error
     return cast("VoiceActivityDetector", detector(settings))
+
+
+def create_turn_model(name: str, path: Path) -> EndOfTurnModel:
+    """Open a turn model; it serves all sessions. Raises ConfigError for a file that is missing or is none of its kind.
+
+    ``name`` is one of ``TURN_MODELS``.
+    """
+    return cast("EndOfTurnModel", _named(TURN_MODELS[name])(path))
+
+
+def _named(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)

@@ -43,7 +43,7 @@ class VadSettings:
     )
 
 
-TURN_ENGINES = ("auto", "words", "smart-turn")
+TURN_ENGINES = ("auto", "words", "smart-turn", "turn-1-mini")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,15 @@ class TurnSettings:
     engine: Annotated[
         str,
         Setting(
-            "Judge of a turn's end: words (what was said, and its melody), smart-turn (a model hears it as well: the "
-            "fetched one, or the file smart_turn.path), auto (a model where one is measured to be better than words, "
-            "which none is so far, or the one that smart_turn.path names).",
+            "Judge of a turn's end: words (what was said, and its melody), smart-turn or turn-1-mini (a model hears it "
+            "as well, and is weighed with them), auto (a model where one is measured to be better than words, which "
+            "none is so far, or the one that smart_turn.path names).",
             choices=TURN_ENGINES,
         ),
     ] = "auto"
+    path: Annotated[
+        str, Setting("ONNX file for the engine that is named, smart-turn or turn-1-mini. Empty: the one of the store.")
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True)

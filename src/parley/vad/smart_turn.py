@@ -2,7 +2,7 @@
 
 The model reads the last eight seconds of the turn as Whisper's log-mel features and answers with the
 probability that the speaker has finished. Its weights (BSD-2, ``pipecat-ai/smart-turn-v3`` on the
-Hugging Face hub) are not part of Parley: the setting ``smart_turn.path`` names the file.
+Hugging Face hub) are not part of Parley.
 Features after "Robust Speech Recognition via Large-Scale Weak Supervision" (Radford et al., 2022).
 """
 
@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from parley.errors import ConfigError
+from parley.vad.onnx_file import open_model
 
 RATE = 16_000
 SECONDS = 8
@@ -30,35 +29,13 @@ class SmartTurn:
 
     def __init__(self, path: Path) -> None:
         """Load the model. Raises ConfigError when the file is missing or is none of this kind."""
-        if not path.is_file():
-            raise ConfigError(
-                f"The Smart Turn model {path} does not exist; download it, or leave smart_turn.path empty."
-            )
-        self._session = _open(path)
-        inputs = [entry.name for entry in self._session.get_inputs()]
-        if inputs != ["input_features"]:
-            raise ConfigError(
-                f"{path} is not a Smart Turn v3 model: it asks for {', '.join(inputs)}, not input_features."
-            )
+        self._session = open_model(path, "Smart Turn v3", ["input_features"], [])
 
     def probability(self, samples: NDArray[np.int16]) -> float:
         """Sigmoid output of the model for this audio (16 kHz)."""
         features = log_mel(newest(np.multiply(samples, 1 / 32768, dtype=np.float32)))
         (answer, *_) = self._session.run(None, {"input_features": features[np.newaxis]})
         return float(np.asarray(answer).reshape(-1)[0])
-
-
-def _open(path: Path) -> Any:
-    import onnxruntime
-    from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except (ort_errors.InvalidProtobuf, ort_errors.InvalidGraph, ort_errors.InvalidArgument, ort_errors.Fail) as error:
-        raise ConfigError(f"{path} cannot be read as an ONNX model; download it again.") from error
 
 
 def newest(audio: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,13 +10,23 @@ import structlog
 from tests.unit.vad.test_smart_turn import tiny_model
 
 from parley.cli import chosen
-from parley.cli.chosen import ears_for, in_words, models_named, named_ears, turn_model, what_would_be_better
+from parley.cli.chosen import (
+    TurnChoice,
+    ears_for,
+    in_words,
+    models_named,
+    named_ears,
+    turn_model,
+    what_would_be_better,
+)
 from parley.cli.compose import _open_end_of_turn
 from parley.cli.shelf import opened
 from parley.config import Settings
 from parley.config.loading import load_settings
 from parley.errors import ConfigError
 from parley.store import StoreSettings, choice, embedded
+from parley.testing.tiny_turn_models import tiny_turn_1
+from parley.vad.turn_1 import Turn1Mini
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,29 +68,47 @@ def with_turn(settings: Settings, engine: str, path: str = "") -> Settings:
         ("words", True, "words"),
         ("smart-turn", True, "smart-turn"),
         ("smart-turn", False, "smart-turn-v3.2"),
+        ("turn-1-mini", False, "turn-1-mini"),
+        ("turn-1-mini", True, "turn-1-mini"),  # that file is Smart Turn's
     ],
 )
 def test_what_judges_the_end_of_turns(settings: Settings, tmp_path: Path, engine: str, named: bool, taken: str) -> None:
-    put(settings, "smart-turn-v3.2")
+    put(settings, "smart-turn-v3.2", "turn-1-mini")
     file = tmp_path / "mine.onnx"
-    name, path = turn_model(with_turn(settings, engine, str(file) if named else ""))
-    assert name == taken
-    assert (path is None) == (name == "words")
-    assert (path == file) == (name == "smart-turn")
+    choice = turn_model(with_turn(settings, engine, str(file) if named else ""))
+    assert choice.name == taken
+    assert (choice.path is None) == (choice.name == "words")
+    assert (choice.path == file) == (choice.name == "smart-turn")
+    assert choice.name.startswith(choice.engine)
+
+
+@pytest.mark.parametrize("engine", ["smart-turn", "turn-1-mini"])
+def test_a_turn_model_of_ones_own_is_named_with_its_engine(settings: Settings, tmp_path: Path, engine: str) -> None:
+    own = str(tmp_path / "mine.onnx")
+    named = replace(settings, turn=replace(settings.turn, engine=engine, path=own))
+    assert turn_model(named) == TurnChoice(engine, engine, tmp_path / "mine.onnx")
+    for other in ("auto", "words"):
+        with pytest.raises(ConfigError, match=r"set turn\.engine to smart-turn or turn-1-mini"):
+            turn_model(replace(settings, turn=replace(settings.turn, engine=other, path=own)))
 
 
 def test_auto_takes_a_turn_model_as_soon_as_one_is_measured_to_be_better(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choice, "TURN_ENGINES_IN_AUTO", ("smart-turn",))
-    assert turn_model(settings)[0] == "words"
+    monkeypatch.setattr(choice, "TURN_ENGINES_IN_AUTO", ("turn-1-mini", "smart-turn"))
+    assert turn_model(settings).name == "words"
     put(settings, "smart-turn-v3.2")
-    assert turn_model(settings)[0] == "smart-turn-v3.2"
+    assert turn_model(settings).name == "smart-turn-v3.2"
+    put(settings, "turn-1-mini")
+    assert turn_model(settings).name == "turn-1-mini"
 
 
-def test_a_turn_model_that_is_asked_for_and_not_here_is_said_with_what_fetches_it(settings: Settings) -> None:
-    with pytest.raises(ConfigError, match=r"pull smart-turn-v3\.2"):
-        turn_model(with_turn(settings, "smart-turn"))
+@pytest.mark.parametrize(("engine", "model"), [("smart-turn", r"smart-turn-v3\.2"), ("turn-1-mini", "turn-1-mini")])
+def test_a_turn_model_that_is_asked_for_and_not_here_is_said_with_what_fetches_it(
+    settings: Settings, engine: str, model: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"pull {model}"):
+        turn_model(with_turn(settings, engine))
 
 
 @pytest.mark.parametrize("engine", ["faster-whisper", "auto"])
@@ -127,6 +155,10 @@ def test_the_fetched_model_is_the_one_that_sessions_get(settings: Settings) -> N
     tiny_model(folder / "model.onnx")
     assert _open_end_of_turn(with_turn(settings, "smart-turn")) is not None
     assert _open_end_of_turn(with_turn(settings, "words")) is None
+    other = store.path(catalog.find("turn-1-mini"))
+    other.mkdir(parents=True)
+    tiny_turn_1(other / "model.onnx")
+    assert isinstance(_open_end_of_turn(with_turn(settings, "turn-1-mini")), Turn1Mini)
 
 
 def test_a_judge_that_there_is_not_is_refused_with_those_that_there_are() -> None:
