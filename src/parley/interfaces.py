@@ -136,6 +136,28 @@ class EndOfTurnModel(Protocol):
         """How likely (0 to 1) the turn is over; ``samples`` are its audio at 16 kHz, the newest last."""
 
 
+class InterruptionModel(Protocol):
+    """Hears one participant while the agent talks: do they nod, or do they want the floor?
+
+    Synchronous: less than a millisecond for 40 ms of sound. Times are those of ``clock.now()``.
+    """
+
+    def begin(self) -> None:
+        """A reply begins: what was said before belongs to no other."""
+
+    def end(self) -> None:
+        """No reply is to be heard any more, whatever of it was on its way."""
+
+    def played(self, frame: AudioFrame, at: float) -> None:
+        """This frame of the reply (48 kHz) is heard from ``at`` on."""
+
+    def hear(self, samples: NDArray[np.int16], now: float) -> None:
+        """Microphone samples at 16 kHz, the echo taken out, the last of which arrived at ``now``."""
+
+    def wish(self) -> float | None:
+        """How likely (0 to 1) what was last said asks for the floor; None while nothing can be said of it."""
+
+
 # --- words -----------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parley import clock
 from parley.audio.frame import AudioFrame
 from parley.errors import EngineError
 from parley.messages import (
@@ -415,3 +416,68 @@ class Generations:
 
     def check(self) -> None:
         assert {utterance: self._sent(utterance) for utterance in self._given_up} == self._given_up
+
+
+class Overheard:
+    """An interruption model that is always of one opinion, and notes what it is told."""
+
+    def __init__(self, wish: float | None) -> None:
+        self._wish = wish
+        self.begun: list[float] = []
+        self.ended: list[float] = []
+        self.heard: list[float] = []
+        self.played_at: list[float] = []
+
+    def begin(self) -> None:
+        self.begun.append(clock.now())
+
+    def end(self) -> None:
+        self.ended.append(clock.now())
+
+    def played(self, frame: AudioFrame, at: float) -> None:
+        self.played_at.append(at)
+
+    def hear(self, samples: np.ndarray, now: float) -> None:
+        self.heard.append(now)
+
+    def wish(self) -> float | None:
+        return self._wish
+
+
+@pytest.mark.parametrize(("wish", "outcome"), [(None, "backchannel"), (0.02, "backchannel"), (0.98, "take_floor")])
+async def test_a_wish_that_a_model_hears_takes_the_floor_before_words_could(wish: float | None, outcome: str) -> None:
+    async with conversation(
+        sounds=[(1.0, 1.7)], language_model=storyteller(), interruption=Overheard(wish), settings=KEEP_ALL
+    ) as talk:
+        talk.say(TextInput("tell me a story"))
+        await talk.until(3.0)
+        assert [decided.outcome for decided in talk.logged(Decided)] == [outcome]
+
+
+async def test_a_model_of_interruptions_hears_while_a_reply_sounds_and_never_else() -> None:
+    model = Overheard(0.5)
+    async with conversation(sounds=[(0.2, 0.9)], turns=[[(0.3, "tell me")]], language_model=storyteller(),
+                            interruption=model, listen_until=9.0) as talk:  # fmt: skip
+        await talk.heard_out()
+        await talk.until(9.0)
+        (begun,), (ended,) = model.begun, model.ended
+        assert begun < model.heard[0] < model.heard[-1] <= ended + 0.02
+        # Its first frame may be told of in the moment before.
+        assert begun - 0.02 <= model.played_at[0] < model.played_at[-1] <= ended + 0.02
+        assert len(model.played_at) == len(talk.participant.frames)
+
+
+class DeafModel(Overheard):
+    """One with a bug."""
+
+    def hear(self, samples: np.ndarray, now: float) -> None:
+        raise ZeroDivisionError
+
+
+async def test_a_model_of_interruptions_that_fails_leaves_the_words_to_decide() -> None:
+    async with conversation(
+        sounds=[(1.0, 1.7)], language_model=storyteller(), interruption=DeafModel(0.98), settings=KEEP_ALL
+    ) as talk:
+        talk.say(TextInput("tell me a story"))
+        await talk.until(3.0)
+        assert [decided.outcome for decided in talk.logged(Decided)] == ["backchannel"]

@@ -9,9 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tests.session.tool_bench import Bench, Caller, ask, once
 
+from parley.audio.frame import AudioFrame
 from parley.conversation import Call, History, Message, Result
 from parley.errors import EngineError, InvalidRequest, NotFound
 from parley.messages import Interrupt, ReplyEnded, SessionStarted, StartSession, TextInput
@@ -141,6 +144,42 @@ def test_a_language_model_that_was_given_up_is_given_up_again(tmp_path: Path, mo
     again = replay(recording, EARS)
 
     assert "failed with" in words(state_log(again.entries))
+    assert differences(recorded_state_log(recording), state_log(again.entries)) == []
+
+
+class Wishes:
+    """An interruption model that hears a wish for the floor in whatever is said."""
+
+    def begin(self) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+    def played(self, frame: AudioFrame, at: float) -> None:
+        pass
+
+    def hear(self, samples: NDArray[np.int16], now: float) -> None:
+        pass
+
+    def wish(self) -> float | None:
+        return 0.98
+
+
+async def _hum(transport: MemoryTransport) -> None:
+    """A story, and over it a sound that nobody understands."""
+    await microphone(transport.participant.speak, (0.5, 1.5), (5.0, 5.7), until=9.0)
+
+
+@pytest.mark.parametrize(("parts", "decided"), [({}, "backchannel"), ({"interruption": Wishes()}, "take_floor")])
+def test_what_a_model_of_interruptions_heard_is_heard_again(
+    tmp_path: Path, parts: dict[str, Any], decided: str
+) -> None:
+    recording = recorded(tmp_path, _hum, recognizer=FakeRecognizer(turns=[TURNS[0], [], []]), **parts)
+
+    again = replay(recording, EARS)
+
+    assert f"decided {decided}" in words(state_log(again.entries))
     assert differences(recorded_state_log(recording), state_log(again.entries)) == []
 
 

@@ -2,25 +2,35 @@
 
 A decoder's run time (CPU seconds) becomes delay, as if each had a core to itself and nothing else ran. What is measured
 is how long after a question's last sample its final transcript is there, while others talk; not the rest of a session.
+The embedded recogniser's decoders are led here as its processes lead them; any other recogniser is the one that a
+server has, on a loop whose cores take the time that its decoding took.
 """
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from parley.asr.pocketsphinx import SphinxDecoder
 from parley.asr.sharing import Leave, Listen, Sharing
 from parley.asr.stretches import Stretches
+from parley.audio import AudioFrame
+from parley.bench.cpu_time import CpuTimeLoop
 from parley.llm.script import phrases
+from parley.testing.virtual_time import run_virtual
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from parley.interfaces import Recognizer
 
 RATE = 16_000
 _FRAME = 320
@@ -111,3 +121,59 @@ class Room:
     def _plan(self, when: float, what: str, who: int) -> None:
         self._count += 1
         heapq.heappush(self._events, (when, self._count, what, who))
+
+
+def lags(
+    recognizer: Callable[[], Recognizer],
+    talk: Sequence[NDArray[np.int16]],
+    questions: Sequence[NDArray[np.int16]],
+    *,
+    first: float,
+    every: float,
+) -> list[float]:
+    """Seconds from each question's last sample to its final transcript; one is asked ``every`` so many seconds.
+
+    Everybody in ``talk`` (16 kHz) talks without a pause from the beginning on, until the last question is understood.
+    """
+    return run_virtual(_lags(recognizer, talk, questions, first, every), CpuTimeLoop)
+
+
+async def _lags(
+    recognizer: Callable[[], Recognizer],
+    talk: Sequence[NDArray[np.int16]],
+    questions: Sequence[NDArray[np.int16]],
+    first: float,
+    every: float,
+) -> list[float]:
+    found: list[float] = []
+    async with asyncio.TaskGroup() as group:
+        talking = [group.create_task(_understand(recognizer(), samples)) for samples in talk]
+        await asyncio.sleep(first)
+        asked = []
+        for question in questions:
+            asked.append(group.create_task(_understand(recognizer(), question)))
+            await asyncio.sleep(every)
+        for task in asked:
+            found.append(await task)
+        for task in talking:
+            task.cancel()
+    return found
+
+
+async def _understand(recognizer: Recognizer, samples: NDArray[np.int16]) -> float:
+    """Seconds from the last sample to the final transcript."""
+    loop = asyncio.get_running_loop()
+    over = loop.time() + len(samples) / RATE
+    async with aclosing(recognizer.transcribe(_spoken(samples), language="en")) as transcripts:
+        async for _ in transcripts:
+            pass
+    return loop.time() - over
+
+
+async def _spoken(samples: NDArray[np.int16]) -> AsyncGenerator[AudioFrame, None]:
+    """At the speed of speech; the last frame is the last of the voice."""
+    for sequence, start in enumerate(range(0, len(samples), _FRAME)):
+        piece = samples[start : start + _FRAME]
+        await asyncio.sleep(len(piece) / RATE)
+        last = start + _FRAME >= len(samples)
+        yield AudioFrame(piece.tobytes(), RATE, "", sequence, start, speaking=not last)

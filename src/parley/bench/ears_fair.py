@@ -4,14 +4,15 @@ From the moment at which the frame with the question's last sample is sent to th
 answer, through a server with the embedded recogniser. The talkers talk for as long as questions are asked, the
 asker's own sessions come and go. ``--sessions 1,2`` are the numbers of decoders, ``--set talkers=3`` says how many
 talk, ``--trials`` how many questions are asked; ``--set recogniser=NAME`` takes another recogniser.
-``--set clock=cpu`` measures the embedded recogniser alone, and counts its CPU time: what is right on a busy machine.
+``--set clock=cpu`` measures the recogniser alone, and counts its CPU time: what is right on a busy machine;
+``--set recogniser=faster-whisper --set model=whisper-tiny.en`` is another than the embedded one here, too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,7 +56,9 @@ class Tally:
 def run(options: BenchOptions) -> list[Row]:
     """Rows for each number of decoders, and without talkers to compare with."""
     if options.text("clock") == "cpu":
-        return [_alone(decoders, options) for decoders in options.sessions or DECODERS]
+        embedded = options.text("recogniser", "pocketsphinx") == "pocketsphinx"
+        alone = _alone if embedded else _alone_as_served
+        return [alone(decoders, options) for decoders in options.sessions or DECODERS]
     rows: list[Row] = []
     engine = options.text("recogniser", "pocketsphinx")
     for decoders in options.sessions or DECODERS:
@@ -98,6 +101,28 @@ def _alone(decoders: int, options: BenchOptions) -> Row:
     lags = [1000 * ((turn.understood or over) - turn.ended) for number, turn in said.items() if number >= talkers]
     params: dict[str, str | int] = {"decoders": decoders, "talkers": talkers, "clock": "cpu"}
     return row("short question, last sample to its final", "ms", lags, goal=Goal(p95=1_500), params=params)
+
+
+def _alone_as_served(decoders: int, options: BenchOptions) -> Row:
+    from parley.bench.ears_alone import lags
+    from parley.bench.real_models import asr_settings, loaded
+
+    engine, talkers, people = options.text("recogniser"), int(options.number("talkers", TALKERS)), speech.speakers()
+    named = replace(options, params={**options.params, "engine": engine})
+    trials = options.trials or TRIALS
+    questions = [at_rate(speech.say(text, people[number]), RATE) for number, text in enumerate(QUESTIONS)]
+    found = lags(
+        loaded(asr_settings(named, decoders)),
+        [_talk(number) for number in range(talkers)],
+        [questions[trial % len(questions)] for trial in range(trials)],
+        first=_HEADSTART,
+        every=3.0,
+    )
+    values = [1000 * lag for lag in found]
+    params: dict[str, str | int] = {
+        "decoders": decoders, "talkers": talkers, "clock": "cpu", "recogniser": options.text("model") or engine,
+    }  # fmt: skip
+    return row("short question, last sample to its final", "ms", values, goal=Goal(p95=1_500), params=params)
 
 
 async def _measure(url: str, talkers: int, options: BenchOptions) -> Tally:

@@ -14,17 +14,17 @@ from parley.asr.processes import ProcessRecognizer
 from parley.audio import AudioFrame
 from parley.bench.cpu_time import CpuTimeLoop
 from parley.bench.turns.ears import DecoderEars
-from parley.errors import ConfigError
+from parley.errors import ConfigError, InvalidRequest
 from parley.llm.script import phrases
 from parley.session.decide.lexicon import lexicon
 from parley.store import StoreSettings, open_store, read_catalog
 from parley.testing.virtual_time import run_virtual
-from parley.vad import TURN_MODELS, create_turn_model
+from parley.vad import INTERRUPTION_MODELS, TURN_MODELS, create_interruption_model, create_turn_model
 
 if TYPE_CHECKING:
     from parley.asr.decoder import TurnDecoder
     from parley.bench.report import BenchOptions
-    from parley.interfaces import EndOfTurnModel, Recognizer
+    from parley.interfaces import EndOfTurnModel, InterruptionModel, Recognizer
 
 _SECOND = 16_000
 
@@ -56,8 +56,23 @@ def turn_model(options: BenchOptions) -> EndOfTurnModel | None:
         return None
     if name not in TURN_MODELS:
         return create_turn_model("smart-turn", Path(name))
-    entry = next(entry for entry in read_catalog().of_kind("turn").values() if entry.engine == name)
-    return create_turn_model(name, Path(path or Path(fetched(options, entry.model_id), entry.files[0])))
+    return create_turn_model(name, _file_of(options, "turn", name, path))
+
+
+def interruption_model(options: BenchOptions) -> Callable[[], InterruptionModel] | None:
+    """``--set interruption=backchannel-detector`` (``interruption_path=`` its file): one for each; none without."""
+    name, path = options.text("interruption", "words"), options.text("interruption_path")
+    if name == "words":
+        return None
+    if name not in INTERRUPTION_MODELS:
+        raise InvalidRequest(f"--set interruption= takes words or {', '.join(INTERRUPTION_MODELS)}, not {name!r}.")
+    return create_interruption_model(name, _file_of(options, "interruption", name, path))
+
+
+def _file_of(options: BenchOptions, kind: str, engine: str, path: str) -> Path:
+    """The file that was named, or that of the store's preferred model."""
+    entry = next(entry for entry in read_catalog().of_kind(kind).values() if entry.engine == engine)
+    return Path(path) if path else Path(fetched(options, entry.model_id), entry.files[0])
 
 
 def likely_phrases() -> tuple[str, ...]:

@@ -121,62 +121,65 @@ def _tell_of_strangers(language: str, better: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class TurnChoice:
-    """What judges the end of turns."""
+    """What judges whose turn it is: where one ends, or what is said over a reply."""
 
     name: str
     """As people know it."""
     engine: str
-    """One of ``vad.TURN_MODELS``, or the embedded judge of words."""
+    """One of ``vad.TURN_MODELS`` or ``vad.INTERRUPTION_MODELS``, or the embedded judge of words."""
     path: Path | None = None
     """Of the model; None for words."""
 
 
 def turn_model(settings: Settings) -> TurnChoice:
-    """What these settings mean. Raises ConfigError where it is not here, or a file is named that nothing reads."""
-    from parley.store import embedded
+    """What judges the end of turns. Raises ConfigError where it is not here, or a file is named that nothing reads."""
     from parley.store.choice import TURN_ENGINES_IN_AUTO
 
-    engine, own, named = settings.turn.engine, settings.turn.path, settings.smart_turn.path
-    words = TurnChoice(embedded.TURN, embedded.TURN)
-    if own and engine in (AUTO, embedded.TURN):
-        raise ConfigError(
-            f"turn.path names a file, but turn.engine is {engine}; set turn.engine to smart-turn or turn-1-mini."
-        )
-    if own or (named and engine in (AUTO, _SMART_TURN)):
-        taken = engine if own else _SMART_TURN
-        return TurnChoice(taken, taken, Path(own or named))
-    if engine == embedded.TURN:
-        return words
-    found = _turn_entry(settings, TURN_ENGINES_IN_AUTO if engine == AUTO else (engine,))
-    if found is None and engine != AUTO:
-        raise ConfigError(
-            f"turn.engine is {engine}, but no such model is here; fetch it with "
-            f"`{command(f'pull {_model_of(settings, engine)}')}` or name its file: turn.path."
-        )
-    return found or words
+    engine, named = settings.turn.engine, settings.smart_turn.path
+    if named and not settings.turn.path and engine in (AUTO, _SMART_TURN):
+        return TurnChoice(_SMART_TURN, _SMART_TURN, Path(named))
+    return _judge(settings, "turn", engine, settings.turn.path, TURN_ENGINES_IN_AUTO)
+
+
+def interruption_model(settings: Settings) -> TurnChoice:
+    """What judges speech over a reply. Raises ConfigError as :func:`turn_model` does."""
+    from parley.store.choice import INTERRUPTION_ENGINES_IN_AUTO
+
+    wanted = settings.interruption
+    return _judge(settings, "interruption", wanted.engine, wanted.path, INTERRUPTION_ENGINES_IN_AUTO)
 
 
 _SMART_TURN = "smart-turn"
 
 
-def _turn_entry(settings: Settings, engines: tuple[str, ...]) -> TurnChoice | None:
+def _judge(settings: Settings, kind: str, engine: str, own: str, in_auto: tuple[str, ...]) -> TurnChoice:
+    """The model of a kind that is named by its file or its engine, or is best; else words."""
     from parley.cli.shelf import opened
+    from parley.store import embedded
 
     catalog, store = opened(settings)
-    here = store.installed(catalog, "turn")
-    for engine in engines:
-        for entry in here:
-            if entry.engine == engine and not entry.forbidden:
-                return TurnChoice(entry.model_id, engine, store.path(entry) / entry.files[0])
-    return None
-
-
-def _model_of(settings: Settings, engine: str) -> str:
-    """The catalog's preferred model of a turn engine."""
-    from parley.cli.shelf import opened
-
-    entries = opened(settings)[0].of_kind("turn").values()
-    return next(entry.model_id for entry in entries if entry.engine == engine)
+    known = [entry for entry in catalog.of_kind(kind).values() if not entry.forbidden]
+    if own and engine in (AUTO, embedded.TURN):
+        engines = dict.fromkeys(entry.engine for entry in known)
+        raise ConfigError(
+            f"{kind}.path names a file, but {kind}.engine is {engine}; set {kind}.engine to {' or '.join(engines)}."
+        )
+    if own:
+        return TurnChoice(engine, engine, Path(own))
+    if engine == embedded.TURN:
+        return TurnChoice(embedded.TURN, embedded.TURN)
+    here = store.installed(catalog, kind)
+    for wanted in in_auto if engine == AUTO else (engine,):
+        found = next((entry for entry in here if entry.engine == wanted and not entry.forbidden), None)
+        if found is not None:
+            return TurnChoice(found.model_id, wanted, store.path(found) / found.files[0])
+    if engine == AUTO:
+        return TurnChoice(embedded.TURN, embedded.TURN)
+    fetch = next(entry.model_id for entry in known if entry.engine == engine)
+    raise ConfigError(
+        f"{kind}.engine is {engine}, but no such model is here; fetch it with `{command(f'pull {fetch}')}` or name "
+        f"its file: {kind}.path."
+    )
 
 
 # --- what people are told ----------------------------------------------------------------
@@ -184,11 +187,13 @@ def _model_of(settings: Settings, engine: str) -> str:
 
 def models_named(settings: Settings) -> dict[str, str]:
     """What a server of these settings is made of: kind -> name of the model."""
+    over_replies = interruption_model(settings)
     return {
         "ears": _ears_named(settings),
         "voice": _voice_named(settings),
         "turn": turn_model(settings).name,
         "llm": settings.llm.openai.model if settings.llm.engine == "openai" else settings.llm.engine,
+        **({"interruption": over_replies.name} if over_replies.path else {}),
     }
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from parley.api.realtime.endings import Endings
     from parley.config import Settings
-    from parley.interfaces import EndOfTurnModel, LanguageModel, Recognizer
+    from parley.interfaces import EndOfTurnModel, InterruptionModel, LanguageModel, Recognizer
     from parley.routing.pool import PooledSynthesizer
     from parley.server.peers import Peers
     from parley.server.recording import RecordingKeeper
@@ -173,6 +173,7 @@ async def _open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
         language_model,
         voices,
         end_of_turn=_open_end_of_turn(settings),
+        overhear=_open_interruption(settings),
         snapshots=snapshots,
         tools=tools,
         models=models_named(settings),
@@ -250,6 +251,14 @@ def _open_end_of_turn(settings: Settings) -> EndOfTurnModel | None:
 
     choice = turn_model(settings)
     return None if choice.path is None else create_turn_model(choice.engine, choice.path)
+
+
+def _open_interruption(settings: Settings) -> Callable[[], InterruptionModel | None]:
+    from parley.cli.chosen import interruption_model
+    from parley.vad import create_interruption_model
+
+    choice = interruption_model(settings)
+    return (lambda: None) if choice.path is None else create_interruption_model(choice.engine, choice.path)
 
 
 # --- ways in ---------------------------------------------------------------------------

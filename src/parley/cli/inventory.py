@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from parley.values import ModelInfo
     from parley.worker.voicepacks import VoicePackCatalog
 
-KIND_NAMES = {"ears": "hearing", "voice": "speaking", "turn": "turn taking", "llm": "answering"}
+KIND_NAMES = {
+    "ears": "hearing", "voice": "speaking", "turn": "turn taking", "interruption": "interruptions", "llm": "answering",
+}  # fmt: skip
 _PATIENCE = 1.0
 
 

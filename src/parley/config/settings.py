@@ -21,7 +21,7 @@ from parley.transports.client_settings import ClientSettings
 from parley.transports.livekit_settings import LiveKitSettings
 from parley.transports.rtc_settings import WebRtcSettings
 from parley.transports.websocket_settings import WebSocketSettings
-from parley.vad.settings import SmartTurnSettings, TurnSettings, VadSettings
+from parley.vad.settings import InterruptionSettings, SmartTurnSettings, TurnSettings, VadSettings
 from parley.worker.settings import WorkerSettings
 
 
@@ -35,6 +35,7 @@ class Settings:
     vad: VadSettings = field(default_factory=VadSettings)
     turn: TurnSettings = field(default_factory=TurnSettings)
     smart_turn: SmartTurnSettings = field(default_factory=SmartTurnSettings)
+    interruption: InterruptionSettings = field(default_factory=InterruptionSettings)
     asr: AsrSettings = field(default_factory=AsrSettings)
     llm: LlmSettings = field(default_factory=LlmSettings)
     tools: ToolSettings = field(default_factory=ToolSettings)

@@ -28,6 +28,7 @@ from parley.errors import ParleyError
 from parley.interfaces import (
     EchoGuard,
     EndOfTurnModel,
+    InterruptionModel,
     LanguageModel,
     Recognizer,
     Synthesis,
@@ -190,6 +191,10 @@ class SessionRecorder:
     def end_of_turn(self, inner: EndOfTurnModel) -> EndOfTurnModel:
         """The turn model, recorded."""
         return _RecordedEndOfTurn(inner, self)
+
+    def interruption(self, inner: InterruptionModel) -> InterruptionModel:
+        """The interruption model, recorded."""
+        return _RecordedInterruption(inner, self)
 
     def observer(self, inner: Observer) -> Observer:
         """The observer, which also writes down what the session decided."""
@@ -432,6 +437,28 @@ class _RecordedEndOfTurn:
         probability = self._inner.probability(samples)
         self._recorder.note("end_of_turn", {"value": probability})
         return probability
+
+
+class _RecordedInterruption:
+    def __init__(self, inner: InterruptionModel, recorder: SessionRecorder) -> None:
+        self._inner, self._recorder = inner, recorder
+
+    def begin(self) -> None:
+        self._inner.begin()
+
+    def end(self) -> None:
+        self._inner.end()
+
+    def played(self, frame: AudioFrame, at: float) -> None:
+        self._inner.played(frame, at)
+
+    def hear(self, samples: NDArray[np.int16], now: float) -> None:
+        self._inner.hear(samples, now)
+
+    def wish(self) -> float | None:
+        wish = self._inner.wish()
+        self._recorder.note("wish", {"value": wish})
+        return wish
 
 
 class _RecordingObserver:

@@ -345,6 +345,28 @@ class ReplayEndOfTurn:
         return next(self._values, 0.5)
 
 
+class ReplayInterruption:
+    """What was recorded of the interruption model, in its order; nothing after the last."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._wishes = (entry.data["value"] for entry in recording.of("wish"))
+
+    def begin(self) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+    def played(self, frame: AudioFrame, at: float) -> None:
+        pass
+
+    def hear(self, samples: NDArray[np.int16], now: float) -> None:
+        pass
+
+    def wish(self) -> float | None:
+        return next(self._wishes, None)
+
+
 @asynccontextmanager
 async def _drained(stream: AsyncIterable[object]) -> AsyncIterator[asyncio.Task[None]]:
     """Take everything that is offered, as the original did; the task ends with the stream."""

@@ -13,6 +13,7 @@ from parley.recording.format import Recording
 from parley.replay.parts import (
     ReplayEchoGuard,
     ReplayEndOfTurn,
+    ReplayInterruption,
     ReplayLanguageModel,
     ReplayRecognizer,
     ReplaySynthesizer,
@@ -85,6 +86,7 @@ async def _replay(recording: Recording, ears: Ears, overrides: Mapping[str, Any]
         relief=Relief(recognizer if settings.budget.faster_ears else None),  # a recording has all that was heard
         echo=ReplayEchoGuard(recording) if "clean" in had else None,
         end_of_turn=ReplayEndOfTurn(recording) if "end_of_turn" in had else None,
+        interruption=ReplayInterruption(recording) if "wish" in had else None,
         tools=ReplayTools(recording, timeline) if "tools" in had else None,
         observer=replayed,
     )

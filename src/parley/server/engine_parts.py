@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from parley.interfaces import (
         EchoGuard,
         EndOfTurnModel,
+        InterruptionModel,
         LanguageModel,
         Recognizer,
         Synthesizer,
@@ -43,6 +44,7 @@ class EngineParts:
     history: History | None = None
     echo: EchoGuard | None = None
     end_of_turn: EndOfTurnModel | None = None
+    interruption: InterruptionModel | None = None
     tools: Tools | None = None
     observer: Observer
     guest: Guest | None = None
@@ -63,6 +65,7 @@ class EngineParts:
             history=self.history,
             echo=self.echo,
             end_of_turn=self.end_of_turn,
+            interruption=self.interruption,
             tools=self.tools,
             observer=self.observer,
             guest=self.guest,

@@ -68,6 +68,7 @@ class RecordingKeeper:
             echo=parts.echo and recorder.echo(parts.echo),
             tools=parts.tools and recorder.tools(parts.tools),
             end_of_turn=parts.end_of_turn and recorder.end_of_turn(parts.end_of_turn),
+            interruption=parts.interruption and recorder.interruption(parts.interruption),
             observer=recorder.observer(parts.observer),
             relief=replace(parts.relief, ears=parts.relief.ears and recorder.recognizer(parts.relief.ears)),
         )

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from parley.interfaces import (
         EchoGuard,
         EndOfTurnModel,
+        InterruptionModel,
         LanguageModel,
         Recognizer,
         Tools,
@@ -115,6 +116,8 @@ class Parts:
     make_microphone: Callable[[int], Resampler] = microphone_resampler
     """From the transport's rate to what is listened to."""
     make_echo_guard: Callable[[StartSession], EchoGuard | None] = lambda _: None
+    overhear: Callable[[], InterruptionModel | None] = lambda: None
+    """What hears nods and wishes for the floor in what is said over a reply."""
     wrap: Callable[[EngineParts, ExitStack], EngineParts] = as_they_are
     """Changes what an engine is made of: how a recorder gets between the engine and its seams."""
 
@@ -270,6 +273,7 @@ class SessionHost:
                 history=history,
                 echo=None if start.echo_cancelled else self.parts.make_echo_guard(start),
                 end_of_turn=self.parts.end_of_turn,
+                interruption=self.parts.overhear(),
                 tools=tools or self.parts.tools,
                 observer=session,
                 guest=guest,

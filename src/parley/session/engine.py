@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from parley.interfaces import (
         EchoGuard,
         EndOfTurnModel,
+        InterruptionModel,
         LanguageModel,
         Recognizer,
         Synthesizer,
@@ -91,6 +92,7 @@ class SessionEngine:
         history: History | None = None,
         echo: EchoGuard | None = None,
         end_of_turn: EndOfTurnModel | None = None,
+        interruption: InterruptionModel | None = None,
         tools: Tools | None = None,
         observer: Observer | None = None,
         guest: Guest | None = None,
@@ -124,7 +126,9 @@ class SessionEngine:
         self._faults = faults = Faults(self.end)
         self._tasks = tasks = Tasks(session_id, faults)
         self._timers = timers = Timers(faults)
-        self._microphone = mic = Microphone(microphone, vad, echo, settings, keep_turns=end_of_turn is not None)
+        self._microphone = mic = Microphone(
+            microphone, vad, echo, settings, keep_turns=end_of_turn is not None, overhearing=interruption
+        )
         # the agent's side
         records, sayings = ReplyRecords(self.history, notices, terms), Sayings()
         self._loudspeaker = loudspeaker = Loudspeaker(

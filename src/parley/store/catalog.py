@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 CATALOG = "model_catalog.yaml"
-KINDS = ("voice", "ears", "turn", "llm")
+KINDS = ("voice", "ears", "turn", "interruption", "llm")
 SCHEMES = ("hf", "pip", "url", "file")
 
 

@@ -16,6 +16,9 @@ TURN_ENGINES_IN_AUTO: tuple[str, ...] = ()
 shows to be better than words and silence. None is: on its own, Smart Turn takes pauses for ends, and turn-1-mini's
 weights could not be had where the others were measured."""
 
+INTERRUPTION_ENGINES_IN_AUTO: tuple[str, ...] = ()
+"""The same for models of what is said over a reply; none was measured yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:

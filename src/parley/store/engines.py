@@ -55,6 +55,7 @@ OTHERS: dict[str, EnginePackage] = {
     "espeak": EnginePackage("espeakng_loader", "espeak-ng", "GPL-3.0-or-later", _APART),
     "smart-turn": EnginePackage("onnxruntime", "onnxruntime", "MIT"),
     "turn-1-mini": EnginePackage("onnxruntime", "onnxruntime", "MIT"),
+    "backchannel-detector": EnginePackage("onnxruntime", "onnxruntime", "MIT"),
     "words": EnginePackage("parley", DISTRIBUTION, "MIT"),
     "script": EnginePackage("parley", DISTRIBUTION, "MIT"),
     "llama.cpp": EnginePackage("xllamacpp", "llama.cpp", "MIT", "or any other server of GGUF files, beside Parley"),

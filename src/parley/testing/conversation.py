@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from parley import clock
 from parley.conversation import History
 from parley.errors import SessionFailed
-from parley.interfaces import EchoGuard, EndOfTurnModel, Tools
+from parley.interfaces import EchoGuard, EndOfTurnModel, InterruptionModel, Tools
 from parley.messages import ClientMessage, ReplyEnded, ServerMessage, StartSession, StateChanged
 from parley.orders import Guest, Manner, Notice, Order
 from parley.session.engine import SessionEngine
@@ -130,6 +130,7 @@ async def conversation(
     synthesizer: FakeSynthesizer | None = None,
     echo: EchoGuard | None = None,
     end_of_turn: EndOfTurnModel | None = None,
+    interruption: InterruptionModel | None = None,
     tools: Tools | None = None,
     history: History | None = None,
     manner: Manner | None = None,
@@ -174,6 +175,7 @@ async def conversation(
         observer=log,
         echo=echo,
         end_of_turn=end_of_turn,
+        interruption=interruption,
         tools=tools,
         history=history,
         guest=Guest(manner, told, lambda: f"item_{next(numbers)}") if manner is not None else None,

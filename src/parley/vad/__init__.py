@@ -1,4 +1,4 @@
-"""Voice activity detection, and the models that hear whether a turn is over: a table of each, imported on use."""
+"""Voice activity detection, and the models that hear whose turn it is: a table of each, imported on use."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from parley.hints import install_packages
 from parley.vad.settings import VadSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from parley.interfaces import EndOfTurnModel, VoiceActivityDetector
+    from parley.interfaces import EndOfTurnModel, InterruptionModel, VoiceActivityDetector
 
 DETECTORS: dict[str, str] = {
     "silero": "parley.vad.silero:SileroVad",
@@ -26,7 +27,18 @@ TURN_MODELS: dict[str, str] = {
 }
 """Name in the settings -> "module:Class"; each class takes the path of its file."""
 
-__all__ = ["DETECTORS", "TURN_MODELS", "VadSettings", "create_turn_model", "create_vad"]
+INTERRUPTION_MODELS: dict[str, str] = {"backchannel-detector": "parley.vad.backchannel:BackchannelDetector"}
+"""The same for what is said over a reply; ``overhear()`` of each is one session's."""
+
+__all__ = [
+    "DETECTORS",
+    "INTERRUPTION_MODELS",
+    "TURN_MODELS",
+    "VadSettings",
+    "create_interruption_model",
+    "create_turn_model",
+    "create_vad",
+]
 
 
 def create_vad(name: str = "", settings: VadSettings | None = None) -> VoiceActivityDetector:
@@ -54,6 +66,14 @@ def create_turn_model(name: str, path: Path) -> EndOfTurnModel:
     ``name`` is one of ``TURN_MODELS``.
     """
     return cast("EndOfTurnModel", _named(TURN_MODELS[name])(path))
+
+
+def create_interruption_model(name: str, path: Path) -> Callable[[], InterruptionModel]:
+    """Open an interruption model: what is returned makes one for each session. Raises ConfigError as above.
+
+    ``name`` is one of ``INTERRUPTION_MODELS``.
+    """
+    return cast("Callable[[], InterruptionModel]", _named(INTERRUPTION_MODELS[name])(path).overhear)
 
 
 def _named(target: str) -> Any:

@@ -11,22 +11,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def open_model(path: Path, kind: str, inputs: Iterable[str], outputs: Iterable[str]) -> Any:
-    """An inference session. Raises ConfigError where the file is missing, no model, or none that takes and gives these.
-
-    ``kind`` says in a few words what the file should be.
-    """
+def open_model(path: Path, kind: str) -> Any:
+    """An inference session. Raises ConfigError where there is no such file or model; ``kind`` names it."""
     if not path.is_file():
         raise ConfigError(f"The {kind} model {path} does not exist; fetch it, or name another file.")
-    session = _opened(path)
-    has = {entry.name for entry in session.get_inputs()}, {entry.name for entry in session.get_outputs()}
-    for what, wanted, there in (("takes", inputs, has[0]), ("gives", outputs, has[1])):
-        missing = [name for name in wanted if name not in there]
+    return _opened(path)
+
+
+def must_have(session: Any, path: Path, kind: str, inputs: Iterable[str], outputs: Iterable[str]) -> None:
+    """Raises ConfigError where a model takes or gives other things than one of this kind does."""
+    for what, wanted, there in (("takes", inputs, session.get_inputs()), ("gives", outputs, session.get_outputs())):
+        has = sorted(entry.name for entry in there)
+        missing = [name for name in wanted if name not in has]
         if missing:
-            raise ConfigError(
-                f"{path} is not a {kind} model: it {what} {', '.join(sorted(there))}, not {', '.join(missing)}."
-            )
-    return session
+            raise ConfigError(f"{path} is not a {kind} model: it {what} {', '.join(has)}, not {', '.join(missing)}.")
 
 
 def _opened(path: Path) -> Any:

@@ -64,6 +64,25 @@ class TurnSettings:
     ] = ""
 
 
+INTERRUPTION_ENGINES = ("auto", "words", "backchannel-detector")
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptionSettings:
+    """What judges whether speech over a reply is a nod or asks for the floor."""
+
+    engine: Annotated[
+        str,
+        Setting(
+            "Judge of what is said over a reply: words (what was said, and for how long), backchannel-detector (a "
+            "model hears it as well, and is weighed with them), auto (a model where one is measured to be better than "
+            "words, which none is so far).",
+            choices=INTERRUPTION_ENGINES,
+        ),
+    ] = "auto"
+    path: Annotated[str, Setting("ONNX file for the engine that is named. Empty: the one of the store.")] = ""
+
+
 @dataclass(frozen=True, slots=True)
 class SmartTurnSettings:
     """A Smart Turn v3 model that was not fetched by Parley."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from parley.vad.onnx_file import open_model
+from parley.vad.onnx_file import must_have, open_model
 
 RATE = 16_000
 SECONDS = 8
@@ -29,7 +29,8 @@ class SmartTurn:
 
     def __init__(self, path: Path) -> None:
         """Load the model. Raises ConfigError when the file is missing or is none of this kind."""
-        self._session = open_model(path, "Smart Turn v3", ["input_features"], [])
+        self._session = open_model(path, "Smart Turn v3")
+        must_have(self._session, path, "Smart Turn v3", ["input_features"], [])
 
     def probability(self, samples: NDArray[np.int16]) -> float:
         """Sigmoid output of the model for this audio (16 kHz)."""

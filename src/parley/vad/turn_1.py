@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from parley.vad.onnx_file import open_model
+from parley.vad.onnx_file import must_have, open_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,8 @@ class Turn1Mini:
         """Load the model. Raises ConfigError when the file is missing or is none of this kind."""
         self._outputs = ["probs", *(f"new_state_{name}" for name in STATES)]
         taken = ["audio", *(f"state_{name}" for name in STATES)]
-        self._session = open_model(path, "turn-1-mini", taken, self._outputs)
+        self._session = open_model(path, "turn-1-mini")
+        must_have(self._session, path, "turn-1-mini", taken, self._outputs)
         self._begin = {
             entry.name: np.zeros(entry.shape, np.float32)
             for entry in self._session.get_inputs()

@@ -14,18 +14,20 @@ from parley.cli.chosen import (
     TurnChoice,
     ears_for,
     in_words,
+    interruption_model,
     models_named,
     named_ears,
     turn_model,
     what_would_be_better,
 )
-from parley.cli.compose import _open_end_of_turn
+from parley.cli.compose import _open_end_of_turn, _open_interruption
 from parley.cli.shelf import opened
 from parley.config import Settings
 from parley.config.loading import load_settings
 from parley.errors import ConfigError
 from parley.store import StoreSettings, choice, embedded
-from parley.testing.tiny_turn_models import tiny_turn_1
+from parley.testing.tiny_turn_models import tiny_backchannel_detector, tiny_turn_1
+from parley.vad.backchannel import Overhearing
 from parley.vad.turn_1 import Turn1Mini
 
 if TYPE_CHECKING:
@@ -159,6 +161,29 @@ def test_the_fetched_model_is_the_one_that_sessions_get(settings: Settings) -> N
     other.mkdir(parents=True)
     tiny_turn_1(other / "model.onnx")
     assert isinstance(_open_end_of_turn(with_turn(settings, "turn-1-mini")), Turn1Mini)
+
+
+@pytest.mark.parametrize(
+    ("engine", "taken"), [("auto", "words"), ("words", "words"), ("backchannel-detector", "backchannel-detector")]
+)
+def test_what_judges_speech_over_a_reply(settings: Settings, engine: str, taken: str) -> None:
+    put(settings, "backchannel-detector")
+    settings = replace(settings, interruption=replace(settings.interruption, engine=engine))
+    choice = interruption_model(settings)
+    assert choice.name == taken
+    assert models_named(settings).get("interruption", "words") == taken
+
+
+def test_a_model_of_interruptions_is_fetched_or_named_with_its_engine(settings: Settings, tmp_path: Path) -> None:
+    wanted = replace(settings.interruption, engine="backchannel-detector")
+    with pytest.raises(ConfigError, match=r"pull backchannel-detector.* its file: interruption\.path"):
+        interruption_model(replace(settings, interruption=wanted))
+    own = tiny_backchannel_detector(tmp_path / "mine.onnx")
+    with pytest.raises(ConfigError, match=r"set interruption\.engine to backchannel-detector"):
+        interruption_model(replace(settings, interruption=replace(settings.interruption, path=str(own))))
+    overhear = _open_interruption(replace(settings, interruption=replace(wanted, path=str(own))))
+    assert isinstance(overhear(), Overhearing)
+    assert _open_interruption(settings)() is None
 
 
 def test_a_judge_that_there_is_not_is_refused_with_those_that_there_are() -> None:

@@ -195,3 +195,40 @@ def test_doubtful_ears_that_hear_one_nod_in_a_long_sound_have_missed_the_rest() 
 def test_a_greeting_takes_the_floor_only_where_words_are_trusted(text: str) -> None:
     assert outcome(replace(SPEECH, text=text)) == "take_floor"
     assert outcome(replace(SPEECH, text=text), CAUTIOUS) is None
+
+
+# --- what a model hears ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("wish", "voiced"), [(None, 0.85), (0.5, 0.85), (0.99, 0.61), (0.01, 1.21)])
+def test_a_model_makes_the_floor_cost_less_or_more_speech(wish: float | None, voiced: float) -> None:
+    speech = replace(SPEECH, wish=wish, held=0.9)
+    assert outcome(replace(speech, voiced=voiced - 0.01)) is None
+    assert outcome(replace(speech, voiced=voiced)) == "take_floor"
+
+
+@pytest.mark.parametrize(
+    ("sound", "decided"),
+    [
+        (replace(SPEECH, text="stop"), "take_floor"),
+        (replace(SPEECH, text="mhm", silence=0.25, ended=True), "backchannel"),
+        (replace(SPEECH, voiced=3.0, level_db=-44, held=1.0), "noise"),
+        (replace(SPEECH, echo=0.8), "echo"),
+        (Sound(voiced=0.008, silence=0.13, held=0.13, ended=True), "noise"),
+    ],
+)
+@given(wish=st.floats(0, 1))
+def test_no_model_decides_alone(sound: Sound, decided: str, wish: float) -> None:
+    """A stop word, a nod, what is far away, an echo and a click are what they are, whatever it hears."""
+    assert outcome(replace(sound, wish=wish)) == decided
+
+
+def test_a_short_interruption_that_no_word_was_understood_of_is_one_where_a_model_hears_the_wish() -> None:
+    over = replace(SPEECH, voiced=0.7, silence=0.25, ended=True)
+    assert outcome(over) == "backchannel"
+    assert outcome(replace(over, wish=0.97)) == "take_floor"
+
+
+def test_the_log_says_what_a_model_heard_and_nothing_where_there_is_none() -> None:
+    assert "wish" not in SPEECH.facts()
+    assert replace(SPEECH, wish=0.71).facts()["wish"] == 0.71

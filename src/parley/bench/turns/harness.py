@@ -20,7 +20,7 @@ from parley.bench.speech import Samples, say
 from parley.bench.turns.corpus import Case
 from parley.bench.turns.room import Room
 from parley.bench.turns.score import Outcome
-from parley.interfaces import EchoGuard, EndOfTurnModel, Recognizer, Synthesis, VoiceActivityDetector
+from parley.interfaces import EchoGuard, EndOfTurnModel, InterruptionModel, Recognizer, Synthesis, VoiceActivityDetector
 from parley.messages import BargeInDecided, ReplyEnded, ServerMessage, StartSession
 from parley.session.engine import SessionEngine
 from parley.session.settings import SessionSettings, with_overrides
@@ -52,6 +52,7 @@ class System:
     """Session settings by dotted key."""
     echo: Callable[[], EchoGuard | None] | None = None
     turn_model: EndOfTurnModel | None = None
+    interruption: Callable[[], InterruptionModel] | None = None
     loop: Callable[[], asyncio.AbstractEventLoop] = VirtualTimeLoop
     """What time is for it: see ``parley.bench.cpu_time``."""
 
@@ -78,6 +79,7 @@ async def _play(case: Case, system: System) -> Outcome:
         settings=with_overrides(SessionSettings(), system.overrides),
         echo=system.echo() if system.echo and case.echo_db is not None else None,
         end_of_turn=system.turn_model,
+        interruption=system.interruption() if system.interruption else None,
     )
     origin = asyncio.get_running_loop().time()
     await engine.run()

@@ -25,7 +25,7 @@ from parley.bench.turns.room import Room
 from parley.bench.turns.score import SHORT, Outcome, Scores, score
 from parley.bench.turns.texts import TEXTS
 from parley.errors import InvalidRequest
-from parley.interfaces import EndOfTurnModel, Recognizer
+from parley.interfaces import EndOfTurnModel, InterruptionModel, Recognizer
 from parley.session.presets import PRESETS
 from parley.testing.virtual_time import VirtualTimeLoop
 from parley.vad import create_vad
@@ -43,10 +43,10 @@ def run(options: BenchOptions) -> list[Row]:
     ``--set references=no`` leaves the others out, ``--set texts=other`` takes other sentences and other voices,
     ``texts=short`` interruptions of one to four words. ``--set engine=faster-whisper --set model=whisper-tiny.en``
     hears with another recogniser, whose decoding is done for real and passes as CPU time; ``--set turn=smart-turn``
-    adds a turn model. ``--set people=en`` (or other languages, ``en,fr``) plays recordings of real people instead,
-    which are fetched first; ``--set side=tuning`` those that thresholds may be chosen by, ``kinds=turn,pause`` only
-    some cases. ``--set session.KEY=VALUE`` changes a setting of every session; ``--set cases=FILE`` writes what
-    happened in each.
+    adds a turn model, ``--set interruption=backchannel-detector`` one of what is said over a reply.
+    ``--set people=en`` (or other languages, ``en,fr``) plays recordings of real people instead, which are fetched
+    first; ``--set side=tuning`` those that thresholds may be chosen by, ``kinds=turn,pause`` only some cases.
+    ``--set session.KEY=VALUE`` changes a setting of every session; ``--set cases=FILE`` writes what happened in each.
     """
     cases, where = _cases(options)
     meter = LoadMeter()
@@ -79,7 +79,7 @@ def _goals(options: BenchOptions) -> Goals:
 
 def _real(options: BenchOptions) -> bool:
     """True when models or people are real: time passes as it is measured."""
-    return any(options.text(name) for name in ("people", "engine", "turn"))
+    return any(options.text(name) for name in ("people", "engine", "turn", "interruption"))
 
 
 def _cases(options: BenchOptions) -> tuple[list[Case], str]:
@@ -120,6 +120,7 @@ class Hearing:
     name: str
     ears: Callable[[Case, Room], Recognizer]
     turn_model: EndOfTurnModel | None = None
+    interruption: Callable[[], InterruptionModel] | None = None
     measured: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
@@ -132,6 +133,7 @@ class Hearing:
             {**self.overrides, **overrides},
             partial(create_echo_guard, MicrophoneSettings()),
             self.turn_model,
+            self.interruption,
             CpuTimeLoop if self.measured else VirtualTimeLoop,
         )
 
@@ -149,13 +151,14 @@ def _hearings(options: BenchOptions) -> Iterator[Hearing]:
 
 
 def _by_name(options: BenchOptions) -> Hearing:
-    from parley.bench.real_models import asr_settings, loaded, turn_model
+    from parley.bench.real_models import asr_settings, interruption_model, loaded, turn_model
 
-    settings, model = asr_settings(options), turn_model(options)
+    settings, model, over_replies = asr_settings(options), turn_model(options), interruption_model(options)
     engine = loaded(settings)
     named = options.text("model") or settings.engine
     suffix = f", {named}" + (f", {options.text('turn')}" if model else "")
-    return Hearing(suffix, lambda case, room: engine(), model, measured=True)
+    suffix += f", {options.text('interruption')}" if over_replies else ""
+    return Hearing(suffix, lambda case, room: engine(), model, over_replies, measured=True)
 
 
 def _changed(options: BenchOptions) -> dict[str, Any]:

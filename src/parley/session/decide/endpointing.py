@@ -21,6 +21,7 @@ from parley.session.decide.weights import (
     SHORT_SECONDS,
     WEIGHTS,
     Weights,
+    log_odds,
 )
 
 if TYPE_CHECKING:
@@ -174,14 +175,14 @@ def sources(evidence: Evidence) -> tuple[float, float, float, float, float, floa
     by_words = completeness(evidence.text, evidence.language)
     words_say, doubt = 0.0, 1.0
     if by_words is not None:
-        words_say = evidence.confidence * _log_odds(by_words)
+        words_say = evidence.confidence * log_odds(by_words)
         doubt = 1.0 - abs(words_say) / MOST
     fall = held = 0.0
     if evidence.melody is not None:
         finished = evidence.melody.finished(asking=_asks(evidence.text, evidence.language))
         fall, held = doubt * finished, doubt * (1.0 - finished)
     heard = min(1.0, (len(words(evidence.text)) - 1) / (ENOUGH_WORDS - 1)) if by_words is not None else 1.0
-    model = 0.0 if evidence.probability is None else heard * _log_odds(evidence.probability)
+    model = 0.0 if evidence.probability is None else heard * log_odds(evidence.probability)
     return words_say, float(is_brief(evidence)), fall, held, max(0.0, model), min(0.0, model)
 
 
@@ -217,11 +218,6 @@ def _asks(text: str, language: str) -> bool:
     if len(spoken) < _COMPLETE_WORDS or _breaks_off(spoken, known):
         return False
     return spoken[0] in known.questions or (spoken[0] in known.auxiliaries and spoken[1] in known.pronouns)
-
-
-def _log_odds(probability: float) -> float:
-    """Within ``MOST`` on both sides: nobody is sure for good."""
-    return min(MOST, max(-MOST, _bare_log_odds(probability)))
 
 
 def _bare_log_odds(probability: float) -> float:

@@ -18,6 +18,7 @@ from parley.session.decide.lexicon import (
     without_backchannels,
     words,
 )
+from parley.session.decide.weights import MOST, WISH, log_odds
 
 if TYPE_CHECKING:
     from parley.messages import DecisionOutcome
@@ -60,10 +61,13 @@ class Sound:
     echo: float = 0.0
     """How likely it is the agent's own voice, 0 to 1."""
     language: str = ""
+    wish: float | None = None
+    """A model's answer to "do they want the floor?", 0 to 1; None where there is none."""
 
     def facts(self) -> dict[str, float | str]:
-        """For the log."""
-        return {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(self).items()}
+        """For the log; what nobody was asked is left out."""
+        known = {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: round(value, 4) if isinstance(value, float) else value for name, value in known.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class Verdict:
 
 def classify(sound: Sound, settings: BargeInSettings) -> Verdict | None:
     """Judge the sound; None means: ask again when more is known."""
+    settings = _weighed(sound, settings)
     if sound.echo >= settings.echo_threshold:
         return Verdict("echo", (f"sounds like our own voice ({sound.echo:.2f})",))
     if is_quiet(sound, settings):
@@ -94,6 +99,14 @@ def classify(sound: Sound, settings: BargeInSettings) -> Verdict | None:
     if sound.held >= settings.decide_within:
         return _out_of_time(spoken, sound, settings)
     return None
+
+
+def _weighed(sound: Sound, settings: BargeInSettings) -> BargeInSettings:
+    """What a model hears makes the floor cost more or less speech; words have their say all the same."""
+    if sound.wish is None:
+        return settings
+    dearer = 2 ** (-WISH * log_odds(sound.wish) / MOST)
+    return replace(settings, take_floor_after=dearer * settings.take_floor_after)
 
 
 def _by_words(spoken: list[str], sound: Sound, settings: BargeInSettings) -> Verdict | None:

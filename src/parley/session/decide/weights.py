@@ -1,4 +1,4 @@
-"""What each source of evidence counts when a turn's end is judged: one place, fitted, in log-odds.
+"""What each source of evidence counts when a turn's end, or a sound over a reply, is judged: one place, in log-odds.
 
 ``scripts/fit_endpointing.py`` finds these numbers on the tuning side of the recordings of people and on the synthetic
 voices, and prints what is lost where a source is left out (docs/performance.md has the table, and says why ``brief`` is
@@ -7,6 +7,7 @@ more than it finds).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -38,10 +39,22 @@ class Weights:
 
 WEIGHTS = Weights()
 MOST = 3.0
-"""Log-odds beyond which a turn model is no surer."""
+"""Log-odds beyond which a model is no surer."""
+WISH = 0.5
+"""Doublings of the speech that takes the floor whatever its words are, at most, by what an interruption model hears.
+
+Chosen so that it never decides alone, and not fitted: the weights of such a model could not be had. Without one
+nothing changes.
+"""
 ENOUGH_WORDS = 3
 """A turn model that has heard fewer knows less: it takes most answers of one word for the beginning of a sentence."""
 BRIEF_WORDS, BRIEF_SECONDS = 2, 1.0
 """The most of both in a brief answer; what lasts longer had more words than were understood."""
 SHORT_SECONDS = 1.75
 """Who has spoken for longer may have ended a sentence and mean to begin another; who has not, seldom does."""
+
+
+def log_odds(probability: float) -> float:
+    """Within ``MOST`` on both sides: nobody is sure for good."""
+    bounded = min(max(probability, 1e-6), 1 - 1e-6)
+    return min(MOST, max(-MOST, math.log(bounded / (1 - bounded))))

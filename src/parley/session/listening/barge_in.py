@@ -181,6 +181,7 @@ class BargeIn:
             remaining=reply.remaining,
             echo=microphone.echo_likelihood,
             language=self._floor.language,
+            wish=microphone.wish,
         )
 
     def _decide(self, verdict: Verdict, sound: Sound) -> None:

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from parley.audio.levels import mean_square, samples_of
-from parley.errors import ConfigError
+from parley.errors import ConfigError, ParleyError
 from parley.session.decide.melody import SECONDS, Melody, melody
 from parley.session.decide.segmenter import Segmenter, SpeechEnded, SpeechStarted
+from parley.session.guard import guarded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from parley.audio.frame import AudioFrame
-    from parley.interfaces import EchoGuard, VoiceActivityDetector
+    from parley.interfaces import EchoGuard, InterruptionModel, VoiceActivityDetector
     from parley.session.settings import SessionSettings
 
 RATE = 16_000
@@ -52,6 +53,7 @@ class Microphone:
         settings: SessionSettings,
         *,
         keep_turns: bool,
+        overhearing: InterruptionModel | None = None,
     ) -> None:
         if vad.sample_rate != RATE:
             raise ConfigError(f"The voice activity detector wants {vad.sample_rate} Hz; sessions give it {RATE} Hz.")
@@ -62,6 +64,7 @@ class Microphone:
         self._filter = incoming
         self._vad = vad
         self._echo = echo
+        self._overhearing = overhearing
         self._received = 0
         self._kept: deque[tuple[int, NDArray[np.int16]]] = deque()
         least = settings.segmenter.pre_roll + settings.segmenter.start_duration
@@ -75,6 +78,8 @@ class Microphone:
         if alert != self.segmenter.alert:
             self.segmenter.alert = alert
             self._vad.set_alert(alert)
+            if self._overhearing is not None:
+                (self._overhearing.begin if alert else self._overhearing.end)()
 
     def hear(self, frame: AudioFrame, now: float) -> tuple[NDArray[np.int16], list[SpeechStarted | SpeechEnded]]:
         """Take a frame; return its samples at 16 kHz, and what it began or ended."""
@@ -93,6 +98,7 @@ class Microphone:
         self.heard_at = now
         self._received += samples.size
         self._keep(samples)
+        self._overhear(samples, now)
         events: list[SpeechStarted | SpeechEnded] = []
         segmenter = self.segmenter
         for score in self._vad.score(samples):
@@ -105,6 +111,15 @@ class Microphone:
             power = mean_square(samples)
             self._power = power if self._power is None else self._power + _POWER_LEARNING * (power - self._power)
         return events
+
+    def _overhear(self, samples: NDArray[np.int16], now: float) -> None:
+        if self._overhearing is None or not self.segmenter.alert:
+            return
+        try:
+            with guarded("interruption model"):
+                self._overhearing.hear(samples, now)
+        except ParleyError:
+            self._overhearing = None  # without it the words are judged
 
     def _keep(self, samples: NDArray[np.int16]) -> None:
         kept = self._kept
@@ -193,6 +208,11 @@ class Microphone:
         """How likely the newest sound is the agent's own."""
         return self._echo.likelihood() if self._echo is not None else 0.0
 
+    @property
+    def wish(self) -> float | None:
+        """How likely what is said over a reply asks for the floor, by a model; None without one."""
+        return self._overhearing.wish() if self._overhearing is not None else None
+
     def learn_level(self) -> None:
         """The latest speech was the participant's."""
         if self._power is not None:
@@ -202,3 +222,5 @@ class Microphone:
         """The loudspeaker plays this."""
         if self._echo is not None:
             self._echo.played(frame, at)
+        if self._overhearing is not None:
+            self._overhearing.played(frame, at)
