@@ -19,7 +19,8 @@ voices have.
 ``--set part=sessions`` or ``part=library`` leaves the other of the two out.
 ``--set part=marks`` measures how far word marks are from where words sound (:mod:`parley.bench.tts_marks`);
 ``--set ears=whisper-tiny.en --set store=FOLDER`` has a Whisper model of the store judge them.
-``--set part=peaks`` measures what keeping peaks below the ceiling does to a voice (:mod:`parley.bench.tts_peaks`).
+``--set part=peaks`` measures what keeping peaks below the ceiling does to a voice (:mod:`parley.bench.tts_peaks`);
+``--set plots=FOLDER`` draws spectrograms of it.
 ``--set parallel=1,2,3`` measures something else: one reply whose sentences are spoken so many at a time
 (:mod:`parley.bench.tts_parallel`).
 """
@@ -73,7 +74,9 @@ def run(options: BenchOptions) -> list[Row]:
         with _packs(options, wanted) as folder:
             found = _models(folder, wanted, builtin=not options.text("voicepacks"))
             models = [model for model, family in found if family != "tone"]
-            return tts_marks.run(options, folder, models) if part == "marks" else tts_peaks.run(folder, models)
+            if part == "marks":
+                return tts_marks.run(options, folder, models)
+            return tts_peaks.run(folder, models, options.text("plots"))
     rows: list[Row] = []
     with _packs(options, wanted) as folder:
         for model, family in _models(folder, wanted, builtin=not options.text("voicepacks")):

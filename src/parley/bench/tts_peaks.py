@@ -7,12 +7,16 @@ speech (within 35 dB of the loudest):
 - ``over the knee``: frames with a sample above -4 dBFS; ``gain moved``: frames in which the limiter changed a sample.
 - ``above the band``: energy above the voice's own band against all of the frame's, in frames over the knee.
 - ``loudness``: of each text, integrated, behind the limiter.
+- ``clicks``: steps between two samples that stand out of the 20 ms around them, behind the limiter and not before it.
 - ``cpu``: time of the limiter for a second of audio.
+
+``--set plots=FOLDER`` draws the text with the most such frames: its peaks, and three spectrograms.
 """
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +34,6 @@ from parley.worker.voicepacks import VoicePackCatalog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -40,35 +43,38 @@ if TYPE_CHECKING:
 
 _KNEE_DB = -4.0
 _SPEECH_DB = -35.0
+_OUTSTANDING = 10.0
 _SLICE = SAMPLE_RATE // 2
 """Samples that a worker limits at a time."""
 _ROUNDS = 5
 
 
-def run(folder: Path, models: Sequence[str]) -> list[Row]:
-    """Rows for each of ``models`` of the packs in ``folder``."""
+def run(folder: Path, models: Sequence[str], plots: str = "") -> list[Row]:
+    """Rows for each of ``models`` of the packs in ``folder``; pictures where ``plots`` names a folder."""
     catalog = VoicePackCatalog((folder,))
     rows: list[Row] = []
     for model in models:
         adapter = catalog.create(model)
         adapter.load()
         try:
-            rows += _measure(adapter, model)
+            rows += _measure(adapter, model, plots)
         finally:
             adapter.unload()
     return rows
 
 
-def _measure(adapter: TtsAdapter, model: str) -> list[Row]:
+def _measure(adapter: TtsAdapter, model: str, plots: str) -> list[Row]:
     warm, rate = _spoken(adapter, WARM_UP_TEXT)
     gain = gain_to(warm, rate)
-    over, moved, cpu, loud = [], [], [], []
+    over, moved, cpu, loud, clicking, heard = [], [], [], [], [], []
     above: dict[str, list[float]] = {"as it comes": [], "bent at the knee": [], "limited": []}
     for text in TEXTS:
         plain = _levelled(*_spoken(adapter, text), gain)
         limited, seconds = _limited(plain)
         cpu.append(1000 * seconds / (plain.size / SAMPLE_RATE))
         loud.append(loudness(limited, SAMPLE_RATE))
+        clicking.append(float(clicks(limited) - clicks(plain)))
+        heard.append((plain, limited))
         frames, after = _frames(plain), _frames(limited)
         level = np.sqrt(np.mean(frames**2, axis=1))
         speech = level > level.max() * gain_of(_SPEECH_DB)
@@ -78,13 +84,32 @@ def _measure(adapter: TtsAdapter, model: str) -> list[Row]:
         for name, sound in zip(above, (frames, bent(frames), after), strict=True):
             above[name] += above_band(sound[speech & peaks], rate)
     params: dict[str, Param] = {"model": model}
+    if plots:
+        worst = int(np.argmax(over))
+        _draw(plots, model, TEXTS[worst], heard[worst], rate)
     return [
         row("peaks over the knee", "% of frames", over, params=params),
         row("gain moved", "% of frames", moved, params=params),
         *(row(f"above the band, {name}", "dB", values, params=params) for name, values in above.items()),
         row("loudness", "LUFS", loud, params=params),
+        row("clicks that the limiter made", "of each text", clicking, params=params),
         row("limiter, cpu", "ms/s", cpu, params=params),
     ]
+
+
+def _draw(plots: str, model: str, text: str, heard: tuple[Sound, Sound], rate: int) -> None:
+    from parley.bench.tts_peaks_plots import draw
+
+    plain, limited = heard
+    sounds = {"as it comes": plain, "bent at the knee": bent(plain), "limited": limited}
+    draw(model, text, sounds, rate, Path(plots))
+
+
+def clicks(sound: Sound) -> int:
+    """Steps between two samples that are ten times what is usual in the 20 ms around them, and not inaudible."""
+    steps = np.abs(_frames(np.diff(sound, n=2)))
+    usual = np.sqrt(np.mean(steps**2, axis=1, keepdims=True))
+    return int(np.sum((steps > _OUTSTANDING * usual) & (steps > gain_of(_SPEECH_DB))))
 
 
 def _spoken(adapter: TtsAdapter, text: str) -> tuple[Sound, int]:
