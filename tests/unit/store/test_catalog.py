@@ -65,4 +65,4 @@ def test_sources_bring_the_same_files(tmp_path: Path) -> None:
 
 def test_a_kind_that_does_not_exist_is_named_with_those_that_do(tmp_path: Path) -> None:
     entry = "models: {a: {kind: nose, engine: x, licence: MIT, sources: []}}"
-    _refused(tmp_path, entry, r"key 'models.a.kind' is 'nose'; it must be one of voice, ears, turn, llm")
+    _refused(tmp_path, entry, r"key 'models.a.kind' is 'nose'; it must be one of voice, ears, turn, interruption, llm")
