@@ -10,7 +10,7 @@ from parley.bench.turns.corpus import Case
 from parley.bench.turns.ears import EmbeddedEars
 from parley.bench.turns.harness import System, play
 from parley.bench.turns.people import corpus
-from parley.bench.turns.score import SHORT
+from parley.bench.turns.score import SHORT, line
 from parley.errors import ConfigError, UnavailableError
 from parley.vad import create_vad
 
@@ -39,7 +39,7 @@ def test_there_are_enough_people_on_the_reporting_side(cases: list[Case]) -> Non
 def test_somebody_real_is_answered(cases: list[Case]) -> None:
     (asked,) = [case for case in cases if case.name.startswith("turn/goforward/")]
     outcome = play(asked, System("default", create_vad, lambda case, room: EmbeddedEars()))
-    assert outcome.turn_latency is not None
+    assert line("default", outcome).latency is not None
 
 
 @pytest.mark.timeout(600)

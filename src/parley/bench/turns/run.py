@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,9 @@ from parley.bench.turns.ears import EmbeddedEars, TrueWords
 from parley.bench.turns.harness import AFTER, STORY, System, play, spoken
 from parley.bench.turns.policies import REFERENCES, Trigger, answers, interruption
 from parley.bench.turns.room import Room
-from parley.bench.turns.score import SHORT, Outcome, Scores, score
+from parley.bench.turns.score import SHORT, Line, Outcome, Scores, line, score, summed
 from parley.bench.turns.texts import TEXTS
-from parley.errors import InvalidRequest
+from parley.errors import ConfigError, InvalidRequest
 from parley.interfaces import EndOfTurnModel, InterruptionModel, Recognizer
 from parley.session.presets import PRESETS
 from parley.testing.virtual_time import VirtualTimeLoop
@@ -46,8 +46,12 @@ def run(options: BenchOptions) -> list[Row]:
     adds a turn model, ``--set interruption=backchannel-detector`` one of what is said over a reply.
     ``--set people=en`` (or other languages, ``en,fr``) plays recordings of real people instead, which are fetched
     first; ``--set side=tuning`` those that thresholds may be chosen by, ``kinds=turn,pause`` only some cases.
-    ``--set session.KEY=VALUE`` changes a setting of every session; ``--set cases=FILE`` writes what happened in each.
+    ``--set session.KEY=VALUE`` changes a setting of every session; ``--set cases=FILE`` writes what happened in each,
+    and ``--set from=FILE,FILE`` plays nothing, but sums up what such files tell, of one corpus: so that systems which
+    were played one at a time stand in one plot.
     """
+    if files := options.text("from"):
+        return _told_before(options, files.split(","))
     cases, where = _cases(options)
     meter = LoadMeter()
     names = [name for name in options.text("systems", ",".join(PRESETS)).split(",") if name in PRESETS]
@@ -61,13 +65,27 @@ def run(options: BenchOptions) -> list[Row]:
             _write_cases(options, system.name, outcomes)
     if options.text("references", "no" if _real(options) else "yes") == "yes":
         scores += [reference(trigger, cases) for trigger in REFERENCES]
+    _draw(options, scores, where)
+    load = meter.read()
+    note = f"{len(cases)} cases{where}"
+    return [replace(entry, note=note) for system in scores for entry in rows(system, load, _goals(options))]
+
+
+def _told_before(options: BenchOptions, files: Sequence[str]) -> list[Row]:
+    """Rows and plots of what earlier runs wrote down, system by system; how busy the machine was then, they know."""
+    told: dict[str, list[Line]] = {}
+    for one in (line for file in files for line in read_lines(Path(file))):
+        told.setdefault(one.system, []).append(one)
+    scores = [summed(name, lines) for name, lines in told.items()]
+    _draw(options, scores, ", played before")
+    return [entry for system in scores for entry in rows(system, {}, _goals(options))]
+
+
+def _draw(options: BenchOptions, scores: Sequence[Scores], where: str) -> None:
     if folder := options.text("plots"):
         from parley.bench.turns.plots import draw
 
         draw(scores, Path(folder), where)
-    load = meter.read()
-    note = f"{len(cases)} cases{where}"
-    return [replace(entry, note=note) for system in scores for entry in rows(system, load, _goals(options))]
 
 
 def _goals(options: BenchOptions) -> Goals:
@@ -182,13 +200,16 @@ def _write_cases(options: BenchOptions, system: str, outcomes: Sequence[Outcome]
     if not (path := options.text("cases")):
         return
     with Path(path).open("a", encoding="utf-8") as file:
-        for one in outcomes:
-            answered = [round(at - one.case.end, 3) for at in one.answered_at]
-            told = {
-                "system": system, "case": one.case.name, "kind": one.case.kind, "voice": round(one.case.voice, 3),
-                "answered": answered, "lost": one.lost, "decisions": one.decisions, "silence": one.onset_to_silence,
-            }  # fmt: skip
-            file.write(json.dumps(told) + "\n")
+        file.writelines(json.dumps(asdict(line(system, one))) + "\n" for one in outcomes)
+
+
+def read_lines(path: Path) -> list[Line]:
+    """What ``cases=`` wrote. Raises ConfigError where the file is missing or is none."""
+    try:
+        told = [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]
+        return [Line(**one | {"answered": tuple(one["answered"])}) for one in told]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ConfigError(f"{path} has no cases of 'parley bench turns --set cases=FILE': {error}.") from error
 
 
 def reference(trigger: Trigger, cases: Sequence[Case]) -> Scores:

@@ -36,17 +36,6 @@ class Outcome:
         """Seconds from the sound's last sample until the reply went on."""
         return None if self.resumed_at is None else max(0.0, self.resumed_at - self.case.end)
 
-    @property
-    def turn_latency(self) -> float | None:
-        """Seconds from the last speech sample to the answer."""
-        after = [at - self.case.end for at in self.answered_at if at >= self.case.end]
-        return min(after, default=None)
-
-    @property
-    def took_the_pause(self) -> bool:
-        """An answer was to be heard before the participant had finished."""
-        return any(at < self.case.end for at in self.answered_at)
-
 
 @dataclass(frozen=True, slots=True)
 class Scores:
@@ -84,39 +73,91 @@ SHORT = 1.15
 """Seconds; interruptions below this are counted apart, too."""
 
 
-def score(name: str, outcomes: Sequence[Outcome]) -> Scores:
-    """Sum up the outcomes of one system."""
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is kept of a case: enough to sum it up again, beside what other runs left. Times are in seconds."""
 
-    def of(*kinds: str) -> list[Outcome]:
-        return [outcome for outcome in outcomes if outcome.case.kind in kinds]
+    system: str
+    case: str
+    kind: str
+    voice: float
+    """Of the sound, without what is silent in it."""
+    snr_db: float
+    echo_db: float | None
+    words: int
+    """Of the first sound."""
+    answered: tuple[float, ...]
+    """When answers became audible, from the end of the last sound: below zero, before it."""
+    lost: bool
+    decisions: tuple[str, ...]
+    silence: float | None
+    """From the onset to silence."""
+    resume: float | None
+    """From the end of the sound until the reply went on."""
 
-    interruptions, turns = of("interruption"), of("turn")
-    nods, noises = of("backchannel"), of("noise", "background")
-    echoes = of("echo")
-    delays = [(o.case.snr_db, o.onset_to_silence) for o in interruptions if o.onset_to_silence is not None]
-    latencies = [(o.case, latency) for o in turns if (latency := o.turn_latency) is not None]
-    in_time = [(case, latency) for case, latency in latencies if latency <= ANSWER_WITHIN]
-    return Scores(
-        name=name,
-        honoured=share([outcome.lost for outcome in interruptions]),
-        short_honoured=share([outcome.lost for outcome in interruptions if outcome.case.voice < SHORT]),
-        backchannels_lost=share([outcome.lost for outcome in nods]),
-        noises_lost=share([outcome.lost for outcome in noises]),
-        pauses_taken=share([outcome.took_the_pause for outcome in of("pause")]),
-        turns_answered=share([_in_time(outcome.turn_latency) for outcome in turns]),
-        false_ends=share([outcome.took_the_pause for outcome in turns]),
-        self_interrupted={
-            level: share([outcome.lost for outcome in echoes if outcome.case.echo_db == level])
-            for level in sorted({outcome.case.echo_db for outcome in echoes if outcome.case.echo_db is not None})
-        },
-        onset_to_silence=[delay for _, delay in delays],
-        onset_to_silence_quiet=[delay for snr, delay in delays if snr >= 20],
-        resume_gap=[gap for o in nods + noises if (gap := o.resume_gap) is not None],
-        turn_latency=[latency for _, latency in in_time],
-        one_word_latency=[latency for case, latency in in_time if len(case.sounds[0].text.split()) == 1],
-        cases=len(outcomes),
+    @property
+    def early(self) -> bool:
+        """An answer was to be heard before the participant had finished."""
+        return any(at < 0 for at in self.answered)
+
+    @property
+    def latency(self) -> float | None:
+        """From the last speech sample to the answer, where one came in time."""
+        after = min((at for at in self.answered if at >= 0), default=None)
+        return None if after is None or after > ANSWER_WITHIN else after
+
+
+def line(system: str, outcome: Outcome) -> Line:
+    """One case of a system's."""
+    case = outcome.case
+    return Line(
+        system=system,
+        case=case.name,
+        kind=case.kind,
+        voice=round(case.voice, 3),
+        snr_db=case.snr_db,
+        echo_db=case.echo_db,
+        words=len(case.sounds[0].text.split()) if case.sounds else 0,
+        answered=tuple(round(at - case.end, 3) for at in outcome.answered_at),
+        lost=outcome.lost,
+        decisions=outcome.decisions,
+        silence=outcome.onset_to_silence,
+        resume=outcome.resume_gap,
     )
 
 
-def _in_time(latency: float | None) -> bool:
-    return latency is not None and latency <= ANSWER_WITHIN
+def score(name: str, outcomes: Sequence[Outcome]) -> Scores:
+    """Sum up the outcomes of one system."""
+    return summed(name, [line(name, outcome) for outcome in outcomes])
+
+
+def summed(name: str, lines: Sequence[Line]) -> Scores:
+    """Sum up the cases of one system, whichever runs they are from."""
+
+    def of(*kinds: str) -> list[Line]:
+        return [one for one in lines if one.kind in kinds]
+
+    interruptions, turns = of("interruption"), of("turn")
+    nods, noises, echoes = of("backchannel"), of("noise", "background"), of("echo")
+    delays = [(one.snr_db, one.silence) for one in interruptions if one.silence is not None]
+    in_time = [(one.words, one.latency) for one in turns if one.latency is not None]
+    return Scores(
+        name=name,
+        honoured=share([one.lost for one in interruptions]),
+        short_honoured=share([one.lost for one in interruptions if one.voice < SHORT]),
+        backchannels_lost=share([one.lost for one in nods]),
+        noises_lost=share([one.lost for one in noises]),
+        pauses_taken=share([one.early for one in of("pause")]),
+        turns_answered=share([one.latency is not None for one in turns]),
+        false_ends=share([one.early for one in turns]),
+        self_interrupted={
+            level: share([one.lost for one in echoes if one.echo_db == level])
+            for level in sorted({one.echo_db for one in echoes if one.echo_db is not None})
+        },
+        onset_to_silence=[delay for _, delay in delays],
+        onset_to_silence_quiet=[delay for snr, delay in delays if snr >= 20],
+        resume_gap=[one.resume for one in nods + noises if one.resume is not None],
+        turn_latency=[latency for _, latency in in_time],
+        one_word_latency=[latency for words, latency in in_time if words == 1],
+        cases=len(lines),
+    )
