@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -74,7 +75,7 @@ def run(options: BenchOptions) -> list[Row]:
 def _told_before(options: BenchOptions, files: Sequence[str]) -> list[Row]:
     """Rows and plots of what earlier runs wrote down, system by system; how busy the machine was then, they know."""
     told: dict[str, list[Line]] = {}
-    for one in (line for file in files for line in read_lines(Path(file))):
+    for one in itertools.chain.from_iterable(read_lines(Path(file)) for file in files):
         told.setdefault(one.system, []).append(one)
     scores = [summed(name, lines) for name, lines in told.items()]
     _draw(options, scores, ", played before")
