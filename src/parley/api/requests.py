@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from parley.api.encoding import FORMATS
+from parley.api.hot_words import likely_in
 from parley.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -104,6 +105,8 @@ class TranscriptionRequest:
     """Whether ``verbose_json`` lists words."""
     segments: bool
     stream: bool
+    hot_words: tuple[str, ...] = ()
+    """What is likely to be said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,4 +147,5 @@ def transcription_request(fields: Mapping[str, str], granularities: tuple[str, .
         words="word" in granularities,
         segments="segment" in granularities or not granularities,
         stream=stream in ("true", "1"),
+        hot_words=likely_in(fields.get("prompt", "")),
     )

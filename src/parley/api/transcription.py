@@ -96,7 +96,7 @@ class Transcription:
             stack.push_async_callback(recording.aclose)
             await upload.give(recording.open)
             if asked.stream:
-                heard = self._heard(recording, asked.language)
+                heard = self._heard(recording, asked)
                 return Streamed(_events(heard, recording.duration), EVENTS, stack.pop_all())
             return await self._all(recording, asked)
 
@@ -109,7 +109,7 @@ class Transcription:
     async def _all(self, recording: Recording, asked: TranscriptionRequest) -> Response:
         segments: list[Segment] = []
         language = asked.language
-        async with aclosing(self._heard(recording, asked.language)) as heard:
+        async with aclosing(self._heard(recording, asked)) as heard:
             async for start, end, said in heard:
                 if said.final:
                     segments.append(_segment(start, end, said))
@@ -117,8 +117,10 @@ class Transcription:
         written = Written(recording.duration, tuple(segment for segment in segments if segment.text), language)
         return _response(written, asked)
 
-    def _heard(self, recording: Recording, language: str) -> AsyncGenerator[tuple[float, float, Transcript], None]:
-        return heard_in(recording, self._recognizer.for_session(), language)
+    def _heard(
+        self, recording: Recording, asked: TranscriptionRequest
+    ) -> AsyncGenerator[tuple[float, float, Transcript], None]:
+        return heard_in(recording, self._recognizer.for_session(asked.hot_words), asked.language)
 
 
 async def heard_in(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from parley.server.peers import Peers
     from parley.server.recording import RecordingKeeper
     from parley.server.sessions import Parts, SessionHost
+    from parley.server.siblings import Sibling
 
 log = structlog.get_logger(__name__)
 
@@ -69,12 +70,16 @@ def check_wanted(settings: Settings) -> None:
 
 
 async def run_orchestrator(
-    settings: Settings, sock: socket.socket, *, ready: Callable[[str], Awaitable[None]] | None = None
+    settings: Settings,
+    sock: socket.socket,
+    *,
+    ready: Callable[[str], Awaitable[None]] | None = None,
+    sibling: Sibling | None = None,
 ) -> None:
     """Serve on ``sock`` until told to stop, then drain.
 
-    ``ready`` is awaited with the address once a conversation can be held. Raises ConfigError when something that
-    the settings ask for is not installed.
+    ``ready`` is awaited with the address once a conversation can be held; ``sibling``: this process among others that
+    share the port. Raises ConfigError when something that the settings ask for is not installed.
     """
     from parley.observability.otlp import exporting
     from parley.server.app import STATIC, create_app
@@ -85,7 +90,9 @@ async def run_orchestrator(
     async with AsyncExitStack() as stack:
         stack.enter_context(exporting(settings.traces, "parley-orchestrator", f"{socket.gethostname()}:{os.getpid()}"))
         host = await _open_host(settings, stack)
-        routes = await _open_routes(settings, host, stack)
+        if sibling is not None:
+            stack.push_async_callback(sibling.aclose)
+        routes = await _open_routes(settings, host, stack, sibling)
         app = create_app(host, routes, page=STATIC if settings.server.page else None)
         warming = asyncio.create_task(
             _warm_up(host, partial(ready, base_url(settings.server, sock)) if ready else None)
@@ -98,6 +105,7 @@ async def run_orchestrator(
             max_message_bytes=_longest_message(settings),
             tally=host.metrics,
             drain=host.drain,
+            sibling=sibling,
         )
 
 
@@ -264,7 +272,9 @@ def _open_interruption(settings: Settings) -> Callable[[], InterruptionModel | N
 # --- ways in ---------------------------------------------------------------------------
 
 
-async def _open_routes(settings: Settings, host: SessionHost, stack: AsyncExitStack) -> list[BaseRoute]:
+async def _open_routes(
+    settings: Settings, host: SessionHost, stack: AsyncExitStack, sibling: Sibling | None
+) -> list[BaseRoute]:
     """The routes besides the WebSocket's, and which transports the page may choose from."""
     from parley.api.errors import both
     from parley.server.fleet import FleetModels, models_in_use
@@ -273,7 +283,7 @@ async def _open_routes(settings: Settings, host: SessionHost, stack: AsyncExitSt
     transports = ["websocket"]
     routes: list[BaseRoute] = []
     endings = _open_endings(stack)  # before what holds sessions, so that it is closed after that
-    peers = _open_peers(settings, stack)
+    peers = _open_peers(settings, stack, sibling.mark if sibling else "")
     if peers is not None:
         from parley.server.webrtc import WebRtcEndpoint
 
@@ -288,7 +298,7 @@ async def _open_routes(settings: Settings, host: SessionHost, stack: AsyncExitSt
     if settings.mcp.enabled:
         routes += await _open_mcp(settings, host, in_use, stack)
     if settings.api.realtime.enabled:
-        routes += _realtime_routes(settings, host, peers, endings)
+        routes += _realtime_routes(settings, host, peers, endings, sibling)
     if settings.wyoming.enabled:
         await _open_wyoming(settings, host, stack)
     return [*routes, *model_routes(host, FleetModels(host.parts.voices), transports, in_use, told=both)]
@@ -303,13 +313,13 @@ def _open_endings(stack: AsyncExitStack) -> Endings:
     return endings
 
 
-def _open_peers(settings: Settings, stack: AsyncExitStack) -> Peers | None:
+def _open_peers(settings: Settings, stack: AsyncExitStack, mark: str) -> Peers | None:
     """Everybody who comes by WebRTC; None where nobody may."""
     if not settings.webrtc.enabled:
         return None
     from parley.server import peers
 
-    opened = peers.Peers(settings.webrtc)
+    opened = peers.Peers(settings.webrtc, mark)
     stack.push_async_callback(opened.aclose)
     return opened
 
@@ -390,7 +400,9 @@ def _longest_message(settings: Settings) -> int:
     return max(settings.clients.max_message_bytes, realtime.max_message_bytes if realtime.enabled else 0)
 
 
-def _realtime_routes(settings: Settings, host: SessionHost, peers: Peers | None, endings: Endings) -> list[BaseRoute]:
+def _realtime_routes(
+    settings: Settings, host: SessionHost, peers: Peers | None, endings: Endings, sibling: Sibling | None
+) -> list[BaseRoute]:
     from datetime import UTC, datetime
 
     from parley.api.realtime.endpoint import Realtime
@@ -405,7 +417,7 @@ def _realtime_routes(settings: Settings, host: SessionHost, peers: Peers | None,
     looks = settings.llm.engine == "openai" and settings.llm.openai.images
     realtime = Realtime(
         host, host.run_session, settings.api, speakers, voices.check, wall_clock, host.parts.tools,
-        endings=endings, looks=looks,
+        endings=endings, looks=looks, sibling=sibling,
     )  # fmt: skip
     if peers is None:
         return realtime.routes

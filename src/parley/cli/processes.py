@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import signal
 import sys
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -18,7 +20,6 @@ from parley.errors import ConfigError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from parley.config import Settings
 
@@ -46,14 +47,19 @@ async def serve_together(
     with listen(shared) as sock:  # a port that somebody else has is our complaint, not that of every child
         ready = f"{READY}{base_url(shared, sock)}"
     variables = {**as_variables(overrides, flags), "PARLEY_SERVER__REUSE_PORT": "true"}
-    await Siblings(count, files_again(config), variables).run(ready)
+    with tempfile.TemporaryDirectory(prefix="parley-") as folder:  # where they hear each other, and nobody else
+        await Siblings(count, files_again(config), variables, Path(folder)).run(ready)
 
 
 class Siblings:
-    """``count`` processes of ``parley serve`` that share a port; the system spreads clients over them."""
+    """``count`` processes of ``parley serve`` that share a port; the system spreads clients over them.
 
-    def __init__(self, count: int, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    In ``folder`` lie the sockets by which they pass on what another one keeps (``parley.server.siblings``).
+    """
+
+    def __init__(self, count: int, arguments: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
         self._count = count
+        self._folder = folder
         self._arguments = arguments
         self._environment = environment
         self._running: set[asyncio.subprocess.Process] = set()
@@ -69,8 +75,8 @@ class Siblings:
             loop.add_signal_handler(number, self._told)
         all_ready = [asyncio.Event() for _ in range(self._count)]
         async with asyncio.TaskGroup() as group:
-            for event in all_ready:
-                group.create_task(self._keep(event))
+            for which, event in enumerate(all_ready):
+                group.create_task(self._keep(which, event))
             announcing = group.create_task(self._announce(all_ready, ready))
             await self._stop.wait()
             announcing.cancel()
@@ -86,12 +92,12 @@ class Siblings:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
 
-    async def _keep(self, ready: asyncio.Event) -> None:
+    async def _keep(self, number: int, ready: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         backoff = Backoff()
         while not self._stop.is_set():
             began = loop.time()
-            code = await self._live(ready)
+            code = await self._live(number, ready)
             if self._stop.is_set():
                 return
             if not ready.is_set():
@@ -102,9 +108,9 @@ class Siblings:
                 async with asyncio.timeout(wait):
                     await self._stop.wait()
 
-    async def _live(self, ready: asyncio.Event) -> int:
+    async def _live(self, number: int, ready: asyncio.Event) -> int:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "parley", "serve", "--child", *self._arguments,
+            sys.executable, "-m", "parley", "serve", "--child", str(self._folder / str(number)), *self._arguments,
             stdin=asyncio.subprocess.PIPE,  # closes with this process, whatever ends it: then they drain
             stdout=asyncio.subprocess.PIPE,
             env=inherited(self._environment),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,7 +26,7 @@ def serve(
     ] = 1,
     config: Config = None,
     override: Overrides = None,
-    child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
+    child: Annotated[Path | None, typer.Option("--child", hidden=True)] = None,
 ) -> None:
     """Start an orchestrator: it listens, thinks, and lets workers speak.
 
@@ -53,13 +54,16 @@ def serve(
 
         run(serve_together(settings, processes, config, override, flags))
         return
+    sibling = None
     if child:
         from parley.cli.worker import stop_with_parent
+        from parley.server.siblings import Sibling
 
         stop_with_parent()
+        sibling = Sibling(child.parent, int(child.name))
 
     async def ready(url: str) -> None:
         typer.echo(f"Parley is ready at {url}")
 
     with listen(settings.server) as sock:
-        run(run_orchestrator(settings, sock, ready=ready))
+        run(run_orchestrator(settings, sock, ready=ready, sibling=sibling))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from typing import TYPE_CHECKING
 
 import structlog
@@ -29,11 +30,12 @@ log = structlog.get_logger(__name__)
 
 
 class Peers:
-    """Close it before the loop ends."""
+    """``mark`` begins all names that are given here. Close it before the loop ends."""
 
-    def __init__(self, settings: WebRtcSettings) -> None:
+    def __init__(self, settings: WebRtcSettings, mark: str = "") -> None:
         check_pinned()
         self.settings = settings
+        self._mark = mark
         self.turns = RoundRobin(DATAGRAMS_AT_ONCE)
         self._sessions: dict[str, WebRtcTransport] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -41,6 +43,10 @@ class Peers:
         self._pending = PendingOffers(
             settings.max_pending, settings.max_pending_per_address, patience=settings.connect_timeout
         )
+
+    def new_name(self) -> str:
+        """For a session that nobody can guess."""
+        return self._mark + secrets.token_urlsafe(18)
 
     async def open(
         self,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from parley.server.settings import ServerSettings
+    from parley.server.siblings import Sibling
     from parley.transports.bounds import Tally
 
 log = structlog.get_logger(__name__)
@@ -108,20 +109,42 @@ async def serve(
     tally: Tally,
     drain: Callable[[float], Coroutine[Any, Any, bool]],
     started: Callable[[], Awaitable[None]] | None = None,
+    sibling: Sibling | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; then ``drain`` for ``settings.drain`` seconds, and stop.
 
-    A second signal cuts the drain short. ``started`` is awaited once connections are taken.
+    A second signal cuts the drain short. ``started`` is awaited once connections are taken. ``sibling``: this process
+    among others that share the port; those are heard to the end.
     """
-    server = _Server(uvicorn_config(app, settings, tally=tally, max_message_bytes=max_message_bytes))
+    shown = app if sibling is None else sibling.passing_on(app)
+    server = _Server(uvicorn_config(shown, settings, tally=tally, max_message_bytes=max_message_bytes))
     with stopping() as stop:
         async with asyncio.TaskGroup() as group:
+            beside = group.create_task(_hear(sibling, app), name="siblings") if sibling else None
             serving = group.create_task(server.serve([sock]), name="http")
             ending = group.create_task(_end(server, stop, drain, settings), name="end")
             if started is not None:
                 await started()
             await serving
             ending.cancel()
+            if beside is not None:
+                beside.cancel()
+
+
+async def _hear(sibling: Sibling, app: ASGIApp) -> None:
+    """Answer what the processes beside this one pass on."""
+    config = uvicorn.Config(
+        sibling.for_others(app),
+        ws="none",
+        proxy_headers=True,
+        forwarded_allow_ips="*",  # of the others, who say whose request it is
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=_LAST_SECONDS,
+    )
+    await _Server(config).serve([sibling.listen()])
 
 
 async def _end(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -58,7 +57,7 @@ class WebRtcEndpoint:
 
     async def _offer(self, request: Request) -> Response:
         offer = await sdp_body(request, SDP)
-        name = secrets.token_urlsafe(18)
+        name = self._peers.new_name()
         make = partial(WebRtcTransport, self._settings, self._host.bounds, self._peers.turns)
         answer = await self._peers.open(name, make, offer, address_of(request), self._host.run_session)
         headers = {"Location": f"{PATH}/{name}", "ETag": _etag(answer), "Cache-Control": "no-store"}

@@ -128,6 +128,19 @@ def test_a_recording_in_every_shape(client: openai.OpenAI) -> None:
     assert vtt.startswith("WEBVTT\n\n00:00:00.")
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_prompt_helps_to_hear_this_recording_and_no_other(client: openai.OpenAI, stream: bool) -> None:
+    said = "open the blue umbrella"
+    sound = wav_header(speech.RATE) + speech.say(said, speech.speakers()[0]).astype("<i2").tobytes()
+
+    def heard(**more: str) -> str:
+        answer = client.audio.transcriptions.create(model="whisper-1", file=("it.wav", sound), stream=stream, **more)
+        return answer.text if not stream else list(answer)[-1].text
+
+    texts = [heard(), heard(prompt=f"Blue Umbrella, xyzzy. {said.capitalize()}."), heard()]
+    assert [text == said for text in texts] == [False, True, False]
+
+
 def test_words_come_as_events_while_the_recording_is_heard(client: openai.OpenAI) -> None:
     events = list(client.audio.transcriptions.create(model="whisper-1", file=("q.wav", question()), stream=True))
     done = events[-1]

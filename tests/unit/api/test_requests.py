@@ -40,6 +40,9 @@ def test_a_request_that_can_not_be_meant_says_what_is_wrong(body: Any, says: str
 def test_a_transcription_lists_segments_unless_words_are_asked_for() -> None:
     asked = transcription_request({"model": "whisper-1", "temperature": "0", "vad_filter": "true"}, ())
     assert (asked.format, asked.segments, asked.words, asked.stream) == ("json", True, False, False)
+    assert asked.hot_words == ()
+    asked = transcription_request({"prompt": "ZyntriQix, Digique Plus,\nNode.js and C#. A talk about them."}, ())
+    assert asked.hot_words == ("ZyntriQix", "Digique Plus", "Node.js and C#", "A talk about them")
     asked = transcription_request({"response_format": "verbose_json", "stream": "True"}, ("word",))
     assert (asked.format, asked.segments, asked.words, asked.stream) == ("verbose_json", False, True, True)
 

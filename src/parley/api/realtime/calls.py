@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +70,7 @@ class Calls:
         requests = self._realtime.requests(session, paced=True)
         start = self._realtime.start(session, {"playout.delay": FIRST_DELAY / SAMPLE_RATE})
         make = partial(RealtimeCall, self._peers.settings, self._realtime.bounds, self._peers.turns, requests, start)
-        name = f"rtc_{secrets.token_urlsafe(18)}"
+        name = f"rtc_{self._peers.new_name()}"
         answer = await self._peers.open(name, make, offer, address_of(request), partial(self._realtime.hold, requests))
         return Response(answer, 201, {"Location": f"{PATHS[0]}/{name}", "Cache-Control": "no-store"}, media_type=SDP)
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from parley.api.settings import ApiSettings
     from parley.interfaces import Tools
     from parley.orders import Notice
+    from parley.server.siblings import Sibling
     from parley.transports.bounds import ClientBounds
     from parley.transports.host import WebSocketHost
 
@@ -53,6 +54,7 @@ _KEY_SUBPROTOCOL = "openai-insecure-api-key."
 _BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
 _BETA_CLOSED = 4000
 _USUAL_MODEL = "gpt-realtime"
+_NEWS = "client-secret"
 _BETA = "The beta shape of the Realtime interface is not served; leave the header OpenAI-Beta out and use the GA shape."
 
 
@@ -72,7 +74,8 @@ class Realtime:
     """The routes. ``speakers`` tells each model that is known with those of its speakers it lists.
 
     ``check`` raises NotFound for a voice that nobody has; ``wall_clock`` tells seconds since 1970; ``tools`` are the
-    server's own; ``endings`` closes what a session had open; ``looks``: the language model looks at images.
+    server's own; ``endings`` closes what a session had open; ``looks``: the language model looks at images. A key that
+    was made here is good at every ``sibling`` of this process.
     """
 
     def __init__(
@@ -87,11 +90,15 @@ class Realtime:
         *,
         endings: Endings,
         looks: bool = True,
+        sibling: Sibling | None = None,
     ) -> None:
         self._host, self._run_session, self._settings = host, run_session, settings
         self._speakers, self._check, self._wall_clock = speakers, check, wall_clock
         self._tools, self._looks, self._endings = tools, looks, endings
         self._secrets = Secrets(lambda: random.token_urlsafe(32))
+        self._sibling = sibling
+        if sibling is not None:
+            sibling.heard[_NEWS] = lambda told: self._secrets.learn(told, clock.now())
         self.routes: list[BaseRoute] = [
             WebSocketRoute("/v1/realtime", self._serve),
             WebSocketRoute("/realtime", self._serve),
@@ -243,6 +250,8 @@ class Realtime:
             raise InvalidRequest(error.message) from None
         session = self._wanted(wanted)
         value = self._secrets.new(session, seconds, clock.now())
+        if self._sibling is not None:
+            await self._sibling.tell(_NEWS, self._secrets.told(value, clock.now()))
         said = {
             "value": value,
             "expires_at": int(self._wall_clock()) + seconds,

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from parley.api.realtime.session_object import SessionObject
 from parley.errors import CapacityError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from parley.api.realtime.session_object import SessionObject
+    from collections.abc import Callable, Mapping
 
 PREFIX = "ek_"
 SHORTEST, USUAL, LONGEST = 10, 600, 7_200
@@ -44,14 +43,28 @@ class Secrets:
 
     def new(self, session: SessionObject, seconds: float, now: float) -> str:
         """A key. Raises CapacityError where there are too many."""
+        key = PREFIX + self._make()
+        self._keep(_digest(key), session, seconds, now)
+        return key
+
+    def _keep(self, digest: bytes, session: SessionObject, seconds: float, now: float) -> None:
         self._forget(now)
         length = session.length
         kept = sum(secret.length for secret in self._known.values())
         if len(self._known) >= MOST or kept + length > MOST_CHARACTERS:
             raise CapacityError("Too many client secrets are in use; wait until some expire.", retry_after=60)
-        key = PREFIX + self._make()
-        self._known[_digest(key)] = Secret(session, now + seconds, length)
-        return key
+        self._known[digest] = Secret(session, now + seconds, length)
+
+    def told(self, key: str, now: float) -> dict[str, Any]:
+        """What another process has to know to take this key, which there is: neither the key nor when it was made."""
+        digest = _digest(key)
+        secret = self._known[digest]
+        session = {"kind": secret.session.kind, "model": secret.session.model, "data": secret.session.data}
+        return {"digest": digest.hex(), "session": session, "seconds": secret.until - now}
+
+    def learn(self, told: Mapping[str, Any], now: float) -> None:
+        """Take a key that another process has made. Raises CapacityError where there are too many."""
+        self._keep(bytes.fromhex(told["digest"]), SessionObject(**told["session"]), told["seconds"], now)
 
     def find(self, key: str, now: float) -> Secret | None:
         """What a key stands for; None for one that is not known, or not good any more."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from parley.api.hot_words import likely
 from parley.errors import InvalidRequest
 from parley.values import Voice
 
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LONGEST_NAME = 200
-MOST_WORDS, LONGEST_WORD = 100, 100
-"""Hot words of an exchange, and characters of one."""
 RATES = (8_000, 96_000)
 
 
@@ -53,13 +51,8 @@ def language_of(data: Mapping[str, Any]) -> str:
 
 
 def hot_words_of(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """``transcript_names`` and ``transcript_terms``, names first, each once. Raises InvalidRequest.
-
-    At most ``MOST_WORDS``; what is longer than ``LONGEST_WORD`` is left out.
-    """
-    said = [" ".join(word.split()) for key in ("transcript_names", "transcript_terms") for word in _texts(data, key)]
-    fit = (word for word in dict.fromkeys(said) if 0 < len(word) <= LONGEST_WORD)
-    return tuple(islice(fit, MOST_WORDS))
+    """``transcript_names`` and ``transcript_terms``, names first, within bounds. Raises InvalidRequest."""
+    return likely(word for key in ("transcript_names", "transcript_terms") for word in _texts(data, key))
 
 
 def format_of(data: Mapping[str, Any]) -> AudioFormat:

@@ -52,6 +52,9 @@ class Calling:
         self.sessions: list[Any] = []
         self.left: list[str] = []
 
+    def new_name(self) -> str:
+        return "0.unguessable"
+
     async def open(self, name: str, make: Callable[[], Any], offer: str, address: str, run: Any) -> str:
         self.offers.append(offer)
         self.sessions.append(run.args[0].session)
@@ -121,7 +124,7 @@ async def test_an_offer_alone_is_answered_and_named(path: str) -> None:
     peers = Calling()
     answer = await post(path, OFFER, peers=peers, query="model=gpt-realtime-2.1")
     assert (answer.status, answer.body, answer.headers["content-type"]) == (201, b"v=0 answer", "application/sdp")
-    assert answer.headers["location"].startswith("/v1/realtime/calls/rtc_")
+    assert answer.headers["location"] == "/v1/realtime/calls/rtc_0.unguessable"
     assert peers.offers == [OFFER]
     assert peers.sessions[0].model == "gpt-realtime-2.1"
 

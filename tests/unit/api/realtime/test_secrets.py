@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 
@@ -52,3 +53,15 @@ def test_long_sessions_have_room_for_fewer_keys(monkeypatch: pytest.MonkeyPatch)
         known.new(session, 60, now=0)
     assert known.new(SESSION, 60, now=0)
     assert known.new(session, 60, now=60)
+
+
+def test_another_process_takes_a_key_that_it_is_told_of_for_as_long_and_is_told_no_key() -> None:
+    made, other = store(), store()
+    key = made.new(SESSION, 60, now=10)
+    told = json.loads(json.dumps(made.told(key, now=20)))  # on its way it is JSON
+    assert key not in json.dumps(told)
+    other.learn(told, now=1_000)  # by a clock of its own
+    found = other.find(key, 1_049.9)
+    assert found is not None
+    assert found.session == SESSION
+    assert other.find(key, 1_050) is None
