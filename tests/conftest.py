@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from xdist.scheduler import LoadFileScheduling
 
-PROGRAMS = {f"tests/clients/test_{name}.py" for name in ("floors", "pipecat", "realtime")}
+PROGRAMS = {f"tests/clients/test_{name}.py" for name in ("floors", "pipecat", "realtime", "voices_and_ears")}
 """The files whose tests look at the same runs (``tests/clients/programs.py``)."""
 
 # A busy machine must not fail a test: no example has a deadline of its own (the test's time-out stays). CI tries the

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 URL, KEY = os.environ.get("PARLEY_TEST_URL", ""), os.environ.get("PARLEY_TEST_KEY", "")
 RATE = 24_000
+COUNT = "one two three four five six seven eight nine ten eleven twelve thirteen"
+"""What is said again while somebody nods."""
 SOON = 20.0
 """Seconds that anything may take on a busy machine."""
 
@@ -91,12 +93,17 @@ def roles(body: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def alike(told: str, heard: str) -> bool:
+def alike(told: str, heard: str, least: float = 0.8) -> bool:
     """The words that the model was told are those the client was told.
 
     A last word that came late, and changed nothing, does not begin a reply anew.
     """
-    return bool(heard) and SequenceMatcher(None, told.lower(), heard.lower().strip()).ratio() > 0.8
+    return bool(heard) and SequenceMatcher(None, told.lower(), heard.lower().strip()).ratio() > least
+
+
+def told_after_a_nod(newest: str) -> list[tuple[str, str]]:
+    """What the model is told next: all of the reply."""
+    return [("user", COUNT), ("assistant", f"You said: {COUNT}."), ("user", newest)]
 
 
 async def until(true: Callable[[], Any]) -> None:

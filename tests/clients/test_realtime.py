@@ -31,6 +31,7 @@ SAID = {
     "nod": "uh huh",
 }
 CLIENTS = {
+    "openai": ("python", HERE / "python" / "inside_openai.py"),
     "agents": ("realtime", HERE / "realtime" / "inside_agents.py"),
     "livekit": ("realtime", HERE / "realtime" / "inside_livekit.py"),
     "pipecat": ("pipecat", HERE / "pipecat" / "inside_realtime.py"),

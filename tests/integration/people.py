@@ -27,7 +27,8 @@ from parley.messages import ReplyEnded, ReplyStarted, ServerMessage, StartSessio
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Sequence
 
-START_LIMIT = 60.0
+START_LIMIT = 180.0
+"""Seconds that a start may take on a busy machine."""
 FRAME = RATE // 50
 Message = TypeVar("Message")
 

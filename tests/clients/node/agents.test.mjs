@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { hostedMcpTool } from "@openai/agents-core";
 import { RealtimeAgent, RealtimeSession, OpenAIRealtimeWebSocket, tool } from "@openai/agents-realtime";
 import { z } from "zod";
-import { KEY, Microphone, URL, alike, line, seconds, told, until } from "./talk.mjs";
+import { COUNT, KEY, Microphone, URL, alike, line, seconds, told, until } from "./talk.mjs";
 
 const weather = tool({
   name: "weather",
@@ -59,7 +59,7 @@ test("the model is told the words that stand in the history", () =>
     assert.ok(alike((await told())[0][1], heard));
   }));
 
-test("a tool is called and its result is said", () =>
+test("a function is called and its result is said", () =>
   talking(async (talk) => {
     talk.session.sendMessage("Use the tool, please");
     const done = await until(() => talk.of("response.done")[1]);
@@ -160,14 +160,17 @@ test("who takes the floor is told to the model with the words that were heard", 
     assert.ok(heard.split(" ").length < 40, heard);
   }));
 
-test("a nod does not end the reply", () =>
+test("a nod does not end the reply and the model is told all of it", () =>
   talking(async (talk) => {
-    talk.session.sendMessage("one two three four five six seven eight nine ten eleven twelve thirteen");
+    talk.session.sendMessage(COUNT);
     await until(() => seconds(talk.audio) > 0.5);
     await talk.microphone.say("nod");
     const done = await until(() => talk.of("response.done")[0]);
     assert.equal(done.response.status, "completed");
     assert.equal(talk.interrupted, 0);
+    talk.session.sendMessage("Good morning");
+    await until(() => talk.of("response.done")[1]);
+    assert.deepEqual(await told(), [["user", COUNT], ["assistant", `You said: ${COUNT}.`], ["user", "Good morning"]]);
   }));
 
 test("a model that fails ends the response and not the session", () =>
@@ -178,9 +181,11 @@ test("a model that fails ends the response and not the session", () =>
     talk.session.sendMessage("Good morning");
     const done = await until(() => talk.of("response.done")[1]);
     assert.equal(done.response.status, "completed");
+    const messages = await told();
+    assert.deepEqual([messages[0], messages.at(-1)], [["user", "Please fail"], ["user", "Good morning"]]);
   }));
 
-test("an interruption by the program is told to the model", () =>
+test("a reply that is truncated by the program is told to the model as far as it was played", () =>
   talking(async (talk) => {
     talk.session.sendMessage("Tell me a story");
     await until(() => seconds(talk.audio) > 3);

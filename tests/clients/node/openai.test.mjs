@@ -6,7 +6,7 @@ import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import OpenAI from "openai";
 import { OpenAIRealtimeWS } from "openai/realtime/ws";
-import { KEY, Microphone, URL as SERVER, alike, seconds, told, until } from "./talk.mjs";
+import { COUNT, KEY, Microphone, URL as SERVER, alike, seconds, told, until } from "./talk.mjs";
 
 let proxy;
 const ends = new Set();
@@ -73,7 +73,7 @@ test("a typed turn is answered in words and sound", () =>
     assert.deepEqual(await told(), [["user", "Good morning"]]);
   }));
 
-test("a spoken turn is written down and answered", () =>
+test("the model is told the words that the client is told", () =>
   talking(async (talk) => {
     const transcription = { model: "gpt-4o-mini-transcribe" };
     talk.socket.send({ type: "session.update", session: { type: "realtime", audio: { input: { transcription } } } });
@@ -113,14 +113,17 @@ test("who takes the floor is told to the model with the words that were heard", 
     assert.ok(heard.split(" ").length < 40, heard);
   }));
 
-test("a nod does not end the reply", () =>
+test("a nod does not end the reply and the model is told all of it", () =>
   talking(async (talk) => {
-    talk.ask("one two three four five six seven eight nine ten eleven twelve thirteen");
+    talk.ask(COUNT);
     await until(() => seconds(talk.audio) > 0.5);
     await talk.microphone.say("nod");
     const done = await until(() => talk.of("response.done")[0]);
     assert.equal(done.response.status, "completed");
     assert.equal(talk.of("input_audio_buffer.speech_started").length, 0);
+    talk.ask("Good morning");
+    await until(() => talk.of("response.done")[1]);
+    assert.deepEqual(await told(), [["user", COUNT], ["assistant", `You said: ${COUNT}.`], ["user", "Good morning"]]);
   }));
 
 test("a function is called and its result is told to the model", () =>
@@ -140,7 +143,7 @@ test("a function is called and its result is told to the model", () =>
     assert.deepEqual((await told()).map(([role]) => role), ["user", "assistant", "tool"]);
   }));
 
-test("what is wrong is said, a model that fails ends the response, and the session lives on", () =>
+test("a model that fails ends the response, what is wrong is said, and the session lives on", () =>
   talking(async (talk) => {
     talk.socket.send({ type: "response.cancel", event_id: "mine" });
     const error = await until(() => talk.errors.shift());
@@ -152,9 +155,11 @@ test("what is wrong is said, a model that fails ends the response, and the sessi
     talk.ask("Good morning");
     const done = await until(() => talk.of("response.done")[1]);
     assert.equal(done.response.status, "completed");
+    const messages = await told();
+    assert.deepEqual([messages[0], messages.at(-1)], [["user", "Please fail"], ["user", "Good morning"]]);
   }));
 
-test("a connection that breaks is made anew by the client, and the model is told what the program says again", () =>
+test("after a connection that broke the client makes another, and the model is told what the program says again", () =>
   talking(
     async (talk) => {
       let back = 0;

@@ -5,6 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 export const URL = process.env.PARLEY_TEST_URL;
 export const KEY = process.env.PARLEY_TEST_KEY;
+// What is said again while somebody nods.
+export const COUNT = "one two three four five six seven eight nine ten eleven twelve thirteen";
 const RATE = 24_000;
 const PIECE = 960; // bytes: 20 ms
 const SOON = 20_000;

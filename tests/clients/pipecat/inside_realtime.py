@@ -25,17 +25,36 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
-from pipecat.services.openai.realtime.events import AudioConfiguration, AudioInput, InputAudioTranscription
+from pipecat.services.openai.realtime.events import (
+    AudioConfiguration,
+    AudioInput,
+    InputAudioTranscription,
+    ResponseCancelEvent,
+)
 from pipecat.services.openai.realtime.events import SessionProperties as Properties
 from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
 from pipecat.workers.runner import WorkerRunner
 from tests.clients.recorder import STORY
-from tests.clients.talk import KEY, RATE, URL, Microphone, alike, asked, line, microphone, roles, until
+from tests.clients.talk import (
+    COUNT,
+    KEY,
+    RATE,
+    URL,
+    Microphone,
+    alike,
+    asked,
+    line,
+    microphone,
+    roles,
+    told_after_a_nod,
+    until,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 pytestmark = pytest.mark.anyio
+QUESTION = "What is the weather like today?"
 WEATHER = FunctionSchema("weather", "How the weather is.", {"city": {"type": "string"}}, ["city"])
 
 
@@ -151,7 +170,7 @@ async def test_the_model_is_told_the_words_that_the_client_is_told() -> None:
     assert alike(told, heard)
 
 
-async def test_a_tool_is_called_and_its_result_is_said() -> None:
+async def test_a_function_is_called_and_its_result_is_said() -> None:
     async with talking() as talk:
         await talk.ask("Use the tool, please")
         await until(lambda: "sunny in Rome" in talk.tape.text)
@@ -171,14 +190,33 @@ async def test_who_takes_the_floor_is_told_to_the_model_with_the_words_that_were
     assert 4 <= len(heard.split()) <= 40
 
 
-async def test_a_nod_does_not_end_the_reply() -> None:
+async def test_a_reply_that_is_truncated_by_the_program_is_told_to_the_model_as_far_as_it_was_played() -> None:
     async with talking() as talk:
-        await talk.ask("one two three four five six seven eight nine ten eleven twelve thirteen")
+        await talk.ask("Tell me a story")
+        await until(lambda: talk.tape.seconds > 3.0)
+        await talk.llm.send_client_event(ResponseCancelEvent())
+        await talk.worker.queue_frame(InterruptionFrame())
+        await talk.replies(1)
+        await talk.microphone.say("question")
+        await talk.replies(2)
+    _, (role, heard), *_ = roles(asked()[-1])
+    assert role == "assistant"
+    assert STORY.startswith(heard.rstrip(". …-"))
+    assert 4 <= len(heard.split()) <= 20
+
+
+async def test_a_nod_does_not_end_the_reply_and_the_model_is_told_all_of_it() -> None:
+    async with talking() as talk:
+        await talk.ask(COUNT)
         await until(lambda: talk.tape.seconds > 0.5)
         await talk.microphone.say("nod")
         await talk.replies(1)
         assert talk.tape.text.endswith("thirteen.")
         assert talk.tape.of(InterruptionFrame) == []
+        await talk.microphone.say("question")
+        await talk.replies(2)
+    told = roles(asked()[-1])
+    assert told == told_after_a_nod(told[-1][1])
 
 
 async def test_a_model_that_fails_ends_the_reply_and_not_the_session() -> None:
@@ -188,8 +226,13 @@ async def test_a_model_that_fails_ends_the_reply_and_not_the_session() -> None:
         (error,) = talk.errors
         assert "language model" in error
         talk.errors.clear()
+        before = len(asked())
         await talk.microphone.say("question")
-        await until(lambda: talk.tape.seconds > 0.5)
+        await until(lambda: len(asked()) > before)
+        await until(lambda: "You said" in talk.tape.text)
+    told = roles(asked()[-1])
+    assert told[0] == ("user", "Please fail")
+    assert alike(told[-1][1], QUESTION)
 
 
 async def test_after_a_connection_that_broke_the_model_is_told_all_that_was_said() -> None:

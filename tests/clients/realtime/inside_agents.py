@@ -14,7 +14,20 @@ import pytest
 from agents import function_tool
 from agents.realtime import RealtimeAgent, RealtimeModelSendInterrupt, RealtimeRunner
 from tests.clients.recorder import STORY
-from tests.clients.talk import KEY, URL, Microphone, alike, asked, line, microphone, realtime, roles, until
+from tests.clients.talk import (
+    COUNT,
+    KEY,
+    URL,
+    Microphone,
+    alike,
+    asked,
+    line,
+    microphone,
+    realtime,
+    roles,
+    told_after_a_nod,
+    until,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -109,7 +122,7 @@ async def test_the_model_is_told_the_words_that_the_client_is_told() -> None:
     assert alike(told, heard)
 
 
-async def test_a_tool_is_called_and_its_result_is_said() -> None:
+async def test_a_function_is_called_and_its_result_is_said() -> None:
     async with talking() as talk:
         await talk.session.send_message("Use the tool, please")
         await until(lambda: len(talk.raw("response.done")) == 2)
@@ -150,17 +163,20 @@ async def test_who_takes_the_floor_is_told_to_the_model_with_the_words_that_were
     assert 4 <= len(heard.split()) <= 40
 
 
-async def test_a_nod_does_not_end_the_reply() -> None:
+async def test_a_nod_does_not_end_the_reply_and_the_model_is_told_all_of_it() -> None:
     async with talking() as talk:
-        await talk.session.send_message("one two three four five six seven eight nine ten eleven twelve thirteen")
+        await talk.session.send_message(COUNT)
         await until(lambda: talk.audio() > 0.5)
         await talk.microphone.say("nod")
         await until(lambda: talk.raw("response.done"))
         assert talk.raw("response.done")[0]["response"]["status"] == "completed"
         assert talk.of("audio_interrupted") == []
+        await talk.session.send_message("Good morning")
+        await until(lambda: len(talk.raw("response.done")) == 2)
+    assert roles(asked()[-1]) == told_after_a_nod("Good morning")
 
 
-async def test_an_interruption_by_the_program_is_told_to_the_model() -> None:
+async def test_a_reply_that_is_truncated_by_the_program_is_told_to_the_model_as_far_as_it_was_played() -> None:
     async with talking() as talk:
         await talk.session.send_message("Tell me a story")
         await until(lambda: talk.audio() > 3.0)
@@ -174,7 +190,7 @@ async def test_an_interruption_by_the_program_is_told_to_the_model() -> None:
     assert len(heard.split()) < 30
 
 
-async def test_a_connection_that_breaks_is_told_to_the_program_and_another_one_serves() -> None:
+async def test_after_a_connection_that_broke_the_program_is_told_and_another_one_serves() -> None:
     async with line() as cut:
         async with talking(cut.url) as talk:
             await talk.session.send_message("Tell me a story")
@@ -195,11 +211,13 @@ async def test_a_model_that_fails_ends_the_response_and_not_the_session() -> Non
         await talk.session.send_message("Good morning")
         await until(lambda: len(talk.raw("response.done")) == 2)
         assert talk.raw("response.done")[1]["response"]["status"] == "completed"
+    told = roles(asked()[-1])
+    assert (told[0], told[-1]) == (("user", "Please fail"), ("user", "Good morning"))
 
 
 def test_the_example_writes_what_is_said() -> None:
     example = Path(__file__).parents[3] / "examples" / "openai_realtime" / "agents_sdk.py"
     environ = {**os.environ, "PARLEY_URL": URL, "PARLEY_API_KEY": KEY}
     command = [sys.executable, str(example), "Good morning"]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=200, check=False)
     assert done.stdout.strip() == "You said: Good morning.", done.stderr

@@ -13,7 +13,21 @@ from livekit import rtc
 from livekit.agents import llm
 from livekit.plugins import openai
 from tests.clients.recorder import STORY
-from tests.clients.talk import KEY, RATE, SOON, URL, Microphone, alike, asked, line, microphone, roles, until
+from tests.clients.talk import (
+    COUNT,
+    KEY,
+    RATE,
+    SOON,
+    URL,
+    Microphone,
+    alike,
+    asked,
+    line,
+    microphone,
+    roles,
+    told_after_a_nod,
+    until,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -150,7 +164,7 @@ async def test_the_model_is_told_the_words_that_the_client_is_told() -> None:
     assert alike(told, heard)
 
 
-async def test_a_call_comes_to_the_client_and_its_result_is_said() -> None:
+async def test_a_function_is_called_and_its_result_is_said() -> None:
     async with talking() as talk:
         reply = await talk.ask("Use the tool, please")
         await until(lambda: reply.done)
@@ -168,12 +182,27 @@ async def test_a_call_comes_to_the_client_and_its_result_is_said() -> None:
     assert [role for role, _ in roles(asked()[-1])] == ["user", "assistant", "tool"]
 
 
-async def test_a_reply_that_is_cut_is_told_to_the_model_as_far_as_it_was_played() -> None:
+async def test_who_takes_the_floor_is_told_to_the_model_with_the_words_that_were_heard() -> None:
     async with talking() as talk:
         reply = await talk.ask("Tell me a story")
         await until(lambda: reply.seconds > 3.0)
+        heard_until = int(1000 * reply.seconds)
         await talk.microphone.say("interruption")
         await until(lambda: talk.events["input_speech_started"])
+        talk.session.truncate(message_id=reply.message_id, modalities=["audio"], audio_end_ms=heard_until)
+        await until(lambda: len(talk.generations) == 2 and talk.generations[1].done)
+        assert reply.done
+    _, (role, heard), *_ = roles(asked()[-1])
+    assert role == "assistant"
+    assert STORY.startswith(heard.rstrip(". …-"))
+    assert 4 <= len(heard.split()) <= 15
+
+
+async def test_a_reply_that_is_truncated_is_told_to_the_model_as_far_as_it_was_played() -> None:
+    async with talking() as talk:
+        reply = await talk.ask("Tell me a story")
+        await until(lambda: reply.seconds > 3.0)
+        talk.session.interrupt()
         talk.session.truncate(message_id=reply.message_id, modalities=["audio"], audio_end_ms=2_000)
         await until(lambda: reply.done)
         after = await talk.ask("Go on")
@@ -185,14 +214,18 @@ async def test_a_reply_that_is_cut_is_told_to_the_model_as_far_as_it_was_played(
     assert 3 <= len(heard.split()) <= 12
 
 
-async def test_a_nod_does_not_end_the_reply() -> None:
+async def test_a_nod_does_not_end_the_reply_and_the_model_is_told_all_of_it() -> None:
     async with talking() as talk:
-        reply = await talk.ask("one two three four five six seven eight nine ten eleven twelve thirteen")
+        reply = await talk.ask(COUNT)
         await until(lambda: reply.seconds > 0.5)
         await talk.microphone.say("nod")
         await until(lambda: reply.done)
         assert reply.text.strip().endswith("thirteen.")
         assert talk.events["input_speech_started"] == []
+        await until(lambda: len(talk.session.chat_ctx.items) == 2)
+        after = await talk.ask("Good morning")
+        await until(lambda: after.done)
+    assert roles(asked()[-1]) == told_after_a_nod("Good morning")
 
 
 async def test_a_model_that_fails_ends_the_reply_and_not_the_session() -> None:
@@ -212,9 +245,11 @@ async def fails_once() -> None:
         reply = await talk.ask("Good morning")
         await until(lambda: reply.done)
         assert reply.text.strip() == "You said: Good morning."
+    told = roles(asked()[-1])
+    assert (told[0], told[-1]) == (("user", "Please fail"), ("user", "Good morning"))
 
 
-async def test_a_connection_that_breaks_is_made_anew_and_the_model_is_told_all_that_was_said() -> None:
+async def test_after_a_connection_that_broke_the_client_makes_another_and_the_model_is_told_all_that_was_said() -> None:
     async with line() as cut, talking(cut.url) as talk:
         reply = await talk.ask("Good morning")
         await until(lambda: reply.done)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import json
@@ -14,12 +13,10 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import httpx2
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
-from tests.clients.lines import line
 from tests.integration.api.test_openai_audio import question, words
 from tests.integration.people import running
 
@@ -34,7 +31,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(180)]
 
 KEY = "a-key-of-the-test"
 TEXT = "What is the weather like today? Tell me about the second one."
-LONG = "The quick brown fox jumps over the lazy dog. " * 300
 MODES = ["auto", "legacy"]
 
 
@@ -52,10 +48,10 @@ def parley(tmp_path_factory: pytest.TempPathFactory) -> Generator[Running, None,
 
 
 @contextlib.asynccontextmanager
-async def web(parley: Running, mode: str, url: str = "") -> AsyncGenerator[Client]:
+async def web(parley: Running, mode: str) -> AsyncGenerator[Client]:
     async with (
         httpx2.AsyncClient(headers={"Authorization": f"Bearer {KEY}"}, timeout=60) as http,
-        Client(streamable_http_client(f"{url or parley.url}/mcp", http_client=http), mode=mode) as client,
+        Client(streamable_http_client(f"{parley.url}/mcp", http_client=http), mode=mode) as client,
     ):
         yield client
 
@@ -131,53 +127,6 @@ async def test_what_cannot_be_done_is_said_in_a_sentence(
         answer = await client.call_tool(tool, arguments)
     assert answer.is_error
     assert re.search(told, answer.content[0].text), answer.content[0].text
-
-
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("way", ["web", "program"])
-async def test_who_cancels_ends_the_synthesis(parley: Running, way: str, mode: str, tmp_path: Path) -> None:
-    """There is one place, and the text is long: the next one is spoken only where the first has been given up."""
-    files = ("--out", str(tmp_path / "said"))
-    async with web(parley, mode) if way == "web" else program(parley, mode, *files) as client:
-        begun = anyio.Event()
-
-        async def heard(*_: Any) -> None:
-            begun.set()
-
-        async def speak() -> None:
-            await client.call_tool("say", {"text": LONG if way == "web" else LONG[:4000]}, progress_callback=heard)
-
-        speaking = asyncio.create_task(speak())
-        with anyio.fail_after(30):
-            await begun.wait()
-            speaking.cancel()
-            await asyncio.gather(speaking, return_exceptions=True)
-            said = await client.call_tool("say", {"text": "Hello."})
-    assert not said.is_error, said.content[0].text
-    if way == "program":
-        assert len(list((tmp_path / "said").iterdir())) == 1
-
-
-@pytest.mark.parametrize("mode", MODES)
-async def test_after_a_connection_that_broke_the_same_client_is_served(parley: Running, mode: str) -> None:
-    """It breaks amid a text, and there is one place: the next text is spoken only where the first has been given up."""
-    async with line(parley.url) as cut, web(parley, mode, cut.url) as client:
-        begun = anyio.Event()
-
-        async def heard(*_: Any) -> None:
-            begun.set()
-
-        speaking = asyncio.create_task(client.call_tool("say", {"text": LONG}, progress_callback=heard))
-        with anyio.fail_after(60):
-            await begun.wait()
-            cut.cut()
-            said = await client.call_tool("say", {"text": "Hello."})
-            while said.is_error and "places" in said.content[0].text:  # the server may hear of the break later
-                await anyio.sleep(0.05)
-                said = await client.call_tool("say", {"text": "Hello."})
-            speaking.cancel()
-            await asyncio.gather(speaking, return_exceptions=True)
-    assert not said.is_error, said.content[0].text
 
 
 def test_a_stranger_is_refused(parley: Running) -> None:

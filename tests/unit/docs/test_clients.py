@@ -1,68 +1,67 @@
-"""Each ✓ on the page of other people's clients is a test that there is."""
+"""Each cell on the page of other people's clients is a test that there is, or says why there is none."""
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[3]
-INSIDE, API = "tests/clients", "tests/integration/api"
-BEHAVIOURS = (
-    "spoken turn", "taking the floor", "a nod", "truncation", "a function", "an error", "a broken connection",
-)  # fmt: skip
-_FLOOR, _WORDS = "who_takes_the_floor_is_told_to_the_model", "the_model_is_told_the_words"
-_FAILS, _BREAKS = "a_model_that_fails_ends", "a_connection_that_breaks_is_made_anew"
-_NOD, _TOOL = "a_nod_does_not_end_the_reply", "a_tool_is_called_and_its_result_is_said"
-CUT = "a_reply_that_is_cut_is_told_to_the_model"
-TRIED: dict[str, tuple[str, tuple[str, ...]]] = {
-    "OpenAI for Python": (f"{API}/test_realtime.py", (
-        "a_spoken_turn_is_heard", "an_interruption_ends_the_reply", "a_nod_does_not_cut", "a_truncated_reply_is_what",
-        "a_function_is_called", "what_is_wrong_is_said", _BREAKS,
-    )),
-    "OpenAI for JavaScript": (f"{INSIDE}/node/openai.test.mjs", (
-        "a_spoken_turn_is_written_down", _FLOOR, _NOD, "a_reply_that_is_truncated", "a_function_is_called",
-        "what_is_wrong_is_said", _BREAKS,
-    )),
-    "Agents SDK for Python": (f"{INSIDE}/realtime/inside_agents.py", (
-        _WORDS, _FLOOR, _NOD, "an_interruption_by_the_program", _TOOL, _FAILS, "a_connection_that_breaks_is_told",
-    )),
-    "Agents SDK for JavaScript": (f"{INSIDE}/node/agents.test.mjs", (
-        _WORDS, _FLOOR, _NOD, "an_interruption_by_the_program", _TOOL, _FAILS, "after_a_connection_that_broke",
-    )),
-    "LiveKit Agents": (f"{INSIDE}/realtime/inside_livekit.py", (
-        _WORDS, CUT, _NOD, CUT, "a_call_comes_to_the_client", _FAILS, _BREAKS,
-    )),
-    "Pipecat": (f"{INSIDE}/pipecat/inside_realtime.py", (
-        _WORDS, _FLOOR, _NOD, _FLOOR, _TOOL, _FAILS, "after_a_connection_that_broke",
-    )),
-    "Wyoming": (f"{API}/test_wyoming_server.py", (
-        "a_recording_of_any_rate", "exchanges_some_left_in_their_middle", "", "", "", "what_can_not_be_done",
-        "exchanges_some_left_in_their_middle",
-    )),
-    "MCP": (f"{API}/test_mcp_server.py", (
-        "a_text_becomes_sound", "who_cancels_ends_the_synthesis", "", "", "the_models_are_told", "what_cannot_be_done",
-        "after_a_connection_that_broke",
-    )),
-}  # fmt: skip
+INSIDE = ROOT / "tests" / "clients"
+PAGE = (ROOT / "docs" / "reference" / "clients.md").read_text("utf-8")
 
 
-def rows() -> dict[str, list[str]]:
-    lines = (ROOT / "docs" / "reference" / "clients.md").read_text("utf-8").splitlines()
-    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
-    assert tuple(table[0][1:]) == BEHAVIOURS
-    return {cells[0]: cells[1:] for cells in table[2:]}
+def tables() -> list[list[list[str]]]:
+    """Each as rows of cells, without the line below its head."""
+    found: list[list[list[str]]] = [[]]
+    for line in PAGE.splitlines():
+        if line.startswith("| "):
+            found[-1].append([cell.strip() for cell in line.strip("|").split("|")])
+        elif found[-1]:
+            found.append([])
+    return [[rows[0], *rows[2:]] for rows in found if rows]
 
 
-@pytest.mark.parametrize("client", TRIED)
-def test_what_is_said_to_be_tried_is(client: str) -> None:
-    file, tests = TRIED[client]
-    names = (ROOT / file).read_text("utf-8").replace(" ", "_")
-    (cells,) = (cells for name, cells in rows().items() if name.startswith(client))
-    assert [cell == "✓" for cell in cells] == [bool(test) for test in tests]
-    for test in filter(None, tests):
-        assert f"def_test_{test}" in names or f'test("{test}' in names
+CLIENTS, NAMES, LENDERS = tables()
+WHAT = CLIENTS[0][2:]
 
 
-def test_no_client_is_left_out() -> None:
-    assert len(rows()) == len(TRIED)
+def named_in(file: str) -> list[str]:
+    """The names of its tests, without what all begin with."""
+    begin = r'^(?:async )?def test_(\w+)\(|^test\("([^"]+)"'
+    found = re.findall(begin, (INSIDE / file).read_text("utf-8"), re.MULTILINE)
+    return [python or javascript.replace(" ", "_") for python, javascript in found]
+
+
+def quoted(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+@pytest.mark.parametrize("row", CLIENTS[1:], ids=lambda row: row[0])
+def test_what_is_said_to_be_tried_with_a_client_is(row: list[str]) -> None:
+    (file,) = quoted(row[1])
+    names = {what: quoted(name)[0] for what, name, _ in NAMES[1:]}
+    tests = named_in(file)
+    for what, cell in zip(WHAT, row[2:], strict=True):
+        assert cell == "✓"
+        assert [test for test in tests if test.startswith(names[what])], f"{file} has no test {names[what]}"
+
+
+@pytest.mark.parametrize("column", [1, 2])
+def test_what_is_said_to_be_tried_with_voices_and_ears_is(column: int) -> None:
+    file = quoted(LENDERS[0][column])[-1]
+    assert [row[0] for row in LENDERS[1:]] == WHAT
+    for row in LENDERS[1:]:
+        assert row[column].startswith("none: ") or quoted(row[column])
+        assert set(quoted(row[column])) <= set(named_in(file))
+
+
+def test_every_client_that_ci_installs_is_on_the_page_in_its_version() -> None:
+    asked = [path for path in INSIDE.glob("*/requirements.in") if path.parent.name != "floors"]
+    lines = "".join(path.read_text("utf-8") for path in asked)
+    pins = set(re.findall(r"^([\w-]+)(?:\[\w+\])?==(\d+\.\d+)", lines, re.MULTILINE))
+    node = json.loads((INSIDE / "node" / "package.json").read_text("utf-8"))["dependencies"]
+    pins |= {(name, version.rpartition(".")[0]) for name, version in node.items() if "openai" in name}
+    assert set(re.findall(r"`([@\w/-]+)` (\d+\.\d+)", PAGE)) == pins
