@@ -6,15 +6,18 @@ always ends by itself.
 
 from __future__ import annotations
 
+import array
 import http.client
 import json
 import os
+import select
 import selectors
 import socket
 import struct
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 START = '{"type": "start", "sample_rate": 16000, "echo_cancelled": true}'
 FLOODS = {
@@ -26,6 +29,9 @@ FLOODS = {
     "text": '{"type": "text", "text": "And now?"}',
     "faulty": '{"type": "sing"}',
     "audio": b"\x01\0\0\0" + bytes(320),
+    "say": json.dumps({"type": "say", "text": "And nobody has to wait. " * 400}),
+    "say_piece": '{"type": "say", "text": "And so on, "}',
+    "say_end": '{"type": "say_end"}',
 }
 _USER = '"role": "user", "content": [{"type": "input_text", "text": "' + "And now? " * 200 + '"}]'
 REALTIME = {
@@ -119,8 +125,19 @@ def flood(address: tuple[str, int], kind: str, seconds: float, connections: int)
     return sent * _AT_ONCE // len(data)
 
 
+def at_once(work: Callable[[], int], connections: int) -> int:
+    """The same on so many connections, and what came of all together."""
+    done: list[int] = []
+    threads = [threading.Thread(target=lambda: done.append(work())) for _ in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(done)
+
+
 def reconnect(address: tuple[str, int], seconds: float) -> int:
-    """A connection for each message."""
+    """A connection for each message, one behind the other."""
     done = 0
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -131,6 +148,39 @@ def reconnect(address: tuple[str, int], seconds: float) -> int:
         except OSError:
             continue
     return done
+
+
+def talk(address: tuple[str, int], seconds: float, connections: int) -> int:
+    """People who go on talking without a pause, in real time, each at another place of the same speech."""
+    pcm = _speech(address)
+    socks = [connect(address) for _ in range(connections)]
+    began, sent = time.monotonic(), 0
+    while sent * 0.02 < seconds:
+        for index, sock in enumerate(socks):
+            at = (sent + index * 77) * 640 % (len(pcm) - 640)
+            sock.sendall(frame(_BINARY, b"\x01\0\0\0" + pcm[at : at + 640]))
+            _forget(sock)
+        sent += 1
+        time.sleep(max(0.0, began + sent * 0.02 - time.monotonic()))  # as fast as people speak
+    for sock in socks:
+        sock.close()
+    return sent
+
+
+def _speech(address: tuple[str, int]) -> bytes:
+    """What people may say, as 16 kHz samples; every 3 of 2 samples of 24 kHz are good enough to be heard as speech."""
+    client = http.client.HTTPConnection(*address, timeout=60)
+    client.request("POST", "/v1/audio/speech", json.dumps({"input": _WORDS[:300], "response_format": "pcm"}).encode())
+    whole = array.array("h", client.getresponse().read())
+    client.close()
+    return array.array("h", (whole[index * 3 // 2] for index in range(len(whole) * 2 // 3))).tobytes()
+
+
+def _forget(sock: socket.socket) -> None:
+    """What the server says to somebody who does not listen."""
+    while select.select([sock], [], [], 0)[0]:
+        if not sock.recv(65_536):
+            raise ConnectionResetError("The server hung up on somebody who only talks.")
 
 
 def half_requests(address: tuple[str, int], seconds: float, connections: int) -> int:
@@ -149,27 +199,23 @@ def half_requests(address: tuple[str, int], seconds: float, connections: int) ->
 
 def requests(address: tuple[str, int], kind: str, seconds: float, connections: int) -> int:
     """Long texts to be spoken, or long recordings to be written down, one behind the other on each connection."""
-    done: list[int] = []
     until = time.monotonic() + seconds
 
-    def one_after_another() -> None:
+    def one_after_another() -> int:
+        done = 0
         while time.monotonic() < until:
             client = http.client.HTTPConnection(*address, timeout=60)
             try:
                 client.request("POST", *REQUESTS[kind])
                 client.getresponse().read()
-                done.append(1)
+                done += 1
             except (OSError, http.client.HTTPException):
                 continue
             finally:
                 client.close()
+        return done
 
-    threads = [threading.Thread(target=one_after_another) for _ in range(connections)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return len(done)
+    return at_once(one_after_another, connections)
 
 
 def main() -> None:
@@ -178,7 +224,9 @@ def main() -> None:
     host, _, port = place.rpartition(":")
     address = (host, int(port))
     if kind == "reconnect":
-        done = reconnect(address, float(seconds))
+        done = at_once(lambda: reconnect(address, float(seconds)), int(connections))
+    elif kind == "talk":
+        done = talk(address, float(seconds), int(connections))
     elif kind in REQUESTS:
         done = requests(address, kind, float(seconds), int(connections))
     elif kind == "half_requests":

@@ -1,8 +1,8 @@
-"""``parley`` that says for how long its loop was kept: ``python measured.py FILE up --port ...``.
+"""``parley`` that says how long whatever was due had to wait for its loop: ``python measured.py FILE up --port ...``.
 
-A timer looks every five milliseconds how much processor time the loop's thread has used since the last look. Whatever
-is due waits for so long, and what else this machine does is not counted. On SIGUSR1 the longest such stretch since the
-last time is written to FILE, in seconds.
+A timer looks every five milliseconds at the clock, and at how long the loop's thread has stood in line for a processor
+(``waits.py`` makes of both how long the loop itself kept others: by work, by sleep, by a lock, by a read that blocks;
+what else this machine does is not counted). On SIGUSR1 the looks since the last time are written to FILE.
 """
 
 from __future__ import annotations
@@ -11,40 +11,42 @@ import asyncio
 import os
 import signal
 import sys
-import time
+from array import array
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-INTERVAL = 0.005
+from waits import INTERVAL, ThreadTimes
+
+LONGEST = 600.0
+"""Seconds that are remembered."""
 
 
 class Probe:
-    """The longest stretch of work between two looks."""
+    """Looks since somebody asked last."""
 
     def __init__(self, answer: Path) -> None:
-        self.longest = 0.0
         self._answer = answer
-        self._last = 0.0
+        self._looks = array("d")
 
     def start(self) -> None:
         """Look from now on, on the running loop."""
         loop = asyncio.get_running_loop()
-        self._last = time.thread_time()
+        self._times = ThreadTimes()
         loop.add_signal_handler(signal.SIGUSR1, self.tell)
-        loop.call_later(INTERVAL, self._look, loop)
+        self._look(loop)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = time.thread_time()
-        self.longest, self._last = max(self.longest, now - self._last), now
+        if len(self._looks) < 2 * LONGEST / INTERVAL:
+            self._looks.extend(self._times.now())
         loop.call_later(INTERVAL, self._look, loop)
 
     def tell(self) -> None:
-        """Write it down, and begin again."""
+        """Write them down, and begin again."""
         beside = self._answer.with_suffix(".new")
-        beside.write_text(str(self.longest))
+        beside.write_bytes(self._looks.tobytes())
         os.replace(beside, self._answer)
-        self.longest, self._last = 0.0, time.thread_time()
+        self._looks = array("d", self._times.now())
 
 
 def main() -> None:

@@ -3,12 +3,16 @@
 ``python rtc_attackers.py PLACE KIND SECONDS NUMBER``
 
 KIND: ``channel`` floods data channels, ``room`` the data of LiveKit rooms; ``channel_again`` and ``room_again`` make a
-connection for each message. It prints how many messages were sent, and always ends by itself.
+connection for each message; ``restarts`` restarts ICE again and again. It prints how many messages were sent, or how
+many restarts were answered with which status, and always ends by itself.
 """
 
 from __future__ import annotations
 
 import asyncio
+import collections
+import itertools
+import json
 import os
 import sys
 from typing import Any
@@ -21,8 +25,13 @@ from parley.errors import ParleyError
 from parley.messages import EndSession, Interrupt, PlayoutReport, StartSession
 from parley.transports.codec import encode
 
-AT_ONCE = 50
+AT_ONCE, RESTARTS = 50, 6
 MESSAGES = (PlayoutReport("nobody", 5), Interrupt())
+# Nobody answers at this candidate (RFC 5737), so a restart that names it goes on until its time is up.
+FRAGMENT = (
+    "a=ice-ufrag:u{number:04}\r\na=ice-pwd:0123456789012345678901\r\n"
+    "a=candidate:1 1 udp 2130706431 192.0.2.1 9 typ host\r\na=end-of-candidates\r\n"
+)
 
 
 async def flood_channels(url: str, seconds: float, connections: int) -> int:
@@ -66,6 +75,30 @@ async def channel_for_each(url: str, seconds: float, connections: int) -> int:
 
     until = clock.now() + seconds
     return sum(await asyncio.gather(*(one_after_another() for _ in range(connections))))
+
+
+async def restart(url: str, seconds: float, connections: int) -> str:
+    """Sessions whose ICE is restarted, as many restarts at once as a browser opens connections; then they are left."""
+    answered: collections.Counter[int] = collections.Counter()
+    kind = {"Content-Type": "application/trickle-ice-sdpfrag"}
+
+    async def one_session(http: httpx.AsyncClient) -> None:
+        client = WebRtcClient(url, StartSession(echo_cancelled=True))
+        await client.__aenter__()
+        numbers, until = itertools.count(), clock.now() + seconds
+
+        async def one_after_another() -> None:
+            while clock.now() < until:
+                fragment = FRAGMENT.format(number=next(numbers))
+                answer = await http.patch(client.location, content=fragment, headers=kind)
+                answered[answer.status_code] += 1
+
+        await asyncio.gather(*(one_after_another() for _ in range(RESTARTS)))
+        await http.delete(client.location)
+
+    async with httpx.AsyncClient(timeout=30) as http:
+        await asyncio.gather(*(one_session(http) for _ in range(connections)))
+    return json.dumps(answered)
 
 
 async def room_for_each(url: str, seconds: float, connections: int) -> int:
@@ -135,6 +168,7 @@ async def main() -> None:
 ATTACKS = {
     "channel": flood_channels,
     "channel_again": channel_for_each,
+    "restarts": restart,
     "room": flood_rooms,
     "room_again": room_for_each,
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from mcp import Client
-from tests.integration.attacks.victim import MARGIN, Server, undisturbed, withstands
+from tests.integration.attacks.victim import GROWTH, Server, undisturbed, withstands
 from tests.integration.people import running
 
 if TYPE_CHECKING:
@@ -20,14 +20,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(240)]
 COUNT, CONNECTIONS = 10_000, 8
-GROWTH = 60_000_000
-"""Bytes by which the server may have grown: sixty-four sessions, and what Python keeps."""
-
-
-def size(process: int) -> int:
-    """Bytes in memory."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return 1024 * int(next(line for line in lines if line.startswith("VmRSS")).split()[1])
 
 
 @contextlib.asynccontextmanager
@@ -54,19 +46,19 @@ async def test_messages_with_mistakes_disturb_nobody_and_leave_nothing(tmp_path:
         quiet = await asyncio.to_thread(undisturbed, server)
         async with mutants(server, 1_000, tmp_path / "first"):  # what is made on first use
             pass
-        before, files = size(parley.process.pid), server.descriptors()
-        kept = await withstands(server, quiet, mutants(server, COUNT, tmp_path / "answered"))
+        before, files = server.size(), server.descriptors()
+        late = await withstands(server, quiet, mutants(server, COUNT, tmp_path / "answered"))
         answered = json.loads((tmp_path / "answered").read_text())
         assert sum(answered.values()) == COUNT
         assert not [status for status in answered if status.startswith("5") and status != "503"], answered
         assert answered["200"] > 500
         assert answered["400"] > 500
-        assert size(parley.process.pid) - before < GROWTH
+        assert server.largest() - before < GROWTH
         assert server.descriptors() < files + 40
         async with Client(f"{parley.url}/mcp") as client:
             said = await client.call_tool("say", {"text": "Hello."})
         assert not said.is_error
-        print(answered, kept, quiet.longest, size(parley.process.pid) - before)
+        print(answered, late, quiet.late, server.largest() - before)
         log = parley.log.read_text()
     assert "Traceback" not in log, log
-    assert kept <= quiet.longest + 3 * MARGIN
+    assert late.within(quiet.late)

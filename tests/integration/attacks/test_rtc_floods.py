@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.integration.attacks.test_floods import CONNECTIONS, nobody_waits
-from tests.integration.attacks.victim import Server, Undisturbed, undisturbed
+from tests.integration.attacks.victim import CONNECTIONS, SECONDS, Server, Undisturbed, undisturbed, withstood
 from tests.integration.people import running
 
 from parley.testing.livekit_server import LiveKitServer
@@ -28,13 +28,28 @@ DROPPED = 'parley_excess_total{fate="dropped",kind="message"}'
 async def test_data_channels_that_are_flooded_make_nobody_wait(
     parley: Running, quiet: Undisturbed, connections: int
 ) -> None:
-    await nobody_waits(parley, quiet, "channel", "3", str(connections), program=PROGRAM)
+    await withstood(parley, quiet, "channel", "3", str(connections), program=PROGRAM)
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+async def test_ice_that_is_restarted_again_and_again_makes_nobody_wait_and_leaves_no_socket(
+    parley: Running, quiet: Undisturbed, connections: int, tmp_path: Path
+) -> None:
+    server = Server(parley)
+    before = server.descriptors()
+    answered = tmp_path / "answered"
+    await withstood(parley, quiet, "restarts", SECONDS, str(connections), program=PROGRAM, answered=answered)
+    statuses = json.loads(answered.read_text())
+    assert set(statuses) == {"200", "429"}, statuses  # some are made, and then it is enough
+    async with asyncio.timeout(40):
+        while server.descriptors() > before:
+            await asyncio.sleep(0.1)
 
 
 async def test_a_client_that_makes_a_data_channel_for_each_message_makes_nobody_wait(
     parley: Running, quiet: Undisturbed
 ) -> None:
-    await nobody_waits(parley, quiet, "channel_again", "3", "1", program=PROGRAM)
+    await withstood(parley, quiet, "channel_again", "3", "1", program=PROGRAM)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +86,7 @@ def quiet_rooms(in_rooms: Running) -> Undisturbed:
 async def test_rooms_whose_data_are_flooded_make_nobody_wait_and_the_excess_is_dropped(
     in_rooms: Running, quiet_rooms: Undisturbed, rooms: int
 ) -> None:
-    await nobody_waits(in_rooms, quiet_rooms, "room", "3", str(rooms), program=PROGRAM)
+    await withstood(in_rooms, quiet_rooms, "room", "3", str(rooms), program=PROGRAM)
     if rooms == 1:  # twenty clients in one process send too little each to be limited
         assert Server(in_rooms).metrics()[DROPPED] > 0
 
@@ -79,4 +94,4 @@ async def test_rooms_whose_data_are_flooded_make_nobody_wait_and_the_excess_is_d
 async def test_a_client_that_joins_a_room_for_each_message_makes_nobody_wait(
     in_rooms: Running, quiet_rooms: Undisturbed
 ) -> None:
-    await nobody_waits(in_rooms, quiet_rooms, "room_again", "3", "1", program=PROGRAM)
+    await withstood(in_rooms, quiet_rooms, "room_again", "3", "1", program=PROGRAM)
