@@ -188,7 +188,7 @@ async def attacked(
         process = await asyncio.create_subprocess_exec(sys.executable, str(program), server.place, *attack, stdout=out)
     try:
         yield process
-        await process.wait()
+        assert await process.wait() in (0, -signal.SIGKILL), "the attackers failed: this was no attack"
     finally:
         if process.returncode is None:
             process.kill()
