@@ -85,6 +85,8 @@ class Announcement:
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
     draining: bool = False
     """It finishes what it speaks and takes nothing new."""
+    local_socket: str = ""
+    """Name of its socket for orchestrators of the same machine and user; empty when it has none."""
 
     def model(self, model_id: str) -> AnnouncedModel | None:
         """The catalog's entry, or None."""
@@ -162,6 +164,7 @@ def from_capabilities(
             memory_budget_bytes=capabilities.memory_budget_bytes,
         ),
         draining=capabilities.draining,
+        local_socket=capabilities.local_socket,
     )
 
 

@@ -247,7 +247,7 @@ class Fleet:
             member = self._members.get(name)
             if member is None:
                 self._members[name] = Member(said)
-            elif (member.announcement.address, member.announcement.instance) != (said.address, said.instance):
+            elif _process(member.announcement) != _process(said):
                 self._drop(member)  # the same name, another process: nothing of the old one is true
                 self._members[name] = Member(said)
             else:
@@ -278,3 +278,8 @@ class Fleet:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _process(said: Announcement) -> tuple[str, str, str]:
+    """What two processes of the same name never have in common."""
+    return said.address, said.instance, said.local_socket

@@ -56,7 +56,8 @@ def grpc_connect(settings: RoutingSettings) -> Callable[[Announcement], GrpcLink
     access = worker_access(settings)
 
     def connect(announcement: Announcement) -> GrpcLink:
-        return GrpcLink(announcement.address, access)
+        name = announcement.local_socket if settings.local_wire else ""
+        return GrpcLink(announcement.address, access, local_socket=name)
 
     return connect
 

@@ -132,6 +132,13 @@ class RoutingSettings:
     fallback: Annotated[
         bool, Setting("Let a resident model speak, and say so, while the wanted one is being loaded.")
     ] = False
+    local_wire: Annotated[
+        bool,
+        Setting(
+            "Speak with workers of this machine and user over the Unix socket that they offer; gRPC for all others, "
+            "and with tls.enabled for everybody."
+        ),
+    ] = True
     api_key: Annotated[str, Setting("Key that the workers ask for; empty when they ask for none.", secret=True)] = ""
     tls: Annotated[ClientTlsSettings, Setting("Encryption and identities between hosts.")] = field(
         default_factory=ClientTlsSettings

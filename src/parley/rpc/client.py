@@ -23,6 +23,7 @@ from parley.rpc.convert import voice_to_proto
 from parley.rpc.gen import tts_pb2 as pb
 from parley.rpc.gen import tts_pb2_grpc
 from parley.rpc.handles import CALL_LIMIT, START_LIMIT, WorkerClient
+from parley.rpc.local.stub import NearestStub
 from parley.rpc.status import error_of
 from parley.rpc.utterance import GrpcSynthesis, sendable, too_early
 from parley.values import Voice, Wording
@@ -92,11 +93,13 @@ class _RemoteSession:
 class GrpcSynthesizer:
     """``interfaces.Synthesizer`` over one worker."""
 
-    def __init__(self, address: str, access: WorkerAccess = WorkerAccess()) -> None:
+    def __init__(self, address: str, access: WorkerAccess = WorkerAccess(), *, local_socket: str = "") -> None:
+        """``local_socket``: name of the worker's socket, which is used where it is on this machine."""
         self.address = address
         self._access = access
         self._channel = open_channel(address, access)
-        self._stub: Any = tts_pb2_grpc.TtsServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        far = tts_pb2_grpc.TtsServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._stub = NearestStub(far, "" if access.tls else local_socket)
         self._metadata = metadata_of(access)
         self._sessions: dict[str, _RemoteSession] = {}
         self._open: dict[str, _RemoteSession] = {}
@@ -141,6 +144,7 @@ class GrpcSynthesizer:
             task.cancel()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stub.aclose()
         await self._channel.close()
 
     # --- sessions ---

@@ -77,3 +77,5 @@ class Capabilities:
     """0 when unlimited."""
     draining: bool = False
     resident_models: tuple[str, ...] = ()
+    local_socket: str = ""
+    """Name of its socket for orchestrators of the same machine; empty when it has none."""

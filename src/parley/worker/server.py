@@ -7,31 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import hmac
 import logging
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
-from functools import partial
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from parley import clock
-from parley.errors import ConfigError, InvalidRequest, ParleyError
+from parley.errors import ConfigError
 from parley.loop_watch import LoopWatch
 from parley.rounds import rounds
-from parley.rpc.gen import tts_pb2 as pb
 from parley.rpc.options import SERVER_OPTIONS
-from parley.rpc.status import CODE_KEY, status_of
 from parley.stopping import stopping
-from parley.tracing import Place, parent_of, working_for
+from parley.worker.calls import SERVICE
 from parley.worker.cloning import Cloning
 from parley.worker.figures import Reading, as_log_fields, readings, serve_figures
+from parley.worker.grpc_wire import handlers, interceptors
+from parley.worker.local_wire import LocalServer
 from parley.worker.memory import settle_allocator
 from parley.worker.model_manager import ModelManager
 from parley.worker.servicer import TtsServicer
@@ -42,9 +38,7 @@ from parley.worker.watch import PackWatch
 if TYPE_CHECKING:
     from parley.worker.voicepacks import Catalog
 
-SERVICE = pb.DESCRIPTOR.services_by_name["TtsService"].full_name
 _log = logging.getLogger(__name__)
-_MALFORMED = object()
 _GRACE = 2.0
 _TELL_EVERY = 60.0
 """Seconds between two lines about what was spoken, while anything is."""
@@ -68,6 +62,7 @@ class Worker:
         self.address = ""
         """host:port, once it is started."""
         self._server: grpc.aio.Server | None = None
+        self._local: LocalServer | None = None
         self._health = health.aio.HealthServicer()
         self._housekeeping: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -77,6 +72,11 @@ class Worker:
         self._closing: asyncio.Task[None] | None = None
         self._figures: asyncio.Server | None = None
 
+    @property
+    def local_socket(self) -> str:
+        """Name of its socket for orchestrators of this machine; empty when it has none."""
+        return self.servicer.local_socket
+
     async def start(self) -> None:
         """Load the default and preloaded models, then listen.
 
@@ -85,18 +85,20 @@ class Worker:
         """
         settle_allocator()
         sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_INTERVAL))
-        server = grpc.aio.server(options=SERVER_OPTIONS, interceptors=_interceptors(self.settings.api_key))
+        server = grpc.aio.server(options=SERVER_OPTIONS, interceptors=interceptors(self.settings.api_key))
         self._bind(server)
         try:
             await self.manager.start()
             await self._announce(health_pb2.HealthCheckResponse.SERVING)
             await server.start()
+            await self._listen_here()
             if self.settings.metrics_port:
                 self._figures = await serve_figures(
                     self.settings.metrics_port, self._read_figures, host=self.settings.metrics_host
                 )
         except BaseException:  # our own code, a cancelled start among it: nothing goes on listening
             self._close_figures()
+            await self._leave_here(0)
             await server.stop(0)
             await self.manager.aclose()
             raise
@@ -112,7 +114,7 @@ class Worker:
             self._watching = asyncio.get_running_loop().create_task(watch.run(self.settings.models.watch_ms / 1000))
 
     def _bind(self, server: grpc.aio.Server) -> None:
-        server.add_generic_rpc_handlers((_handlers(self.servicer, self._voices),))
+        server.add_generic_rpc_handlers((handlers(self.servicer, self._voices),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         wanted = f"{self.settings.host}:{self.settings.port}"
@@ -126,6 +128,22 @@ class Worker:
             raise ConfigError(f"The worker can not listen on {wanted}: {error}; choose another port.") from error
         self.address = f"{self.settings.host}:{port}"
         self.servicer.name = self.settings.name or self.address
+
+    async def _listen_here(self) -> None:
+        """Offer a socket to orchestrators of this machine. Without one they come over gRPC, as others do."""
+        if not self.settings.local_wire or self.settings.tls_cert:
+            return  # whoever wants certificates wants to see one
+        local = LocalServer(self.servicer, self._voices, api_key=self.settings.api_key)
+        try:
+            self.servicer.local_socket = await local.start()
+        except OSError as error:
+            _log.info("The worker has no socket for this machine, so all come over gRPC: %s", error)
+        else:
+            self._local = local
+
+    async def _leave_here(self, grace: float) -> None:
+        if self._local is not None:
+            await self._local.aclose(grace)
 
     async def drain(self) -> bool:
         """Finish what is spoken, refuse the rest, then end. False when something had to be cut off."""
@@ -155,7 +173,7 @@ class Worker:
         self._close_figures()
         self.servicer.close()
         try:
-            await server.stop(_GRACE)
+            await asyncio.gather(server.stop(_GRACE), self._leave_here(_GRACE))
         finally:
             await self.manager.aclose()
             self._ended.set()
@@ -211,126 +229,7 @@ async def serve(
             await worker.aclose()
 
 
-# --- the wire --------------------------------------------------------------------------
-
-
-def _handlers(servicer: TtsServicer, voices: VoiceCalls) -> grpc.GenericRpcHandler:
-    unary: dict[str, tuple[Callable[[Any], Awaitable[Any]], Any]] = {
-        "StartSession": (servicer.start_session, pb.StartSessionRequest),
-        "Control": (servicer.control, pb.ControlRequest),
-        "EndSession": (servicer.end_session, pb.EndSessionRequest),
-        "ListModels": (servicer.list_models, pb.ListModelsRequest),
-        "LoadModel": (servicer.load_model, pb.LoadModelRequest),
-        "UnloadModel": (servicer.unload_model, pb.UnloadModelRequest),
-        "AddVoice": (voices.add_voice, pb.AddVoiceRequest),
-        "RemoveVoice": (voices.remove_voice, pb.RemoveVoiceRequest),
-        "ListVoices": (voices.list_voices, pb.ListVoicesRequest),
-        "GetCapabilities": (servicer.get_capabilities, pb.GetCapabilitiesRequest),
-    }
-    methods: dict[str, Any] = {
-        name: grpc.unary_unary_rpc_method_handler(_unary(method), _parser(request), _serialize)
-        for name, (method, request) in unary.items()
-    }
-    methods["Synthesize"] = grpc.stream_stream_rpc_method_handler(
-        _stream(servicer.synthesize), _parser(pb.SynthesizeRequest), _serialize
-    )
-    return grpc.method_handlers_generic_handler(SERVICE, methods)
-
-
-def _serialize(message: Any) -> bytes:
-    data: bytes = message.SerializeToString()
-    return data
-
-
-def _parser(request: Any) -> Callable[[bytes], Any]:
-    """A parser that lets the method refuse bad bytes; raising here would be reported as our fault."""
-
-    def parse(data: bytes) -> Any:
-        try:
-            return request.FromString(data)
-        except DecodeError:
-            return _MALFORMED
-
-    return parse
-
-
-def _checked(request: Any) -> Any:
-    if request is _MALFORMED:
-        raise InvalidRequest("The message can not be read; text has to be UTF-8.")
-    return request
-
-
-async def _checked_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-    async for request in requests:
-        yield _checked(request)
-
-
-def _unary(method: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
-    async def handle(request: Any, context: Any) -> Any:
-        try:
-            return await method(_checked(request))
-        except ParleyError as error:
-            await _abort(context, error)
-
-    return handle
-
-
-def _stream(method: Callable[[AsyncIterator[Any]], AsyncIterator[Any]]) -> Callable[[Any, Any], Awaitable[None]]:
-    async def handle(requests: AsyncIterator[Any], context: Any) -> None:
-        try:
-            with working_for(partial(_caller, context.invocation_metadata())):
-                async with aclosing(method(_checked_stream(requests))) as messages:  # type: ignore[type-var]
-                    async for message in messages:
-                        await context.write(message)
-        except ParleyError as error:
-            await _abort(context, error)
-        except grpc.aio.InternalError:
-            return  # the client has gone while a message was on its way; its utterance is closed by now
-
-    return handle
-
-
-def _caller(metadata: Any) -> Place | None:
-    """The span that a call works for, where its caller named one and this worker tells of its own."""
-    return parent_of({str(key): str(value) for key, value in metadata or ()})
-
-
-async def _abort(context: Any, error: ParleyError) -> None:
-    code, trailing = status_of(error)
-    await context.abort(code, error.message, trailing)
-
-
-def _interceptors(api_key: str) -> tuple[grpc.aio.ServerInterceptor, ...]:
-    return (_KeyCheck(api_key),) if api_key else ()
-
-
-class _KeyCheck(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Refuses calls without the key. Health stays open: those who ask for it carry no keys."""
-
-    def __init__(self, api_key: str) -> None:
-        self._expected = f"Bearer {api_key}".encode()
-
-    async def intercept_service(self, continuation: Any, details: Any) -> Any:
-        given = next((value for key, value in details.invocation_metadata or () if key == "authorization"), "")
-        known = hmac.compare_digest(str(given).encode(), self._expected)
-        if known or details.method.startswith(f"/{health.SERVICE_NAME}/"):
-            return await continuation(details)
-        handler = await continuation(details)
-        if handler is not None and handler.request_streaming:
-            return grpc.stream_stream_rpc_method_handler(_refuse_stream)
-        return grpc.unary_unary_rpc_method_handler(_refuse)
-
-
-async def _refuse(request: Any, context: Any) -> None:
-    await context.abort(
-        grpc.StatusCode.UNAUTHENTICATED,
-        "The API key is missing or wrong; send it as the metadata 'authorization: Bearer KEY'.",
-        ((CODE_KEY, "unauthorized"),),
-    )
-
-
-async def _refuse_stream(requests: Any, context: Any) -> None:
-    await _refuse(requests, context)
+# --- certificates -----------------------------------------------------------------------
 
 
 def _credentials(settings: WorkerSettings) -> grpc.ServerCredentials | None:

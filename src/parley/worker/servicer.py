@@ -58,6 +58,8 @@ class TtsServicer:
         self._quiet = asyncio.Event()
         self._quiet.set()
         self.name = settings.name
+        self.local_socket = ""
+        """Name of the socket for orchestrators of this machine; empty when there is none."""
 
     @property
     def draining(self) -> bool:
@@ -340,6 +342,7 @@ class TtsServicer:
             memory_budget_bytes=self.settings.models.memory_budget_bytes,
             draining=self.draining,
             resident_models=self._manager.resident(),
+            local_socket=self.local_socket,
         )
 
     # --- leaving ---

@@ -36,6 +36,8 @@ class Fleet:
 
     stack: AsyncExitStack
     redis: RedisServer
+    local: bool = False
+    """Its pools may use the workers' sockets."""
     workers: dict[str, WorkerProcess] = field(default_factory=dict)
 
     @property
@@ -59,7 +61,7 @@ class Fleet:
         settings = replace(
             RoutingSettings(breaker=BreakerSettings(cooldown=0.3), failover=FailoverSettings()), **routing
         )
-        pool = open_pool(settings, registry)
+        pool = open_pool(replace(settings, local_wire=self.local), registry)
         self.stack.push_async_callback(pool.aclose)
         pool.start()
         await until(lambda: len(pool.fleet.members) >= known)
@@ -131,10 +133,10 @@ def serving(pool: PooledSynthesizer, session: str = "s") -> str:
     return member.name
 
 
-@pytest.fixture
-async def fleet(anyio_backend: Any, tmp_path: Path) -> AsyncIterator[Fleet]:
+@pytest.fixture(params=["grpc", "socket"])
+async def fleet(anyio_backend: Any, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Fleet]:
     if not RedisServer.available():
         pytest.skip("redis-server is not installed")
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(RedisServer(tmp_path))
-        yield Fleet(stack, redis)
+        yield Fleet(stack, redis, local=request.param == "socket")

@@ -45,9 +45,10 @@ async def hosts(anyio_backend: Any, switch: Switch, tmp_path: Path) -> AsyncIter
         for name, host in places.items():
             settings = fleet.registry
             registry = {"url": settings.url, "lease": settings.lease, "heartbeat": settings.heartbeat}
+            # namespaces part networks, not file systems: what real hosts have not in common is turned off
             # one is told its address, the other finds the one that leads to the registry
             listens = host.address if name == "alpha" else "0.0.0.0"
-            worker = WorkerProcess(name, registry, {"host": listens}, prefix=host.prefix)
+            worker = WorkerProcess(name, registry, {"host": listens, "local_wire": False}, prefix=host.prefix)
             stack.push_async_exit(worker.__aexit__)
             fleet.workers[name] = await worker.start()
         yield fleet, places

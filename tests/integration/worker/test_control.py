@@ -10,7 +10,6 @@ import pytest
 
 from parley.errors import InvalidRequest, NotFound
 from parley.rpc.gen import tts_pb2 as pb
-from parley.rpc.gen import tts_pb2_grpc
 from parley.testing.engines import EngineCatalog
 from parley.values import Voice
 from parley.worker.settings import SynthesisSettings
@@ -26,9 +25,8 @@ def pcm(frames: Any) -> bytes:
 class Raw:
     """The service without our client in between."""
 
-    def __init__(self, address: str) -> None:
-        self.channel = grpc.aio.insecure_channel(address)
-        self.stub: Any = tts_pb2_grpc.TtsServiceStub(self.channel)  # type: ignore[no-untyped-call]
+    def __init__(self, stub: Any) -> None:
+        self.stub = stub
 
     async def open(self, text: str, *, model: str = "", session: str = "s", utterance: str = "u") -> Any:
         await self.stub.StartSession(pb.StartSessionRequest(session_id=session, voice=pb.Voice(model_id=model)))
@@ -45,9 +43,7 @@ class Raw:
 @pytest.fixture
 async def raw(bench: Any) -> Any:
     worker = await bench.worker(EngineCatalog("slow", "speech"))
-    raw = Raw(worker.address)
-    yield raw
-    await raw.channel.close()
+    return Raw(await bench.stub(worker))
 
 
 async def test_after_a_pause_no_frame_leaves_beyond_the_one_it_names(bench: Any) -> None:
@@ -161,7 +157,7 @@ async def test_without_an_utterance_the_command_is_for_all_of_the_session(raw: R
 
 async def test_end_session_stops_what_it_speaks_and_frees_the_model(bench: Any) -> None:
     worker = await bench.worker(EngineCatalog("slow"))
-    raw = Raw(worker.address)
+    raw = Raw(await bench.stub(worker))
     call = await raw.open(TEXT * 3, model="slow")
     await call.read()
     await raw.stub.EndSession(pb.EndSessionRequest(session_id="s"))
@@ -170,13 +166,12 @@ async def test_end_session_stops_what_it_speaks_and_frees_the_model(bench: Any) 
         messages.append(message)
     assert messages[-1].finish_reason == pb.FINISH_REASON_STOPPED
     assert {status.leases for status in worker.manager.statuses()} == {0}
-    await raw.channel.close()
 
 
 @pytest.mark.parametrize("command", ["pause", "stop", "close"])
 async def test_what_one_session_does_changes_no_byte_of_another(bench: Any, command: str) -> None:
     worker = await bench.worker(EngineCatalog("speech"), synthesis=SynthesisSettings(read_ahead=0.3))
-    client, raw = bench.client(worker), Raw(worker.address)
+    client, raw = bench.client(worker), Raw(await bench.stub(worker))
     alone = await bench.speak(client, TEXT * 4, model="speech", session="b", utterance="1")
     call = await raw.open(TEXT * 4, model="speech", session="a")
     await call.read()
@@ -188,7 +183,6 @@ async def test_what_one_session_does_changes_no_byte_of_another(bench: Any, comm
         wanted = pb.CONTROL_COMMAND_PAUSE if command == "pause" else pb.CONTROL_COMMAND_STOP
         await raw.control(wanted, session="a")
     assert pcm(frames + await bench.rest(other)) == pcm(alone)
-    await raw.channel.close()
 
 
 async def test_closing_an_utterance_ends_the_engine_work_within_a_chunk(bench: Any) -> None:
@@ -225,11 +219,10 @@ async def test_closing_ends_the_iteration_of_another_task(bench: Any) -> None:
 
 
 async def test_a_forgotten_command_means_none(bench: Any) -> None:
-    raw = Raw((await bench.worker()).address)
+    raw = Raw(await bench.stub(await bench.worker()))
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await raw.control(pb.CONTROL_COMMAND_UNSPECIFIED)
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    await raw.channel.close()
 
 
 async def test_control_of_an_unknown_session_is_not_found(raw: Raw) -> None:

@@ -251,7 +251,7 @@ async def test_a_client_that_vanishes_leaves_nothing_behind(bench: Any) -> None:
     client = bench.client(worker)
     speaking = bench.start(client, LONG * 4, model="slow")
     await bench.take(speaking, 1)
-    await client._channel.close()
+    await bench.vanish(client)
     await bench.until(lambda: not worker.servicer.sessions.speaking)
     await speaking.aclose()
 
@@ -281,7 +281,7 @@ from parley.worker.server import serve
 from parley.worker.settings import ModelSettings, WorkerSettings
 
 async def ready(worker):
-    print(worker.address, flush=True)
+    print(worker.address, worker.local_socket, flush=True)
 
 settings = WorkerSettings(port=0, models=ModelSettings("tone"))
 clean = asyncio.run(serve(settings, EngineCatalog("slow", isolated=True), ready=ready))
@@ -289,15 +289,17 @@ print("clean" if clean else "cut", flush=True)
 """
 
 
-class _Address:
-    def __init__(self, address: str) -> None:
-        self.address = address
+class _Elsewhere:
+    """A worker in another process, by what it has printed."""
+
+    def __init__(self, line: bytes) -> None:
+        self.address, self.local_socket = line.decode().split()
 
 
 async def test_sigterm_lets_a_worker_process_finish_its_utterance(bench: Any) -> None:
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", SCRIPT, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
-    client = bench.client(_Address((await process.stdout.readline()).decode().strip()))
+    client = bench.client(_Elsewhere(await process.stdout.readline()))
     speaking = bench.start(client, LONG, model="slow")
     heard = await bench.take(speaking, 1)
     process.send_signal(signal.SIGTERM)
@@ -310,7 +312,7 @@ async def test_sigterm_lets_a_worker_process_finish_its_utterance(bench: Any) ->
 async def test_a_killed_worker_takes_its_engine_processes_with_it(bench: Any) -> None:
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", SCRIPT, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
-    client = bench.client(_Address((await process.stdout.readline()).decode().strip()))
+    client = bench.client(_Elsewhere(await process.stdout.readline()))
     speaking = bench.start(client, LONG, model="slow")
     await bench.take(speaking, 1)
     process.kill()

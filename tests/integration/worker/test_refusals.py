@@ -19,7 +19,6 @@ from parley.errors import (
 )
 from parley.rpc.client import GrpcSynthesizer
 from parley.rpc.gen import tts_pb2 as pb
-from parley.rpc.gen import tts_pb2_grpc
 from parley.testing.engines import EngineCatalog
 from parley.values import Voice
 from parley.worker.settings import ModelSettings
@@ -54,8 +53,8 @@ async def test_text_that_is_not_utf_8_is_an_invalid_request(bench: Any) -> None:
 
 async def test_a_stream_whose_first_message_never_comes_is_closed(bench: Any) -> None:
     worker = await bench.worker(first_message_ms=50)
-    async with grpc.aio.insecure_channel(worker.address) as channel, asyncio.timeout(10):
-        call = tts_pb2_grpc.TtsServiceStub(channel).Synthesize()
+    async with asyncio.timeout(10):
+        call = (await bench.stub(worker)).Synthesize()
         with pytest.raises(grpc.aio.AioRpcError, match="No first message came") as refused:
             await call.read()
     assert refused.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
@@ -107,16 +106,15 @@ async def test_no_other_voice_speaks_in_the_place_of_a_broken_one(bench: Any) ->
 
 async def test_a_session_keeps_its_model(bench: Any) -> None:
     worker = await bench.worker(EngineCatalog("speech"))
-    async with grpc.aio.insecure_channel(worker.address) as channel:
-        stub: Any = tts_pb2_grpc.TtsServiceStub(channel)  # type: ignore[no-untyped-call]
-        await stub.StartSession(pb.StartSessionRequest(session_id="s"))
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await stub.StartSession(pb.StartSessionRequest(session_id="s", voice=pb.Voice(model_id="speech")))
-        assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
-        call = stub.Synthesize()
-        voice = pb.Voice(model_id="speech")
-        await call.write(pb.SynthesizeRequest(session_id="s", utterance_id="u", text="Hi.", voice=voice))
-        assert await call.code() == grpc.StatusCode.FAILED_PRECONDITION
+    stub = await bench.stub(worker)
+    await stub.StartSession(pb.StartSessionRequest(session_id="s"))
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stub.StartSession(pb.StartSessionRequest(session_id="s", voice=pb.Voice(model_id="speech")))
+    assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    call = stub.Synthesize()
+    voice = pb.Voice(model_id="speech")
+    await call.write(pb.SynthesizeRequest(session_id="s", utterance_id="u", text="Hi.", voice=voice))
+    assert await call.code() == grpc.StatusCode.FAILED_PRECONDITION
 
 
 async def test_an_utterance_id_is_spoken_once_at_a_time(bench: Any) -> None:
