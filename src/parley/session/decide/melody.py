@@ -9,6 +9,7 @@ After "Turn-taking cues in task-oriented dialogue" (Gravano and Hirschberg, 2011
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,11 +82,21 @@ def _pitch(samples: NDArray[np.int16]) -> NDArray[np.float64]:
     frames = np.lib.stride_tricks.sliding_window_view(halved, _WINDOW)[::_HOP]
     frames = frames - frames.mean(axis=1, keepdims=True)
     power = np.mean(frames**2, axis=1)
-    likeness, shortest = _likeness(frames)
+    audible = power > power.max() * 10 ** (-_AUDIBLE_DB / 10)
+    if not audible.any():
+        return np.zeros(0)
+    likeness, shortest = _likeness(frames[audible])
     period, strength = _first_peak(likeness)
-    voiced = (strength >= _PERIODIC) & (power > power.max() * 10 ** (-_AUDIBLE_DB / 10))
+    voiced = strength >= _PERIODIC
     pitch: NDArray[np.float64] = 12 * np.log2(_RATE / (shortest + period[voiced]))
     return pitch
+
+
+@cache
+def _shape() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What a window is multiplied with, and the likeness of that with itself."""
+    shape = np.hanning(_WINDOW)
+    return shape, np.fft.irfft(np.abs(np.fft.rfft(shape, _SIZE)) ** 2, _SIZE)
 
 
 def _likeness(frames: NDArray[np.float32]) -> tuple[NDArray[np.float64], int]:
@@ -93,8 +104,7 @@ def _likeness(frames: NDArray[np.float32]) -> tuple[NDArray[np.float64], int]:
 
     Divided by what the window's own shape does to it, as in Boersma's "Accurate short-term analysis" (1993).
     """
-    shape = np.hanning(_WINDOW)
-    own = np.fft.irfft(np.abs(np.fft.rfft(shape, _SIZE)) ** 2, _SIZE)
+    shape, own = _shape()
     spectrum = np.fft.rfft(frames * shape, _SIZE)
     correlation = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, _SIZE)
     shortest, longest = int(_RATE / _HIGHEST_HZ), int(_RATE / _LOWEST_HZ)
