@@ -440,9 +440,12 @@ class Life:
 
     def _look_for_an_answer(self, visit: Visit, now: float) -> None:
         """A question that nobody took back is answered, or it is said why not; silence is no answer."""
-        if self._asked is None or not visit.transport.participant.taking.is_set():
+        if self._asked is None:
             return
         where, told, when = self._asked
+        if not visit.transport.participant.taking.is_set():
+            self._asked = (where, told, now)  # what is told now comes later
+            return
         if where is not visit or visit.over or self.mind.mood == "has nothing to say":
             self._asked = None
         elif visit.engine._floor.agent is Agent.IDLE and now - when > 1.0:

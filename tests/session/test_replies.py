@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+import itertools
+
 import pytest
 
 from parley.audio.frame import FRAME_SAMPLES
@@ -317,6 +320,21 @@ async def test_every_way_in_takes_texts_of_the_same_length(entrance: str, length
         errors = [error.code for error in talk.of(ErrorMessage)]
         assert errors == ([] if taken else ["invalid_request"])
         assert bool(talk.of(ReplyStarted)) is taken
+
+
+async def test_a_long_text_from_outside_is_cut_into_clauses_while_others_have_their_turn() -> None:
+    text = "And nobody has to wait. " * 400
+    async with conversation() as talk:
+        talk.say(SayDelta(text))
+        talk.say(SayEnd())
+        grown = [0]
+        while grown[-1] < len(text):
+            await asyncio.sleep(0)
+            reply = talk.engine._replies.current
+            grown.append(len(reply.text) if reply is not None else 0)
+        assert max(after - before for before, after in itertools.pairwise(grown)) <= 300
+        await talk.until(1.0)
+        assert not talk.of(ErrorMessage)
 
 
 async def test_typed_turns_that_come_too_quickly_are_refused_and_nothing_else_is_lost() -> None:

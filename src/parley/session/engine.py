@@ -283,7 +283,10 @@ class SessionEngine:
             elif isinstance(item, Order):
                 self._dialogue.take(item)
             else:
-                self._requests.take(item)
+                for number, portion in enumerate(self._requests.in_portions(item)):
+                    if number:
+                        await asyncio.sleep(0)
+                    self._requests.take(portion)
         self.end("The participant left.")
 
     def _look(self) -> None:

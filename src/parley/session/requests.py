@@ -25,7 +25,7 @@ from parley.session.log import TurnClosed
 from parley.text.unicode import WholeDeltas, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from parley.messages import ClientMessage
     from parley.session.decide.sayings import Sayings
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from parley.session.outbox import Notices
     from parley.session.settings import LimitSettings
     from parley.session.speaking.replies import Replies
+
+_PORTION = 250
+"""Characters of a text that are cut into clauses in one go: a third of a millisecond."""
 
 
 class Requests:
@@ -69,6 +72,20 @@ class Requests:
         self._on = on
         self._count = count
         self._end = end
+
+    def in_portions(self, message: ClientMessage) -> Iterator[ClientMessage]:
+        """The same as messages of which none keeps the loop for long: a text to be spoken comes in pieces.
+
+        One that is too long is not cut up: :meth:`take` refuses it whole.
+        """
+        text, sayings = message.text if isinstance(message, SayDelta) else "", self._sayings
+        room = min(self._max_text - sayings.length, self._max_waiting_text - sayings.waiting)
+        if not _PORTION < len(text) <= room:
+            yield message
+            return
+        assert isinstance(message, SayDelta)
+        for start in range(0, len(text), _PORTION):
+            yield SayDelta(text[start : start + _PORTION], normalize=message.normalize)
 
     def take(self, message: ClientMessage) -> None:
         """Do what the client asks, or tell it why not."""

@@ -26,8 +26,18 @@ _DATAGRAMS_PER_MESSAGE = 3
 """On a data channel: the message itself, and what acknowledges ours."""
 _AUDIO_DATAGRAMS = 200
 """A second; a microphone sends 50 or 100."""
+_PARTS_OF_A_MESSAGE = 20
+"""Commas: a text of more of them takes as long to read as several messages."""
 _EXTRA_COSTS: dict[type, int] = {SetVoice: 4, Configure: 9}
 """Messages that ask for work elsewhere count for more than one."""
+
+
+def weight(text: str | bytes) -> int:
+    """For how many messages a text counts that was not read yet: JSON takes long to read by its parts, not its length.
+
+    Sixty-four kilobytes of prose or of sound are soon read, as many of numbers or keys take three milliseconds.
+    """
+    return 1 + (text.count(",") if isinstance(text, str) else text.count(b",")) // _PARTS_OF_A_MESSAGE
 
 
 class Intake:
@@ -47,12 +57,12 @@ class Intake:
 
     # --- where the sender can be made to wait ----------------------------------------------
 
-    def message_wait(self, now: float) -> float:
-        """A message came: seconds before it may be taken, 0 while all is well.
+    def message_wait(self, now: float, weight: int = 1) -> float:
+        """A message came, of some :func:`weight`: seconds before it may be read, 0 while all is well.
 
         TooManyRequests when it has not been well for ``clients.patience``.
         """
-        wait = self._messages.owe(now)
+        wait = self._messages.owe(now, weight)
         if self._owing_since is None:
             self._owing_since = now if wait else None
         elif self._messages.share_left(now) > _WELL_AGAIN:
@@ -76,9 +86,9 @@ class Intake:
         """Whether a datagram that came now is looked at; else it is dropped, as a network would."""
         return not self._datagrams.take(now)
 
-    def takes_message(self, now: float) -> bool:
-        """Whether a message that came now is taken; else it is dropped."""
-        return not self._messages.take(now)
+    def takes_message(self, now: float, weight: int = 1) -> bool:
+        """Whether a message that came now, of some :func:`weight`, is taken; else it is dropped."""
+        return not self._messages.take(now, weight)
 
     def takes_work(self, now: float, *kinds: type[ClientMessage | Order]) -> bool:
         """The same for what such messages ask for besides being read: all of them, or none."""

@@ -30,7 +30,7 @@ from parley.messages import (
 )
 from parley.transports.codec import decode_client
 from parley.transports.inbox import Inbox
-from parley.transports.intake import Intake
+from parley.transports.intake import Intake, weight
 from parley.transports.rtp_playout import PlayoutQueue
 from parley.values import PlayoutPosition
 
@@ -106,7 +106,7 @@ class StreamTransport(ABC):
         now = clock.now()
         if self._inbox.closed:
             return
-        if not self._intake.takes_message(now):
+        if not self._intake.takes_message(now, weight(data)):
             self._drop(now)
             return
         try:

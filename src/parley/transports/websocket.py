@@ -42,7 +42,7 @@ from parley.messages import (
 from parley.transports.binary import microphone_bounds, pack_agent, unpack_microphone
 from parley.transports.bounds import CROWDED
 from parley.transports.codec import decode_client, encode
-from parley.transports.intake import Intake
+from parley.transports.intake import Intake, weight
 from parley.values import PlayoutPosition
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class WebSocketTransport:
 
     async def _read_text(self, text: str) -> ClientMessage | None:
         """Decode a message; answer those that concern the transport alone."""
-        await self._wait("message", self._intake.message_wait(self._heard_from))
+        await self._wait("message", self._intake.message_wait(self._heard_from, weight(text)))
         message = read_message(text, self._client.settings)
         await self._wait("message", self._intake.work_wait(self._heard_from, message))
         if isinstance(message, Ping):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.integration.attacks.attackers import FLOODS, REALTIME
@@ -15,22 +15,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
-KNOWN = {
-    "say": "Twenty long texts of `say` at once keep the loop for 0.17 s, and the listener's words are spoken anew.",
-    "text": "Twenty who type without a pause: the listener's samples have differed, at the same length.",
-    "rt_keys": "Twenty floods of JSON objects with 12,000 keys make frames 2 s late and the server 108 MB larger.",
-}
-"""What the server does not withstand yet."""
-
-
-def kinds() -> list[Any]:
-    """All floods, those that are known to do harm marked so."""
-    every = [*FLOODS, "wire_ping", "empty_pieces", *REALTIME]
-    marks = {kind: [pytest.mark.xfail(reason=reason, strict=False)] for kind, reason in KNOWN.items()}
-    return [pytest.param(kind, marks=marks.get(kind, [])) for kind in every]
-
-
-@pytest.mark.parametrize("flood", kinds())
+@pytest.mark.parametrize("flood", [*FLOODS, "wire_ping", "empty_pieces", *REALTIME])
 async def test_twenty_connections_from_one_address_make_nobody_wait(
     parley: Running, quiet: Undisturbed, flood: str
 ) -> None:

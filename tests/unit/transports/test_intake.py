@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from parley.errors import TooManyRequests
 from parley.messages import Interrupt, SetVoice
 from parley.transports.client_settings import ClientSettings
-from parley.transports.intake import Intake
+from parley.transports.intake import Intake, weight
 from parley.values import Voice
 
 FRAME = 0.01
@@ -93,3 +93,12 @@ def test_a_message_that_asks_for_work_elsewhere_counts_for_more() -> None:
 def test_one_mistake_is_forgiven_each_second() -> None:
     intake = Intake(ClientSettings(max_mistakes=2))
     assert [intake.mistake(now) for now in (0, 0, 0, 1, 1)] == [True, True, False, True, False]
+
+
+def test_a_text_of_many_parts_counts_for_many_messages_before_it_is_read() -> None:
+    keys = "{" + ",".join(f'"{number:x}":1' for number in range(12_000)) + "}"
+    texts: tuple[str | bytes, ...] = ('{"type": "ping", "id": 1}', "x" * 60_000, keys, keys.encode())
+    assert [weight(text) for text in texts] == [1, 1, 600, 600]
+    waiting, dropping = Intake(ClientSettings()), Intake(ClientSettings())
+    assert [waiting.message_wait(0.0, weight(keys)) for _ in range(3)] == pytest.approx([4.0, 10.0, 16.0])
+    assert [dropping.takes_message(0.0, weight(keys)) for _ in range(3)] == [True, False, False]

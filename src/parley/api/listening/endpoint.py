@@ -21,7 +21,7 @@ from parley.api.places import Places
 from parley.audio.resample import ASR_RATE
 from parley.errors import InvalidRequest, ParleyError, TimedOut
 from parley.transports.bounds import CROWDED
-from parley.transports.intake import Intake
+from parley.transports.intake import Intake, weight
 from parley.transports.websocket import close, close_code
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class _Connection:
             if isinstance(data, bytes):
                 yield data
                 continue
-            await self.wait("message", self._intake.message_wait(clock.now()))
+            await self.wait("message", self._intake.message_wait(clock.now(), weight(data)))
             message = asked.message(data)
             if isinstance(message, asked.Start):
                 raise InvalidRequest("The stream has already started; open a new connection for another one.")

@@ -18,6 +18,7 @@ from parley.api.realtime.requests import MOST_ORDERS
 from parley.errors import CapacityError, InvalidRequest, TooManyRequests
 from parley.messages import ClearAudio, ErrorMessage, ReplyStarted, SessionStarted
 from parley.orders import ReplySettled
+from parley.transports.intake import weight
 from parley.transports.webrtc import WebRtcTransport
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class RealtimeCall(WebRtcTransport):
         now = clock.now()
         if self._inbox.closed:
             return
-        if not self._intake.takes_message(now):
+        if not self._intake.takes_message(now, weight(data)):
             self._drop(now)
             return
         if isinstance(data, bytes):

@@ -156,7 +156,7 @@ def read(text: str, longest: int = 1 << 20) -> ClientEvent:
         return ClientEvent(error=ClientError("The message is no JSON.", "invalid_json"))
     if not isinstance(data, dict):
         return ClientEvent(error=ClientError("The message is no JSON object.", "invalid_json"))
-    if deeper(data):
+    if text.count("[") + text.count("{") > DEEPEST and deeper(data):
         message = f"The message has more than {DEEPEST} lists and objects inside each other."
         return ClientEvent(error=ClientError(message, "invalid_json"))
     event_id = data.get("event_id")

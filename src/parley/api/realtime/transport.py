@@ -23,7 +23,7 @@ from parley.audio.frame import AudioFrame
 from parley.errors import TimedOut, TooManyRequests
 from parley.messages import SessionStarted
 from parley.transports.bounds import CROWDED
-from parley.transports.intake import Intake
+from parley.transports.intake import Intake, weight
 from parley.transports.websocket import close_code
 from parley.values import PlayoutPosition
 
@@ -137,6 +137,9 @@ class RealtimeTransport:
 
     async def _take(self, text: str) -> Done | None:
         """What follows from a message; None for a mistake, which is answered."""
+        parts = weight(text) - 1
+        if parts:  # before it is read
+            await self._wait("message", self._intake.message_wait(self._heard_from, parts))
         asked = read(text, self._settings.max_message_bytes)
         if not isinstance(asked.request, Append):  # audio has an account of its own
             await self._wait("message", self._intake.message_wait(self._heard_from))
