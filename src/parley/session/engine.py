@@ -283,10 +283,7 @@ class SessionEngine:
             elif isinstance(item, Order):
                 self._dialogue.take(item)
             else:
-                for number, portion in enumerate(self._requests.in_portions(item)):
-                    if number:
-                        await asyncio.sleep(0)
-                    self._requests.take(portion)
+                await self._requests.take_in_portions(item)
         self.end("The participant left.")
 
     def _look(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from parley import clock
@@ -73,11 +74,15 @@ class Requests:
         self._count = count
         self._end = end
 
-    def in_portions(self, message: ClientMessage) -> Iterator[ClientMessage]:
-        """The same as messages of which none keeps the loop for long: a text to be spoken comes in pieces.
+    async def take_in_portions(self, message: ClientMessage) -> None:
+        """The same as :meth:`take`, with everybody else's turn between the pieces of a long text."""
+        for number, portion in enumerate(self._portions(message)):
+            if number:
+                await asyncio.sleep(0)
+            self.take(portion)
 
-        One that is too long is not cut up: :meth:`take` refuses it whole.
-        """
+    def _portions(self, message: ClientMessage) -> Iterator[ClientMessage]:
+        """One that is too long is not cut up: it is refused whole."""
         text, sayings = message.text if isinstance(message, SayDelta) else "", self._sayings
         room = min(self._max_text - sayings.length, self._max_waiting_text - sayings.waiting)
         if not _PORTION < len(text) <= room:
