@@ -198,7 +198,7 @@ async def test_a_reply_that_is_truncated_by_the_program_is_told_to_the_model_as_
         await talk.worker.queue_frame(InterruptionFrame())
         await talk.replies(1)
         await talk.microphone.say("question")
-        await talk.replies(2)
+        await until(lambda: len(roles(asked()[-1])) > 1)  # what was cancelled may be told as ended twice
     _, (role, heard), *_ = roles(asked()[-1])
     assert role == "assistant"
     assert STORY.startswith(heard.rstrip(". …-"))
