@@ -31,7 +31,7 @@ LONGEST = 60.0
 FRAME = 0.020
 MARGIN = 0.020
 """Seconds that frames may be later than undisturbed."""
-TRIES = 3
+TRIES = 4
 """Each is compared with an undisturbed run of the same minute; a flood that the server does not withstand keeps the
 loop for seconds, and does so every time."""
 GROWTH = 60_000_000
