@@ -154,6 +154,7 @@ class WebSocketTransport:
         if seconds:
             self._client.tally.excess(kind, "waited")
             await asyncio.sleep(seconds)
+            await self._client.crowd.pass_through()  # many may have waited for the same moment
             self._heard_from = clock.now()
 
     async def _answer_mistake(self, error: InvalidRequest) -> bool:

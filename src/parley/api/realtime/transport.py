@@ -133,6 +133,7 @@ class RealtimeTransport:
         if seconds:
             self._client.tally.excess(kind, "waited")
             await asyncio.sleep(seconds)
+            await self._client.crowd.pass_through()  # many may have waited for the same moment
             self._heard_from = clock.now()
 
     async def _take(self, text: str) -> Done | None:
