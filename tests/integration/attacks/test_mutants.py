@@ -88,4 +88,4 @@ async def test_messages_with_mistakes_disturb_nobody_and_leave_nothing(
     # Nobody fills a disk with mistakes: one line for each connection, and none for a form.
     assert log.count("a wyoming client was refused") <= answered.get("closed", 0) + CONNECTIONS
     assert "boundary character" not in log
-    assert late.within(quiet.late)
+    assert late.within(quiet.late, 0.06)  # ten thousand take a minute, in which a machine has hiccups; there is one try

@@ -126,9 +126,9 @@ class Late:
     frames: float
     """A frame came after its time."""
 
-    def within(self, other: Late) -> bool:
+    def within(self, other: Late, margin: float = MARGIN) -> bool:
         """Not later than the other by more than the margin."""
-        return self.loop <= other.loop + MARGIN and self.frames <= other.frames + MARGIN
+        return self.loop <= other.loop + margin and self.frames <= other.frames + margin
 
 
 @dataclass(frozen=True)
