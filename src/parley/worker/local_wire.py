@@ -17,6 +17,7 @@ from parley.rpc.gen import tts_pb2 as pb
 from parley.rpc.local.connection import Connection
 from parley.rpc.local.folder import bind, new_name
 from parley.rpc.local.frames import CALL, CANCEL, END, MESSAGE, STATUS, BrokenWire, Opening, Status, frame
+from parley.rpc.local.listener import Listener
 from parley.rpc.status import status_of
 from parley.tracing import working_for
 from parley.worker.calls import NO_KEY, caller, checked, checked_stream, parser, unary_calls
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 MOST_CONNECTIONS = 256
 """Of orchestrators; each needs one."""
+_FAREWELL = 0.5
+"""Seconds for those who are hung up on to read what was sent to them."""
 MOST_CALLS = 8_192
 """That one connection may have open: more than all its utterances and what is asked about them."""
 _FINE = Status(grpc.StatusCode.OK.value[0])
@@ -47,26 +50,26 @@ class LocalServer:
         self._unary = {name: (method, parser(kind)) for name, (method, kind) in calls.items()}
         self._request = parser(pb.SynthesizeRequest)
         self._expected = f"Bearer {api_key}".encode() if api_key else b""
-        self._server: asyncio.Server | None = None
+        self._listener: Listener | None = None
         self._path: Path | None = None
         self._peers: set[_Peer] = set()
         self.closing = False
         """Calls that begin now are refused."""
 
-    async def start(self) -> str:
+    def start(self) -> str:
         """Listen; returns the socket's name. Raises OSError when there is no place for one."""
         name = new_name()
-        listener, self._path = bind(name)
-        self._server = await asyncio.get_running_loop().create_unix_server(self._accept, sock=listener)
+        listening, self._path = bind(name)
+        self._listener = Listener(listening, self._accept)
         return name
 
     async def aclose(self, grace: float) -> None:
         """Take no more calls, give those that are open ``grace`` seconds to end, then hang up."""
         self.closing = True
-        if self._server is not None:
-            self._server.close()
         if self._path is not None:
             self._path.unlink(missing_ok=True)
+        if self._listener is not None:
+            await self._listener.aclose()
         tasks = [task for peer in self._peers for task in peer.tasks.values()]
         if tasks:
             await asyncio.wait(tasks, timeout=grace)
@@ -74,11 +77,20 @@ class LocalServer:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        for peer in list(self._peers):
-            peer.connection.close()
+        await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        """No socket is left behind, those among them that were only just being accepted."""
+        connections = [peer.connection for peer in self._peers]
+        for connection in connections:
+            connection.close()
+        if connections:
+            await asyncio.wait([connection.gone for connection in connections], timeout=_FAREWELL)
+        for connection in connections:
+            connection.abort()
 
     def _accept(self) -> asyncio.Protocol:
-        if len(self._peers) >= MOST_CONNECTIONS:
+        if self.closing or len(self._peers) >= MOST_CONNECTIONS:
             return _Refused()
         peer = _Peer(self, self._peers.discard)
         self._peers.add(peer)
@@ -118,7 +130,7 @@ class LocalServer:
 
 
 class _Refused(asyncio.Protocol):
-    """One connection too many: whoever is hung up on speaks over gRPC."""
+    """One connection too many, or too late: whoever is hung up on speaks over gRPC."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.close()

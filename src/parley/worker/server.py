@@ -91,7 +91,7 @@ class Worker:
             await self.manager.start()
             await self._announce(health_pb2.HealthCheckResponse.SERVING)
             await server.start()
-            await self._listen_here()
+            self._listen_here()
             if self.settings.metrics_port:
                 self._figures = await serve_figures(
                     self.settings.metrics_port, self._read_figures, host=self.settings.metrics_host
@@ -129,13 +129,13 @@ class Worker:
         self.address = f"{self.settings.host}:{port}"
         self.servicer.name = self.settings.name or self.address
 
-    async def _listen_here(self) -> None:
+    def _listen_here(self) -> None:
         """Offer a socket to orchestrators of this machine. Without one they come over gRPC, as others do."""
         if not self.settings.local_wire or self.settings.tls_cert:
             return  # whoever wants certificates wants to see one
         local = LocalServer(self.servicer, self._voices, api_key=self.settings.api_key)
         try:
-            self.servicer.local_socket = await local.start()
+            self.servicer.local_socket = local.start()
         except OSError as error:
             _log.info("The worker has no socket for this machine, so all come over gRPC: %s", error)
         else:

@@ -176,6 +176,13 @@ async def calm(server: Server) -> Undisturbed:
     return Undisturbed(bytes(heard.pcm), late)
 
 
+class NoAttackError(Exception):
+    """The attackers failed: whatever was measured, it was no attack.
+
+    LiveKit's own client ends its whole process now and then, where it is told to leave while it arrives.
+    """
+
+
 @contextlib.asynccontextmanager
 async def attacked(
     server: Server, *attack: str, program: Path = ATTACKERS, answered: Path = Path(os.devnull)
@@ -188,7 +195,8 @@ async def attacked(
         process = await asyncio.create_subprocess_exec(sys.executable, str(program), server.place, *attack, stdout=out)
     try:
         yield process
-        assert await process.wait() in (0, -signal.SIGKILL), "the attackers failed: this was no attack"
+        if await process.wait() not in (0, -signal.SIGKILL):
+            raise NoAttackError(f"the attackers failed with {process.returncode}")
     finally:
         if process.returncode is None:
             process.kill()
@@ -229,10 +237,14 @@ async def nobody_waits(
     server: Server, quiet: Undisturbed, attack: Callable[[], AbstractAsyncContextManager[Process]]
 ) -> None:
     """Every sample comes, not more than the margin later than undisturbed; the server does not grow."""
-    tries = []
+    tries: list[Late | NoAttackError] = []
     for _ in range(TRIES):
         size = server.size()
-        late = await withstands(server, quiet, attack())
+        try:
+            late = await withstands(server, quiet, attack())
+        except NoAttackError as error:
+            tries.append(error)
+            continue
         grown = server.largest() - size
         print(f"late: {late}; undisturbed: {quiet.late}; grown by {grown / 1e6:.1f} MB")
         assert grown < GROWTH

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import stat
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,25 @@ async def test_one_connection_too_many_is_hung_up_on(bench: Any, monkeypatch: py
     with pytest.raises(ConnectionError):
         await LocalChannel().connect(path)
     assert await stub.StartSession(pb.StartSessionRequest(session_id="s"))
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_whoever_connects_while_the_worker_ends_is_hung_up_on(bench: Any, turns: int) -> None:
+    """Told apart by turns of the loop: how far the worker's end of the connection has been made by then."""
+    worker = await bench.worker()
+    path = find(worker.local_socket)
+    assert path is not None
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(str(path))
+        caller.setblocking(False)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await worker.aclose()
+        async with asyncio.timeout(10):
+            with contextlib.suppress(ConnectionResetError):
+                while await asyncio.get_running_loop().sock_recv(caller, 4096):
+                    pass
+    assert not [peer for peer in worker._local._peers if not peer.connection.lost]
 
 
 # --- what may go wrong -------------------------------------------------------------------

@@ -120,6 +120,9 @@ class Connection(asyncio.Protocol):
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done once the other side has greeted; cancelled when it did not before it left."""
         self.lost = False
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done once its socket is closed."""
+        self._closing = False
 
     def open(self, number: int) -> CallStream:
         """A call's stream; :meth:`forget` it in the end."""
@@ -143,14 +146,24 @@ class Connection(asyncio.Protocol):
             await asyncio.shield(self._full)
 
     def close(self) -> None:
-        """Send what was written, then hang up."""
+        """Send what was written, then hang up; at once where it is still being made."""
+        self._closing = True
         if self._transport is not None:
             self._transport.close()
+
+    def abort(self) -> None:
+        """Hang up, whatever was not sent."""
+        self._closing = True
+        if self._transport is not None:
+            self._transport.abort()
 
     # --- asyncio.Protocol ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by descent
+        if self._closing:
+            self._transport.close()
+            return
         self._transport.write(frame(HELLO, 0, GREETING))
         self._deadline = asyncio.get_running_loop().call_later(GREETING_LIMIT, self._transport.abort)
 
@@ -159,7 +172,7 @@ class Connection(asyncio.Protocol):
             for kind, number, payload in self._reader.feed(data):
                 self._take(kind, number, payload)
         except BrokenWire:
-            self._abort()
+            self.abort()
 
     def connection_lost(self, _error: Exception | None) -> None:
         self.lost = True
@@ -170,6 +183,8 @@ class Connection(asyncio.Protocol):
             stream.close()
             stream.ended()
         self._on_lost()
+        if not self.gone.done():
+            self.gone.set_result(None)
 
     def pause_writing(self) -> None:
         self._full = asyncio.get_running_loop().create_future()
@@ -198,10 +213,6 @@ class Connection(asyncio.Protocol):
     def _no_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-
-    def _abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
 
 
 def _wake(waiting: asyncio.Future[None] | None) -> None:
