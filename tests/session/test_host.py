@@ -142,6 +142,19 @@ async def test_a_session_in_which_nobody_says_anything_is_ended() -> None:
         assert 60 < asyncio.get_running_loop().time() < 70
 
 
+async def test_who_guesses_the_name_of_a_conversation_is_told_nothing_of_it() -> None:
+    async with house() as home, home.talking() as transport:
+        await transport.participant.send(TextInput("hello"))
+        await until_heard(transport)
+        name = of(transport, SessionStarted)[0].session_id
+        assert len(name) >= 22  # 128 bits
+        for guess in (name[:-1], name.swapcase(), "", "*", f"{name}\x00"):
+            async with home.talking(resume_session=guess) as stranger:
+                (started,) = of(stranger, SessionStarted)
+                assert not started.resumed
+                assert started.session_id != name
+
+
 async def test_a_client_that_comes_back_goes_on_with_what_was_said() -> None:
     async with house() as home:
         async with home.talking() as first:
