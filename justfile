@@ -116,9 +116,29 @@ web:
 redis port="6379":
     redis-server --port {{ port }} --save '' --appendonly no --bind 127.0.0.1
 
-# Everything on this machine.
-dev *flags:
-    parley --debug up {{ flags }}
+# Redis, LiveKit, two workers, an orchestrator, the page by vite, Caddy with HTTPS: `just dev [VOICE] [--no-reload]`.
+dev *flags: _tools
+    python scripts/dev.py {{ flags }}
+
+# The same with Piper's voice.
+dev-agent-piper voice="en_US-joe-medium" *flags: _tools
+    python scripts/dev.py {{ voice }} {{ flags }}
+
+# The page alone, by vite, in front of a `parley up` on port 8080.
+dev-web:
+    npm --prefix web run dev
+
+# What `just dev` wrote down, newest first.
+logs-list:
+    ls -1t logs
+
+# The last lines of one NAME (orchestrator, worker-1, ...) or of all, and what comes.
+logs-tail name="*":
+    tail -n 40 -F logs/latest/{{ name }}.log
+
+# Forget all of it.
+logs-clean:
+    rm -rf logs
 
 # An orchestrator in front of workers that run elsewhere.
 run-orch *flags:
@@ -131,6 +151,16 @@ run-tts-tone *flags:
 # A worker with the embedded voice.
 run-tts-espeak *flags:
     parley worker --set worker.models.default_model=espeak {{ flags }}
+
+# The same by other people's names: run-tts-mock, run-tts-piper, run-tts-sesame [DEFAULT] [PRELOAD,...].
+run-tts-mock default="tone" preload="":
+    parley worker --default-model {{ default }} --preload-models '{{ preload }}'
+
+run-tts-piper default="en_US-joe-medium" preload="":
+    parley worker --default-model {{ default }} --preload-models '{{ preload }}'
+
+run-tts-sesame default="csm-1b" preload="":
+    parley worker --default-model {{ default }} --preload-models '{{ preload }}'
 
 # A worker with the voice pack of this name, of whatever family.
 run-tts-pack model *flags:
