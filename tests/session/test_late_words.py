@@ -63,6 +63,28 @@ async def test_words_that_reach_the_end_are_answered_though_the_last_transcript_
         assert not talk.of(ErrorMessage)
 
 
+@pytest.mark.parametrize(
+    ("confidence", "latency", "answered", "waited"),
+    [
+        (0.3, 0.6, "what can you do", 0.6),  # corrected before anybody hears a reply to it
+        (0.3, 1.5, "what can you hear", 0.8),
+        (0.9, 0.6, "what can you hear", 0.3),
+        (0.9, 0.2, "what can you do", 0.2),
+    ],
+)
+async def test_doubtful_words_wait_longer_for_the_final_transcript(
+    confidence: float, latency: float, answered: str, waited: float
+) -> None:
+    said = [(0.4, "what can"), (0.7, "what can you hear"), (9.0, "what can you do")]
+    recognizer = FakeRecognizer(turns=[said], settles_in=0.1, latency=latency, confidence=confidence)
+    async with conversation(sounds=[(0.5, 1.5)], recognizer=recognizer) as talk:
+        await talk.heard_out()
+        (started,) = talk.of(ReplyStarted)
+        (closed,) = talk.logged(TurnClosed)
+        assert talk.language_model.asked[-1][-1].text == answered
+        assert -0.02 < talk.time_of(started) - closed.at - waited < 0.25  # the voice's first frame
+
+
 async def test_a_short_sound_over_a_reply_waits_for_the_words_of_a_recogniser_that_is_behind() -> None:
     recognizer = ears([(0.3, "wait stop")], settles_in=0.3, confidence=0.9)
     async with conversation(sounds=[FIRST[1], (10.0, 10.5)], recognizer=recognizer, listen_until=14.0) as talk:

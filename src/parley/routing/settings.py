@@ -138,7 +138,7 @@ class RoutingSettings:
             "Speak with workers of this machine and user over the Unix socket that they offer; gRPC for all others, "
             "and with tls.enabled for everybody."
         ),
-    ] = False
+    ] = True
     api_key: Annotated[str, Setting("Key that the workers ask for; empty when they ask for none.", secret=True)] = ""
     tls: Annotated[ClientTlsSettings, Setting("Encryption and identities between hosts.")] = field(
         default_factory=ClientTlsSettings

@@ -40,6 +40,8 @@ _COMPLETE_WORDS = 3
 _MARKS = ".?!。？！।؟"
 _BELIEVED = 0.5
 """Confidence from which words alone may end a turn soon."""
+_BETTER_WORDS, _RIGHT_WORDS = 0.3, 0.8
+"""Seconds for which the final transcript is waited for where another one, believed or not, reaches the end already."""
 
 
 class PauseHabits:
@@ -93,6 +95,15 @@ class Evidence:
     """False while the recogniser has yet to tell the words before the silence: those that it told say nothing."""
     length: float = 0.0
     """Seconds from the turn's onset to its last voice."""
+
+
+def final_within(confidence: float) -> float:
+    """Seconds for which the final transcript is worth waiting for, where other words reach the end of the speech.
+
+    Words that are believed seldom change any more. What is doubted often does, and a reply to words that nobody said
+    costs more than half a second: a recogniser that is behind, on a crowded machine, says so in its confidence.
+    """
+    return _BETTER_WORDS if confidence >= _BELIEVED else _RIGHT_WORDS
 
 
 def wait_for(evidence: Evidence, habits: PauseHabits, settings: EndpointingSettings) -> Wait:

@@ -9,7 +9,7 @@ from parley import clock
 from parley.errors import ParleyError, TimedOut
 from parley.messages import TranscriptUpdate
 from parley.orders import SpeechNoted, TurnCommitted
-from parley.session.decide.endpointing import Evidence, PauseHabits, wait_for
+from parley.session.decide.endpointing import Evidence, PauseHabits, final_within, wait_for
 from parley.session.decide.floor_table import Agent, Event, Participant
 from parley.session.decide.lexicon import words
 from parley.session.decide.repair import Repair
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 _MOST_ASKED = 4
 """Questions that a turn model may leave open; one that hangs is not given ever more threads."""
-_BETTER_WORDS = 0.3
-"""Seconds for which the final transcript is waited for where another one reaches the end of the speech already."""
 _AHEAD = 0.2
 """Seconds by which audio may come in a bunch, as networks deliver it, before its own clock counts."""
 _STILL_RISING = 0.04
@@ -373,7 +371,7 @@ class Turns:
             self._note_speech(turn, started=False)
             self._place_of(turn)
         known = turn.understood(self._endpointing.silence)
-        patience = min(_BETTER_WORDS, self._limits.asr_timeout) if known else self._limits.asr_timeout
+        patience = min(final_within(turn.confidence) if known else float("inf"), self._limits.asr_timeout)
         self._timers.set("final transcript", now + patience, lambda: self._wait_no_longer(late=not known))
 
     def _close(self, turn: Turn) -> None:
