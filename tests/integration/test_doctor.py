@@ -68,3 +68,10 @@ def test_the_doctors_table_is_readable(capsys: pytest.CaptureFixture[str]) -> No
     code, out, _ = outcome(capsys, "doctor", "--set", "server.port=0")
     assert code == 0
     assert "recogniser pocketsphinx" in out
+
+
+def test_the_doctor_tries_the_ways_of_the_sound_when_it_is_asked_to(capsys: pytest.CaptureFixture[str]) -> None:
+    _, without = findings(capsys, "--set", "server.port=0")
+    code, found = findings(capsys, "--set", "server.port=0", "--media")
+    assert code == 0
+    assert {name for name in found if name not in without} == {"UDP ports", "direct path"}

@@ -11,6 +11,7 @@ from parley.cli.options import Config, Overrides
 
 if TYPE_CHECKING:
     from parley.cli.checks import Finding
+    from parley.config import Settings
 
 _MARKS = {"ok": "[green]ok[/green]", "optional": "[dim]optional[/dim]", "wrong": "[red]wrong[/red]"}
 
@@ -18,6 +19,10 @@ _MARKS = {"ok": "[green]ok[/green]", "optional": "[dim]optional[/dim]", "wrong":
 def doctor(
     config: Config = None,
     override: Overrides = None,
+    media: Annotated[
+        bool,
+        typer.Option("--media", help="Try the ways of WebRTC's sound too: ports, STUN, a path through each relay."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
     """Say what is installed, reachable and missing, and what mends it.
@@ -26,7 +31,6 @@ def doctor(
     """
     import asyncio
 
-    from parley.cli.checks import examine
     from parley.cli.options import settings_from
     from parley.config import Settings
     from parley.errors import ConfigError
@@ -36,13 +40,24 @@ def doctor(
         settings = settings_from(config, override)
     except ConfigError as error:
         settings, trouble = Settings(), error.message
-    findings = asyncio.run(examine(settings, trouble))
+    findings = asyncio.run(_examine(settings, trouble, media=media))
     if as_json:
         typer.echo(json.dumps([finding.as_dict() for finding in findings], indent=1))
     else:
         _print(findings)
     if any(finding.state == "wrong" for finding in findings):
         raise typer.Exit(1)
+
+
+async def _examine(settings: Settings, trouble: str, *, media: bool) -> list[Finding]:
+    from parley.cli.checks import examine
+
+    findings = await examine(settings, trouble)
+    if media:
+        from parley.cli.media import examine_media
+
+        findings += await examine_media(settings)
+    return findings
 
 
 def _print(findings: list[Finding]) -> None:
