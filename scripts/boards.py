@@ -161,6 +161,8 @@ FLEET = Board("fleet-dashboard", "Parley: fleet", "parley_sessions", (
             Query(now("process_open_fds", "instance"), "{{instance}}"),
             Query(now("process_max_fds", of="min"), "at most"),
         ), width=6),
+        Panel("Recordings that broke off", one(in_range("parley_recordings_broken_total", "instance"), "{{instance}}"),
+              kind="bargauge", width=24, height=4, help="The disk is full or slow; conversations went on."),
     )),
 ))  # fmt: skip
 

@@ -61,9 +61,12 @@ async def _type(transport: MemoryTransport) -> None:
     await asyncio.sleep(3.0)
 
 
-async def _record(folder: Path, script: Script, parts: dict[str, Any]) -> MemoryTransport:
+def _keeper(folder: Path) -> RecordingKeeper:
+    return RecordingKeeper(RecordingSettings(enabled=True, folder=str(folder)), VadSettings(), wall_clock=lambda: 0.0)
+
+
+async def _record(keeper: RecordingKeeper, script: Script, parts: dict[str, Any]) -> MemoryTransport:
     transport = MemoryTransport()
-    keeper = RecordingKeeper(RecordingSettings(enabled=True, folder=str(folder)), VadSettings(), wall_clock=lambda: 0.0)
     made = EngineParts(
         transport=transport,
         start=StartSession(),
@@ -87,7 +90,7 @@ async def _record(folder: Path, script: Script, parts: dict[str, Any]) -> Memory
 
 
 def recorded(folder: Path, script: Script = _talk, **parts: Any) -> Recording:
-    run_virtual(_record(folder, script, parts))
+    run_virtual(_record(_keeper(folder), script, parts))
     return read_recording(folder / "s1")
 
 
@@ -192,7 +195,7 @@ def test_settings_that_only_another_version_had_do_not_count(tmp_path: Path) -> 
 
 
 def test_the_participant_is_told_that_the_session_is_recorded(tmp_path: Path) -> None:
-    transport = run_virtual(_record(tmp_path, _talk, {}))
+    transport = run_virtual(_record(_keeper(tmp_path), _talk, {}))
 
     assert [m.recorded for m in transport.participant.messages if isinstance(m, SessionStarted)] == [True]
 
@@ -271,3 +274,14 @@ def test_a_replay_begins_with_the_conversation_that_went_before(tmp_path: Path) 
     assert [item["type"] for item in recording.header["items"]] == ["message", "call", "result"]
     sent = [message for message in replay(recording, EARS).messages if isinstance(message, SessionStarted)]
     assert sent[0].resumed
+
+
+def test_a_recording_that_breaks_off_is_counted_once_also_when_others_follow(tmp_path: Path) -> None:
+    keeper = _keeper(tmp_path)
+    run_virtual(_record(keeper, _type, {}))
+    assert [each.value for each in keeper.figures()] == [0]
+    (tmp_path / "broken" / EVENTS).mkdir(parents=True)  # where its first file should be
+    run_virtual(_record(keeper, _type, {"session_id": "broken"}))
+    assert [each.value for each in keeper.figures()] == [1]
+    run_virtual(_record(keeper, _type, {"session_id": "whole"}))
+    assert [each.value for each in keeper.figures()] == [1]

@@ -123,8 +123,11 @@ async def _open_host(settings: Settings, stack: AsyncExitStack) -> SessionHost:
     from parley.server.fleet import ears_figures, figures_of
     from parley.server.sessions import SessionHost
 
-    parts = await _open_parts(settings, stack)
+    keeper = _open_recording(settings, stack)
+    parts = await _open_parts(settings, stack, keeper)
     metrics = Metrics()
+    if keeper:
+        metrics.read_from(keeper.figures)
     metrics.read_from(partial(figures_of, parts.voices))
     metrics.read_from(partial(ears_figures, parts.recognizer))
     watch = LoopWatch(metrics.loop_lag, stall_after=settings.log.stall_after)
@@ -143,7 +146,7 @@ async def _open_host(settings: Settings, stack: AsyncExitStack) -> SessionHost:
     return host
 
 
-async def _open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
+async def _open_parts(settings: Settings, stack: AsyncExitStack, keeper: RecordingKeeper | None) -> Parts:
     from parley.audio.echo import create_echo_guard
     from parley.audio.noise import open_microphone
     from parley.cli.chosen import models_named
@@ -172,7 +175,6 @@ async def _open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
     if tools is not None:
         stack.push_async_callback(tools.aclose)
         await tools.start()
-    keeper = _open_recording(settings, stack)
     # The first of each reads a model or imports a library: now, not while others talk.
     await asyncio.to_thread(create_vad, settings=settings.vad)
     await asyncio.to_thread(create_echo_guard, settings.microphone)

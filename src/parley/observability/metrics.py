@@ -108,6 +108,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("parley_recognizer_decoders", "gauge", "Decoder processes that run."),
     Metric("parley_recognizer_decoders_busy", "gauge", "Decoder processes that are decoding."),
     Metric("parley_recognizer_deaths_total", "counter", "Decoder processes that died or hung over a turn."),
+    Metric("parley_recordings_broken_total", "counter",
+           "Recordings that broke off because the disk failed or could not keep up."),
     Metric("parley_connections_refused_total", "counter",
            "Connections that were turned away, or whose request did not arrive in time.", ("code",)),
     Metric("parley_ready", "gauge", "1 while the server takes new conversations."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ import structlog
 
 from parley.conversation import plain
 from parley.errors import ConfigError
+from parley.observability.metrics import Sample
 from parley.recording import RecordingSettings, SessionRecorder, remove_expired
 from parley.recording.format import EVENTS
 from parley.rounds import rounds
@@ -40,6 +41,8 @@ class RecordingKeeper:
         self._settings, self._vad, self._wall_clock = settings, vad, wall_clock
         self._folder = Path(settings.folder)
         self._recorders: list[SessionRecorder] = []
+        self._broken = 0
+        """Recordings that broke off, of those that are not in the list any more."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
@@ -49,6 +52,7 @@ class RecordingKeeper:
 
     def wrap(self, parts: EngineParts, stack: ExitStack) -> EngineParts:
         """What the engine is made of, with a recorder around each seam; ``stack`` ends the recording."""
+        self._broken += sum(not known.complete for known in self._recorders if not known.writing)
         self._recorders = [known for known in self._recorders if known.writing]
         recorder = stack.enter_context(
             SessionRecorder(
@@ -93,6 +97,11 @@ class RecordingKeeper:
         )
         if removed:
             log.info("recordings deleted", count=len(removed), folder=str(self._folder))
+
+    def figures(self) -> Iterable[Sample]:
+        """How many recordings broke off, for the metrics."""
+        broken = self._broken + sum(not known.complete for known in self._recorders)
+        yield Sample("parley_recordings_broken_total", broken)
 
     def join(self) -> None:
         """Wait until everything of the sessions that have ended is on disk; blocks."""

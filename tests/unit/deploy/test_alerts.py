@@ -90,6 +90,7 @@ QUIET: Series = {
     named("parley_tts_model_evictions_total"): rising(0.5),
     named("parley_tts_model_unload_failures_total"): rising(0),
     named("parley_budget_reactions_total", stage="voice", reaction="brief", why="no_help"): rising(0.1),
+    named("parley_recordings_broken_total"): rising(0),
     named("process_open_fds"): steady(200),
     named("process_max_fds"): steady(1024),
 }
@@ -132,6 +133,7 @@ FAULTS: dict[str, Series] = {
     "ParleyBudgetExhausted": {
         named("parley_budget_reactions_total", stage="voice", reaction="brief", why="no_help"): rising(5)
     },
+    "ParleyRecordingsBreakOff": {named("parley_recordings_broken_total"): rising(1)},
     "ParleyFilesRunOut": {named("process_open_fds"): steady(1000)},
 }
 """What each alert is there for."""
