@@ -346,7 +346,7 @@ class SessionEngine:
             Action.CLOSE_TURN: (turns.close,),
             Action.ABANDON_TURN: (endpointing.stop, speculation.drop, turns.set_aside),
             Action.FORGET_TURN: (endpointing.stop, speculation.drop, turns.forget),
-            Action.ANSWER_TEXT: (turns.set_aside, replies.answer_text),
+            Action.ANSWER_TEXT: (barge_in.pass_over, turns.set_aside, replies.answer_text),
             Action.ANSWER_RESULTS: (turns.set_aside, replies.answer_results),
             Action.SPEAK_TEXT: (turns.set_aside, replies.speak_text),
             Action.PAUSE_REPLY: (replies.hold, barge_in.expect_verdict),

@@ -233,6 +233,12 @@ def wants_answer(text: str, language: str, confidence: float, settings: BargeInS
     return None
 
 
+def only_nods(text: str, language: str) -> bool:
+    """True of words that say no more than "I am listening": also "yes" may be an answer, and is more."""
+    spoken, known = words(text), lexicon(language)
+    return bool(spoken) and only_backchannels(spoken, known.backchannels) and not first_of(spoken, known.answers)
+
+
 def _wants_floor(spoken: list[str], language: str, settings: BargeInSettings) -> str:
     """The first word that asks for the floor; empty when there is none."""
     known = lexicon(language)

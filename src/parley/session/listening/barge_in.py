@@ -88,6 +88,11 @@ class BargeIn:
         else:
             self._leave()
 
+    def pass_over(self) -> None:
+        """Something else is said: what was said over a reply that is over by now says nothing of the next one."""
+        if self._replies.current is None:
+            self._leave()
+
     def _leave(self) -> None:
         """Judged it is not any more; more than a nod belongs to the history all the same."""
         watched = self.hand_over()

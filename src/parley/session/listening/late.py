@@ -9,7 +9,7 @@ from parley import clock
 from parley.messages import TranscriptUpdate
 from parley.orders import TurnSettled
 from parley.session.decide.floor_table import Agent, Event
-from parley.session.decide.interruption import wants_answer
+from parley.session.decide.interruption import only_nods, wants_answer
 from parley.session.decide.lexicon import words
 from parley.session.log import TranscriptLate
 from parley.session.terms import Terms
@@ -154,8 +154,10 @@ class LateTranscripts:
         self._settled()
 
     def _worth_keeping(self, turn: Turn) -> str:
-        """Of a turn, everything; of a sound over a reply, what is more than a nod."""
+        """Of a turn, everything; of a sound over a reply, what is more than a nod, and of a turn that began as one."""
         text = turn.text
+        if turn.passed_over and only_nods(text, self._floor.language):
+            return ""
         if turn.number or wants_answer(text, self._floor.language, turn.confidence, self._barge_in):
             return text
         return ""

@@ -151,6 +151,10 @@ class Turn:
     """Whoever knows the entries was told that it began, and not yet that it has ended."""
     told: tuple[str, bool] = ("", False)
     """What the participant has been shown of it."""
+    over_reply: bool = False
+    """It began while a reply sounded, and took the floor from it or was there when it ended."""
+    passed_over: bool = False
+    """That, and something else is answered in its place: of nods in it nothing is kept."""
     kept: str = ""
     """Set when this was heard over a reply that went on: what it was taken for."""
     too_quiet: bool = False
@@ -243,7 +247,11 @@ class Turn:
 
     def adopted(self, number: int) -> None:
         """It was no mere sound over a reply: it is a turn, and has a number."""
-        self.number, self.kept = number, ""
+        self.number, self.kept, self.over_reply = number, "", True
+
+    def passed(self) -> None:
+        """Something else is answered."""
+        self.passed_over = self.over_reply
 
     def sounds(self, *, started: bool) -> bool:
         """Whoever knows the entries is to be told that it begins, or has ended; False when they have been."""

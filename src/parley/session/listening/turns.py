@@ -259,6 +259,7 @@ class Turns:
         turn, self.open_turn = self.open_turn, None
         if turn is not None:
             self._note_speech(turn, started=False)
+            turn.passed()
             self._late.leave(turn, self._place_of(turn))
 
     def clear(self) -> None:
@@ -409,6 +410,8 @@ class Turns:
         self.open_turn = None
         self._speculation.drop()
         self._on(Event.TURN_EMPTY)
+        if self._terms.manner.answers and self._asked():
+            turn.passed()
         self._late.leave(turn, self._place_of(turn))
         if self._terms.writes:
             self._write()
