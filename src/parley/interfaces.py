@@ -103,7 +103,8 @@ class Recognizer(Protocol):
         """The same recogniser for one session: what it learns of that microphone helps this session alone.
 
         ``hot_words`` are names and terms that are likely to be said there, beside those of the settings, the most
-        important first; an engine that can not be told of any hears as it would without.
+        important first; an engine that can not be told of any hears as it would without. Asked of what one session
+        has, it is that session's with other words, and what was learnt stays.
         Closing it is left to whoever made the first one.
         """
 

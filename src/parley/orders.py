@@ -36,6 +36,8 @@ class Manner:
     """Seconds of silence after a reply was heard, upon which another one is made; 0 for never."""
     language: str = ""
     """BCP 47, of what the participant says; empty where nothing is known."""
+    hot_words: tuple[str, ...] = ()
+    """Names and terms that the participant is likely to say, beside the server's own."""
     settings: Mapping[str, float | int | bool | str] = field(default_factory=dict)
     """Session settings by dotted key, as in ``messages.StartSession``: those of the segmenter and of endpointing."""
 

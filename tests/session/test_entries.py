@@ -461,3 +461,14 @@ async def test_the_voice_fails_before_a_sound_and_the_reply_that_was_asked_for_i
         talk.say(AskReply(ReplyRequest("r")))
         end = await settled(talk)
         assert (end.outcome, end.message) == ("failed", "No worker is there.")
+
+
+async def test_what_is_likely_to_be_said_is_told_to_the_recogniser_from_the_next_stretch_on() -> None:
+    ears = FakeRecognizer(turns=[[(0.5, "hello")]] * 3)
+    expecting, other = Manner(hot_words=("Ecobee",)), Manner(hot_words=("Kokoro", "Piper"))
+    async with conversation(sounds=[(0.5, 1.2), (6.0, 6.7)], recognizer=ears, manner=expecting) as talk:
+        await talk.until(1.0)
+        assert ears.hot_words == ("Ecobee",)
+        talk.say(Configure(other))
+        await talk.until(9.0)
+        assert ears.hot_words == ("Kokoro", "Piper")

@@ -76,21 +76,24 @@ class ByLanguage:
 class _OneSession:
     """What one session's ears have learnt, per recogniser."""
 
-    def __init__(self, shared: ByLanguage, hot_words: Sequence[str] = ()) -> None:
+    def __init__(
+        self, shared: ByLanguage, hot_words: Sequence[str] = (), own: dict[int, Recognizer] | None = None
+    ) -> None:
         self._shared, self._hot_words = shared, tuple(hot_words)
-        self._own: dict[int, Recognizer] = {}
+        self._own: dict[int, Recognizer] = {} if own is None else own
 
     async def transcribe(
         self, audio: AsyncIterable[AudioFrame], *, language: str = ""
     ) -> AsyncGenerator[Transcript, None]:
         ears = await self._shared.ears(language)
-        own = self._own.setdefault(id(ears), ears.for_session(self._hot_words))
+        own = self._own.setdefault(id(ears), ears.for_session())
+        own = own.for_session(self._hot_words) if self._hot_words else own
         async with aclosing(own.transcribe(audio, language=language)) as transcripts:
             async for transcript in transcripts:
                 yield transcript
 
     def for_session(self, hot_words: Sequence[str] = ()) -> Recognizer:
-        return _OneSession(self._shared, hot_words)
+        return _OneSession(self._shared, hot_words, self._own)
 
     async def aclose(self) -> None:
         """Whoever made the shared one closes it."""

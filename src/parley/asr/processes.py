@@ -426,15 +426,15 @@ class ProcessRecognizer:
 class _SessionEars:
     """The recogniser as one session has it: what is learnt of its microphone stays here."""
 
-    def __init__(self, shared: ProcessRecognizer, hot_words: Sequence[str] = ()) -> None:
+    def __init__(self, shared: ProcessRecognizer, hot_words: Sequence[str] = (), memory: _Memory | None = None) -> None:
         self._shared, self._hot_words = shared, tuple(hot_words)
-        self._memory = _Memory()
+        self._memory = memory or _Memory()
 
     def transcribe(self, audio: AsyncIterable[AudioFrame], *, language: str = "") -> AsyncGenerator[Transcript, None]:
         return self._shared.hear(audio, language, self._memory, self._hot_words)
 
     def for_session(self, hot_words: Sequence[str] = ()) -> _SessionEars:
-        return self._shared.for_session(hot_words)
+        return _SessionEars(self._shared, hot_words, self._memory)
 
     async def aclose(self) -> None:
         """Left to whoever made the recogniser."""

@@ -264,15 +264,17 @@ class ThreadRecognizer:
 class _SessionEars:
     """The recogniser as one session has it: which language is spoken here stays here."""
 
-    def __init__(self, shared: ThreadRecognizer, hot_words: Sequence[str] = ()) -> None:
+    def __init__(
+        self, shared: ThreadRecognizer, hot_words: Sequence[str] = (), spoken: SpokenLanguage | None = None
+    ) -> None:
         self._shared, self._hot_words = shared, tuple(hot_words)
-        self._spoken = SpokenLanguage()
+        self._spoken = spoken or SpokenLanguage()
 
     def transcribe(self, audio: AsyncIterable[AudioFrame], *, language: str = "") -> AsyncGenerator[Transcript, None]:
         return self._shared.hear(audio, language, self._spoken, self._hot_words)
 
     def for_session(self, hot_words: Sequence[str] = ()) -> _SessionEars:
-        return self._shared.for_session(hot_words)
+        return _SessionEars(self._shared, hot_words, self._spoken)
 
     async def aclose(self) -> None:
         """Left to whoever made the recogniser."""

@@ -171,7 +171,7 @@ class SessionEngine:
         )  # fmt: skip
         recognition = Recognition(
             recognizer, floor, mic, tasks,
-            session_id=session_id, understood=self._understood, failed=self._recognition_failed,
+            terms=terms, session_id=session_id, understood=self._understood, failed=self._recognition_failed,
         )  # fmt: skip
         self._endpointing = endpointing = Endpointing(
             floor, mic, speculation, timers, tasks, end_of_turn, settings, over=self._silence_over, terms=terms

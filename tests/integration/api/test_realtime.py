@@ -299,6 +299,25 @@ async def test_recordings_are_written_down_where_nobody_answers(parley: Running,
         assert not thinking.bodies
 
 
+async def test_a_prompt_helps_to_hear_what_is_said_from_its_update_on(parley: Running) -> None:
+    said = "Open the blue umbrella"
+
+    def transcription(prompt: str) -> dict[str, Any]:
+        return {
+            "type": "transcription",
+            "audio": {"input": {"transcription": {"model": "whisper-1", "prompt": prompt}}},
+        }
+
+    async with connected(parley, model="gpt-4o-mini-transcribe", extra_query={"intent": "transcription"}) as talk:
+        for count, prompt in enumerate(("", f"Parley, {said.lower()}", ""), start=1):
+            await talk.send("session.update", session=transcription(prompt))
+            sound = base64.b64encode(words(said) + bytes(2 * 24_000)).decode()
+            await talk.send("input_audio_buffer.append", audio=sound)
+            await talk.until(COMPLETED, count)
+        heard = [completed.transcript.lower().strip(". ") == said.lower() for completed in talk.of(COMPLETED)]
+        assert heard == [False, True, False], [completed.transcript for completed in talk.of(COMPLETED)]
+
+
 async def test_a_model_that_fails_is_a_failed_response_and_no_error(parley: Running, thinking: Mind) -> None:
     thinking.status = 500
     async with connected(parley) as talk:

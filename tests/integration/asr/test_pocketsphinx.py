@@ -136,6 +136,19 @@ async def test_hot_words_of_a_session_are_its_own() -> None:
         assert known == [False, True, False, True]
 
 
+async def test_a_session_that_is_told_other_hot_words_goes_on_with_what_was_learnt() -> None:
+    async for recognizer in opened(decoders=1):
+        ears, straight = recognizer.for_session(), recognizer.for_session()
+        sentences = ("my brother works in a hospital", "open the blue umbrella", "turn off the kitchen lights")
+        said = [(await hear(straight, frames(speech(text) // 8)))[-1] for text in sentences]
+        first = (await hear(ears, frames(speech(sentences[0]) // 8)))[-1]
+        told = (await hear(ears.for_session((sentences[1],)), frames(speech(sentences[1]) // 8)))[-1]
+        assert (first, told.text) == (said[0], sentences[1])
+        assert said[1].text != sentences[1]
+        # What was learnt of the microphone while it was told, too.
+        assert (await hear(ears, frames(speech(sentences[2]) // 8)))[-1] == said[2]
+
+
 async def opened(**settings: object) -> AsyncIterator[ProcessRecognizer]:
     recognizer = create_recognizer(AsrSettings(phrases=("tell me a story",), **settings))
     assert isinstance(recognizer, ProcessRecognizer)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from parley.api.hot_words import LONGEST, MOST, likely, likely_in
 from parley.api.realtime import fields
 from parley.api.realtime.errors import ClientError
 from parley.api.realtime.mcp_servers import MOST_SERVERS, Server, read_server, servers, shown_server
@@ -20,6 +21,8 @@ LONGEST_NAME = 256
 """Characters of the name of a model or a voice."""
 LONGEST_WITHOUT_EFFECT = 4_096
 """Characters, as JSON, of a field that is read back and does nothing here."""
+LONGEST_PROMPT = 4_096
+"""Characters of what is said to be likely in the participant's speech."""
 PATIENCE = 600.0
 """Seconds that a call which a client was handed counts as open."""
 
@@ -31,6 +34,7 @@ _REALTIME = (
 _INPUT = ("format", "transcription", "noise_reduction", "turn_detection")
 _OUTPUT = ("format", "voice", "speed")
 _TRANSCRIPTION = ("model", "language", "languages", "keywords", "prompt", "delay")
+_DELAYS = ("minimal", "low", "medium", "high", "xhigh")
 _EAGERNESS = ("auto", "low", "medium", "high")
 FORMATS: dict[str, dict[str, Any]] = {
     "audio/pcm": {"type": "audio/pcm", "rate": 24_000},
@@ -165,7 +169,7 @@ class SessionObject:
     def manner(self) -> Manner:
         """What it asks of the session."""
         turns = self.heard["turn_detection"] or {}
-        language = str((self.heard["transcription"] or {}).get("language") or "")
+        written = self.heard["transcription"] or {}
         talks = self.kind == "realtime"
         return Manner(
             instructions=self.data.get("instructions") or None,
@@ -176,7 +180,8 @@ class SessionObject:
             detects=bool(turns),
             text_only=self.text_only,
             idle=(turns.get("idle_timeout_ms") or 0) / 1000,
-            language=language,
+            language=_language(written),
+            hot_words=_hot_words(written),
             settings=_waits(turns),
         )
 
@@ -390,11 +395,36 @@ def sound(value: Any, where: str) -> dict[str, Any]:
 def _transcription(value: Any, where: str) -> dict[str, Any]:
     data = fields.objects(value, where)
     fields.known(data, _TRANSCRIPTION, f"{where}.")
-    kept = {name: fields.text(data, name, f"{where}.") for name in ("model", "language", "prompt") if data.get(name)}
-    for name, longest in (("model", LONGEST_NAME), ("language", 64), ("prompt", LONGEST_WITHOUT_EFFECT)):
+    named = (name for name in ("model", "language", "prompt") if data.get(name))
+    kept: dict[str, Any] = {name: fields.text(data, name, f"{where}.") for name in named}
+    for name, longest in (("model", LONGEST_NAME), ("language", 64), ("prompt", LONGEST_PROMPT)):
         if len(kept.get(name, "")) > longest:
             raise ClientError(f"{where}.{name} has at most {longest} characters.", param=f"{where}.{name}")
+    for name, most, longest in (("keywords", MOST, LONGEST), ("languages", MOST, 64)):
+        if data.get(name):
+            kept[name] = _texts(data[name], most, longest, f"{where}.{name}")
+    if data.get("delay") is not None:
+        kept["delay"] = fields.one_of(data["delay"], _DELAYS, f"{where}.delay")
     return kept or {"model": "gpt-4o-mini-transcribe"}
+
+
+def _texts(value: Any, most: int, longest: int, where: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise ClientError(f"{where} must be a list of texts.", "invalid_type", where)
+    if len(value) > most or any(len(each) > longest for each in value):
+        raise ClientError(f"{where} has at most {most} texts of at most {longest} characters.", param=where)
+    return list(value)
+
+
+def _hot_words(written: Mapping[str, Any]) -> tuple[str, ...]:
+    """Keywords are meant for nothing else, so they come first."""
+    return likely((*written.get("keywords", ()), *likely_in(written.get("prompt", ""))))
+
+
+def _language(written: Mapping[str, Any]) -> str:
+    """The one that is spoken; of several that may be, none."""
+    several = written.get("languages", ())
+    return str(written.get("language") or (several[0] if len(several) == 1 else ""))
 
 
 def _turns(value: Any, where: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from parley.session.listening.microphone import Microphone
     from parley.session.listening.turn import Turn
     from parley.session.tasks import Tasks
+    from parley.session.terms import Terms
 
 
 class Recognition:
@@ -29,11 +30,15 @@ class Recognition:
         microphone: Microphone,
         tasks: Tasks,
         *,
+        terms: Terms,
         session_id: str,
         understood: Callable[[Turn], None],
         failed: Callable[[Turn, ParleyError], None],
     ) -> None:
         self._own = self._recognizer = recognizer
+        self._terms = terms
+        self._told: tuple[str, ...] = ()
+        """What that was told is likely to be said."""
         self._floor = floor
         self._microphone = microphone
         self._tasks = tasks
@@ -56,6 +61,7 @@ class Recognition:
     def hear_with(self, recognizer: Recognizer | None) -> None:
         """Another one hears what is said from the next stretch on; None for the session's own."""
         self._recognizer = recognizer or self._own
+        self._told = ()
         self._tells = False
 
     def voiced(self, turn: Turn) -> float:
@@ -67,6 +73,7 @@ class Recognition:
 
         ``fresh``: from the next sample on.
         """
+        self._expect(self._terms.manner.hot_words)
         part = Part(RATE, tells=self._tells)
         if not turn.parts:
             turn.voiced_before = self._microphone.segmenter.voiced_ever - self._microphone.segmenter.voiced
@@ -84,6 +91,10 @@ class Recognition:
 
         with working_for(lambda: place_of(self._session_id, turn.number)):  # a sound over a reply may become a turn
             part.task = self._tasks.spawn(recognize, "recognise")
+
+    def _expect(self, hot_words: tuple[str, ...]) -> None:
+        if hot_words != self._told:
+            self._told, self._recognizer = hot_words, self._recognizer.for_session(hot_words)
 
     def _heard(self, part: Part, turn: Turn) -> None:
         self._tells = self._tells or part.tells

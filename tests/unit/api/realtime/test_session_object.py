@@ -95,6 +95,14 @@ def test_a_refused_update_changes_nothing() -> None:
         ({"truncation": "x" * 5_000}, "invalid_value", "session.truncation"),
         ({"audio": {"input": {"noise_reduction": {"type": "x" * 5_000}}}},
          "invalid_value", "session.audio.input.noise_reduction"),
+        ({"audio": {"input": {"transcription": {"keywords": "Ecobee"}}}},
+         "invalid_type", "session.audio.input.transcription.keywords"),
+        ({"audio": {"input": {"transcription": {"keywords": ["x"] * 101}}}},
+         "invalid_value", "session.audio.input.transcription.keywords"),
+        ({"audio": {"input": {"transcription": {"languages": ["x" * 65]}}}},
+         "invalid_value", "session.audio.input.transcription.languages"),
+        ({"audio": {"input": {"transcription": {"delay": "none"}}}},
+         "invalid_value", "session.audio.input.transcription.delay"),
         ({"audio": {"input": {"transcription": {"language": "x" * 65}}}},
          "invalid_value", "session.audio.input.transcription.language"),
         ({"tools": [{**TOOL, "parameters": {"required": 5}}]}, "invalid_value", "session.tools[0].parameters"),
@@ -175,3 +183,29 @@ def test_a_transcription_session_hears_and_says_nothing() -> None:
     assert session.writes_down
     with pytest.raises(ClientError):
         session.updated({"instructions": "Speak."})
+
+
+def test_what_is_likely_to_be_said_reaches_the_recogniser_keywords_first() -> None:
+    def expected(**transcription: Any) -> tuple[str, ...]:
+        return new(**heard(transcription=transcription)).manner().hot_words
+
+    assert expected(prompt="Zürich, Ecobee\nthe blue umbrella") == ("Zürich", "Ecobee", "the blue umbrella")
+    assert expected(prompt="Ecobee, Piper", keywords=["Piper", "Kokoro"]) == ("Piper", "Kokoro", "Ecobee")
+    assert expected(model="whisper-1") == new().manner().hot_words == ()
+    session = new(**heard(transcription={"prompt": "Ecobee"}))
+    assert session.updated(heard(noise_reduction=None)).manner().hot_words == ("Ecobee",)
+    assert session.updated(heard(transcription={"model": "whisper-1"})).manner().hot_words == ()
+
+
+def test_of_several_languages_that_may_be_spoken_none_is_chosen() -> None:
+    def spoken(**transcription: Any) -> str:
+        return new(**heard(transcription=transcription)).manner().language
+
+    assert spoken(languages=["de"]) == "de"
+    assert spoken(languages=["de", "fr"]) == ""
+    assert spoken(languages=["de", "fr"], language="it") == "it"
+
+
+def test_all_that_is_said_of_a_transcription_reads_back() -> None:
+    said = {"model": "gpt-live-transcribe", "keywords": ["Ecobee"], "languages": ["de", "fr"], "delay": "low"}
+    assert new(**heard(transcription=said)).heard["transcription"] == said
