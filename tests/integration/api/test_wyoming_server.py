@@ -242,6 +242,21 @@ async def test_a_client_that_says_nothing_is_let_go(parley: tuple[Running, int])
     writer.close()
 
 
+@pytest.mark.parametrize(
+    "last", [b"", b"{}\n", b'{"type": "audio-chunk", "data": {"rate": 16000}, "payload_length": 9}\n12']
+)
+async def test_who_leaves_with_one_thing_said_and_another_begun_is_answered_and_let_go(
+    parley: tuple[Running, int], last: bytes
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", parley[1])
+    writer.write(b'{"type": "synthesize", "data": {"text": "Good morning."}}\n')
+    writer.write(b'{"type": "audio-start", "data": {"rate": 16000, "width": 2, "channels": 1}}\n' + last)
+    writer.write_eof()
+    async with asyncio.timeout(20):
+        assert b'"audio-stop"' in await reader.read()
+    writer.close()
+
+
 def open_sockets(pid: int) -> int:
     """All but those to workers, which are opened when a worker is first used, and are there to stay."""
     held = psutil.Process(pid)

@@ -72,7 +72,8 @@ EVENTS: list[dict[str, Any]] = [
     {"type": "session.update", "event_id": "e", "session": {
         "type": "realtime", "instructions": "Be brief.", "tools": [_TOOL], "output_modalities": ["text"],
         "audio": {"input": {"turn_detection": {"type": "server_vad", "threshold": 0.5, "silence_duration_ms": 500},
-                            "format": {"type": "audio/pcm", "rate": 24_000}, "transcription": {"model": "whisper-1"}},
+                            "format": {"type": "audio/pcm", "rate": 24_000},
+                            "transcription": {"model": "whisper-1", "prompt": "Ecobee, Kokoro", "keywords": ["Piper"]}},
                   "output": {"voice": "alloy", "speed": 1.0}}}},
     {"type": "input_audio_buffer.append", "audio": "AAAA" * 320},
     {"type": "input_audio_buffer.commit"},

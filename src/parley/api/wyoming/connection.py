@@ -86,6 +86,8 @@ class Connection:
         """Until the client leaves, says what is no message, or nothing for too long."""
         try:
             await self._read()
+            if self._incomplete:  # nobody is there who could end it
+                await self._abandon(self._exchanges[-1])
             if self._at_work:
                 # Nobody says anything more: what was said completely is still answered, as far as somebody reads.
                 await self._done(0)
