@@ -170,10 +170,18 @@ run-tts-pack model *flags:
 cli *flags:
     parley chat {{ flags }}
 
-# Where a running process spends its time, live.
-spy-top pid: _tools
-    py-spy top --pid {{ pid }}
+# The processes of a running Parley, and what each does.
+roles: _tools
+    python scripts/roles.py
+
+# Where a process spends its time, live: orchestrator, worker, ears, voice, or a number of `just roles`.
+spy-top role="orchestrator": _tools
+    py-spy top --pid "$(python scripts/roles.py {{ role }})"
 
 # The same as a picture.
-spy-record pid out="profile.svg" seconds="20": _tools
-    py-spy record --pid {{ pid }} --duration {{ seconds }} --output {{ out }}
+spy-record role="orchestrator" out="profile.svg" seconds="20": _tools
+    py-spy record --pid "$(python scripts/roles.py {{ role }})" --duration {{ seconds }} --output {{ out }}
+
+# What every thread of it does at this moment.
+spy-dump role="orchestrator": _tools
+    py-spy dump --pid "$(python scripts/roles.py {{ role }})"

@@ -103,7 +103,7 @@ def test_only_what_people_need_is_published(services: dict[str, dict[str, Any]])
 def test_redis_and_workers_are_in_no_network_that_leads_out(services: dict[str, dict[str, Any]]) -> None:
     networks = yaml.safe_load(COMPOSE.read_text("utf-8"))["networks"]
     assert networks["inside"]["internal"] is True
-    for name in ("redis", "worker", "worker-csm", "worker-parler", "prometheus"):
+    for name in ("redis", "worker", "worker-csm", "worker-parler", "prometheus", "tempo"):
         assert list(services[name]["networks"]) == ["inside"], name
 
 
@@ -232,6 +232,23 @@ def test_grafana_finds_its_boards_and_prometheus(services: dict[str, dict[str, A
     assert provided["providers"][0]["options"]["path"] == str(Path(home).parent)
     source = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/prometheus.yaml").read_text("utf-8"))
     assert source["datasources"][0]["url"] == "http://prometheus:9090"
+
+
+def test_traces_go_where_tempo_takes_them_and_are_kept_on_its_volume(
+    services: dict[str, dict[str, Any]], variables: dict[str, str]
+) -> None:
+    tempo = yaml.safe_load((ROOT / "deploy/tempo/tempo.yaml").read_text("utf-8"))
+    (example,) = re.findall(r"^# PARLEY_TRACES__ENDPOINT=(.*)$", EXAMPLE.read_text("utf-8"), re.MULTILINE)
+    taken = tempo["distributor"]["receivers"]["otlp"]["protocols"]["http"]["endpoint"]
+    assert example == f"http://tempo:{taken.rpartition(':')[2]}"
+    told = composed(COMPOSE, {**variables, "PARLEY_TRACES__ENDPOINT": example})["services"]
+    assert {name for name, each in told.items() if example in each.get("environment", {}).values()} == set(OURS)
+    source = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/tempo.yaml").read_text("utf-8"))
+    assert source["datasources"][0]["url"] == f"http://tempo:{tempo['server']['http_listen_port']}"
+    (kept,) = [volume.split(":")[1] for volume in services["tempo"]["volumes"] if volume.startswith("tempo:")]
+    stored = tempo["storage"]["trace"]
+    assert all(each["path"].startswith(f"{kept}/") for each in (stored["wal"], stored["local"]))
+    assert "ports" not in services["tempo"]
 
 
 # --- Dockerfiles ------------------------------------------------------------------------------
