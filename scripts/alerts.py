@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boards
 import promql
 import yaml
 
+PAGE = Path(__file__).resolve().parent.parent / "docs/reference/alerts.md"
 RULES = Path(__file__).resolve().parent.parent / "deploy/prometheus/alerts.yaml"
 _HEAD = "# Written by scripts/docs.py from scripts/alerts.py: change it there.\n"
 
@@ -198,9 +201,52 @@ def rules() -> dict[str, Any]:
     }
 
 
+_HEADING = """\
+# Alerts
+
+<!-- Written by scripts/docs.py from scripts/alerts.py: change it there. -->
+
+The rules of `deploy/prometheus/alerts.yaml`: what each says, what to look at first, and the panels that
+show the same figures.
+`page` wakes somebody, `ticket` waits until the morning.
+[What was done to a running Parley, and what was seen of it](faults.md).
+"""
+
+
+def shown(alert: Alert) -> list[str]:
+    """The panels that show what the alert looks at, one to a board; first those that show little else."""
+    wanted = set(promql.asked(alert.expression).metrics)
+    found = []
+    for board in boards.BOARDS:
+        near = []
+        for _, row in board.rows:
+            for panel in row:
+                asked = {name for query in panel.queries for name in promql.asked(query.expression).metrics}
+                if wanted & asked:
+                    near.append((len(asked - wanted), -len(wanted & asked), len(near), panel.title))
+        if near:
+            *order, title = min(near)
+            found.append((tuple(order), f"{board.name.removesuffix('-dashboard')}: {title}"))
+    return [title for _, title in sorted(found)]
+
+
+def page() -> str:
+    """The text of docs/reference/alerts.md."""
+    lines = [_HEADING]
+    for title, group in GROUPS.items():
+        lines += [f"## {title[0].upper()}{title[1:]}", "", "| alert | after | says | look at first | panels |"]
+        lines += ["| --- | --- | --- | --- | --- |"]
+        for alert in group:
+            said = re.sub(r"{{ \$labels\.(\w+) }}", r"`\1`", alert.summary)
+            where = "; ".join(shown(alert)) or "none: Prometheus' own page of targets"
+            lines.append(f"| `{alert.name}` ({alert.severity}) | {alert.lasting} | {said} | {alert.action} | {where} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
 def documents() -> dict[Path, str]:
-    """The file and its text. Raises ValueError for a rule that asks for what there is not."""
+    """The files and their text. Raises ValueError for a rule that asks for what there is not."""
     wrong = [f"{alert.name}: {text}" for alert in alerts() for text in promql.complaints(alert.expression)]
     if wrong:
         raise ValueError("\n".join(wrong))
-    return {RULES: _HEAD + yaml.safe_dump(rules(), sort_keys=False, width=140, allow_unicode=True)}
+    return {PAGE: page(), RULES: _HEAD + yaml.safe_dump(rules(), sort_keys=False, width=140, allow_unicode=True)}

@@ -110,3 +110,11 @@ def test_prometheus_reads_every_expression_of_every_board(tmp_path: Path) -> Non
     done = subprocess.run(["promtool", "check", "rules", str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert f"{len(rules)} rules found" in done.stdout
+
+
+def test_each_alert_names_panels_that_show_what_it_looks_at() -> None:
+    alerts = script("alerts")
+    nowhere = {alert.name for alert in alerts.alerts() if not alerts.shown(alert)}
+    assert nowhere == {"ParleyTargetDown"}
+    starving = next(alert for alert in alerts.alerts() if alert.name == "ParleyStarving")
+    assert alerts.shown(starving)[0] == "quality: Standing still in mid-reply"
