@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 import uvicorn
 
+from parley.certificates import RenewedFiles
 from parley.errors import ConfigError
+from parley.rounds import rounds
 from parley.server.connections import Connections
 from parley.server.http_protocol import BoundedHttpProtocol
 from parley.server.websocket_protocol import BoundedWebSocketProtocol
@@ -31,6 +34,8 @@ log = structlog.get_logger(__name__)
 _READ_LIMIT_FACTOR = 2
 """uvicorn reads messages of up to this many times the session's limit, so that the session can say what is wrong."""
 _LAST_SECONDS = 2
+RENEWAL_INTERVAL = 10.0
+"""Seconds between two looks at the files of the certificate."""
 _BACKLOG = 128
 """Connections that the system keeps until they are accepted, which asyncio does for all of them in one turn."""
 
@@ -121,14 +126,41 @@ async def serve(
     with stopping() as stop:
         async with asyncio.TaskGroup() as group:
             beside = group.create_task(_hear(sibling, app), name="siblings") if sibling else None
+            renewing = group.create_task(_renew(server.config, settings), name="tls") if settings.tls_cert else None
             serving = group.create_task(server.serve([sock]), name="http")
             ending = group.create_task(_end(server, stop, drain, settings), name="end")
             if started is not None:
                 await started()
             await serving
             ending.cancel()
-            if beside is not None:
-                beside.cancel()
+            for task in (beside, renewing):
+                if task is not None:
+                    task.cancel()
+
+
+async def _renew(config: uvicorn.Config, settings: ServerSettings) -> None:
+    """Take a certificate that was renewed, for whoever connects from then on."""
+    files = RenewedFiles((settings.tls_cert, settings.tls_key))
+    refused: object = None
+
+    async def look() -> None:
+        nonlocal refused
+        stamp = files.newer()
+        if stamp is None or config.ssl is None:
+            return
+        try:
+            # A pair that does not belong together would spoil the context in use: it is tried in another one first.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key)
+            config.ssl.load_cert_chain(settings.tls_cert, settings.tls_key)
+        except OSError as error:  # ssl.SSLError is one; half of it may be written yet
+            if stamp != refused:
+                log.warning("the renewed certificate cannot be used, the old one stays", reason=str(error))
+            refused = stamp
+            return
+        files.take(stamp)
+        log.info("renewed certificate taken", file=settings.tls_cert)
+
+    await rounds("the look at the certificate", look, RENEWAL_INTERVAL)
 
 
 async def _hear(sibling: Sibling, app: ASGIApp) -> None:

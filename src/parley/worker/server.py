@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import ssl
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from parley import clock
+from parley.certificates import RenewedFiles
 from parley.errors import ConfigError
 from parley.loop_watch import LoopWatch
 from parley.rounds import rounds
@@ -237,9 +239,36 @@ def _credentials(settings: WorkerSettings) -> grpc.ServerCredentials | None:
         if settings.tls_client_ca:
             raise ConfigError("tls_client_ca is set, but tls_cert and tls_key are not; set all three for mutual TLS.")
         return None
+    named = (settings.tls_key, settings.tls_cert, settings.tls_client_ca)
+    files = RenewedFiles([path for path in named if path])
+    refused: object = None
+
+    def renewed() -> grpc.ServerCertificateConfiguration | None:
+        """Asked in a thread of gRPC's for whoever connects; None leaves all as it is."""
+        nonlocal refused
+        stamp = files.newer()
+        if stamp is None or stamp == refused:
+            return None
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key)
+            found = _certificates(settings)
+        except (OSError, ConfigError) as error:  # half of it may be written yet
+            _log.warning("the renewed certificate cannot be used, the old one stays: %s", error)
+            refused = stamp
+            return None
+        files.take(stamp)
+        _log.info("renewed certificate taken: %s", settings.tls_cert)
+        return found
+
+    return grpc.dynamic_ssl_server_credentials(
+        _certificates(settings), renewed, require_client_authentication=bool(settings.tls_client_ca)
+    )
+
+
+def _certificates(settings: WorkerSettings) -> grpc.ServerCertificateConfiguration:
     pair = (_read(settings.tls_key, "tls_key"), _read(settings.tls_cert, "tls_cert"))
     authority = _read(settings.tls_client_ca, "tls_client_ca") if settings.tls_client_ca else None
-    return grpc.ssl_server_credentials([pair], authority, require_client_auth=authority is not None)
+    return grpc.ssl_server_certificate_configuration([pair], authority)
 
 
 def _read(path: str, key: str) -> bytes:

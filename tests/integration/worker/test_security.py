@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import ipaddress
+import shutil
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,3 +152,25 @@ async def test_a_certificate_that_is_missing_is_named(files: dict[str, str], nam
     settings = WorkerSettings(port=0, models=ModelSettings("tone"), **files)
     with pytest.raises(ConfigError, match=named):
         await Worker(settings, EngineCatalog()).start()
+
+
+async def test_a_renewed_certificate_is_shown_to_whoever_connects_next_and_half_of_one_is_not(
+    bench: Any, authority: Authority, tmp_path: Path
+) -> None:
+    first, second = authority.issue("first"), authority.issue("second")
+    used = Pair(str(tmp_path / "used.pem"), str(tmp_path / "used.key"))
+    shutil.copy(first.cert, used.cert)
+    shutil.copy(first.key, used.key)
+    worker = await bench.worker(tls_cert=used.cert, tls_key=used.key)
+    place = ("127.0.0.1", int(worker.address.rpartition(":")[2]))
+
+    async def shown() -> str:
+        return await asyncio.to_thread(ssl.get_server_certificate, place, timeout=5)
+
+    assert await shown() == Path(first.cert).read_text()
+    shutil.copy(second.cert, used.cert)  # its key comes later
+    assert await shown() == Path(first.cert).read_text()
+    shutil.copy(second.key, used.key)
+    assert await shown() == Path(second.cert).read_text()
+    client = bench.client(worker, tls=True, ca=authority.path)
+    assert (await bench.speak(client, "Hello."))[-1].final

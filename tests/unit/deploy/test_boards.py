@@ -113,7 +113,6 @@ def test_prometheus_reads_every_expression_of_every_board(tmp_path: Path) -> Non
 
 
 def test_each_alert_names_panels_that_show_what_it_looks_at() -> None:
-    alerts = script("alerts")
     nowhere = {alert.name for alert in alerts.alerts() if not alerts.shown(alert)}
     assert nowhere == {"ParleyTargetDown"}
     starving = next(alert for alert in alerts.alerts() if alert.name == "ParleyStarving")
