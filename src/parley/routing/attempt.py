@@ -245,7 +245,7 @@ class Watch:
         self._loop = asyncio.get_running_loop()
         self._patience = patience
         self._due = due
-        self.deadline = self._loop.time() + patience
+        self.deadline = self._when = self._loop.time() + patience
         self._timer = self._loop.call_at(self.deadline, self._look)
 
     def cancel(self) -> None:
@@ -253,11 +253,12 @@ class Watch:
 
     def _look(self) -> None:
         now = self._loop.time()
-        late = now - self._timer.when() > STALL
+        late = now - self._when > STALL
         if late:
             self.deadline = max(self.deadline, now + self._patience)
         elif now >= self.deadline:
             if self._due():
                 return
             self.deadline = now + self._patience
-        self._timer = self._loop.call_at(self.deadline, self._look)
+        self._when = self.deadline  # the timer itself does not know: one that is due at once is none on every loop
+        self._timer = self._loop.call_at(self._when, self._look)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from parley.server.connections import Connections
+    from parley.server.portions import Turns
     from parley.transports.bounds import Tally
 
 ANSWER_TIMEOUT = 60.0
@@ -26,7 +27,7 @@ ANSWER_TIMEOUT = 60.0
 
 
 class BoundedHttpProtocol(H11Protocol):
-    """For ``uvicorn.Config(http=...)``, with the first three arguments given by ``functools.partial``.
+    """For ``uvicorn.Config(http=...)``, with the first arguments given by ``functools.partial``.
 
     ``request_timeout``: seconds that a request may take to arrive, headers and body together. What has arrived of a
     body gives it more, at ``upload_rate`` bytes a second; and while nobody reads it here, its client is not waited for.
@@ -35,6 +36,7 @@ class BoundedHttpProtocol(H11Protocol):
     def __init__(
         self,
         connections: Connections,
+        turns: Turns,
         tally: Tally,
         request_timeout: float,
         upload_rate: int,
@@ -43,6 +45,7 @@ class BoundedHttpProtocol(H11Protocol):
     ) -> None:
         super().__init__(*args, **kwargs)
         self._connections = connections
+        self._turns = turns
         self._tally = tally
         self._request_timeout = request_timeout
         self._upload_rate = upload_rate
@@ -57,7 +60,7 @@ class BoundedHttpProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
         keep_little(transport)
-        self._portions = Portions(self.loop, transport, self._take, lambda: self.flow.read_paused)
+        self._portions = Portions(self.loop, transport, self._take, lambda: self.flow.read_paused, self._turns)
         self.flow = _Flow(transport, self._portions)
         address = self.client[0] if self.client else ""
         try:

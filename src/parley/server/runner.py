@@ -7,6 +7,7 @@ import contextlib
 import errno
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from parley.errors import ConfigError
 from parley.rounds import rounds
 from parley.server.connections import Connections
 from parley.server.http_protocol import BoundedHttpProtocol
+from parley.server.portions import Turns
 from parley.server.websocket_protocol import BoundedWebSocketProtocol
 from parley.stopping import Stop, stopping
 
@@ -83,11 +85,13 @@ def uvicorn_config(app: ASGIApp, settings: ServerSettings, *, tally: Tally, max_
         connections = Connections(settings)
     except ValueError as error:
         raise ConfigError(f"server.trusted_proxies must hold addresses or networks: {error}.") from None
-    http: Any = partial(BoundedHttpProtocol, connections, tally, settings.request_timeout, settings.upload_rate)
+    turns = Turns(time.perf_counter)
+    http: Any = partial(BoundedHttpProtocol, connections, turns, tally, settings.request_timeout, settings.upload_rate)
+    ws: Any = partial(BoundedWebSocketProtocol, turns, tally)
     return uvicorn.Config(
         app,
         http=http,
-        ws=BoundedWebSocketProtocol,
+        ws=ws,
         ws_max_size=_READ_LIMIT_FACTOR * max_message_bytes,
         ws_per_message_deflate=False,
         ws_ping_interval=20.0,

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from websockets.frames import Frame
 
+    from parley.server.portions import Turns
+    from parley.transports.bounds import Tally
+
 WRITE_BUFFER = 32 * 1024
 """Bytes that may wait for the socket before sending blocks: a third of a second of audio."""
 READ_BUFFER = 64 * 1024
@@ -24,11 +27,15 @@ LINGER = 3.0
 """Seconds that an ended connection may take to get rid of what it still has to send."""
 FRAMES_AT_ONCE, FRAMES_A_SECOND = 1_000, 500.0
 """Frames of whatever kind, pings and pieces of messages among them; the messages have bounds of their own."""
+PATIENCE = 10.0
+"""Seconds for which a client may go on sending more frames than that; then it is sent away."""
+_WELL_AGAIN = 0.5
+"""Share of those at once that has to have come back before a client counts as one that sends no more than it may."""
 _PIECES = 64
 
 
 class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
-    """For ``uvicorn.Config(ws=...)``.
+    """For ``uvicorn.Config(ws=...)``, with the first arguments given by ``functools.partial``.
 
     Bytes are parsed in portions, and a client that sends more frames than it may is not read for a while.
     A client that stops reading is dropped by the session's watchdog, but a polite close would wait for
@@ -37,13 +44,20 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
 
     lost: Callable[[], None] | None = None
     """Called once, when the connection is gone."""
+    _pinged = False
+    _owing_since: float | None = None
+
+    def __init__(self, turns: Turns, tally: Tally, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._turns = turns
+        self._tally = tally
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         socket = cast("asyncio.Transport", transport)
         socket.set_write_buffer_limits(high=WRITE_BUFFER)
         socket.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_RCVBUF, READ_BUFFER)
         self._frames = Allowance(burst=FRAMES_AT_ONCE, per_second=FRAMES_A_SECOND)
-        self._portions = Portions(self.loop, socket, super().data_received, lambda: self.read_paused)
+        self._portions = Portions(self.loop, socket, super().data_received, lambda: self.read_paused, self._turns)
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -57,10 +71,29 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         self._portions.add(data)
 
     def handle_events(self) -> None:
-        wait = self._frames.owe(self.loop.time(), len(self.conn.events))
+        now = self.loop.time()
+        wait = self._frames.owe(now, len(self.conn.events))
         super().handle_events()
+        if self._pinged:
+            self._answer_pings()
+        if wait and self._owing_since is None:
+            self._owing_since = now
+        elif self._owing_since is not None and self._frames.share_left(now) > _WELL_AGAIN:
+            self._owing_since = None
+        elif self._owing_since is not None and now - self._owing_since > PATIENCE:
+            self._send_away()
+            return
         if wait:
+            self._tally.excess("message", "waited")
             self._portions.wait(wait)
+
+    def _send_away(self) -> None:
+        """It has been made to wait again and again, and goes on; what it sent meanwhile is not looked at any more."""
+        if self.transport.is_closing():
+            return
+        self._tally.excess("message", "closed")
+        self.conn.fail(1008, "frames went on coming too quickly")
+        self.handle_parser_exception()
 
     async def receive(self) -> Any:
         message = await self.queue.get()
@@ -70,11 +103,15 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         return message
 
     def handle_ping(self) -> None:
-        """Answer, unless the client does not take the answers."""
-        if self.writable.is_set():
-            super().handle_ping()
-        else:
-            self.conn.data_to_send()
+        """The answers to all that came together go out together."""
+        self._pinged = True
+
+    def _answer_pings(self) -> None:
+        """Unless the client does not take the answers."""
+        self._pinged = False
+        answers = b"".join(self.conn.data_to_send())
+        if self.writable.is_set() and not self.transport.is_closing():
+            self.transport.write(answers)
 
     def handle_cont(self, event: Frame) -> None:
         """A message in pieces; nobody can make it of endless tiny ones."""

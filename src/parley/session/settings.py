@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, get_args, get_type_hints
+from functools import cache
+from typing import Annotated, Any, cast, get_args, get_type_hints
 
 from parley.errors import InvalidRequest
 from parley.settings import Setting
@@ -406,7 +407,7 @@ def may_be_set_by_client(key: str) -> bool:
 def _with_override(settings: SessionSettings, key: str, value: Any) -> SessionSettings:
     group_name, _, name = key.removeprefix(_GROUP).partition(".")
     group = getattr(settings, group_name, None) if group_name in _GROUPS else None
-    hint = get_type_hints(type(group), include_extras=True).get(name) if group is not None else None
+    hint = _hints(cast("Hashable", type(group))).get(name) if group is not None else None
     if hint is None:
         near = difflib.get_close_matches(key.removeprefix(_GROUP), sorted(_own_keys()), n=1)
         raise InvalidRequest(f'There is no setting "{key}"' + (f'; did you mean "{_GROUP}{near[0]}"?' if near else "."))
@@ -428,6 +429,12 @@ def _with_override(settings: SessionSettings, key: str, value: Any) -> SessionSe
         return dataclasses.replace(settings, **changed)
     except ValueError as error:
         raise InvalidRequest(f'The setting "{key}" is not allowed: {error}') from None
+
+
+@cache
+def _hints(group: Hashable) -> dict[str, Any]:
+    """Looking them up takes longer than the rest of a session's beginning."""
+    return get_type_hints(cast("type[Any]", group), include_extras=True)
 
 
 def _own_keys() -> set[str]:

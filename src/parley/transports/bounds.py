@@ -6,10 +6,15 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from parley import clock
 from parley.transports.client_settings import ClientSettings
 
 CROWDED = 0.002
 """Seconds between two messages of one client below which others are let through first."""
+QUIET = 0.001
+"""Seconds that a turn of the loop takes at most when what the last one asked for is as good as done."""
+MOST_TURNS = 8
+"""What the next one waits for at most: a loop that is never quiet has other reasons."""
 
 Excess = Literal["message", "audio", "datagram", "mistake", "agent_audio", "unread"]
 """What there was too much of."""
@@ -46,10 +51,11 @@ class Uncounted:
 
 
 class Crowd:
-    """Lets one through in each turn of the loop, first come, first served, whichever session they belong to.
+    """Lets one through at a time, first come, first served, whichever session they belong to.
 
     Work that nobody waits for in real time goes through it: messages that come one upon the other, sessions that
-    are opened. Twenty clients that flood the server then cost a turn no more than one does.
+    begin or end. The next one has its turn when the loop has done what the last one asked for, so that twenty clients
+    that flood the server keep it no longer than one does.
     """
 
     def __init__(self) -> None:
@@ -58,7 +64,13 @@ class Crowd:
     async def pass_through(self) -> None:
         """Wait for a turn of one's own."""
         async with self._one:
-            await asyncio.sleep(0)
+            began = clock.now()
+            for _ in range(MOST_TURNS):
+                await asyncio.sleep(0)
+                now = clock.now()
+                if now - began < QUIET:
+                    return
+                began = now
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 KNOWN = {
     "say": "Twenty who have 9,600 characters spoken at once: a listener's words were spoken anew now and then.",
     "text": "Twenty who type without a pause: a listener's samples differed once, at the same length.",
-    "wire_ping": "Twenty floods of WebSocket pings keep the loop for 30 to 45 ms, frames come 70 to 150 ms late.",
-    "empty_pieces": "Twenty floods of empty pieces keep it for 18 to 28 ms, frames come 63 to 76 ms late.",
-    "rt_keys": "Twenty floods of JSON objects with 12,000 keys: frames were 2 s late once, then 50 to 260 ms.",
 }
 """What the server does not always withstand: no sample is lost, but a word may be made a second time, or comes late."""
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 STORY = "Once upon a time there was a lighthouse at the end of a long road, and every evening the keeper lit the lamp."
 LONGEST = 60.0
 FRAME = 0.020
+LEAD = 3
+"""Frames that a reply begins with at once; from the last of them on they come one at a time."""
 MARGIN = 0.020
 """Seconds that frames may be later than undisturbed."""
 TRIES = 4
@@ -112,9 +114,9 @@ class Heard:
         self.begun.set()
 
     def lateness(self) -> float:
-        """Of its frames, in seconds."""
-        times, queued = zip(*self.arrivals, strict=True)
-        return lateness(Looks(times, queued), FRAME)
+        """Of its frames, in seconds; 0 where it was over before it went at a pace."""
+        steady = self.arrivals[LEAD - 1 :]
+        return lateness(Looks(*zip(*steady, strict=True)), FRAME) if steady else 0.0
 
 
 @dataclass(frozen=True)

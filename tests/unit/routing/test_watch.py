@@ -30,3 +30,22 @@ async def test_a_process_that_was_busy_itself_blames_no_worker() -> None:
     await asyncio.sleep(0)
     assert not due
     watch.cancel()
+
+
+def test_a_deadline_that_is_due_at_once_is_looked_at() -> None:
+    """A timer may go off a little early; what is left of its time is none for a loop that counts milliseconds."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def looked() -> None:
+        due = asyncio.Event()
+
+        def look() -> bool:
+            due.set()
+            return True
+
+        watch = Watch(0.0002, look)
+        async with asyncio.timeout(5):
+            await due.wait()
+        watch.cancel()
+
+    uvloop.run(looked())
