@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 STALL = 0.1
 """Seconds by which a timer may be late before the loop counts as having been busy."""
+AT_HAND = 0.2
+"""Seconds of sound that are left when a worker that stopped in mid-utterance is given up: another one needs so long."""
+BUSY = 3
+"""Times the longest silence for which a worker that speaks for others meanwhile may let this text wait its turn."""
 NOBODY_ELSE = 3
 """Times the longest wait for a first frame: so long is waited for a silent worker when there is no other."""
 
@@ -89,6 +93,10 @@ class Owner(Protocol):
     @property
     def idle(self) -> bool:
         """Nobody can expect a frame now."""
+
+    @property
+    def at_hand(self) -> float:
+        """Seconds of sound that nobody took yet."""
 
     @property
     def task(self) -> asyncio.Task[None]:
@@ -193,7 +201,7 @@ class Attempt:
         if self._first:
             self._first = False
             self._dispatcher.spoke(self._owner.wanted, self._place)
-        self._last = clock.now()
+        self._last = self._place.member.heard_at = clock.now()
         if self._watch is not None:
             self._watch.deadline = self._last + self._patience
 
@@ -203,23 +211,35 @@ class Attempt:
         usual = self._place.member.announcement.metrics.first_audio_p50_ms / 1000
         return max(self._settings.frame_timeout, 4 * usual)
 
-    def _due(self) -> bool:
-        """Nothing came for a while. True when the watch may end."""
+    def _due(self) -> float | None:
+        """Nothing came for a while. Seconds until the next look; None when the watch may end."""
         if self._owner.idle:
-            return False
+            return self._patience
         waited, limit = clock.now() - self._last, self._settings.first_frame_timeout
         name = self._place.member.name
         if waited < limit:
             if self._first:
                 if self._probe is None or self._probe.done():
                     self._probe = asyncio.get_running_loop().create_task(self._ask())
-                return False
+                return self._patience
             if not self._others(substitute=False):
-                return False  # a slow voice is better than none
+                return self._patience  # a slow voice is better than none
+            if (wait := self._bearable(waited)) > 0:
+                return wait
         elif waited < NOBODY_ELSE * limit and not self._others(substitute=True):
-            return False
+            return self._patience
         self._hang_up(TimedOut(f"The worker {name} said nothing for {waited:.1f} s."))
-        return True
+        return None
+
+    def _bearable(self, waited: float) -> float:
+        """Seconds for which a silence in mid-utterance still does no harm, or is no sign of a worker that hangs.
+
+        Going on elsewhere says a word anew, so it has to be worth it: under a flood frames come late that are there.
+        """
+        if (left := self._owner.at_hand - AT_HAND) > 0:
+            return left
+        busy = clock.now() - self._place.member.heard_at < self._patience / 2 and waited < BUSY * self._patience
+        return self._patience / 4 if busy else 0.0
 
     def _others(self, *, substitute: bool) -> bool:
         return self._dispatcher.has_alternative(self._owner.wanted, self._place.member.name, substitute=substitute)
@@ -238,10 +258,11 @@ class Attempt:
 class Watch:
     """A deadline that is cheap to move: the timer looks at it when it goes off.
 
+    ``due``: seconds until the next look; None when there is to be none.
     A look that comes late says that this process was busy, and then nothing of the worker: what it sent may lie unread.
     """
 
-    def __init__(self, patience: float, due: Callable[[], bool]) -> None:
+    def __init__(self, patience: float, due: Callable[[], float | None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._patience = patience
         self._due = due
@@ -257,8 +278,9 @@ class Watch:
         if late:
             self.deadline = max(self.deadline, now + self._patience)
         elif now >= self.deadline:
-            if self._due():
+            wait = self._due()
+            if wait is None:
                 return
-            self.deadline = now + self._patience
+            self.deadline = now + wait
         self._when = self.deadline  # the timer itself does not know: one that is due at once is none on every loop
         self._timer = self._loop.call_at(self._when, self._look)

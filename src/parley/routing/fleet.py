@@ -86,6 +86,8 @@ class Member:
     new_sessions: int = 0
     left: bool = False
     """It is off the list; what it still speaks may end."""
+    heard_at: float = 0.0
+    """When it last said something, whoever that was for."""
     questioned: bool = False
     """It is being asked whether it is there."""
 

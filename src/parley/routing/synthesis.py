@@ -207,6 +207,11 @@ class PooledSynthesis:
         return not self.tape.ended and self.utterance.waits(self.tape.text)
 
     @property
+    def at_hand(self) -> float:
+        """Seconds of sound that nobody took yet."""
+        return (self.utterance.held - self.utterance.delivered) / SAMPLE_RATE
+
+    @property
     def task(self) -> asyncio.Task[None]:
         return self._task
 

@@ -70,6 +70,9 @@ class FakeWorker:
     """A word that its engine raises at; the worker itself goes on."""
     mute_on: str = ""
     """A word that no sound ever comes of."""
+    slow_on: str = ""
+    """A word whose sound takes ``slow_for`` seconds to come."""
+    slow_for: float = 0.0
     word_marks: bool = True
     deaf: bool = False
     """It hears no pause and no resume."""
@@ -228,6 +231,8 @@ class FakeSynthesis:
                     raise EngineError("The model failed while speaking.")
                 if match[0] == worker.mute_on:
                     await asyncio.get_running_loop().create_future()
+                if match[0] == worker.slow_on:
+                    await asyncio.sleep(worker.slow_for)
                 start = self._made * FRAME_SAMPLES
                 span = (match.start() + position, match.end() + position)
                 mark = WordMark(*span, start, start + WORD_FRAMES * FRAME_SAMPLES)

@@ -19,7 +19,7 @@ from parley.children.process import ChildGone, ChildProcess
 from parley.errors import EngineError, ParleyError, UnavailableError
 from parley.interfaces import TtsAdapter
 from parley.worker import engine_wire as say
-from parley.worker.job import Job
+from parley.worker.job import Job, take_next
 from parley.worker.memory import process_memory
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class ProcessEngine:
                     return None
                 if self._changes:
                     return self._changes.popleft()
-                job = self._waiting.popleft() if self._waiting else None
+                job = take_next(self._waiting) if self._waiting else None
                 self._current = job
             if job is not None:
                 return job

@@ -1,8 +1,7 @@
 """How many texts may be spoken on one GPU at the same time, whatever models they belong to.
 
 Two engines that share a GPU slow each other down; past a point both miss real time. The gate lets
-so many texts through and keeps the rest in order of need: the utterance with the least audio
-waiting to be heard goes first.
+so many texts through and keeps the rest in order of need: who is least ahead of their listener goes first.
 """
 
 from __future__ import annotations

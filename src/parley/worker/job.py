@@ -8,6 +8,7 @@ from parley.errors import ParleyError
 from parley.values import SynthesizedAudio, Voice, WordMarks
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable
     from pathlib import Path
 
@@ -28,7 +29,7 @@ class Job(Protocol):
         """True when nobody wants the rest: the engine stops at its next chunk."""
 
     def ahead(self) -> float:
-        """Seconds of audio that wait to be taken; the job with the least goes first."""
+        """Seconds of audio by which it is ahead of who listens; the job with the least goes first."""
 
     def wants_more(self) -> bool:
         """False while enough audio waits to be taken; the engine is woken when that changes."""
@@ -41,6 +42,13 @@ class Job(Protocol):
 
     def finished(self, error: ParleyError | None) -> None:
         """The last call: all audio has been pushed, or the engine failed. Also after a cancel."""
+
+
+def take_next(waiting: deque[Job]) -> Job:
+    """Take out of the line what an engine does next: what nobody wants any more is soon done, then the hungriest."""
+    job = min(waiting, key=lambda job: (not job.cancelled, job.ahead())) if len(waiting) > 1 else waiting[0]
+    waiting.remove(job)
+    return job
 
 
 class Engine(Protocol):

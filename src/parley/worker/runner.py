@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from parley.errors import EngineError, ParleyError, UnavailableError
 from parley.interfaces import TtsAdapter
 from parley.values import SynthesizedAudio, WordMarks
-from parley.worker.job import Job
+from parley.worker.job import Job, take_next
 from parley.worker.memory import process_memory
 
 if TYPE_CHECKING:
@@ -173,8 +173,7 @@ class ThreadEngine:
         return min(ready, key=lambda active: active.job.ahead())
 
     def _begin(self) -> _Active:
-        job = min(self._waiting, key=lambda job: job.ahead()) if len(self._waiting) > 1 else self._waiting[0]
-        self._waiting.remove(job)
+        job = take_next(self._waiting)
         active = _Active(job, self._adapter.synthesize(job.text, voice=job.voice))
         self._active.append(active)
         job.started()

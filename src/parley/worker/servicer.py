@@ -193,7 +193,7 @@ class TtsServicer:
             synthesis.read_ahead, min(synthesis.parallel_sentences, max(pool.slots, pool.info.concurrency)),
             synthesis.max_text, synthesis.head_start,
         )  # fmt: skip
-        hooks = UtteranceHooks(self._count_waiting, self._count_first_frame)
+        hooks = UtteranceHooks(self._count_waiting, self._count_first_frame, session.lead)
         language, normaliser, speed = pool.language(voice), pool.normaliser(voice, wording), pool.speed(voice)
         if voice.lora:
             voice = replace(voice, lora=pool.loras.begin(voice.lora))  # given back by _end

@@ -11,6 +11,7 @@ from parley import clock
 from parley.errors import CapacityError, Draining, InvalidRequest, NotFound, PreconditionFailed
 from parley.rpc.gen import tts_pb2 as pb
 from parley.values import split_lora, with_lora
+from parley.worker.lead import Lead
 from parley.worker.requests import check_voice
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Session:
     utterances: dict[str, Utterance] = field(default_factory=dict)
     ended: OrderedDict[str, int] = field(default_factory=OrderedDict)
     """The last sequence of utterances that are over."""
+    lead: Lead = field(default_factory=Lead)
+    """How far it is ahead of who listens to it."""
     early: dict[str, pb.ControlCommand] = field(default_factory=dict)
     """Commands that overtook their utterance, by its id."""
 

@@ -25,6 +25,7 @@ from parley.values import SynthesizedAudio, Voice
 from parley.worker.framing import Framer, FramingOptions
 from parley.worker.head_start import OPEN_CLAUSE, Opening, Speed
 from parley.worker.job import Job
+from parley.worker.lead import Lead
 from parley.worker.words import weights, words
 
 _FRAME_SECONDS = FRAME_SAMPLES / SAMPLE_RATE
@@ -52,6 +53,8 @@ class UtteranceHooks:
     """+1 when it begins to wait for an engine, -1 when an engine took it up or it ended."""
     first_frame: Callable[[float], None] = lambda seconds: None
     """Time from the first text to the first frame."""
+    lead: Lead = field(default_factory=Lead)
+    """How far the session is ahead of who listens, whatever utterance that was made for."""
 
 
 class Utterance:
@@ -65,7 +68,7 @@ class Utterance:
         self.utterance_id = utterance_id
         self.voice, self._submit, self._wake_engine = voice, submit, wake
         self._limits, self._hooks, self._language, self._normaliser = limits, hooks, language, normaliser
-        self._loop = asyncio.get_running_loop()
+        self.lead, self._loop = hooks.lead, asyncio.get_running_loop()
         self._stage = _Stage(Framer(utterance_id, framing), self._deliver)
         self._pieces: deque[_PieceJob] = deque()
         self._flying: set[_PieceJob] = set()
@@ -381,7 +384,7 @@ class _PieceJob:
         return self.utterance.cancelled
 
     def ahead(self) -> float:
-        return self.utterance.ahead()
+        return max(self.utterance.ahead(), self.utterance.lead.ahead(time.perf_counter()))
 
     def wants_more(self) -> bool:
         return self.utterance.wants_more(self)
@@ -395,8 +398,10 @@ class _PieceJob:
         self.utterance.job_started()
 
     def push(self, audio: SynthesizedAudio, seconds: float) -> None:
-        self.made += audio.samples.size / audio.sample_rate
+        length = audio.samples.size / audio.sample_rate
+        self.made += length
         self.worked += seconds
+        self.utterance.lead.made(length, time.perf_counter())
         self.utterance.job_push(self.index, audio, seconds)
 
     def finished(self, error: ParleyError | None) -> None:

@@ -20,7 +20,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def parley(tmp_path_factory: pytest.TempPathFactory) -> Generator[Running, None, None]:
     folder = tmp_path_factory.mktemp("parley")
     measured = Path(__file__).with_name("measured.py")
@@ -28,7 +28,7 @@ def parley(tmp_path_factory: pytest.TempPathFactory) -> Generator[Running, None,
         yield it
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def quiet(parley: Running) -> Undisturbed:
     """The same text while nobody attacks."""
     return undisturbed(Server(parley))

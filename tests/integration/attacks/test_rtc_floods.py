@@ -44,7 +44,7 @@ async def test_ice_that_is_restarted_again_and_again_makes_nobody_wait_and_leave
     statuses = json.loads(answered.read_text())
     assert set(statuses) == {"200", "429"}, statuses  # some are made, and then it is enough
     async with asyncio.timeout(40):
-        while server.descriptors() > before:
+        while server.holds_more_than(before):
             await asyncio.sleep(0.1)
 
 

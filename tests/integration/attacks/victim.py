@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from tests.integration.people import Running
 
-STORY = "Once upon a time there was a lighthouse at the end of a long road, and every evening the keeper lit the lamp."
+STORY = "Once upon a time there was a lighthouse at the end of a long road, and a keeper."
+"""A little longer than the attacks."""
 LONGEST = 60.0
 FRAME = 0.020
 LEAD = 3
@@ -41,6 +42,9 @@ GROWTH = 60_000_000
 
 SECONDS, CONNECTIONS = "3", 20
 """How long attacks last, and the many that come at once."""
+
+CHANNELS = 2
+"""One to each worker, opened on first use; attacks that leave something leave dozens."""
 
 ATTACKERS = Path(__file__).with_name("attackers.py")
 
@@ -78,6 +82,10 @@ class Server:
     def descriptors(self) -> int:
         """Files and sockets that the server has open."""
         return len(list((self._process / "fd").iterdir()))
+
+    def holds_more_than(self, before: int) -> bool:
+        """Whether something was left open since; a worker's channel that was first used meanwhile is none."""
+        return self.descriptors() > before + CHANNELS
 
     def size(self) -> int:
         """Bytes in memory; the most of them is counted from here on."""
@@ -240,7 +248,7 @@ async def nobody_waits(
 ) -> None:
     """Every sample comes, not more than the margin later than undisturbed; the server does not grow."""
     tries: list[Late | NoAttackError] = []
-    for _ in range(TRIES):
+    for left in reversed(range(TRIES)):
         size = server.size()
         try:
             late = await withstands(server, quiet, attack())
@@ -253,7 +261,8 @@ async def nobody_waits(
         if late.within(quiet.late):
             return
         tries.append(late)
-        quiet = await calm(server)
+        if left == 1:  # before the last one: is it the machine?
+            quiet = await calm(server)
     raise AssertionError(f"{tries} with the attack, {quiet.late} without it")
 
 

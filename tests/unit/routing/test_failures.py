@@ -46,6 +46,34 @@ async def test_a_hang_is_noticed_before_the_audio_runs_out(talk: Talk) -> None:
     await synthesis.aclose()
 
 
+async def test_a_silence_that_nobody_hears_is_borne(talk: Talk) -> None:
+    await talk.fleet(FakeWorker("a", slow_on="15", slow_for=1.6), FakeWorker("b"), failover={"read_ahead": 2.0})
+    check(await talk.hear(COUNTING))
+    assert talk.workers["b"].said == []
+
+
+async def beside_another(talk: Talk, worker: FakeWorker) -> None:
+    """Count with this worker while it counts for somebody else, and another one is there."""
+    await talk.fleet(worker)
+    other = asyncio.create_task(talk.hear(" ".join(map(str, range(21, 81))), session="other"))
+    counting = asyncio.create_task(talk.hear(COUNTING))
+    while worker.open < 2:
+        await asyncio.sleep(0.02)
+    await talk.join(FakeWorker("b"))
+    check(await counting)
+    check(await other, " ".join(map(str, range(21, 81))))
+
+
+async def test_a_worker_that_speaks_for_others_may_let_a_text_wait_its_turn(talk: Talk) -> None:
+    await beside_another(talk, FakeWorker("a", slow_on="15", slow_for=2.0))
+    assert talk.workers["b"].said == []
+
+
+async def test_a_text_that_never_has_its_turn_goes_to_another_worker(talk: Talk) -> None:
+    await beside_another(talk, FakeWorker("a", mute_on="15"))
+    assert talk.workers["b"].said == ["15 16 17 18 19 20"]
+
+
 async def test_a_slow_worker_is_better_than_none(talk: Talk) -> None:
     await talk.fleet(FakeWorker("a", pace=1.5))
     check(await talk.hear("1"), "1")

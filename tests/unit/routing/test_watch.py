@@ -20,9 +20,8 @@ def anyio_backend() -> str:
 async def test_a_process_that_was_busy_itself_blames_no_worker() -> None:
     due: list[bool] = []
 
-    def look() -> bool:
+    def look() -> None:
         due.append(True)
-        return True
 
     watch = Watch(0.2, look)
     time.sleep(0.5)  # the loop stands still: whatever the worker sent meanwhile lies unread
@@ -39,9 +38,8 @@ def test_a_deadline_that_is_due_at_once_is_looked_at() -> None:
     async def looked() -> None:
         due = asyncio.Event()
 
-        def look() -> bool:
+        def look() -> None:
             due.set()
-            return True
 
         watch = Watch(0.0002, look)
         async with asyncio.timeout(5):
