@@ -67,6 +67,12 @@ async def test_nor_where_a_reply_is_asked_for_while_the_nod_may_still_go_on() ->
         assert (settled.item_id, settled.text) == (committed.item_id, "")
 
 
+async def test_nor_where_nothing_may_interrupt_the_reply_and_the_nod_outlasts_it() -> None:
+    async with over_the_end(NOD, manner=Manner(interrupts=False)) as talk:
+        await asked(talk, at=4.8)
+        assert told(talk) == [*BEFORE, ("user", "Good morning")]
+
+
 async def test_nor_while_its_own_answer_is_made() -> None:
     model = FakeLanguageModel(answer=lambda _: STORY, first_delta=1.0)
     async with conversation(sounds=[(5.24, 5.54)], turns=[NOD], language_model=model, listen_until=16.0) as talk:

@@ -113,6 +113,8 @@ class Beside:
             return None
         self._timers.cancel(_TIMER)
         turn, self._turn, self._over_reply = self._turn, None, False
+        if turn is not None:
+            turn.adopted(turn.number)
         return turn
 
     def end(self) -> None:
