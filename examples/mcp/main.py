@@ -25,4 +25,6 @@ async def said_and_heard(text: str) -> bytes:
         return base64.b64decode(said.content[1].data)
 
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 Path(sys.argv[2]).write_bytes(asyncio.run(said_and_heard(sys.argv[1])))

@@ -23,10 +23,14 @@ async def main(text: str) -> None:
         async for event in session:
             if event.type == "raw_model_event" and event.data.type == "transcript_delta":
                 print(event.data.delta, end="", flush=True)
-            elif event.type in ("agent_end", "error"):
+            elif event.type == "agent_end":
                 print()
                 return
+            elif event.type == "error":
+                sys.exit(str(event.error))
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     asyncio.run(main(sys.argv[1]))

@@ -31,10 +31,14 @@ async def main(text: str, path: str) -> None:
                     print(event.delta, end="", flush=True)
                 elif event.type == "response.output_audio.delta":
                     file.writeframes(base64.b64decode(event.delta))
-                elif event.type in ("response.done", "error"):
+                elif event.type == "response.done":
                     print()
                     return
+                elif event.type == "error":
+                    sys.exit(event.error.message)
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     asyncio.run(main(*sys.argv[1:3]))

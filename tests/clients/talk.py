@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.clients import lines
+from tests.clients.recorder import STORY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,6 +24,8 @@ URL, KEY = os.environ.get("PARLEY_TEST_URL", ""), os.environ.get("PARLEY_TEST_KE
 RATE = 24_000
 COUNT = "one two three four five six seven eight nine ten eleven twelve thirteen"
 """What is said again while somebody nods."""
+INTO_IT = "Wait, please stop, I have another question for you."
+"""What is said by whoever takes the floor."""
 SOON = 20.0
 """Seconds that anything may take on a busy machine."""
 
@@ -104,6 +107,20 @@ def alike(told: str, heard: str, least: float = 0.8) -> bool:
 def told_after_a_nod(newest: str) -> list[tuple[str, str]]:
     """What the model is told next: all of the reply."""
     return [("user", COUNT), ("assistant", f"You said: {COUNT}."), ("user", newest)]
+
+
+def check_taken(told: list[tuple[str, str]], most: int = 40) -> None:
+    """What the model is told when somebody took the floor: the story as far as it was heard, and what they said."""
+    _, (role, heard), (whose, said) = told
+    assert (role, whose) == ("assistant", "user"), told
+    check_heard(heard, 4, most)
+    assert alike(said, INTO_IT, 0.5), said
+
+
+def check_heard(heard: str, least: int, most: int) -> None:
+    """So many words of the story, from its beginning."""
+    assert STORY.startswith(heard.rstrip(". …-")), heard
+    assert least <= len(heard.split()) <= most, heard
 
 
 async def until(true: Callable[[], Any]) -> None:

@@ -9,6 +9,7 @@ import pytest
 import soxr
 from tests.clients.environments import HERE, ROOT, Environments, Outcome, names, names_of_node, outcome, outcome_of_node
 from tests.clients.recorder import recorder
+from tests.clients.talk import INTO_IT
 from tests.integration.people import running
 from tests.integration.tools.house import house
 
@@ -27,7 +28,7 @@ KEY = "a-key-of-the-test"
 RATE = 24_000
 SAID = {
     "question": "What is the weather like today?",
-    "interruption": "Wait, please stop, I have another question for you.",
+    "interruption": INTO_IT,
     "nod": "uh huh",
 }
 CLIENTS = {

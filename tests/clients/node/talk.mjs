@@ -1,4 +1,5 @@
 // What the programs here share: the sound of the test, a microphone that is open all the time, and the model's prompts.
+import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -7,6 +8,8 @@ export const URL = process.env.PARLEY_TEST_URL;
 export const KEY = process.env.PARLEY_TEST_KEY;
 // What is said again while somebody nods.
 export const COUNT = "one two three four five six seven eight nine ten eleven twelve thirteen";
+// Each sentence of the story that is told by the model's stand-in.
+const STORY = "This is sentence number N of a story that goes on for a while.".split(" ");
 const RATE = 24_000;
 const PIECE = 960; // bytes: 20 ms
 const SOON = 20_000;
@@ -87,4 +90,22 @@ export function seconds(bytes) {
 export function alike(one, other) {
   const [words, others] = [one, other].map((text) => text.trim().split(" "));
   return words.filter((word) => others.includes(word)).length > 0.7 * Math.max(words.length, others.length);
+}
+
+// So many words of the story, from its beginning.
+export function checkHeard(heard, least, most) {
+  const words = heard.replace(/[. …-]+$/, "").split(" ");
+  assert.ok(least <= words.length && words.length <= most, heard);
+  const number = (index) => Math.floor(index / STORY.length) + 1;
+  const expected = (index) => (STORY[index % STORY.length] === "N" ? `${number(index)}` : STORY[index % STORY.length]);
+  words.slice(0, -1).forEach((word, index) => assert.equal(word, expected(index)));
+}
+
+// What the model is told when somebody took the floor: the story as far as it was heard, and what they said.
+export function checkTaken(messages) {
+  const [, [role, heard], [whose, said]] = messages;
+  assert.deepEqual([messages.length, role, whose], [3, "assistant", "user"]);
+  checkHeard(heard, 4, 40);
+  const theirs = new Set(said.toLowerCase().match(/[a-z]+/g));
+  assert.ok(["wait", "please", "stop", "another", "question", "you"].filter((word) => theirs.has(word)).length >= 3, said);
 }
