@@ -32,11 +32,13 @@ async def main(path: str) -> None:
         AsyncOpenAI(base_url=f"{url}/v1", api_key=os.environ.get("PARLEY_API_KEY", "none")) as client,
         client.realtime.connect(model="gpt-realtime") as connection,
     ):
-        await connection.session.update(session=LISTENING)
-        for start in range(0, len(sound), 9_600):
-            await connection.input_audio_buffer.append(audio=base64.b64encode(sound[start : start + 9_600]).decode())
         async for event in connection:
-            if event.type == HEARD:
+            if event.type == "session.created":
+                await connection.session.update(session=LISTENING)
+                for start in range(0, len(sound), 9_600):
+                    piece = base64.b64encode(sound[start : start + 9_600]).decode()
+                    await connection.input_audio_buffer.append(audio=piece)
+            elif event.type == HEARD:
                 print("You:", event.transcript)
             elif event.type == "response.output_audio_transcript.done":
                 print("Agent:", event.transcript)

@@ -22,12 +22,14 @@ async def main(text: str, path: str) -> None:
         client.realtime.connect(model="gpt-realtime") as connection,
     ):
         content = [{"type": "input_text", "text": text}]
-        await connection.conversation.item.create(item={"type": "message", "role": "user", "content": content})
-        await connection.response.create()
         with wave.open(path, "wb") as file:
             file.setparams((1, 2, 24_000, 0, "NONE", "not compressed"))
             async for event in connection:
-                if event.type == "response.output_audio_transcript.delta":
+                if event.type == "session.created":
+                    item = {"type": "message", "role": "user", "content": content}
+                    await connection.conversation.item.create(item=item)
+                    await connection.response.create()
+                elif event.type == "response.output_audio_transcript.delta":
                     print(event.delta, end="", flush=True)
                 elif event.type == "response.output_audio.delta":
                     file.writeframes(base64.b64decode(event.delta))

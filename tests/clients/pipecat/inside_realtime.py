@@ -194,6 +194,8 @@ async def test_a_reply_that_is_truncated_by_the_program_is_told_to_the_model_as_
         await until(lambda: talk.tape.seconds > 3.0)
         await talk.llm.send_client_event(ResponseCancelEvent())
         await talk.worker.queue_frame(InterruptionFrame())
+        # An interruption drops what waits in the pipeline: what is said before it has gone through may be lost.
+        await until(lambda: talk.tape.of(InterruptionFrame))
         await talk.replies(1)
         await talk.microphone.say("question")
         await until(lambda: len(roles(asked()[-1])) > 1)  # what was cancelled may be told as ended twice
