@@ -38,11 +38,16 @@ class Programs:
 
 
 def wanted(items: list[pytest.Item]) -> dict[str, Program]:
-    """The programs of these tests, in their order: those in ``PROGRAMS`` of a test's module that it names, or all."""
+    """The programs of these tests, in their order: those in ``PROGRAMS`` of a test's module that it names, or all.
+
+    Other tests of the same run have modules of their own, with what names they like.
+    """
     return {name: program for item in items for name, program in _of(item)}
 
 
 def _of(item: pytest.Item) -> Iterator[tuple[str, Program]]:
+    if "programs" not in getattr(item, "fixturenames", ()):
+        return
     programs: dict[str, Program] = getattr(getattr(item, "module", None), "PROGRAMS", {})
     named = getattr(item, "callspec", None)
     client = named.params.get("client") if named is not None else None

@@ -20,11 +20,11 @@ from tests.e2e.browser import open_tab
 from tests.e2e.conftest import STATIC, eventually, needs_browser
 
 ROOT = Path(__file__).parents[2]
-PROGRAMS = ("redis-server", "livekit-server", "caddy")
+NEEDED = ("redis-server", "livekit-server", "caddy")
 pytestmark = [
     needs_browser,
     pytest.mark.skipif(
-        not all(map(shutil.which, PROGRAMS)), reason=f"needs {', '.join(PROGRAMS)} on the PATH (see .ci/run)"
+        not all(map(shutil.which, NEEDED)), reason=f"needs {', '.join(NEEDED)} on the PATH (see .ci/run)"
     ),
     pytest.mark.skipif(
         not ((ROOT / "web/node_modules/.bin/vite").exists() or (STATIC / "index.html").exists()),
