@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 STORY = "Once upon a time there was a lighthouse at the end of a long road, and a keeper."
 """A little longer than the attacks."""
+ELSEWHERE = ("127.0.0.2", 0)
+"""Where the victim comes from: who attacks is held back by address."""
 LONGEST = 60.0
 FRAME = 0.020
 LEAD = 3
@@ -152,7 +154,10 @@ class Undisturbed:
 async def listen(server: Server, heard: Heard) -> None:
     """Have the story spoken, and take all of it."""
     with contextlib.closing(server.thread_times()) as times:
-        async with asyncio.timeout(LONGEST), connect(server.url + "/v1/session", compression=None) as ws:
+        async with (
+            asyncio.timeout(LONGEST),
+            connect(server.url + "/v1/session", compression=None, local_addr=ELSEWHERE) as ws,
+        ):
             await ws.send(json.dumps({"type": "start", "sample_rate": 16_000, "echo_cancelled": True}))
             await ws.send(json.dumps({"type": "say", "text": STORY}))
             await ws.send('{"type": "say_end"}')
@@ -230,9 +235,11 @@ async def withstands(server: Server, quiet: Undisturbed, attack: AbstractAsyncCo
                 heard.append(Heard())
                 listening = asyncio.create_task(listen(server, heard[-1]))
                 await asyncio.wait({over, listening}, return_when=asyncio.FIRST_COMPLETED)
-                await asyncio.wait_for(heard[-1].begun.wait(), LONGEST)
+                begun = asyncio.create_task(heard[-1].begun.wait())
+                await asyncio.wait({begun, listening}, timeout=LONGEST, return_when=asyncio.FIRST_COMPLETED)
                 if listening.done():
-                    listening.result()
+                    listening.result()  # who was refused is told why
+                assert begun.done(), f"nothing was heard for {LONGEST:.0f} s"
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
