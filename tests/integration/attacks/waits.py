@@ -31,10 +31,10 @@ class ThreadTimes:
     def __init__(self, *processes: int) -> None:
         threads = [thread for process in processes for thread in Path(f"/proc/{process}/task").iterdir()]
         with contextlib.ExitStack() as stack:
-            self._files = [
-                stack.enter_context((thread / "schedstat").open("rb", buffering=0))
-                for thread in (Path("/proc/thread-self"), *threads)
-            ]
+            self._files = []
+            for thread in (Path("/proc/thread-self"), *threads):
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+                    self._files.append(stack.enter_context((thread / "schedstat").open("rb", buffering=0)))
             self._stack = stack.pop_all()
         self._queued = [0] * len(self._files)
 
