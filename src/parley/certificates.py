@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import ssl
+from collections.abc import Callable
 
-Stamp = tuple[tuple[int, int, int], ...]
+_Stamp = tuple[tuple[int, int, int], ...]
 
 
-class RenewedFiles:
-    """Files of which somebody may put newer ones in place."""
+class RenewedPair:
+    """A certificate and its key, of which somebody may put newer ones in place.
 
-    def __init__(self, paths: Sequence[str]) -> None:
-        self._paths = tuple(paths)
-        self._taken = self._stamp()
+    ``beside``: files that belong to them, such as the authority of clients; empty names are passed over.
+    ``told``: called with a reason once for each pair that cannot be used.
+    """
 
-    def newer(self) -> Stamp | None:
-        """What tells them from those that were taken; None while they are the same, and while one is missing."""
+    def __init__(self, certificate: str, key: str, *beside: str, told: Callable[[str], None]) -> None:
+        self._certificate, self._key, self._told = certificate, key, told
+        self._paths = [path for path in (certificate, key, *beside) if path]
+        self._seen = self._stamp()
+
+    def newer(self) -> bool:
+        """True once for each pair that is new and whole. One that is not may be half written: the old one stays."""
         stamp = self._stamp()
-        return stamp if stamp and stamp != self._taken else None
+        if not stamp or stamp == self._seen:
+            return False
+        self._seen = stamp
+        try:
+            # A pair that does not belong together would spoil the context in use: it is tried in another one first.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self._certificate, self._key)
+        except OSError as error:  # ssl.SSLError is one
+            self._told(str(error))
+            return False
+        return True
 
-    def take(self, stamp: Stamp) -> None:
-        """Those are in use now."""
-        self._taken = stamp
-
-    def _stamp(self) -> Stamp:
+    def _stamp(self) -> _Stamp:
         try:
             found = [os.stat(path) for path in self._paths]
         except OSError:

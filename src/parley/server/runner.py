@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import errno
 import socket
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from functools import partial
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 import uvicorn
 
-from parley.certificates import RenewedFiles
+from parley.certificates import RenewedPair
 from parley.errors import ConfigError
 from parley.rounds import rounds
 from parley.server.connections import Connections
@@ -144,25 +143,16 @@ async def serve(
 
 async def _renew(config: uvicorn.Config, settings: ServerSettings) -> None:
     """Take a certificate that was renewed, for whoever connects from then on."""
-    files = RenewedFiles((settings.tls_cert, settings.tls_key))
-    refused: object = None
+
+    def told(reason: str) -> None:
+        log.warning("the renewed certificate cannot be used, the old one stays", reason=reason)
+
+    pair = RenewedPair(settings.tls_cert, settings.tls_key, told=told)
 
     async def look() -> None:
-        nonlocal refused
-        stamp = files.newer()
-        if stamp is None or config.ssl is None:
-            return
-        try:
-            # A pair that does not belong together would spoil the context in use: it is tried in another one first.
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key)
+        if config.ssl is not None and pair.newer():
             config.ssl.load_cert_chain(settings.tls_cert, settings.tls_key)
-        except OSError as error:  # ssl.SSLError is one; half of it may be written yet
-            if stamp != refused:
-                log.warning("the renewed certificate cannot be used, the old one stays", reason=str(error))
-            refused = stamp
-            return
-        files.take(stamp)
-        log.info("renewed certificate taken", file=settings.tls_cert)
+            log.info("renewed certificate taken", file=settings.tls_cert)
 
     await rounds("the look at the certificate", look, RENEWAL_INTERVAL)
 

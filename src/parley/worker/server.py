@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import ssl
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from parley import clock
-from parley.certificates import RenewedFiles
+from parley.certificates import RenewedPair
 from parley.errors import ConfigError
 from parley.loop_watch import LoopWatch
 from parley.rounds import rounds
@@ -239,24 +238,21 @@ def _credentials(settings: WorkerSettings) -> grpc.ServerCredentials | None:
         if settings.tls_client_ca:
             raise ConfigError("tls_client_ca is set, but tls_cert and tls_key are not; set all three for mutual TLS.")
         return None
-    named = (settings.tls_key, settings.tls_cert, settings.tls_client_ca)
-    files = RenewedFiles([path for path in named if path])
-    refused: object = None
+
+    def told(reason: str) -> None:
+        _log.warning("the renewed certificate cannot be used, the old one stays: %s", reason)
+
+    pair = RenewedPair(settings.tls_cert, settings.tls_key, settings.tls_client_ca, told=told)
 
     def renewed() -> grpc.ServerCertificateConfiguration | None:
         """Asked in a thread of gRPC's for whoever connects; None leaves all as it is."""
-        nonlocal refused
-        stamp = files.newer()
-        if stamp is None or stamp == refused:
+        if not pair.newer():
             return None
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key)
             found = _certificates(settings)
-        except (OSError, ConfigError) as error:  # half of it may be written yet
-            _log.warning("the renewed certificate cannot be used, the old one stays: %s", error)
-            refused = stamp
+        except ConfigError as error:  # one of them is gone again
+            told(str(error))
             return None
-        files.take(stamp)
         _log.info("renewed certificate taken: %s", settings.tls_cert)
         return found
 
