@@ -56,7 +56,7 @@ GROUPS: dict[str, tuple[Alert, ...]] = {
               "GET /health says why; while it drains this is meant."),
         Alert("ParleyNoWorkers", "parley_workers == 0", "1m", "page",
               "{{ $labels.instance }} knows no worker: nobody can speak.",
-              "parley workers; do the workers run, and announce themselves in the same registry?"),
+              "parley top; do the workers run, and announce themselves in the same registry?"),
         Alert("ParleyRegistryGone", "parley_registry_up == 0", "1m", "page",
               "{{ $labels.instance }} does not reach the registry.",
               "Redis: conversations go on with the workers that are known, and new workers are not found."),

@@ -59,6 +59,8 @@ class WorkerMetrics:
     memory_used_bytes: int = 0
     memory_budget_bytes: int = 0
     """0 when the worker sets no bound."""
+    refused: int = 0
+    """Sessions, utterances and requests for a model that were refused since it started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,7 @@ def from_capabilities(
             max_sessions=capabilities.max_sessions,
             memory_used_bytes=capabilities.memory_used_bytes,
             memory_budget_bytes=capabilities.memory_budget_bytes,
+            refused=capabilities.refused,
         ),
         draining=capabilities.draining,
         local_socket=capabilities.local_socket,

@@ -168,7 +168,7 @@ def cloned_from_proto(message: pb.ClonedVoice) -> ClonedVoice:
 
 _PLAIN = (
     "worker_name", "version", "device", "sessions", "max_sessions", "queue_depth", "first_audio_p50_ms",
-    "real_time_factor", "memory_used_bytes", "memory_budget_bytes", "draining", "local_socket",
+    "real_time_factor", "memory_used_bytes", "memory_budget_bytes", "draining", "local_socket", "refused",
 )  # fmt: skip
 _LISTS = ("languages", "tags", "resident_models")
 

@@ -79,3 +79,5 @@ class Capabilities:
     resident_models: tuple[str, ...] = ()
     local_socket: str = ""
     """Name of its socket for orchestrators of the same machine; empty when it has none."""
+    refused: int = 0
+    """Sessions, utterances and requests for a model that it had no room for since it started."""

@@ -343,6 +343,7 @@ class TtsServicer:
             draining=self.draining,
             resident_models=self._manager.resident(),
             local_socket=self.local_socket,
+            refused=self.stats.refused + self._manager.counters.refusals,
         )
 
     # --- leaving ---

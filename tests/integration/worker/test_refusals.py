@@ -133,6 +133,7 @@ async def test_more_sessions_than_allowed_are_refused_with_a_delay(bench: Any) -
     with pytest.raises(CapacityError) as refused:
         await bench.speak(client, "Hello.", session="3")
     assert refused.value.retry_after > 0
+    assert (await client.worker.capabilities(timeout=5)).refused == 1
     await client.end_session("1")
     assert (await bench.speak(client, "Hello.", session="3"))[-1].final
 
@@ -164,6 +165,7 @@ async def test_a_full_memory_refuses_with_a_delay_and_takes_the_model_later(benc
     with pytest.raises(CapacityError) as refused:
         await bench.speak(client, "Three.", model="speech-2", session="c")
     assert refused.value.retry_after > 0
+    assert (await client.worker.capabilities(timeout=5)).refused == 1
     await client.end_session("b")
     assert (await bench.speak(client, "Three.", model="speech-2", session="c"))[-1].final
     await holding.aclose()

@@ -134,9 +134,10 @@ def test_capabilities_become_an_announcement() -> None:
         queue_depth=2,
         first_audio_p50_ms=3.5,
         draining=True,
+        refused=4,
     )
     announcement = from_capabilities(capabilities, [model], address="h:1", instance="9", tags=["edge", "cpu_ok"])
     assert (announcement.name, announcement.device, announcement.tags) == ("w1", "cpu", ("cpu_ok", "edge"))
     assert announcement.models[0].is_default
-    assert announcement.metrics.queue_depth == 2
+    assert (announcement.metrics.queue_depth, announcement.metrics.refused) == (2, 4)
     assert announcement.draining

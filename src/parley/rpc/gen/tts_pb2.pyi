@@ -301,7 +301,7 @@ class GetCapabilitiesRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetCapabilitiesResponse(_message.Message):
-    __slots__ = ("worker_name", "version", "languages", "tags", "device", "sessions", "max_sessions", "queue_depth", "first_audio_p50_ms", "real_time_factor", "memory_used_bytes", "memory_budget_bytes", "draining", "resident_models", "local_socket")
+    __slots__ = ("worker_name", "version", "languages", "tags", "device", "sessions", "max_sessions", "queue_depth", "first_audio_p50_ms", "real_time_factor", "memory_used_bytes", "memory_budget_bytes", "draining", "resident_models", "local_socket", "refused")
     WORKER_NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     LANGUAGES_FIELD_NUMBER: _ClassVar[int]
@@ -317,6 +317,7 @@ class GetCapabilitiesResponse(_message.Message):
     DRAINING_FIELD_NUMBER: _ClassVar[int]
     RESIDENT_MODELS_FIELD_NUMBER: _ClassVar[int]
     LOCAL_SOCKET_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
     worker_name: str
     version: str
     languages: _containers.RepeatedScalarFieldContainer[str]
@@ -332,4 +333,5 @@ class GetCapabilitiesResponse(_message.Message):
     draining: bool
     resident_models: _containers.RepeatedScalarFieldContainer[str]
     local_socket: str
-    def __init__(self, worker_name: _Optional[str] = ..., version: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., device: _Optional[str] = ..., sessions: _Optional[int] = ..., max_sessions: _Optional[int] = ..., queue_depth: _Optional[int] = ..., first_audio_p50_ms: _Optional[float] = ..., real_time_factor: _Optional[float] = ..., memory_used_bytes: _Optional[int] = ..., memory_budget_bytes: _Optional[int] = ..., draining: bool = ..., resident_models: _Optional[_Iterable[str]] = ..., local_socket: _Optional[str] = ...) -> None: ...
+    refused: int
+    def __init__(self, worker_name: _Optional[str] = ..., version: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., device: _Optional[str] = ..., sessions: _Optional[int] = ..., max_sessions: _Optional[int] = ..., queue_depth: _Optional[int] = ..., first_audio_p50_ms: _Optional[float] = ..., real_time_factor: _Optional[float] = ..., memory_used_bytes: _Optional[int] = ..., memory_budget_bytes: _Optional[int] = ..., draining: bool = ..., resident_models: _Optional[_Iterable[str]] = ..., local_socket: _Optional[str] = ..., refused: _Optional[int] = ...) -> None: ...
