@@ -146,6 +146,7 @@ class EchoCanceller:
         self._blocks = Blocks()
         self._before = self._after = self._removed = 0.0
         self._adapted = False
+        self._fades = False
         self._processed = 0
         blocks = max(0, until - max(since, until - _LEARNT_FROM)) // BLOCK
         start = until - blocks * BLOCK
@@ -158,6 +159,7 @@ class EchoCanceller:
         before, after = mean_square(samples), mean_square(result)
         seconds = _RISING if after > self._after else _FALLING
         share = 1 - math.exp(-samples.size / (seconds * RATE))
+        self._fades = before < _FADED * self._before
         self._before += share * (before - self._before)
         self._after += share * (after - self._after)
         if self._before > 0 and self._after > 0:
@@ -175,6 +177,11 @@ class EchoCanceller:
         return np.concatenate(cleaned) if cleaned else np.zeros(0, np.int16)
 
     @property
+    def fades(self) -> bool:
+        """What the microphone heard is dying away: how much was taken of it is still that of the sound before."""
+        return self._fades
+
+    @property
     def settled(self) -> bool:
         """It has learnt for so long that what it leaves can be believed."""
         return self._processed >= _SETTLED
@@ -190,6 +197,8 @@ _LEARNT_FROM = 6 * RATE // 5
 _SETTLED = 5 * RATE // 2
 _RISING, _FALLING = 0.02, 0.06
 """Seconds over which levels are smoothed: somebody who begins shows at once, an echo that ends is still ours."""
+_FADED = 0.1
+"""Of the smoothed power; below it the levels only remember the sound that has just ended."""
 _ADAPTED = 0.9
 """Once the canceller has removed nearly all of a sound, what it leaves is somebody else's."""
 
@@ -236,7 +245,7 @@ class LoudspeakerEcho:
         self._next_look = float("-inf")
         self._looked_at = self._judged_at = -1
         self._match, self._excess, self._judgement = Match(), 0.0, 0.0
-        self._asked_first = self._asked_last = self._passes_since = float("-inf")
+        self._asked_first = self._asked_before = self._asked_last = self._passes_since = float("-inf")
 
     def played(self, frame: AudioFrame, at: float) -> None:
         """See :class:`parley.interfaces.EchoGuard`."""
@@ -323,8 +332,8 @@ class LoudspeakerEcho:
         if now > self._plays_until + _TAIL:
             return 0.0
         if now - self._asked_last > _ASKED_AGAIN:
-            self._asked_first = self._passes_since = now
-        self._asked_last = now
+            self._asked_first = self._asked_last = self._passes_since = now
+        self._asked_before, self._asked_last = self._asked_last, now
         self._look()
         if self.path.state is EchoState.PROVEN:
             return self._assess_echo()
@@ -347,6 +356,8 @@ class LoudspeakerEcho:
         removed, now = self._canceller.removed(), self._microphone.end / RATE
         if removed is None or removed >= _PASSES:
             self._passes_since = now
+        elif self._canceller.fades:
+            self._passes_since += now - self._asked_before
         if now - self._passes_since >= _PASSED:
             return 0.0
         if self._match.strength >= SURE:

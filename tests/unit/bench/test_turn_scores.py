@@ -9,7 +9,7 @@ import pytest
 
 from parley.bench.report import BenchOptions
 from parley.bench.turns.corpus import Case, Kind, Sound
-from parley.bench.turns.run import _write_cases, read_lines, run
+from parley.bench.turns.run import played, read_lines, run, write_line
 from parley.bench.turns.score import Outcome, line, score, summed
 from parley.errors import ConfigError
 
@@ -52,7 +52,8 @@ def test_each_kind_is_summed_up_by_itself() -> None:
 def test_what_was_written_down_sums_up_to_the_same_and_runs_stand_beside_each_other(tmp_path: Path) -> None:
     files = [tmp_path / "one.jsonl", tmp_path / "other.jsonl"]
     for name, file in zip(("Parley fast", "Parley patient"), files, strict=True):
-        _write_cases(BenchOptions(params={"cases": str(file)}), name, OUTCOMES)
+        for outcome in OUTCOMES:
+            write_line(file, line(name, outcome))
 
     assert summed("Parley fast", read_lines(files[0])) == score("Parley fast", OUTCOMES)
     rows = run(BenchOptions(params={"from": ",".join(map(str, files)), "plots": str(tmp_path / "plots")}))
@@ -65,3 +66,12 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:
     path.write_text('{"a": 1}\n')
     with pytest.raises(ConfigError, match=r"notes\.txt has no cases"):
         read_lines(path)
+
+
+def test_what_was_played_is_kept_when_the_run_breaks_off(tmp_path: Path) -> None:
+    outcomes, file = iter(OUTCOMES[:2]), tmp_path / "cases.jsonl"
+
+    with pytest.raises(StopIteration):
+        played([outcome.case for outcome in OUTCOMES], "x", lambda case: next(outcomes), str(file))
+
+    assert [(one.system, one.case) for one in read_lines(file)] == [("x", one.case.name) for one in OUTCOMES[:2]]

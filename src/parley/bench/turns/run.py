@@ -61,9 +61,9 @@ def run(options: BenchOptions) -> list[Row]:
     for hearing in _hearings(options):
         for name in names:
             system = hearing.system(name, {**PRESETS[name], **changed})
-            outcomes = [play(case, system) for case in cases]
-            scores.append(score(system.name, outcomes))
-            _write_cases(options, system.name, outcomes)
+            scores.append(
+                score(system.name, played(cases, system.name, partial(play, system=system), options.text("cases")))
+            )
     if options.text("references", "no" if _real(options) else "yes") == "yes":
         scores += [reference(trigger, cases) for trigger in REFERENCES]
     _draw(options, scores, where)
@@ -196,12 +196,20 @@ def _value(text: str) -> Any:
         return text
 
 
-def _write_cases(options: BenchOptions, system: str, outcomes: Sequence[Outcome]) -> None:
-    """A line of JSON for each, so that a case that went wrong can be found."""
-    if not (path := options.text("cases")):
-        return
-    with Path(path).open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(asdict(line(system, one))) + "\n" for one in outcomes)
+def played(cases: Sequence[Case], system: str, player: Callable[[Case], Outcome], file: str = "") -> list[Outcome]:
+    """What happens in each; written into the file, if there is one, case by case."""
+    outcomes: list[Outcome] = []
+    for case in cases:
+        outcomes.append(player(case))
+        if file:
+            write_line(Path(file), line(system, outcomes[-1]))
+    return outcomes
+
+
+def write_line(file: Path, told: Line) -> None:
+    """As soon as a case is known: one that went wrong can be found, and what a run found is kept if it breaks off."""
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(asdict(told)) + "\n")
 
 
 def read_lines(path: Path) -> list[Line]:
