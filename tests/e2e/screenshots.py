@@ -1,6 +1,6 @@
 """Pictures of the page in each of its states, for eyes: ``python -m tests.e2e.screenshots FOLDER``.
 
-Light, dark and phone width. The conversation in them is a real one; only the state is set by hand, so that
+Light, dark, phone width, from right to left; the settings in every language. The conversation in them is a real one; only the state is set by hand, so that
 a picture can be taken of what lasts a tenth of a second.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from playwright.sync_api import ViewportSize
@@ -19,6 +20,11 @@ STATES = (
 )  # fmt: skip
 DESK = ViewportSize(width=1200, height=800)
 PHONE = ViewportSize(width=390, height=844)
+type Look = tuple[str, str, ViewportSize, str]
+LOOKS: tuple[Look, ...] = (
+    ("light", "light", DESK, "ltr"), ("dark", "dark", DESK, "ltr"), ("phone", "light", PHONE, "ltr"),
+    ("rtl", "light", PHONE, "rtl"),
+)  # fmt: skip
 FOLLOW = """() => window.addEventListener("parley", ({ detail }) => {
   if (detail.what === "report") window.reached = detail.sample;
 })"""
@@ -84,12 +90,17 @@ def main(folder: Path) -> None:
                 for state in STATES[1:]:
                     tab.page.evaluate(SET_STATE, state)
                     shoot(tab, folder, state)
+                for language in ("de", "fr", "es", "zh"):
+                    tab.page.select_option("#language", value=language)
+                    tab.until(f"document.documentElement.lang === {language!r}")
+                    shoot(tab, folder, f"drawer-{language}", looks=LOOKS[2:3])
         finally:
             parley.stop()
 
 
-def shoot(tab: Tab, folder: Path, state: str) -> None:
-    for name, scheme, size in (("light", "light", DESK), ("dark", "dark", DESK), ("phone", "light", PHONE)):
+def shoot(tab: Tab, folder: Path, state: str, looks: Sequence[Look] = LOOKS) -> None:
+    for name, scheme, size, direction in looks:
+        tab.page.evaluate("(direction) => { document.documentElement.dir = direction; }", direction)
         tab.page.set_viewport_size(size)
         tab.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
         tab.page.evaluate(

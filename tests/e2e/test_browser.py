@@ -218,6 +218,75 @@ def test_choosing_another_voice_takes_effect_with_the_next_answer(place: Place, 
         assert not tab.faults
 
 
+LEFT_IN_ENGLISH = """() => [...document.querySelectorAll("[data-t]")]
+  .filter((e) => /^(Settings|Microphone|Language|Mute|Send|Leave|Close|Tap to talk|Voice|Default|Theme|Key)$/.test(
+    e.textContent)).map((e) => e.dataset.t)"""
+SIDEWAYS = """() => [document.documentElement, document.getElementById("drawer"), document.getElementById("transcript")]
+  .filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.id || e.tagName)"""
+HEAR_SAMPLES = """() => {
+  const { start } = AudioBufferSourceNode.prototype;
+  AudioBufferSourceNode.prototype.start = function (...when) {
+    const peak = this.buffer.getChannelData(0).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    window.sample = { seconds: this.buffer.duration, peak };
+    return start.apply(this, when);
+  };
+}"""
+PHONE = {"width": 360, "height": 740}
+
+
+def test_the_page_speaks_the_browsers_language_and_any_other_that_is_chosen(parley: Running, tmp_path: Path) -> None:
+    with open_tab(parley.url, tmp_path / "profile", None, locale="de-CH") as tab:
+        tab.until("document.documentElement.lang === 'de'")
+        assert tab.page.get_attribute("#connect", "aria-label") == "Zum Sprechen tippen"
+        tab.connect()
+        answered(tab, "hello")
+        tab.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        tab.page.click("#more")
+        for language in ("fr", "es", "zh", "en", "de"):
+            tab.page.select_option("#language", value=language)
+            tab.until(f"document.documentElement.lang === {language!r}")
+            assert language == "en" or not {"settings", "language", "close", "mute"} & set(
+                tab.page.evaluate(LEFT_IN_ENGLISH)
+            )
+            assert tab.axe() == [], language
+            assert tab.page.evaluate(SIDEWAYS) == [], language
+        assert "Du" in tab.page.inner_text("#transcript")
+        tab.page.reload()
+        tab.until("document.documentElement.lang === 'de'")
+        assert not tab.faults
+
+
+def test_a_page_from_right_to_left_holds_and_each_line_runs_its_own_way(parley: Running, tmp_path: Path) -> None:
+    with open_tab(parley.url, tmp_path / "profile", None) as tab:
+        tab.page.evaluate("document.documentElement.dir = 'rtl'")
+        tab.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        tab.connect()
+        answered(tab, "\u0645\u0631\u062d\u0628\u0627")
+        box = "(name) => document.getElementById(name).getBoundingClientRect()"
+        assert tab.page.evaluate(box, "mute")["left"] > tab.page.evaluate(box, "leave")["left"]
+        ways = "[...document.querySelectorAll('.entry p')].map((e) => getComputedStyle(e).direction)"
+        assert tab.page.evaluate(ways)[:2] == ["rtl", "ltr"]
+        tab.page.click("#more")
+        assert tab.page.evaluate(box, "drawer")["left"] == 0
+        assert tab.page.evaluate(SIDEWAYS) == []
+        assert tab.axe() == []
+
+
+def test_a_voice_can_be_heard_before_it_is_taken_and_its_memory_freed(parley: Running, tmp_path: Path) -> None:
+    with open_tab(parley.url, tmp_path / "profile", None) as tab:
+        tab.connect()
+        tab.page.click("#more")
+        tab.until("document.getElementById('voice').options.length > 1")
+        assert "licence" in tab.page.inner_text("#voice-state")
+        tab.page.evaluate(HEAR_SAMPLES)
+        tab.page.click("#hear")
+        tab.until("window.sample")
+        assert tab.page.evaluate("window.sample.seconds") > 0.5
+        assert tab.page.evaluate("window.sample.peak") > 0.05
+        assert tab.page.is_disabled("#free")  # it is the one that speaks
+        assert not tab.faults
+
+
 def test_leaving_ends_the_session_on_the_server(place: Place, tmp_path: Path) -> None:
     # A tab that was killed has not said goodbye; a room waits for it a while.
     eventually(lambda: sessions(place.parley) == 0, within=60)

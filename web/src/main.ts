@@ -2,12 +2,14 @@
 
 import "./style.css";
 
-import { AUDIBLE, fetchModels, loadModel, microphones, mood, onMicrophones, Session, stateInWords, type TransportName, type VoiceModel } from "@parley/client";
+import { AUDIBLE, fetchModels, loadModel, microphones, mood, onMicrophones, Session, speak, unloadModel, type TransportName, type VoiceModel } from "@parley/client";
 import { renderLatency } from "./view/latency";
+import { notice, stateKey, trouble } from "./view/state";
 import { TranscriptView } from "./view/transcript";
 import { VoiceView } from "./view/voice";
 import { modelsInWords } from "./models";
 import { describe, optionFor, optionsOf, voiceOf } from "./voices";
+import { LANGUAGES, languageFor, speakLanguage, t, translatePage, wordsOf } from "./words";
 
 function element<T extends HTMLElement>(id: string): T {
   const found = document.getElementById(id);
@@ -17,8 +19,10 @@ function element<T extends HTMLElement>(id: string): T {
 
 const ui = {
   link: element("link"),
+  language: element<HTMLSelectElement>("language"),
   theme: element<HTMLSelectElement>("theme"),
   state: element("state"),
+  transcript: element("transcript"),
   connect: element<HTMLButtonElement>("connect"),
   mute: element<HTMLButtonElement>("mute"),
   stop: element<HTMLButtonElement>("stop"),
@@ -31,6 +35,8 @@ const ui = {
   meter: element<HTMLMeterElement>("meter"),
   voice: element<HTMLSelectElement>("voice"),
   voiceState: element("voice-state"),
+  hear: element<HTMLButtonElement>("hear"),
+  free: element<HTMLButtonElement>("free"),
   device: element<HTMLSelectElement>("device"),
   transport: element<HTMLSelectElement>("transport"),
   transportField: element("transport-field"),
@@ -68,6 +74,30 @@ ui.theme.addEventListener("change", () => {
 darkness.addEventListener("change", applyTheme);
 applyTheme();
 
+// --- language --------------------------------------------------------------
+
+ui.language.append(...Object.entries(LANGUAGES).map(([code, name]) => new Option(name, code)));
+for (const option of ui.language.options) option.lang = option.value;
+ui.language.value = stored.get("language");
+
+/** In the language that was chosen, or the browser's; what is there already is written anew. */
+async function applyLanguage(): Promise<void> {
+  await speakLanguage(languageFor(ui.language.value, navigator.languages));
+  translatePage();
+}
+ui.language.addEventListener("change", () => {
+  stored.set("language", ui.language.value);
+  void applyLanguage().then(() => {
+    transcript.rewrite();
+    setText(ui.models, modelsInWords(inUse));
+    nameTransports();
+    void listDevices();
+    showVoices();
+    render();
+  });
+});
+await applyLanguage();
+
 // --- the session -----------------------------------------------------------
 
 const session = new Session({
@@ -85,7 +115,7 @@ session.on("output", (reading) => {
 });
 // For anyone who measures the page from outside.
 session.on("moment", (detail) => window.dispatchEvent(new CustomEvent("parley", { detail })));
-const transcript = new TranscriptView(element("transcript"), element("announcer"));
+const transcript = new TranscriptView(ui.transcript, element("announcer"));
 const voice = new VoiceView(element<HTMLCanvasElement>("picture"), () => ({
   you: session.muted ? null : (session.audio?.inputSpectrum ?? null),
   agent: session.audio?.outputSpectrum ?? null,
@@ -106,14 +136,14 @@ function render(): void {
   const { model } = session;
   const online = model.link === "online";
   const live = model.link !== "offline";
-  const words = stateInWords(model);
+  const words = t(stateKey(model));
   const now = mood(model);
   document.body.dataset.mood = now;
   document.body.dataset.live = live || model.entries.length > 0 ? "yes" : "no";
   voice.show(now);
   setText(ui.state, words);
-  setText(ui.link, model.notice);
-  const action = live ? "Interrupt" : "Tap to talk";
+  setText(ui.link, notice(model));
+  const action = t(live ? "interrupt" : "tap_to_talk");
   if (ui.connect.getAttribute("aria-label") !== action) ui.connect.setAttribute("aria-label", action);
   ui.connect.disabled = live && !(online && model.agent === "speaking");
   ui.leave.hidden = !live;
@@ -124,7 +154,9 @@ function render(): void {
   ui.text.disabled = ui.send.disabled = !online;
   ui.voice.disabled = !online || ui.voice.options.length === 0;
   ui.problem.hidden = model.error === "";
-  setText(ui.problemText, model.error);
+  setText(ui.problemText, trouble(model, session.stream?.getAudioTracks()[0]?.label ?? ""));
+  // What is said is read in the language of the voice that says it.
+  ui.transcript.lang = model.voice?.language ?? "";
   ui.wake.hidden = !(live && model.suspended);
   transcript.render(model.entries);
   renderLatency(ui.latency, model.turns);
@@ -170,11 +202,16 @@ function askForKey(): void {
   ui.key.focus();
 }
 
-const TRANSPORTS: Readonly<Record<TransportName, string>> = { webrtc: "Direct", livekit: "LiveKit room", websocket: "WebSocket" };
+let inUse: Readonly<Record<string, string>> = {};
+
+function nameTransports(): void {
+  for (const option of ui.transport.options) option.text = t(`transport_${option.value as TransportName}`);
+}
 
 async function readOffers(): Promise<void> {
   try {
-    setText(ui.models, modelsInWords((await session.offers()).models));
+    inUse = (await session.offers()).models;
+    setText(ui.models, modelsInWords(inUse));
   } catch {
     // Connecting will say what is wrong.
     return;
@@ -182,7 +219,7 @@ async function readOffers(): Promise<void> {
   const { transports } = settings;
   ui.transportField.hidden = transports.length < 2;
   if (ui.transport.options.length === 0) {
-    ui.transport.replaceChildren(...transports.map((name) => new Option(TRANSPORTS[name], name)));
+    ui.transport.replaceChildren(...transports.map((name) => new Option(t(`transport_${name}`), name)));
   }
   settings.transport = transports.find((name) => name === ui.transport.value) ?? transports[0] ?? "webrtc";
 }
@@ -205,7 +242,7 @@ ui.device.addEventListener("change", () => {
 async function listDevices(): Promise<void> {
   const devices = await microphones();
   const named = devices.filter((device) => device.label && device.deviceId !== "default");
-  ui.device.replaceChildren(new Option("Default", ""), ...named.map((device) => new Option(device.label, device.deviceId)));
+  ui.device.replaceChildren(new Option(t("default"), ""), ...named.map((device) => new Option(device.label, device.deviceId)));
   ui.device.value = named.some((device) => device.deviceId === settings.device) ? settings.device : "";
 }
 onMicrophones(() => void listDevices());
@@ -237,7 +274,7 @@ ui.duck.addEventListener("change", () => {
 function hold(held: boolean): void {
   if (ui.talk.classList.contains("held") === held) return;
   ui.talk.classList.toggle("held", held);
-  setText(ui.talk, held ? "Listening — release to send" : "Hold to talk");
+  setText(ui.talk, t(held ? "release_to_send" : "hold_to_talk"));
   session.hold(held);
 }
 ui.talk.addEventListener("pointerdown", (event) => {
@@ -306,6 +343,8 @@ function showVoices(): void {
   ui.voice.disabled = session.model.link !== "online" || options.length === 0;
   const model = models.find((known) => known.model_id === voiceOf(ui.voice.value).model);
   setText(ui.voiceState, model ? describe(model) : "");
+  ui.hear.disabled = ui.voice.disabled || !model;
+  ui.free.disabled = ui.voice.disabled || model?.state !== "resident" || model.model_id === current?.model;
 }
 
 session.on("message", (message) => {
@@ -321,16 +360,48 @@ async function chooseVoice(value: string): Promise<void> {
   const voice = voiceOf(value);
   const model = models.find((known) => known.model_id === voice.model);
   if (model && model.state !== "resident") {
-    setText(ui.voiceState, `${voice.model}: loading…`);
+    setText(ui.voiceState, t("voice_loading", { voice: voice.model }));
     refreshTimer = window.setTimeout(() => void refreshVoices(), REFRESH_BUSY);
     try {
       await loadModel(settings, voice.model);
     } catch (error) {
-      setText(ui.voiceState, error instanceof Error ? error.message : "This voice could not be loaded.");
+      setText(ui.voiceState, error instanceof Error ? error.message : t("voice_not_loaded"));
       return;
     }
   }
   session.setVoice(voice);
+  await refreshVoices();
+}
+
+/** A sentence of the voice that stands in the picker, in its own language where the page knows that; it is loaded for it. */
+ui.hear.addEventListener("click", () => void hearSample(voiceOf(ui.voice.value)));
+async function hearSample(voice: { model: string; speaker: string }): Promise<void> {
+  const { audio } = session;
+  if (!audio) return;
+  ui.hear.disabled = true;
+  const languages = models.find((model) => model.model_id === voice.model)?.languages ?? [];
+  try {
+    const { sample } = await wordsOf(languageFor("", languages));
+    const player = new AudioBufferSourceNode(audio.context, { buffer: await audio.context.decodeAudioData(await speak(settings, voice, sample)) });
+    player.connect(audio.context.destination);
+    player.start();
+  } catch (error) {
+    setText(ui.voiceState, error instanceof Error ? error.message : t("no_sample"));
+  }
+  ui.hear.disabled = false;
+  refreshTimer = window.setTimeout(() => void refreshVoices(), REFRESH_BUSY);
+}
+
+ui.free.addEventListener("click", () => void freeVoice(voiceOf(ui.voice.value).model));
+async function freeVoice(model: string): Promise<void> {
+  ui.free.disabled = true;
+  setText(ui.voiceState, t("voice_evicting", { voice: model }));
+  try {
+    await unloadModel(settings, model);
+  } catch (error) {
+    setText(ui.voiceState, error instanceof Error ? error.message : "");
+    return;
+  }
   await refreshVoices();
 }
 

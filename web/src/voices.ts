@@ -2,20 +2,18 @@
 
 import type { VoiceModel } from "@parley/client";
 
-const WORDS: Record<VoiceModel["state"], string> = {
-  available: "on disk; it is loaded when you choose it",
-  loading: "loading…",
-  resident: "ready",
-  evicting: "leaving memory…",
-  failed: "could not be loaded",
-};
+import { t } from "./words";
 
-/** A model's state in words. */
+/** A model's state in words, with its licence and its size. */
 export function describe(model: VoiceModel): string {
   const reason = model.state === "failed" && model.error ? `: ${model.error}` : "";
   const factor = model.real_time_factor ?? 0;
-  const slow = factor > 1 ? `; slower than real time here (${factor.toFixed(1)} s for a second), so it begins late` : "";
-  return `${model.model_id}: ${WORDS[model.state]}${slow}${reason}`;
+  return [
+    `${t(`voice_${model.state}`, { voice: model.model_id })}${reason}`,
+    ...(factor > 1 ? [t("voice_slow", { factor: factor.toFixed(1) })] : []),
+    ...(model.memory_bytes ? [t("voice_size", { size: Math.ceil(model.memory_bytes / 1e6) })] : []),
+    ...(model.licence ? [t("voice_licence", { licence: model.licence })] : []),
+  ].join("; ");
 }
 
 /** One option per speaker; the value holds both names. */
@@ -25,15 +23,18 @@ export interface VoiceOption {
   readonly model: VoiceModel;
 }
 
+/** Languages that stand beside a name; some models speak a hundred. */
+const MOST_LANGUAGES = 3;
 const SEPARATOR = "\u0001";
 
 export function optionsOf(models: readonly VoiceModel[]): VoiceOption[] {
   return models.flatMap((model) => {
-    const suffix = model.state === "resident" ? "" : ` (${model.state})`;
+    const state = model.state === "resident" ? "" : ` (${t(`state_${model.state}`)})`;
+    const suffix = `${model.languages.length > 0 ? ` · ${model.languages.slice(0, MOST_LANGUAGES).join(", ")}` : ""}${state}`;
     const whole = { value: model.model_id, label: `${model.model_id}${suffix}`, model };
     const speakers = model.speakers.slice(0, 40).map((speaker) => ({
       value: `${model.model_id}${SEPARATOR}${speaker}`,
-      label: `${model.model_id} · ${speaker}${suffix}`,
+      label: `${model.model_id} · ${speaker}${state}`,
       model,
     }));
     return [whole, ...speakers];

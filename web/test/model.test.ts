@@ -173,7 +173,7 @@ describe("the voice picker", () => {
 
   it("shows the voice that speaks, after another one was refused", () => {
     const options = optionsOf([model, { ...model, model_id: "piper-joe", speakers: [] }]);
-    expect(optionFor(options, { model: "piper-amy", speaker: "b" })?.label).toBe("piper-amy · b (available)");
+    expect(optionFor(options, { model: "piper-amy", speaker: "b" })?.label).toBe("piper-amy · b (on disk)");
     expect(optionFor(options, { model: "piper-joe", speaker: "nobody" })?.value).toBe("piper-joe");
     expect(optionFor(options, null)).toBeUndefined();
   });

@@ -2,15 +2,17 @@
 
 import type { Turn } from "@parley/client";
 
-const STEPS: Record<string, readonly [label: string, colour: string]> = {
-  vad: ["speech ends", "#0f766e"],
-  endpoint: ["turn decided", "#0891b2"],
-  asr: ["understood", "#7c3aed"],
-  llm: ["first words", "#a16207"],
-  tts: ["first audio", "#4338ca"],
-  sent: ["sent", "#be185d"],
-  heard: ["network", "#64748b"],
-  page: ["audible here", "#15803d"],
+import { t, type Key } from "../words";
+
+const STEPS: Record<string, readonly [label: Key, colour: string]> = {
+  vad: ["step_vad", "#0f766e"],
+  endpoint: ["step_endpoint", "#0891b2"],
+  asr: ["step_asr", "#7c3aed"],
+  llm: ["step_llm", "#a16207"],
+  tts: ["step_tts", "#4338ca"],
+  sent: ["step_sent", "#be185d"],
+  heard: ["step_heard", "#64748b"],
+  page: ["step_page", "#15803d"],
 };
 
 export interface Step {
@@ -27,8 +29,8 @@ export function stepsOf(turn: Turn): Step[] {
   const steps: Step[] = [];
   let before = 0;
   for (const [key, at] of reached) {
-    const [label, colour] = STEPS[key] ?? [key, "#64748b"];
-    steps.push({ key, label, colour, ms: Math.max(0, at - before) });
+    const known = STEPS[key];
+    steps.push({ key, label: known ? t(known[0]) : key, colour: known?.[1] ?? "#64748b", ms: Math.max(0, at - before) });
     before = Math.max(before, at);
   }
   return steps;
@@ -48,7 +50,7 @@ function turnView(turn: Turn): HTMLElement {
   view.className = "turn";
   const title = document.createElement("p");
   title.className = "total";
-  title.textContent = `Turn ${turn.turn}: ${Math.round(total)} ms to the first sound`;
+  title.textContent = t("turn_total", { turn: turn.turn, ms: Math.round(total) });
   const bar = document.createElement("div");
   bar.className = "bar-of-time";
   bar.setAttribute("aria-hidden", "true");
@@ -62,7 +64,7 @@ function turnView(turn: Turn): HTMLElement {
     const item = document.createElement("li");
     const dot = document.createElement("i");
     dot.style.background = step.colour;
-    item.append(dot, `${step.label} ${Math.round(step.ms)} ms`);
+    item.append(dot, t("step", { step: step.label, ms: Math.round(step.ms) }));
     legend.append(item);
   }
   view.append(title, bar, legend);

@@ -2,21 +2,11 @@
 
 import { captionOf, type Entry, type ToolState } from "@parley/client";
 
+import { isKey, t, tCount } from "../words";
+
 /** Characters of an unheard rest that are shown, and of what is still to be said. */
 const MOST_UNHEARD = 140;
 const MOST_AHEAD = 220;
-
-const NAMES = { you: "You", agent: "Parley", note: "Note", tool: "Tool" } as const;
-
-const TOOL_WORDS: Record<ToolState, string> = {
-  running: "at work…",
-  left: "at work, while you talk on…",
-  done: "done",
-  failed: "failed",
-  refused: "not done",
-  unconfirmed: "asks you first",
-  cancelled: "stopped",
-};
 
 export class TranscriptView {
   private readonly shown = new Map<string, { element: HTMLElement; entry: Entry }>();
@@ -42,10 +32,15 @@ export class TranscriptView {
     if (follows) this.box.scrollTop = this.box.scrollHeight;
   }
 
+  /** Another language: write every line anew. */
+  rewrite(): void {
+    for (const known of this.shown.values()) known.entry = { ...known.entry, id: "" };
+  }
+
   private show(entry: Entry): void {
     const known = this.shown.get(entry.id);
     if (known?.entry === entry) return;
-    if (known && onlyMoved(known.entry, entry)) {
+    if (known && known.entry.id === entry.id && onlyMoved(known.entry, entry)) {
       known.entry = entry;
       caption(known.element.lastElementChild as HTMLElement, entry);
       return;
@@ -54,7 +49,8 @@ export class TranscriptView {
     element.className = `entry ${entry.who}${entry.done ? "" : " partial"}${entry.nod ? " nod" : ""}`;
     if (entry.tool) element.dataset.tool = entry.tool;
     const name = document.createElement("b");
-    name.textContent = NAMES[entry.who];
+    name.textContent = t(entry.who);
+    name.lang = document.documentElement.lang;
     element.replaceChildren(name, words(entry));
     if (!known) this.box.append(element);
     this.shown.set(entry.id, { element, entry });
@@ -66,7 +62,7 @@ export class TranscriptView {
     if (this.announced.has(entry.id)) return;
     this.announced.add(entry.id);
     const line = document.createElement("p");
-    line.textContent = `${NAMES[entry.who]}: ${inWords(entry)}`;
+    line.textContent = `${t(entry.who)}: ${inWords(entry)}`;
     this.announcer.append(line);
     while (this.announcer.childElementCount > 5) this.announcer.firstElementChild?.remove();
   }
@@ -74,17 +70,22 @@ export class TranscriptView {
 
 function inWords(entry: Entry): string {
   if (entry.tool) return toolInWords(entry.text, entry.tool);
-  return `${entry.heard ?? entry.text}${entry.heard === null ? "" : " — interrupted"}`;
+  return `${entry.heard ?? entry.text}${entry.heard === null ? "" : ` — ${t("cut_off")}`}`;
 }
 
 function toolInWords(name: string, state: ToolState): string {
-  return `${name.replaceAll("_", " ")}: ${TOOL_WORDS[state] ?? state}`;
+  const tool = name.replaceAll("_", " ");
+  const key = `tool_${state}`;
+  return isKey(key) ? t(key, { tool }) : `${tool}: ${state}`;
 }
 
 function words(entry: Entry): HTMLElement {
   const text = document.createElement("p");
+  // What is said may run the other way than the page does.
+  text.dir = "auto";
   if (entry.tool) {
     text.textContent = toolInWords(entry.text, entry.tool);
+    text.lang = document.documentElement.lang;
     return text;
   }
   if (entry.place) {
@@ -97,17 +98,19 @@ function words(entry: Entry): HTMLElement {
     if (unheard.trim()) {
       const gone = document.createElement("del");
       gone.textContent = beginning(unheard);
-      gone.title = `Not heard: ${unheard.trim()}`;
+      gone.title = t("not_heard", { text: unheard.trim() });
       text.append(gone);
     }
     const note = document.createElement("small");
     const count = unheard.trim() ? unheard.trim().split(/\s+/).length : 0;
-    note.textContent = count ? `interrupted, ${count} ${count === 1 ? "word" : "words"} not heard` : "interrupted";
+    note.textContent = count ? tCount("lost_one", "lost_other", count) : t("cut_off");
+    note.lang = document.documentElement.lang;
     text.append(note);
   }
   if (entry.nod) {
     const note = document.createElement("small");
-    note.textContent = "a nod, the answer goes on";
+    note.textContent = t("nod");
+    note.lang = document.documentElement.lang;
     text.append(note);
   }
   return text;

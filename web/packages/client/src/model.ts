@@ -50,6 +50,9 @@ export interface Model {
   readonly suspended: boolean;
 }
 
+/** The notice of a conversation that goes on. */
+export const WELCOME_BACK = "Welcome back.";
+
 export const initial: Model = {
   link: "offline",
   agent: "idle",
@@ -91,7 +94,7 @@ export function reduce(model: Model, event: ServerMessage | ModelEvent): Model {
     case "audible":
       return audible(model, event.ms);
     case "started":
-      return { ...model, sessionId: event.session_id, voice: event.voice, link: "online", notice: event.resumed ? "Welcome back." : "" };
+      return { ...model, sessionId: event.session_id, voice: event.voice, link: "online", notice: event.resumed ? WELCOME_BACK : "" };
     case "suspended":
       return model.suspended === event.suspended ? model : { ...model, suspended: event.suspended };
     case "played":

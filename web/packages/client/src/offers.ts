@@ -22,6 +22,10 @@ export interface VoiceModel {
   readonly is_default: boolean;
   readonly error: string;
   readonly real_time_factor?: number;
+  /** Of the weights. */
+  readonly licence?: string;
+  /** Estimated, in memory; 0 when unknown. */
+  readonly memory_bytes?: number;
 }
 
 /** Raises a ServerProblem. */
@@ -37,6 +41,18 @@ export async function fetchOffers(address: ServerAddress): Promise<Offers> {
 export async function fetchModels(address: ServerAddress): Promise<VoiceModel[]> {
   const response = await ask(address, "v1/models");
   return ((await response.json()) as { models: VoiceModel[] }).models;
+}
+
+/** Resolves when it is out of memory. Raises a ServerProblem, such as while somebody speaks with it. */
+export async function unloadModel(address: ServerAddress, modelId: string): Promise<void> {
+  await ask(address, `v1/models/${encodeURIComponent(modelId)}/unload`, { method: "POST" });
+}
+
+/** A text, spoken, as a WAV file. Raises a ServerProblem. */
+export async function speak(address: ServerAddress, voice: { model: string; speaker: string }, text: string): Promise<ArrayBuffer> {
+  const body = JSON.stringify({ model: voice.model, voice: voice.speaker || voice.model, input: text, response_format: "wav" });
+  const request = { method: "POST", headers: { "Content-Type": "application/json" }, body };
+  return (await ask(address, "v1/audio/speech", request)).arrayBuffer();
 }
 
 /** Resolves when the model speaks. Raises a ServerProblem. */
