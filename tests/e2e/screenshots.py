@@ -1,7 +1,7 @@
 """Pictures of the page in each of its states, for eyes: ``python -m tests.e2e.screenshots FOLDER``.
 
-Light, dark, phone width, from right to left; the settings in every language. The conversation in them is a real one; only the state is set by hand, so that
-a picture can be taken of what lasts a tenth of a second.
+Light, dark, phone width, from right to left; the settings in every language. The conversation in them is a real
+one; only the state is set by hand, so that a picture can be taken of what lasts a tenth of a second.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ STATES = (
 )  # fmt: skip
 DESK = ViewportSize(width=1200, height=800)
 PHONE = ViewportSize(width=390, height=844)
-type Look = tuple[str, str, ViewportSize, str]
+Look = tuple[str, str, ViewportSize, str]
 LOOKS: tuple[Look, ...] = (
     ("light", "light", DESK, "ltr"), ("dark", "dark", DESK, "ltr"), ("phone", "light", PHONE, "ltr"),
     ("rtl", "light", PHONE, "rtl"),
