@@ -264,6 +264,7 @@ def test_a_page_from_right_to_left_holds_and_each_line_runs_its_own_way(parley: 
         answered(tab, "\u0645\u0631\u062d\u0628\u0627")
         box = "(name) => document.getElementById(name).getBoundingClientRect()"
         assert tab.page.evaluate(box, "mute")["left"] > tab.page.evaluate(box, "leave")["left"]
+        assert tab.page.evaluate(box, "send")["right"] <= tab.page.evaluate(box, "text")["left"]
         ways = "[...document.querySelectorAll('.entry p')].map((e) => getComputedStyle(e).direction)"
         assert tab.page.evaluate(ways)[:2] == ["rtl", "ltr"]
         tab.page.click("#more")

@@ -91,7 +91,6 @@ ui.language.addEventListener("change", () => {
     transcript.rewrite();
     setText(ui.models, modelsInWords(inUse));
     nameTransports();
-    void listDevices();
     showVoices();
     render();
   });
@@ -242,7 +241,9 @@ ui.device.addEventListener("change", () => {
 async function listDevices(): Promise<void> {
   const devices = await microphones();
   const named = devices.filter((device) => device.label && device.deviceId !== "default");
-  ui.device.replaceChildren(new Option(t("default"), ""), ...named.map((device) => new Option(device.label, device.deviceId)));
+  const usual = new Option(t("default"), "");
+  usual.dataset.t = "default";
+  ui.device.replaceChildren(usual, ...named.map((device) => new Option(device.label, device.deviceId)));
   ui.device.value = named.some((device) => device.deviceId === settings.device) ? settings.device : "";
 }
 onMicrophones(() => void listDevices());
