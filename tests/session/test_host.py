@@ -255,3 +255,13 @@ async def test_who_comes_back_while_the_old_connection_hangs_goes_on_with_every_
         assert "You said: hello.".startswith(answer)
         assert answer != "You said: hello."
         assert home.host.sessions == 0
+
+
+async def test_who_stands_in_line_holds_no_place() -> None:
+    async with house(max_sessions=1) as home:
+        gone = asyncio.create_task(home.host.run_session(MemoryTransport(), StartSession()))
+        await asyncio.sleep(0)
+        assert (home.host.in_line, home.host.sessions) == (1, 0)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        assert home.host.in_line == 0

@@ -106,6 +106,7 @@ async def run_orchestrator(
             tally=host.metrics,
             drain=host.drain,
             sibling=sibling,
+            in_line=lambda: host.in_line,
         )
 
 

@@ -25,6 +25,8 @@ _PER_SESSION, _SPARE = 4, 256
 @dataclass(slots=True)
 class _Address:
     opened: Allowance
+    handshakes: Allowance
+    """Of WebSockets: each is a session."""
     count: int = 0
 
 
@@ -52,6 +54,13 @@ class Connections:
         self.open += 1
         return max(wait, self._spread.owe(now))
 
+    def handshake(self, address: str, now: float) -> float:
+        """One that has entered wants to be a WebSocket. Returns the seconds before it may be; TooManyRequests."""
+        known = None if address in self._proxies else self._by_address.get(network_of(address))
+        if known is None:
+            return 0.0
+        return _wait(known.handshakes, now, "Your address opens WebSockets too quickly; wait a moment.")
+
     def leave(self, address: str) -> None:
         """It is gone."""
         self.open -= 1
@@ -64,14 +73,14 @@ class Connections:
         if known is None:
             self._forget(now)
             settings = self._settings
-            known = _Address(Allowance(burst=settings.connection_burst, per_second=settings.connection_rate))
+            known = _Address(
+                Allowance(burst=settings.connection_burst, per_second=settings.connection_rate),
+                Allowance(burst=settings.handshake_burst, per_second=settings.handshake_rate),
+            )
             self._by_address[network] = known
         if known.count >= self._most_per_address:
             raise TooManyRequests("Too many connections come from your address; close some first.", retry_after=5.0)
-        wait = known.opened.owe(now)
-        if wait > LONGEST_WAIT:
-            known.opened.owe(now, -1)
-            raise TooManyRequests("Your address opens connections too quickly; wait a moment.", retry_after=wait)
+        wait = _wait(known.opened, now, "Your address opens connections too quickly; wait a moment.")
         known.count += 1
         return wait
 
@@ -81,8 +90,17 @@ class Connections:
             self._by_address = {
                 network: known
                 for network, known in self._by_address.items()
-                if known.count or known.opened.share_left(now) < 1
+                if known.count or min(known.opened.share_left(now), known.handshakes.share_left(now)) < 1
             }
+
+
+def _wait(allowance: Allowance, now: float, complaint: str) -> float:
+    """Seconds until nothing is owed; TooManyRequests, which costs nothing, where that takes too long."""
+    wait = allowance.owe(now)
+    if wait > LONGEST_WAIT:
+        allowance.owe(now, -1)
+        raise TooManyRequests(complaint, retry_after=wait)
+    return wait
 
 
 class Networks:

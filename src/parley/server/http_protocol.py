@@ -10,7 +10,8 @@ import h11
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from parley.errors import CapacityError, ParleyError, TimedOut, TooManyRequests
+from parley.errors import CapacityError, ParleyError, TimedOut, TooManyRequests, UnavailableError
+from parley.server.connections import network_of
 from parley.server.portions import Portions
 from parley.server.unsent import keep_little
 from parley.server.websocket_protocol import BoundedWebSocketProtocol
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from parley.server.connections import Connections
+    from parley.server.handshakes import Handshakes
     from parley.server.portions import Turns
     from parley.transports.bounds import Tally
 
@@ -36,6 +38,7 @@ class BoundedHttpProtocol(H11Protocol):
     def __init__(
         self,
         connections: Connections,
+        handshakes: Handshakes,
         turns: Turns,
         tally: Tally,
         request_timeout: float,
@@ -45,6 +48,7 @@ class BoundedHttpProtocol(H11Protocol):
     ) -> None:
         super().__init__(*args, **kwargs)
         self._connections = connections
+        self._handshakes = handshakes
         self._turns = turns
         self._tally = tally
         self._request_timeout = request_timeout
@@ -54,13 +58,15 @@ class BoundedHttpProtocol(H11Protocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._entered: str | None = None
         self._successor: BoundedWebSocketProtocol | None = None
+        self._upgrade: h11.Request | None = None
+        """A handshake that waits for its turn; nothing more is read meanwhile."""
 
     # --- life ----------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
         keep_little(transport)
-        self._portions = Portions(self.loop, transport, self._take, lambda: self.flow.read_paused, self._turns)
+        self._portions = Portions(self.loop, transport, self._take, self._held, self._turns)
         self.flow = _Flow(transport, self._portions)
         address = self.client[0] if self.client else ""
         try:
@@ -76,6 +82,7 @@ class BoundedHttpProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_clock()
+        self._give_up_upgrade()
         super().connection_lost(exc)
         if self._successor is None:
             self._leave()
@@ -85,14 +92,54 @@ class BoundedHttpProtocol(H11Protocol):
             self._connections.leave(self._entered)
             self._entered = None
 
+    def shutdown(self) -> None:
+        if self._upgrade is None:
+            super().shutdown()
+            return
+        self._give_up_upgrade()
+        self._turn_away(UnavailableError("The server is stopping and takes no new conversations."))
+
+    # --- WebSockets ------------------------------------------------------------------------
+
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """From here on it is a session's, with other deadlines."""
+        """A WebSocket is wanted: it is opened when it is its turn."""
         self._stop_clock()
+        address = self._entered or ""
+        try:
+            wait = self._connections.handshake(address, self.loop.time())
+        except TooManyRequests as error:
+            self._tally.refused_connection(error.code)
+            self._turn_away(error)
+            return
+        self._upgrade = event
+        if wait > 0:
+            self._deadline = self.loop.call_later(wait, self._join)
+        else:
+            self._join()
+
+    def _join(self) -> None:
+        self._deadline = None
+        self._handshakes.join(network_of(self._entered or ""), self._open_websocket, self.loop)
+
+    def _open_websocket(self) -> None:
+        """From here on it is a session's, with other deadlines."""
+        event, self._upgrade = self._upgrade, None
+        if event is None or self.transport.is_closing():
+            return
         super().handle_websocket_upgrade(event)
         successor = self.transport.get_protocol()
         if isinstance(successor, BoundedWebSocketProtocol):
             self._successor = successor
             successor.lost = self._leave
+        self._portions.go_on()
+
+    def _give_up_upgrade(self) -> None:
+        if self._upgrade is not None:
+            self._upgrade = None
+            self._handshakes.leave(network_of(self._entered or ""), self._open_websocket)
+
+    def _held(self) -> bool:
+        return self.flow.read_paused or self._upgrade is not None
 
     # --- in --------------------------------------------------------------------------------
 
@@ -120,7 +167,7 @@ class BoundedHttpProtocol(H11Protocol):
 
     def _look(self) -> None:
         """Set the clock for what is due next."""
-        if self._successor is not None or self.transport.is_closing():
+        if self._successor is not None or self._upgrade is not None or self.transport.is_closing():
             return
         if self._asked:
             self._stop_clock()

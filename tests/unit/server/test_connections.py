@@ -74,3 +74,31 @@ def test_a_crowd_that_comes_at_once_is_spread() -> None:
 )
 def test_an_ipv6_host_counts_by_the_network_it_has_to_itself(address: str, network: str) -> None:
     assert network_of(address) == network
+
+
+def test_honest_clients_open_websockets_without_waiting() -> None:
+    connections = book()
+    for _ in range(50):  # a house full of people whose network came back
+        connections.enter(HERE, 0)
+        assert connections.handshake(HERE, 0) == 0
+    for attempt in range(5):  # somebody with bad reception
+        connections.enter(THERE, 2 * attempt)
+        assert connections.handshake(THERE, 2 * attempt) == 0
+
+
+def test_an_address_that_opens_websockets_all_the_time_waits_and_is_turned_away_when_that_takes_too_long() -> None:
+    connections = book(handshake_burst=2, handshake_rate=1)
+    connections.enter(HERE, 0)
+    connections.enter(THERE, 0)
+    assert [connections.handshake(HERE, 0) for _ in range(7)] == [0, 0, 1, 2, 3, 4, 5]
+    with pytest.raises(TooManyRequests, match="too quickly"):
+        connections.handshake(HERE, 0)
+    assert connections.handshake(THERE, 0) == 0
+    assert connections.handshake(HERE, 7) == 0
+
+
+def test_websockets_of_a_trusted_proxy_are_not_counted() -> None:
+    connections = book(handshake_burst=1, handshake_rate=1)
+    for _ in range(20):
+        connections.enter(PROXY, 0)
+        assert connections.handshake(PROXY, 0) == 0
