@@ -42,7 +42,7 @@ def parley(tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[Running,
     folder, port = tmp_path_factory.mktemp("parley"), free_port()
     # What comes too quickly is refused before it is looked at, and is tested elsewhere.
     options = (f"wyoming.port={port}", "clients.message_rate=10000", "clients.message_burst=10000")
-    options += ("clients.max_mistakes=1000",)
+    options += ("clients.max_mistakes=1000", "server.handshake_rate=1000", "server.handshakes=1000")
     arguments = ("--wyoming", *(part for option in options for part in ("--set", option)))
     measured = Path(__file__).with_name("measured.py")
     with running(folder, *arguments, program=[str(measured), str(folder / "loop")]) as it:
