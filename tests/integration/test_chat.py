@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 
 from parley.audio.wav import read_wav, write_wav
+from parley.cli.chat_commands import Commands
+from parley.client.conversation import Conversation
+from parley.client.session import SessionClient
+from parley.messages import ClearAudio, ReplyStarted
 from parley.testing.echo_host import EchoHost, echo_app, ramp, serving
 
 pytestmark = pytest.mark.anyio
@@ -143,3 +147,67 @@ async def test_what_goes_wrong_is_one_sentence_and_an_exit_code(
     assert got == code
     assert says in " ".join(errors.replace("│", " ").split())
     assert "Traceback" not in errors + printed
+
+
+async def test_lines_with_a_slash_are_commands(tmp_path: Path) -> None:
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route
+
+    models = [
+        {"model_id": "tone", "languages": ["en"], "speakers": ["low", "high"], "state": "resident"},
+        {"model_id": "bell", "languages": ["de", "fr"], "speakers": [], "state": "available"},
+    ]
+
+    async def listing(request: Request) -> JSONResponse:
+        assert request.headers["authorization"] == "Bearer open-sesame"
+        return JSONResponse({"models": models})
+
+    app = echo_app(EchoHost(key="open-sesame"))
+    app.router.routes.append(Route("/v1/models", listing))
+    saved = tmp_path / "said.txt"
+    lines = [
+        "/model tone/low", "play 0.1", "/model", "/voice", "/voice high", "play 0.2", "/bogus", f"/save {saved}",
+        f"/save {saved}",
+        "/save", "/help", "//not a command", "/quit", "play 9",
+    ]  # fmt: skip
+    async with serving(app) as url:
+        code, printed, errors = await parley(
+            "chat",
+            "--text",
+            "--url",
+            url,
+            "--api-key",
+            "open-sesame",
+            "--max-wait",
+            "3",
+            stdin="\n".join(lines).encode(),
+        )
+    assert (code, errors) == (0, "")
+    assert saved.read_text() == "parley: 0.1 seconds of counting\nparley: 0.2 seconds of counting\n"
+    shown = printed.splitlines()
+    for line in (
+        "note: From the next answer on: tone/low.", "note: tone * (en; resident)", "note: bell (de, fr; available)",
+        "note: Speakers: low, high.", "note: From the next answer on: tone/high.",
+        "note: There is no command /bogus; /help lists those there are.", f"note: Written to {saved}.",
+        f"note: {saved} is there already; name another file.", "note: Say where to: /save FILE.",
+        "note: /quit: end the conversation",
+    ):  # fmt: skip
+        assert shown.count(line) == 1, line
+    assert "9 seconds" not in printed
+
+
+async def test_an_answer_is_stopped_from_the_keyboard() -> None:
+    async with serving(echo_app(EchoHost())) as url, SessionClient(url) as client:
+        commands = Commands(client, Conversation(), "")
+        assert await commands.take("play 600")
+        stopped = False
+        async with asyncio.timeout(30):
+            async for event in client:
+                if isinstance(event.message, ReplyStarted):
+                    assert await commands.take("/interrupt")
+                if isinstance(event.message, ClearAudio):
+                    stopped = True
+                    break
+        assert stopped
+        assert not await commands.take("/quit")

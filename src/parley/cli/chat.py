@@ -14,10 +14,20 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
+    from parley.cli.line_editor import LineEditor
     from parley.client.conversation import Conversation, EventLog
     from parley.client.playout import Playout
     from parley.client.session import Listener, SessionClient
     from parley.messages import StartSession
+
+    Changed = Callable[[], None]
+    """Called when there is something new to show."""
+
+
+SILENT = (
+    "The microphone gives no sound at all: switch it on, or choose another one with --microphone (--devices lists "
+    "them); until then you can type."
+)
 
 
 def chat(
@@ -28,6 +38,14 @@ def chat(
     events: Annotated[Path | None, typer.Option(help="Write every event with its time as JSON lines.")] = None,
     voice: Annotated[str, typer.Option(help="Model, or model/speaker; empty for the server's default.")] = "",
     language: Annotated[str, typer.Option(help="Language of the conversation (BCP 47), e.g. en or de.")] = "",
+    microphone: Annotated[
+        str,
+        typer.Option(help="Name of the microphone, or a part of it; --devices lists them.", show_default="the usual"),
+    ] = "",
+    loudspeaker: Annotated[str, typer.Option(help="The same for what is heard.", show_default="the usual")] = "",
+    devices: Annotated[
+        bool, typer.Option("--devices", help="List microphones and loudspeakers instead of talking.")
+    ] = False,
     api_key: Annotated[str, typer.Option(envvar="PARLEY_API_KEY", help="The server's API key, if it has one.")] = "",
     echo_cancellation: Annotated[
         bool, typer.Option(help="Remove the loudspeaker's sound from the microphone; not needed with headphones.")
@@ -39,15 +57,20 @@ def chat(
     """Talk to Parley: by microphone, by a WAV file, or in writing.
 
     The microphone needs PortAudio and the extra `mic`; `parley doctor` says how to get them. With --wav the file is
-    spoken in real time, also over the reply; then Parley is listened to until it has answered. Exit codes: 0 answered,
-    1 something is wrong (one sentence says what), 2 wrong usage, 3 no answer came.
+    spoken in real time, also over the reply; then Parley is listened to until it has answered. A line that begins with
+    a slash is a command, also while you speak: /help lists them. Exit codes: 0 answered, 1 something is wrong (one
+    sentence says what), 2 wrong usage, 3 no answer came.
     """
     from parley.errors import ParleyError
 
     if wav is not None and text:
         raise typer.BadParameter("say either --wav or --text, not both")
-    options = Options(url, wav, out, text, events, voice, language, api_key, echo_cancellation, max_wait)
+    sound = (microphone, loudspeaker)
+    options = Options(url, wav, out, text, events, voice, language, api_key, echo_cancellation, max_wait, sound)
     try:
+        if devices:
+            _list_devices()
+            return
         answered = asyncio.run(_chat(options))
     except ParleyError as error:
         typer.echo(f"parley chat: {error.message}", err=True)
@@ -73,6 +96,8 @@ class Options:
     api_key: str
     echo_cancellation: bool
     max_wait: float
+    sound: tuple[str, str] = ("", "")
+    """Names of microphone and loudspeaker; empty for the usual ones."""
 
     def start(self, sample_rate: int, *, echo_cancelled: bool) -> StartSession:
         from parley.messages import StartSession
@@ -96,8 +121,10 @@ async def _chat(options: Options) -> bool:
     listener = Playout()
     if options.text:
 
-        async def write(client: SessionClient, conversation: Conversation, log: EventLog | None) -> bool:
-            return await _type(client, conversation, options.max_wait)
+        async def write(
+            client: SessionClient, conversation: Conversation, log: EventLog | None, changed: Changed
+        ) -> bool:
+            return await _type(client, conversation, options, changed)
 
         return await _with_session(options, listener, 48_000, write)
     from parley.audio.wav import read_wav
@@ -109,23 +136,70 @@ async def _chat(options: Options) -> bool:
         samples, rate = read_wav(options.wav, 48_000)
     microphone = WavMicrophone(samples, rate)
 
-    async def speak(client: SessionClient, conversation: Conversation, log: EventLog | None) -> bool:
+    async def speak(client: SessionClient, conversation: Conversation, log: EventLog | None, changed: Changed) -> bool:
         return await _speak_file(client, conversation, log, microphone, options.max_wait)
 
     return await _with_session(options, listener, rate, speak)
 
 
 async def _talk(options: Options) -> bool:
-    """By the machine's own microphone and loudspeaker, until interrupted."""
+    """By the machine's own microphone and loudspeaker, until interrupted; what is typed meanwhile counts as well."""
+    from parley.cli.line_editor import LineEditor
     from parley.client.device import SoundDevice
 
-    with SoundDevice(echo_cancellation=options.echo_cancellation) as device:
+    microphone, loudspeaker = options.sound
+    editor = LineEditor()
+    with SoundDevice(
+        echo_cancellation=options.echo_cancellation, microphone=microphone, loudspeaker=loudspeaker
+    ) as device:
 
-        async def talk(client: SessionClient, conversation: Conversation, log: EventLog | None) -> bool:
-            await device.run(client)
+        async def talk(
+            client: SessionClient, conversation: Conversation, log: EventLog | None, changed: Changed
+        ) -> bool:
+            def silent() -> None:
+                conversation.tell(SILENT)
+                changed()
+
+            speaking = asyncio.create_task(device.run(client, silent=silent))
+            typing = asyncio.create_task(_typed(client, conversation, options, editor, changed))
+            try:
+                await asyncio.wait([speaking, typing], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (speaking, typing):
+                    task.cancel()
+                results = await asyncio.gather(speaking, typing, return_exceptions=True)
+            for failure in results:
+                if isinstance(failure, Exception):
+                    raise failure
             return True
 
-        return await _with_session(options, device.speaker, device.sample_rate, talk)
+        return await _with_session(options, device.speaker, device.sample_rate, talk, editor)
+
+
+async def _typed(
+    client: SessionClient, conversation: Conversation, options: Options, editor: LineEditor, changed: Changed
+) -> None:
+    """Turns and commands that are typed while somebody talks; ends with /quit."""
+    from parley.cli.chat_commands import Commands
+    from parley.cli.line_editor import keys
+
+    lines: asyncio.Queue[str] = asyncio.Queue()
+    commands = Commands(client, conversation, options.api_key)
+
+    def pressed(characters: str) -> None:
+        for line in editor.feed(characters):
+            lines.put_nowait(line)
+
+    with keys(sys.stdin, pressed):
+        while await commands.take(await lines.get()):
+            changed()
+
+
+def _list_devices() -> None:
+    from parley.client.device import list_devices
+
+    for line in list_devices():
+        typer.echo(line)
 
 
 async def _speak_file(
@@ -148,19 +222,20 @@ async def _speak_file(
         await asyncio.gather(sending, return_exceptions=True)
 
 
-async def _type(client: SessionClient, conversation: Conversation, max_wait: float) -> bool:
-    """One turn per line of standard input; without a terminal, each waits for the last one's answer."""
+async def _type(client: SessionClient, conversation: Conversation, options: Options, changed: Changed) -> bool:
+    """One turn or command per line of standard input; without a terminal, each waits for the last one's answer."""
+    from parley.cli.chat_commands import Commands, is_turn
     from parley.client.conversation import until_settled
-    from parley.messages import TextInput
 
-    answered = True
+    answered, commands = True, Commands(client, conversation, options.api_key)
     async for line in _lines():
         if not line.strip():
             continue
-        conversation.unanswered = True
-        await client.send(TextInput(line.strip()))
-        if not sys.stdin.isatty():
-            answered = await until_settled(client, conversation, max_wait=max_wait) and answered
+        if not await commands.take(line):
+            break
+        changed()
+        if is_turn(line) and not sys.stdin.isatty():
+            answered = await until_settled(client, conversation, max_wait=options.max_wait) and answered
     return answered
 
 
@@ -182,7 +257,9 @@ async def _lines() -> AsyncGenerator[str, None]:
         yield line
 
 
-async def _with_session(options: Options, listener: Listener, rate: int, activity: Callable[..., Any]) -> bool:
+async def _with_session(
+    options: Options, listener: Listener, rate: int, activity: Callable[..., Any], editor: LineEditor | None = None
+) -> bool:
     """Open the session, show it, log it; run ``activity`` until it ends or the server hangs up."""
     from parley import clock
     from parley.cli.chat_view import view
@@ -197,9 +274,9 @@ async def _with_session(options: Options, listener: Listener, rate: int, activit
         start = options.start(rate, echo_cancelled=isinstance(listener, Playout) or options.echo_cancellation)
         async with SessionClient(options.url, start, api_key=options.api_key, listener=listener) as client:
             began = clock.now()
-            changed = stack.enter_context(view(conversation, options.url, typing=options.text))
+            changed = stack.enter_context(view(conversation, options.url, typing=options.text, editor=editor))
             following = asyncio.create_task(follow(client, conversation, log=log, changed=changed))
-            acting = asyncio.create_task(activity(client, conversation, log))
+            acting = asyncio.create_task(activity(client, conversation, log, changed))
             try:
                 await asyncio.wait([following, acting], return_when=asyncio.FIRST_COMPLETED)
                 if following.done():

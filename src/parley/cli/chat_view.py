@@ -13,9 +13,12 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from rich.console import ConsoleOptions, RenderResult
+
+    from parley.cli.line_editor import LineEditor
     from parley.client.conversation import Conversation, Line
 
-_STYLES = {"you": "bold cyan", "parley": "bold magenta", "tool": "dim"}
+_STYLES = {"you": "bold cyan", "parley": "bold magenta", "tool": "dim", "note": "yellow"}
 _AGENT = {
     "idle": ("○", "dim"),
     "listening": ("●", "green"),
@@ -24,12 +27,17 @@ _AGENT = {
     "barged_in": ("‖", "red"),
     "terminated": ("■", "dim"),
 }
-_SHOWN_LINES = 12
+_MOST_ROWS = 16
+"""Of the conversation, in a window that has room for them."""
+_AROUND = 8
+"""Rows of the screen that are not the conversation: state, frame, latencies, decision, failure, input, cursor."""
 _REFRESH = 12
 
 
 @contextlib.contextmanager
-def view(conversation: Conversation, url: str, *, typing: bool) -> Iterator[Callable[[], None]]:
+def view(
+    conversation: Conversation, url: str, *, typing: bool, editor: LineEditor | None = None
+) -> Iterator[Callable[[], None]]:
     """Show the conversation while the block runs; call what it yields after each change."""
     console = Console()
     if not console.is_terminal or typing:
@@ -37,33 +45,58 @@ def view(conversation: Conversation, url: str, *, typing: bool) -> Iterator[Call
         yield printer.changed
         printer.finish()
         return
-    with Live(_Screen(conversation, url), console=console, refresh_per_second=_REFRESH):
+    with Live(_Screen(conversation, url, editor), console=console, refresh_per_second=_REFRESH):
         yield lambda: None
 
 
 class _Screen:
-    """Drawn anew by rich at its own pace, so that a burst of messages costs nothing."""
+    """Drawn anew by rich at its own pace, so that a burst of messages costs nothing.
 
-    def __init__(self, conversation: Conversation, url: str) -> None:
+    What was said last is whole, in however few columns and rows there are; older lines leave first.
+    """
+
+    def __init__(self, conversation: Conversation, url: str, editor: LineEditor | None = None) -> None:
         self._conversation = conversation
         self._url = url
+        self._editor = editor
 
-    def __rich__(self) -> Group:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         conversation = self._conversation
         mark, style = _AGENT.get(conversation.agent, ("?", ""))
-        head = Text.assemble(
+        yield _one_row(
             (f"{mark} {conversation.agent.replace('_', ' ')}", style),
             ("   you are speaking" if conversation.participant == "speaking" else "   you are silent", "dim"),
             (f"   voice {conversation.voice}" if conversation.voice else "", "dim"),
         )
-        lines = [_line(line) for line in conversation.lines[-_SHOWN_LINES:] if line.text]
-        foot = [Text(_latencies(conversation), style="dim")] if conversation.latencies else []
+        rows = self._last_rows(
+            console, max(1, options.max_width - 4), min(_MOST_ROWS, max(1, console.height - _AROUND))
+        )
+        body = Group(*rows) if rows else Text("Say something, or type; /help lists commands.", style="dim")
+        yield Panel(body, title=Text(self._url, no_wrap=True, overflow="ellipsis"), border_style="dim")
+        if conversation.latencies:
+            yield _one_row((_latencies(conversation), "dim"))
         if conversation.decision:
-            foot.append(Text(f"last interruption: {conversation.decision}", style="dim"))
+            yield _one_row((f"last interruption: {conversation.decision}", "dim"))
         if conversation.failed:
-            foot.append(Text(conversation.failed, style="red"))
-        body = Group(*lines) if lines else Text("Say something.", style="dim")
-        return Group(head, Panel(body, title=self._url, subtitle="Ctrl-C ends", border_style="dim"), *foot)
+            yield _one_row((conversation.failed, "red"))
+        # The end of what is typed is what one looks at.
+        typed = self._editor.text if self._editor else ""
+        yield _one_row(("> ", "bold"), typed[-max(1, options.max_width - 4) :], ("▏", "dim"))
+
+    def _last_rows(self, console: Console, width: int, most: int) -> list[Text]:
+        rows: list[Text] = []
+        for line in reversed(self._conversation.lines):
+            if line.text:
+                rows = [*_line(line).wrap(console, width), *rows]
+            if len(rows) >= most:
+                break
+        return rows[-most:]
+
+
+def _one_row(*parts: str | tuple[str, str]) -> Text:
+    text = Text.assemble(*parts)
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
 
 
 class _Printer:

@@ -17,6 +17,7 @@ from parley.messages import (
     ReplyText,
     ServerMessage,
     SessionEnded,
+    SessionStarted,
     StateChanged,
     ToolUpdate,
     TranscriptUpdate,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from parley.client.session import SessionClient
+    from parley.values import Voice
 
 SETTLE = 1.2
 """Seconds of quiet after an answered turn that end a conversation with nobody at the microphone."""
@@ -43,7 +45,7 @@ class Line:
     """One thing that somebody said."""
 
     who: str
-    """"you", "parley" or "tool"."""
+    """"you", "parley", "tool", or "note" for what this program says of itself."""
     text: str = ""
     note: str = ""
     """How it ended, where that is worth saying."""
@@ -75,6 +77,7 @@ class Conversation:
     latencies: dict[str, float] = field(default_factory=dict)
     """The last turn's stages in milliseconds."""
     voice: str = ""
+    """Model, or model/speaker."""
     decision: str = ""
     replies: int = 0
     speaking_replies: int = 0
@@ -98,11 +101,13 @@ class Conversation:
                 self.participant, self.agent = message.participant, message.agent
             case TranscriptUpdate():
                 self._hear(message)
+            case SessionStarted():
+                self._speaks_with(message.voice)
             case ReplyStarted():
                 self.replies += 1
                 self.speaking_replies += 1
                 self.unanswered = False
-                self.voice = message.voice.model or self.voice
+                self._speaks_with(message.voice)
                 self.lines.append(Line("parley"))
             case ReplyText():
                 self._last("parley").text += message.text
@@ -118,7 +123,8 @@ class Conversation:
             case TurnLatency():
                 self.latencies = dict(message.stages_ms)
             case VoiceChanged():
-                self.voice = message.voice.model or self.voice
+                self._speaks_with(message.voice)
+                self.tell(message.note or f"From the next answer on: {self.voice}.")
             case ToolUpdate():
                 self._tool(message)
             case ErrorMessage():
@@ -126,6 +132,19 @@ class Conversation:
                 self.fatal = message if message.fatal else self.fatal
             case _:
                 pass
+
+    @property
+    def model(self) -> str:
+        """The model that speaks; empty until it is known."""
+        return self.voice.partition("/")[0]
+
+    def tell(self, text: str) -> None:
+        """Show something that nobody said."""
+        self.lines.append(Line("note", text, done=True))
+
+    def _speaks_with(self, voice: Voice) -> None:
+        if voice.model:
+            self.voice = f"{voice.model}/{voice.speaker}" if voice.speaker else voice.model
 
     @property
     def quiet(self) -> bool:

@@ -16,6 +16,7 @@ from parley.errors import ConfigError, UnavailableError
 from parley.hints import install
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from parley.client.session import SessionClient
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 BLOCK = SAMPLE_RATE // 100
 """Samples of one callback: 10 ms, which is also what the echo canceller takes."""
+SILENT_FOR = 4.0
+"""Seconds of digital silence from the start after which a microphone is switched off, or not the one spoken into."""
 _MAX_WAITING = 50
 """Microphone blocks kept when the network stalls: half a second, then the oldest go."""
 
@@ -107,8 +110,18 @@ class SoundDevice:
 
     sample_rate = SAMPLE_RATE
 
-    def __init__(self, *, echo_cancellation: bool = True, instead: str = "--text or --wav") -> None:
-        """``instead``: what a command does without one. Raises ConfigError where something is not installed."""
+    def __init__(
+        self,
+        *,
+        echo_cancellation: bool = True,
+        instead: str = "--text or --wav",
+        microphone: str = "",
+        loudspeaker: str = "",
+    ) -> None:
+        """``instead``: what a command does without one. Raises ConfigError where something is not installed.
+
+        ``microphone``, ``loudspeaker``: a name, a part of one, or a number of ``list_devices``; empty for the usual.
+        """
         self.speaker = Loudspeaker()
         self._sound = _import_sounddevice(instead)
         self._echo = _EchoCanceller() if echo_cancellation else None
@@ -116,6 +129,9 @@ class SoundDevice:
         self._waiting: deque[bytes] = deque(maxlen=_MAX_WAITING)
         self._arrived = asyncio.Event()
         self._stream: Any = None
+        self._chosen = (_choice(microphone), _choice(loudspeaker))
+        self._silent_blocks = 0
+        self._heard = False
 
     def __enter__(self) -> Self:
         try:
@@ -125,11 +141,14 @@ class SoundDevice:
                 channels=1,
                 dtype="int16",
                 latency="low",
+                device=self._chosen,
                 callback=self._callback,
             )
             self._stream.start()
         except self._sound.PortAudioError as error:
             raise ConfigError(f"The microphone or the loudspeaker cannot be opened ({error}).") from error
+        except ValueError as error:  # none is called so
+            raise ConfigError(f"{error}; `parley chat --devices` lists those there are.") from error
         self.speaker.latency = float(self._stream.latency[1])
         return self
 
@@ -138,11 +157,18 @@ class SoundDevice:
     ) -> None:
         self._stream.close()
 
-    async def run(self, client: SessionClient) -> None:
-        """Send the microphone, block by block, until cancelled or the server has gone."""
+    async def run(self, client: SessionClient, *, silent: Callable[[], None] = lambda: None) -> None:
+        """Send the microphone, block by block, until cancelled or the server has gone.
+
+        ``silent`` is called once where it has given nothing but zeros since it was opened.
+        """
+        told = False
         while True:
             await self._arrived.wait()
             self._arrived.clear()
+            if not told and not self._heard and self._silent_blocks * BLOCK >= SILENT_FOR * SAMPLE_RATE:
+                told = True
+                silent()
             while self._waiting:
                 try:
                     await client.send_microphone(self._waiting.popleft())
@@ -153,10 +179,39 @@ class SoundDevice:
         audio = self.speaker.fill(count)
         heard[:] = audio
         pcm = bytes(said)
+        if not self._heard:
+            self._heard = pcm.count(0) < len(pcm)
+            self._silent_blocks += 1
         if self._echo is not None:
             pcm = self._echo.clean(pcm, audio, self.speaker.latency)
         self._waiting.append(pcm)
         self._loop.call_soon_threadsafe(self._arrived.set)
+
+
+def list_devices(instead: str = "--text or --wav") -> list[str]:
+    """A line for each microphone and loudspeaker, with the number and the name by which it can be chosen.
+
+    Raises ConfigError where PortAudio is missing, or knows of none.
+    """
+    sound = _import_sounddevice(instead)
+    usual = tuple(sound.default.device)
+    lines = [
+        f"{number}: {device['name']} ({', '.join(_directions(device))})" + (" (usual)" if number in usual else "")
+        for number, device in enumerate(sound.query_devices())
+        if _directions(device)
+    ]
+    if not lines:
+        raise ConfigError(f"This machine has neither microphone nor loudspeaker that PortAudio can see; use {instead}.")
+    return lines
+
+
+def _directions(device: Any) -> list[str]:
+    counts = {"microphone": device["max_input_channels"], "loudspeaker": device["max_output_channels"]}
+    return [name for name, count in counts.items() if count]
+
+
+def _choice(name: str) -> int | str | None:
+    return int(name) if name.isdecimal() else name or None
 
 
 class _EchoCanceller:

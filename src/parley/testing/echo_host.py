@@ -3,7 +3,7 @@
 It has no ears, no wits and no voice. What it does is ordered in words, as typed turns: ``play 2.5``
 (seconds of a counting ramp), ``pause``, ``resume``, ``clear``, ``flood`` (audio as fast as it
 goes), ``leave``, ``crash``. Outside text is answered with a ramp, too. It says how much
-of the microphone it heard when asked ``heard?``.
+of the microphone it heard when asked ``heard?``, and takes every voice.
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ from parley.messages import (
     SayEnd,
     SessionEnded,
     SessionStarted,
+    SetVoice,
     StartSession,
     TextInput,
     TranscriptUpdate,
+    VoiceChanged,
 )
 from parley.server.settings import ServerSettings
 from parley.transports.bounds import ClientBounds, Tally, Uncounted
@@ -129,6 +131,8 @@ class EchoSession:
                     await self._order(f"play {self._say_seconds}")
                 elif isinstance(item, Interrupt):
                     await self._order("clear")
+                elif isinstance(item, SetVoice):
+                    await self.transport.send_message(VoiceChanged(item.voice))
                 elif isinstance(item, EndSession) or (isinstance(item, TextInput) and not await self._order(item.text)):
                     break
             await self.transport.send_message(SessionEnded("goodbye"))

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from parley.cli.chat_view import _Printer, _Screen
+from parley.cli.line_editor import LineEditor
 from parley.client.conversation import Conversation
 from parley.messages import ErrorMessage, ReplyEnded, ReplyStarted, ReplyText, ToolUpdate, TranscriptUpdate, TurnLatency
 
@@ -101,3 +102,34 @@ def test_the_screen_has_tools_among_what_was_said() -> None:
     out = io.StringIO()
     Console(file=out, width=60).print(_Screen(conversation, "ws://here"))
     assert "tool: weather  (failed)" in out.getvalue()
+
+
+def screen(conversation: Conversation, width: int, height: int, typed: str = "") -> list[str]:
+    out, editor = io.StringIO(), LineEditor()
+    editor.feed(typed)
+    Console(file=out, width=width, height=height).print(_Screen(conversation, "ws://127.0.0.1:8080", editor))
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize(("width", "height"), [(24, 10), (40, 12), (80, 24), (160, 50)])
+def test_in_a_window_of_any_size_the_last_words_and_what_is_typed_are_there(width: int, height: int) -> None:
+    conversation = Conversation()
+    for turn in range(30):
+        conversation.follow(TranscriptUpdate(turn, f"question {turn} with a good many more words", final=True))
+    conversation.follow(BEGIN)
+    conversation.follow(ReplyText("u1", "And these are the very last words"))
+    conversation.follow(TurnLatency(1, {f"stage{n}": 100.0 for n in range(9)}))
+    conversation.follow(
+        ErrorMessage("engine_failed", "The voice broke off, which is a long sentence in a small window.")
+    )
+    lines = screen(conversation, width, height, "/save a-file-with-a-long-name-that-ends.txt")
+    assert len(lines) < height
+    assert max(map(len, lines)) <= width
+    assert any("last words" in line or "words" in line for line in lines)
+    assert lines[-1].endswith("ends.txt▏")
+
+
+def test_a_server_with_a_long_address_and_odd_brackets_is_no_markup() -> None:
+    out = io.StringIO()
+    Console(file=out, width=40, height=12).print(_Screen(Conversation(), "ws://[::1]:8080/[bold]" + "x" * 60))
+    assert "[::1]:8080/[bold]" in out.getvalue()
