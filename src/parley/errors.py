@@ -7,6 +7,7 @@
     │   ├── InvalidRequest       malformed, empty, too long, out of range
     │   ├── NotFound             no such session, model, voice
     │   ├── Unauthorized         the key is missing or wrong
+    │   ├── Forbidden            the key is known, and opens other things
     │   └── PreconditionFailed   right request, wrong moment (a model switch inside a session)
     ├── CapacityError            nobody's fault: full now, worth another try (``retry_after``)
     │   └── TooManyRequests      this caller's share is used up; others may still be served
@@ -60,6 +61,12 @@ class Unauthorized(RequestError):
     """The key is missing or wrong."""
 
     code = "unauthorized"
+
+
+class Forbidden(RequestError):
+    """The key is known, and opens other things than this."""
+
+    code = "forbidden"
 
 
 class PreconditionFailed(RequestError):

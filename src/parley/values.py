@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -291,3 +292,16 @@ class SynthesizedAudio:
     sample_rate: int
     marks: tuple[WordMark, ...] = ()
     """Samples counted at ``sample_rate`` from the start of this text, characters within this text."""
+
+
+class Role(StrEnum):
+    """What a key may open."""
+
+    TALK = "talk"
+    """Conversations, speech, transcription, and to see which voices there are."""
+    MODELS = "models"
+    """To add and remove voices."""
+    METRICS = "metrics"
+    """/metrics, and the details of /health."""
+    ADMIN = "admin"
+    """All of it."""

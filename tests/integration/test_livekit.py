@@ -33,6 +33,7 @@ from parley.testing.livekit_server import LiveKitServer
 from parley.transports.bounds import ClientBounds
 from parley.transports.codec import decode_server, encode
 from parley.transports.livekit_settings import LiveKitSettings
+from parley.values import Role
 
 pytestmark = [
     pytest.mark.anyio,
@@ -57,7 +58,7 @@ class Host:
     def check_origin(self, origin: str, host: str) -> None:
         self.origin_checked = host
 
-    def check_key(self, key: str) -> None:
+    def check_key(self, key: str, role: Role = Role.TALK, *, tokens: bool = False) -> None:
         if key != "secret":
             raise Unauthorized("The key is wrong.")
 

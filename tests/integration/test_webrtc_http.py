@@ -21,6 +21,7 @@ from parley.server.peers import Peers
 from parley.server.webrtc import WebRtcEndpoint
 from parley.transports.bounds import ClientBounds
 from parley.transports.rtc_settings import WebRtcSettings
+from parley.values import Role
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +45,7 @@ class Host:
         if origin == "http://evil.example":
             raise Unauthorized("Pages from http://evil.example may not talk to this server.")
 
-    def check_key(self, key: str) -> None:
+    def check_key(self, key: str, role: Role = Role.TALK, *, tokens: bool = False) -> None:
         if key != "secret":
             raise Unauthorized("The key is wrong.")
 

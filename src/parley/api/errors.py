@@ -8,15 +8,15 @@ from starlette.responses import JSONResponse, Response
 
 from parley.errors import CapacityError, ParleyError, RequestError, Unauthorized
 from parley.server import http
-from parley.server.http import status_of
+from parley.server.http import Role, status_of
 
 if TYPE_CHECKING:
     from parley.server.http import Gate, Handler
 
 
-def guarded(gate: Gate, handler: Handler) -> Handler:
+def guarded(gate: Gate, handler: Handler, *, role: Role = Role.TALK) -> Handler:
     """Check who asks, and turn errors into answers of that shape."""
-    return http.guarded(gate, handler, error_response)
+    return http.guarded(gate, handler, error_response, role=role)
 
 
 def error_response(error: ParleyError) -> Response:

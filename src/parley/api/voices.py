@@ -21,6 +21,7 @@ from parley.audio.reference import RATE
 from parley.audio.wav import wav_bytes
 from parley.errors import InvalidRequest, NotFound, PreconditionFailed
 from parley.rpc.values import NewVoice
+from parley.server.http import Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,8 +77,8 @@ class Voices:
         self._memory = Memory(settings.uploads_memory, "api.uploads_memory")
         self.routes = [
             Route("/v1/voices", guarded(gate, self._list), methods=["GET"]),
-            Route("/v1/voices", guarded(gate, self._add), methods=["POST"]),
-            Route("/v1/voices/{model}/{name}", guarded(gate, self._remove), methods=["DELETE"]),
+            Route("/v1/voices", guarded(gate, self._add, role=Role.MODELS), methods=["POST"]),
+            Route("/v1/voices/{model}/{name}", guarded(gate, self._remove, role=Role.MODELS), methods=["DELETE"]),
         ]
 
     async def _list(self, _: Request) -> Response:

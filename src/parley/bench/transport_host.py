@@ -23,6 +23,7 @@ import numpy as np
 from parley import clock
 from parley.audio.frame import FRAME_SAMPLES, AudioFrame
 from parley.messages import ReplyStarted, SessionStarted, StartSession
+from parley.values import Role
 
 if TYPE_CHECKING:
     from parley.interfaces import Transport
@@ -74,7 +75,7 @@ class Host:
 
     def check_origin(self, origin: str, host: str) -> None: ...
 
-    def check_key(self, key: str) -> None: ...
+    def check_key(self, key: str, role: Role = Role.TALK, *, tokens: bool = False) -> None: ...
 
     async def run_session(self, transport: Transport, start: StartSession) -> None:
         track: Any = getattr(transport, "track", None)

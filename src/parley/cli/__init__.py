@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pull": ("parley.cli.pull", "Fetch models: voices, recognisers, turn models; 'recommended' for a conversation."),
     "models": ("parley.cli.models", "List, show, fetch and remove models; load, unload and reload voices."),
     "voices": ("parley.cli.voices", "Make voices of recordings of people, list and remove them."),
+    "keys": ("parley.cli.keys", "Make, list and take back keys with roles, an end and limits."),
     "engines": ("parley.cli.engines", "List, install and remove engines that need an environment of their own."),
     "mcp": ("parley.cli.mcp", "Speak and listen for an MCP client: tools on standard input and output."),
     "bench": ("parley.cli.bench", "Measure; every number in the documentation comes from here."),

@@ -8,6 +8,7 @@ import os
 import socket
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -85,8 +86,8 @@ async def run_orchestrator(
     from parley.server.app import STATIC, create_app
     from parley.server.runner import base_url, serve
 
-    if settings.server.host not in _LOOPBACK and not settings.server.api_key:
-        log.warning("everybody who can reach this port may talk; set server.api_key to choose who may")
+    if settings.server.host not in _LOOPBACK and not (settings.server.api_key or settings.server.keys):
+        log.warning("everybody who can reach this port may talk; set server.api_key or server.keys to choose who may")
     async with AsyncExitStack() as stack:
         stack.enter_context(exporting(settings.traces, "parley-orchestrator", f"{socket.gethostname()}:{os.getpid()}"))
         host = await _open_host(settings, stack)
@@ -121,9 +122,12 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
 async def _open_host(settings: Settings, stack: AsyncExitStack) -> SessionHost:
     from parley.loop_watch import LoopWatch
     from parley.observability.metrics import Metrics
+    from parley.server.access import Access
     from parley.server.fleet import ears_figures, figures_of
     from parley.server.sessions import SessionHost
 
+    access = Access(settings.server)
+    stack.callback(access.close)
     keeper = _open_recording(settings, stack)
     parts = await _open_parts(settings, stack, keeper)
     metrics = Metrics()
@@ -141,6 +145,7 @@ async def _open_host(settings: Settings, stack: AsyncExitStack) -> SessionHost:
         session=settings.session,
         clients=settings.clients,
         websocket=settings.websocket,
+        access=access,
     )
     if settings.server.warm_up:
         host.waiting_for = [_VOICE, _EARS]
@@ -199,11 +204,9 @@ async def _open_parts(settings: Settings, stack: AsyncExitStack, keeper: Recordi
 def _open_recording(settings: Settings, stack: AsyncExitStack) -> RecordingKeeper | None:
     if not settings.recording.enabled:
         return None
-    from datetime import UTC, datetime
-
     from parley.server.recording import RecordingKeeper
 
-    keeper = RecordingKeeper(settings.recording, settings.vad, wall_clock=lambda: datetime.now(UTC).timestamp())
+    keeper = RecordingKeeper(settings.recording, settings.vad, wall_clock=_wall_clock)
     stack.push_async_callback(_cancelled, asyncio.create_task(keeper.sweep(), name="recordings"))
     return keeper
 
@@ -304,7 +307,22 @@ async def _open_routes(
         routes += _realtime_routes(settings, host, peers, endings, sibling)
     if settings.wyoming.enabled:
         await _open_wyoming(settings, host, stack)
+    if host.access.asks:
+        routes += _token_routes(host, sibling)
     return [*routes, *model_routes(host, FleetModels(host.parts.voices), transports, in_use, told=both)]
+
+
+def _wall_clock() -> float:
+    """Seconds since 1970."""
+    return datetime.now(UTC).timestamp()
+
+
+def _token_routes(host: SessionHost, sibling: Sibling | None) -> list[BaseRoute]:
+    from parley.server.tokens import token_routes
+
+    if sibling is not None:
+        host.access.share(sibling)
+    return [*token_routes(host, host.access, _wall_clock)]
 
 
 def _open_endings(stack: AsyncExitStack) -> Endings:
@@ -406,20 +424,15 @@ def _longest_message(settings: Settings) -> int:
 def _realtime_routes(
     settings: Settings, host: SessionHost, peers: Peers | None, endings: Endings, sibling: Sibling | None
 ) -> list[BaseRoute]:
-    from datetime import UTC, datetime
-
     from parley.api.realtime.endpoint import Realtime
     from parley.server.fleet import speakers_of
 
     voices = host.parts.voices
     speakers = partial(speakers_of, voices)
 
-    def wall_clock() -> float:
-        return datetime.now(UTC).timestamp()
-
     looks = settings.llm.engine == "openai" and settings.llm.openai.images
     realtime = Realtime(
-        host, host.run_session, settings.api, speakers, voices.check, wall_clock, host.parts.tools,
+        host, host.run_session, settings.api, speakers, voices.check, _wall_clock, host.parts.tools,
         endings=endings, looks=looks, sibling=sibling,
     )  # fmt: skip
     if peers is None:

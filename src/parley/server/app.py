@@ -19,10 +19,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
 from parley import __version__
-from parley.errors import ParleyError, Unauthorized, UnavailableError
+from parley.errors import Forbidden, ParleyError, Unauthorized, UnavailableError
 from parley.observability.metrics import CONTENT_TYPE
+from parley.server.asking import WhoAsks
 from parley.server.fleet import models_in_use, slow_voices
-from parley.server.http import check, error_response, guarded
+from parley.server.http import Role, check, error_response, guarded
 from parley.transports.websocket_endpoint import serve_websocket
 
 if TYPE_CHECKING:
@@ -64,12 +65,17 @@ def create_app(host: SessionHost, routes: Sequence[BaseRoute] = (), *, page: Pat
     return Starlette(
         routes=[
             Route("/health", health(host)),
-            *([Route("/metrics", guarded(host, metrics(host)))] if host.settings.metrics else []),
+            *([Route("/metrics", guarded(host, metrics(host), role=Role.METRICS))] if host.settings.metrics else []),
             *(WebSocketRoute(path, _session(host)) for path in SESSION_PATHS),
             *routes,
             *page_routes(page),
         ],
-        middleware=[Middleware(SafeHeaders), Middleware(KnownNames, host=host), *_other_pages(host)],
+        middleware=[
+            Middleware(WhoAsks),
+            Middleware(SafeHeaders),
+            Middleware(KnownNames, host=host),
+            *_other_pages(host),
+        ],
         exception_handlers={ParleyError: _refused},
     )
 
@@ -115,8 +121,8 @@ def health(host: SessionHost) -> Any:
 
 def _may_know(host: SessionHost, request: Request) -> bool:
     try:
-        check(host, request)
-    except Unauthorized:
+        check(host, request, Role.METRICS)
+    except (Unauthorized, Forbidden):
         return False
     return True
 

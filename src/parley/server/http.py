@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from parley.errors import (
     CapacityError,
+    Forbidden,
     InvalidRequest,
     NotFound,
     ParleyError,
@@ -21,16 +22,27 @@ from parley.errors import (
 )
 from parley.nesting import DEEPEST, deeper, is_text
 from parley.transports.host import Gate as Gate
+from parley.values import Role as Role
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def guarded(gate: Gate, handler: Handler, told: Callable[[ParleyError], Response] | None = None) -> Handler:
-    """Check who asks, and turn errors into answers; ``told`` says how, for routes of other people's shape."""
+def guarded(
+    gate: Gate,
+    handler: Handler,
+    told: Callable[[ParleyError], Response] | None = None,
+    *,
+    role: Role = Role.TALK,
+    tokens: bool = False,
+) -> Handler:
+    """Check who asks, and turn errors into answers; ``told`` says how, for routes of other people's shape.
+
+    ``role`` and ``tokens`` are those of ``Gate.check_key``.
+    """
 
     async def answer(request: Request) -> Response:
         try:
-            check(gate, request)
+            check(gate, request, role, tokens=tokens)
             return await handler(request)
         except ParleyError as error:
             return (told or error_response)(error)
@@ -38,10 +50,10 @@ def guarded(gate: Gate, handler: Handler, told: Callable[[ParleyError], Response
     return answer
 
 
-def check(gate: Gate, request: Request) -> None:
-    """Raise Unauthorized when whoever asks has not the key, or is a page from elsewhere."""
+def check(gate: Gate, request: Request, role: Role = Role.TALK, *, tokens: bool = False) -> None:
+    """Raise Unauthorized when whoever asks has not the key, or is a page from elsewhere; Forbidden for its role."""
     gate.check_origin(request.headers.get("origin", ""), request.headers.get("host", ""))
-    gate.check_key(bearer_key(request))
+    gate.check_key(bearer_key(request), role, tokens=tokens)
 
 
 def bearer_key(request: Request) -> str:
@@ -80,6 +92,8 @@ def status_of(error: ParleyError) -> int:
     """The HTTP status of an error."""
     if isinstance(error, Unauthorized):
         return 401
+    if isinstance(error, Forbidden):
+        return 403
     if isinstance(error, NotFound):
         return 404
     if isinstance(error, PreconditionFailed):

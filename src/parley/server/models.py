@@ -20,7 +20,7 @@ from starlette.routing import Route
 from parley import __version__
 from parley.errors import NotFound, ParleyError
 from parley.rpc.values import ModelStatus
-from parley.server.http import Gate, guarded
+from parley.server.http import Gate, Role, guarded
 
 
 class Fleet(Protocol):
@@ -77,10 +77,10 @@ def model_routes(
         return Response(status_code=204)
 
     return [
-        Route("/v1/client", guarded(gate, client)),
-        Route("/v1/models", guarded(gate, listing, told)),
-        Route("/v1/models/{id}/load", guarded(gate, load), methods=["POST"]),
-        Route("/v1/models/{id}/unload", guarded(gate, unload), methods=["POST"]),
+        Route("/v1/client", guarded(gate, client, tokens=True)),
+        Route("/v1/models", guarded(gate, listing, told, tokens=True)),
+        Route("/v1/models/{id}/load", guarded(gate, load, role=Role.MODELS), methods=["POST"]),
+        Route("/v1/models/{id}/unload", guarded(gate, unload, role=Role.MODELS), methods=["POST"]),
         Route("/v1/models/{id:path}", guarded(gate, one, told)),
     ]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import ipaddress
 import secrets
 import socket
@@ -22,6 +21,7 @@ from parley.errors import CapacityError, ParleyError, Unauthorized, UnavailableE
 from parley.messages import SessionEnded, StartSession, VoiceChanged
 from parley.observability.turn_traces import TurnTraces
 from parley.registry.snapshots import SessionSnapshot
+from parley.server.access import Access
 from parley.server.at_work import AtWork
 from parley.server.engine_parts import EngineParts
 from parley.server.strain import Strain
@@ -33,6 +33,7 @@ from parley.text.speech.lexicon import check_lexicon
 from parley.transports.bounds import ClientBounds
 from parley.transports.client_settings import ClientSettings
 from parley.transports.websocket_settings import WebSocketSettings
+from parley.values import Role
 
 if TYPE_CHECKING:
     from parley.conversation import Item
@@ -137,6 +138,7 @@ class SessionHost:
         session: SessionSettings = SessionSettings(),  # noqa: B008  (frozen)
         clients: ClientSettings = ClientSettings(),  # noqa: B008  (frozen)
         websocket: WebSocketSettings = WebSocketSettings(),  # noqa: B008  (frozen)
+        access: Access | None = None,
     ) -> None:
         check_lexicon(session.text.lexicon, "session.text.lexicon")
         self.settings = settings
@@ -144,6 +146,7 @@ class SessionHost:
         self.parts = parts
         self.metrics = metrics
         self.bounds = ClientBounds(clients, metrics)
+        self.access = access or Access(settings)
         self.draining = False
         self.waiting_for: list[str] = []
         """What is still being loaded, in words; no session is taken while there is anything."""
@@ -178,7 +181,7 @@ class SessionHost:
         Where a key is needed, a page that took over a name has none; and nobody has a certificate for a stranger's.
         """
         settings = self.settings
-        if settings.api_key or settings.tls_cert or not host or "*" in settings.allowed_hosts:
+        if self.access.asks or settings.tls_cert or not host or "*" in settings.allowed_hosts:
             return
         name = _name_of(host)
         known = {*settings.allowed_hosts, *(_name_of(_host_of(origin) or "") for origin in settings.allowed_origins)}
@@ -187,10 +190,9 @@ class SessionHost:
                 f"This server does not know the name {name or 'that you used'}; server.allowed_hosts says which it has."
             )
 
-    def check_key(self, key: str) -> None:
-        """Raise Unauthorized when the key is missing or wrong. Takes as long for a near miss as for a far one."""
-        if self.settings.api_key and not hmac.compare_digest(key.encode(), self.settings.api_key.encode()):
-            raise Unauthorized("The API key is missing or wrong.")
+    def check_key(self, key: str, role: Role = Role.TALK, *, tokens: bool = False) -> None:
+        """Raise Unauthorized when the key is missing or wrong, Forbidden when it opens other things than this."""
+        self.access.check(key, role, tokens=tokens)
 
     # --- health ------------------------------------------------------------------------
 
@@ -272,6 +274,8 @@ class SessionHost:
         session = _Session(session_id, transport, self)
         stack = session.stack
         try:
+            await self.access.begin(session_id, start.resume_session)
+            stack.callback(self.access.release, session_id)
             parts = EngineParts(
                 transport=transport,
                 start=start,
@@ -323,6 +327,7 @@ class SessionHost:
         if old is None:
             return None
         self._replaced.add(session_id)
+        self.access.release(session_id)
         old.end("The conversation goes on over another connection.")
         await old.settled.wait()
         return old.history.items
@@ -332,6 +337,7 @@ class SessionHost:
         self._running[session.session_id] = session.engine
         self._empty.clear()
         self.metrics.session_started(kind)
+        self.access.began(session.session_id, kind)
         structlog.contextvars.bind_contextvars(session_id=session.session_id[:8])
         log.info("session started", transport=kind, sessions=len(self._running))
         try:
@@ -352,6 +358,7 @@ class SessionHost:
             self._check_empty()
             length = clock.now() - began
             self.metrics.session_ended(length, code)
+            self.access.ended(session.session_id, length, code)
             log.info("session ended", seconds=round(length, 1), error=code or None)
 
     def _check_empty(self) -> None:

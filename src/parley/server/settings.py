@@ -20,6 +20,20 @@ class ServerSettings:
     api_key: Annotated[
         str, Setting("Key that clients must send; empty lets everybody in who can reach the port.", secret=True)
     ] = ""
+    keys: Annotated[
+        str,
+        Setting(
+            "YAML file of keys with roles, an end and limits of their own, made by `parley keys add`; read again "
+            "when it changes. Beside api_key, which opens everything; empty for none."
+        ),
+    ] = ""
+    audit: Annotated[
+        str,
+        Setting(
+            "File to which a line of JSON is appended for each conversation, refused key, token, and change of models "
+            "or voices: who, from where, when, never what was said; empty for none."
+        ),
+    ] = ""
     allowed_origins: Annotated[
         tuple[str, ...],
         Setting(

@@ -33,10 +33,10 @@ class WebRtcEndpoint:
         self._peers = peers
         self._settings = peers.settings
         self.routes = [
-            Route(PATH, guarded(host, self._config), methods=["GET"]),
-            Route(PATH, guarded(host, self._offer), methods=["POST"]),
-            Route(PATH + "/{id}", guarded(host, self._change), methods=["PATCH"]),
-            Route(PATH + "/{id}", guarded(host, self._end), methods=["DELETE"]),
+            Route(PATH, guarded(host, self._config, tokens=True), methods=["GET"]),
+            Route(PATH, guarded(host, self._offer, tokens=True), methods=["POST"]),
+            Route(PATH + "/{id}", guarded(host, self._change, tokens=True), methods=["PATCH"]),
+            Route(PATH + "/{id}", guarded(host, self._end, tokens=True), methods=["DELETE"]),
         ]
 
     # --- routes ------------------------------------------------------------------------

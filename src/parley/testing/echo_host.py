@@ -39,6 +39,7 @@ from parley.transports.bounds import ClientBounds, Tally, Uncounted
 from parley.transports.client_settings import ClientSettings
 from parley.transports.websocket_endpoint import serve_websocket
 from parley.transports.websocket_settings import WebSocketSettings
+from parley.values import Role
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -86,7 +87,7 @@ class EchoHost:
         if origin and self._origin and origin != self._origin:
             raise Unauthorized(f"Pages from {origin} may not use this server.")
 
-    def check_key(self, key: str) -> None:
+    def check_key(self, key: str, role: Role = Role.TALK, *, tokens: bool = False) -> None:
         if self._key and key != self._key:
             raise Unauthorized("The API key is missing or wrong.")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from parley.values import Role
+
 if TYPE_CHECKING:
     from parley.interfaces import Transport
     from parley.messages import StartSession
@@ -17,8 +19,11 @@ class Gate(Protocol):
     def check_origin(self, origin: str, host: str) -> None:
         """Raise Unauthorized when a page from ``origin`` (empty: not a browser) may not use ``host``."""
 
-    def check_key(self, key: str) -> None:
-        """Raise Unauthorized when the key is missing or wrong."""
+    def check_key(self, key: str, role: Role = Role.TALK, *, tokens: bool = False) -> None:
+        """Raise Unauthorized when the key is missing or wrong, Forbidden when it has not this role.
+
+        ``tokens``: this opens or belongs to one conversation, for which a token that is good once will do.
+        """
 
 
 class Sessions(Protocol):

@@ -37,7 +37,7 @@ async def serve_websocket(websocket: WebSocket, host: WebSocketHost) -> None:
         return
     await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in websocket.scope.get("subprotocols", ()) else None)
     try:
-        host.check_key(_api_key(websocket))
+        host.check_key(_api_key(websocket), tokens=True)
         start = await _read_start(websocket, host)
         if start is not None:
             await _run(websocket, start, host)

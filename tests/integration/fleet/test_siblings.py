@@ -15,7 +15,10 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from tests.integration.api.realtime_call import calling
 
+from parley.client.session import SessionClient
 from parley.client.webrtc import WebRtcClient
+from parley.errors import Unauthorized
+from parley.messages import StartSession
 
 from .conftest import Fleet
 from .stack import Orchestrator, Orchestrators
@@ -79,6 +82,19 @@ async def test_a_browsers_key_is_good_everywhere_and_its_call_is_hung_up_whoever
             assert hung_up.status_code == 200
             async with asyncio.timeout(10):
                 await caller.over.wait()
+
+
+async def test_a_token_opens_one_conversation_whoever_is_asked(together: Orchestrator) -> None:
+    made = [await asked("POST", f"{base(together)}/v1/tokens") for _ in range(4)]
+    for token in (each.json()["token"] for each in made):
+        async with SessionClient(base(together), api_key=token) as client:
+            before = client.started.session_id
+            for _ in range(TRIES):
+                with pytest.raises(Unauthorized, match="has opened a conversation already"):
+                    async with SessionClient(base(together), api_key=token):
+                        pass
+        async with SessionClient(base(together), StartSession(resume_session=before), api_key=token):
+            pass
 
 
 async def test_a_session_of_an_mcp_client_goes_on_whoever_is_asked(together: Orchestrator) -> None:

@@ -13,6 +13,7 @@ import pytest
 from parley.api.mcp.asked import Heard, Listen, Models, Said, Say
 from parley.api.mcp.endpoint import McpEndpoint
 from parley.api.settings import McpSettings
+from parley.values import Role
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -32,7 +33,7 @@ class Open:
     """A gate for everybody."""
 
     def check_origin(self, origin: str, host: str) -> None: ...
-    def check_key(self, key: str) -> None: ...
+    def check_key(self, key: str, role: Role = Role.TALK, *, tokens: bool = False) -> None: ...
 
 
 class Ears:

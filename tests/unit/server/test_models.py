@@ -13,7 +13,7 @@ from parley.api.errors import both
 from parley.rpc.convert import model_from_proto, model_to_proto
 from parley.rpc.values import ModelStatus
 from parley.server.models import model_routes
-from parley.values import ModelInfo
+from parley.values import ModelInfo, Role
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +26,7 @@ class Open:
 
     def check_origin(self, origin: str, host: str) -> None: ...
 
-    def check_key(self, key: str) -> None: ...
+    def check_key(self, key: str, role: Role = Role.TALK, *, tokens: bool = False) -> None: ...
 
 
 class Workers:

@@ -29,7 +29,9 @@ from parley.errors import InvalidRequest, NotFound, ParleyError, Unauthorized
 from parley.interfaces import Transport
 from parley.messages import StartSession
 from parley.orders import Guest
+from parley.server.asking import asking
 from parley.server.http import json_body
+from parley.server.keys import Holder
 from parley.transports.websocket import close_code
 from parley.transports.websocket_endpoint import run_watched
 from parley.values import Voice
@@ -181,6 +183,7 @@ class Realtime:
         """With what a session begins that is opened with a client secret; None for a key. Raises Unauthorized."""
         secret = self._secrets.find(key, clock.now())
         if secret is not None:
+            asking().holder = Holder(secret.key)
             return secret.session
         if key.startswith(PREFIX):
             raise Unauthorized("The client secret is not known here, or has expired.")
@@ -249,7 +252,7 @@ class Realtime:
         except ClientError as error:
             raise InvalidRequest(error.message) from None
         session = self._wanted(wanted)
-        value = self._secrets.new(session, seconds, clock.now())
+        value = self._secrets.new(session, seconds, clock.now(), asking().holder.key)
         if self._sibling is not None:
             await self._sibling.tell(_NEWS, self._secrets.told(value, clock.now()))
         said = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from parley.api.realtime.session_object import SessionObject
 from parley.errors import CapacityError
+from parley.server.keys import SERVER_KEY, Key, learnt, told_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,6 +30,8 @@ class Secret:
     until: float
     length: int
     """Characters of the session, as JSON."""
+    key: Key = SERVER_KEY
+    """With which it was made."""
 
 
 class Secrets:
@@ -41,30 +44,33 @@ class Secrets:
         self._make = make
         self._known: OrderedDict[bytes, Secret] = OrderedDict()
 
-    def new(self, session: SessionObject, seconds: float, now: float) -> str:
-        """A key. Raises CapacityError where there are too many."""
+    def new(self, session: SessionObject, seconds: float, now: float, made_with: Key = SERVER_KEY) -> str:
+        """A key, made with another one. Raises CapacityError where there are too many."""
         key = PREFIX + self._make()
-        self._keep(_digest(key), session, seconds, now)
+        self._keep(_digest(key), session, seconds, now, made_with)
         return key
 
-    def _keep(self, digest: bytes, session: SessionObject, seconds: float, now: float) -> None:
+    def _keep(self, digest: bytes, session: SessionObject, seconds: float, now: float, key: Key) -> None:
         self._forget(now)
         length = session.length
         kept = sum(secret.length for secret in self._known.values())
         if len(self._known) >= MOST or kept + length > MOST_CHARACTERS:
             raise CapacityError("Too many client secrets are in use; wait until some expire.", retry_after=60)
-        self._known[digest] = Secret(session, now + seconds, length)
+        self._known[digest] = Secret(session, now + seconds, length, key)
 
     def told(self, key: str, now: float) -> dict[str, Any]:
         """What another process has to know to take this key, which there is: neither the key nor when it was made."""
         digest = _digest(key)
         secret = self._known[digest]
         session = {"kind": secret.session.kind, "model": secret.session.model, "data": secret.session.data}
-        return {"digest": digest.hex(), "session": session, "seconds": secret.until - now}
+        made_with = told_of(secret.key)
+        return {"digest": digest.hex(), "session": session, "seconds": secret.until - now, "key": made_with}
 
     def learn(self, told: Mapping[str, Any], now: float) -> None:
         """Take a key that another process has made. Raises CapacityError where there are too many."""
-        self._keep(bytes.fromhex(told["digest"]), SessionObject(**told["session"]), told["seconds"], now)
+        self._keep(
+            bytes.fromhex(told["digest"]), SessionObject(**told["session"]), told["seconds"], now, learnt(told["key"])
+        )
 
     def find(self, key: str, now: float) -> Secret | None:
         """What a key stands for; None for one that is not known, or not good any more."""

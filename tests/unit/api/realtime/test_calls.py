@@ -15,6 +15,7 @@ from parley.api.settings import ApiSettings
 from parley.errors import NotFound, Unauthorized
 from parley.transports.bounds import ClientBounds
 from parley.transports.rtc_settings import WebRtcSettings
+from parley.values import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -34,7 +35,7 @@ class Host:
         if origin:
             raise Unauthorized("Pages from there may not use this server.")
 
-    def check_key(self, key: str) -> None:
+    def check_key(self, key: str, role: Role = Role.TALK, *, tokens: bool = False) -> None:
         if key != "right":
             raise Unauthorized("The API key is missing or wrong.")
 

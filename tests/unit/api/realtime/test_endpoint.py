@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from parley.api.realtime.endings import Endings
 from parley.api.realtime.endpoint import Realtime
 from parley.api.settings import ApiSettings
+from parley.values import Role
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -27,7 +28,7 @@ class Open:
 
     def check_origin(self, origin: str, host: str) -> None: ...
 
-    def check_key(self, key: str) -> None: ...
+    def check_key(self, key: str, role: Role = Role.TALK, *, tokens: bool = False) -> None: ...
 
     async def run_session(self, *_: Any) -> None: ...
 

@@ -1,0 +1,79 @@
+"""Who did what, as lines of JSON in a file: never a word that was said, a key or a token.
+
+The file is opened for each batch of lines, so that whoever rotates it need not tell us. Written by a thread of its
+own: a slow disk keeps nobody waiting, and one that fails loses lines, which the next line that is written says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+_MOST = 10_000
+"""Lines that wait for the disk."""
+
+
+class AuditLog:
+    """Appends to the file at ``path``. Close it: what was noted is written then."""
+
+    def __init__(self, path: str, *, wall_clock: Callable[[], float]) -> None:
+        self._path, self._wall_clock = path, wall_clock
+        self._lines: queue.Queue[str | None] = queue.Queue(_MOST)
+        self._lost = 0
+        self._failing = False
+        self._thread = threading.Thread(target=self._write_all, name="audit", daemon=True)
+        self._thread.start()
+
+    def note(self, event: str, **about: str | float) -> None:
+        """One line; empty fields are left out."""
+        if self._lost:
+            about["lost_before"] = self._lost
+        at = datetime.fromtimestamp(self._wall_clock(), UTC).isoformat(timespec="milliseconds")
+        line = json.dumps({"at": at, "event": event} | {name: value for name, value in about.items() if value})
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self._lost += 1
+        else:
+            self._lost = 0
+
+    def close(self) -> None:
+        """Write what waits, for five seconds at most."""
+        try:
+            self._lines.put(None, timeout=5)
+        except queue.Full:
+            log.error("the audit log could not be written to its end", path=self._path)
+        self._thread.join(5)
+
+    def _write_all(self) -> None:
+        going_on = True
+        while going_on:
+            lines = [self._lines.get()]
+            while True:
+                try:
+                    lines.append(self._lines.get_nowait())
+                except queue.Empty:
+                    break
+            going_on = None not in lines
+            self._write([line for line in lines if line is not None])
+
+    def _write(self, lines: list[str]) -> None:
+        try:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            with os.fdopen(descriptor, "a", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in lines)
+        except OSError as error:
+            self._lost += len(lines)
+            if not self._failing:
+                log.error("the audit log cannot be written", path=self._path, reason=error.strerror)
+            self._failing = True
+        else:
+            self._failing = False
