@@ -6,9 +6,9 @@ Tests replace the event loop, so that time is theirs (``parley.testing.virtual_t
 
 from __future__ import annotations
 
-import asyncio
+from asyncio import get_running_loop
 
 
 def now() -> float:
     """The running loop's time in seconds: monotonic, with an arbitrary origin."""
-    return asyncio.get_running_loop().time()
+    return get_running_loop().time()

@@ -12,19 +12,22 @@ if TYPE_CHECKING:
 
 FULL_SCALE = 32_768.0
 """The s16 value that stands for 1.0."""
+_S16, _INT16 = np.dtype("<i2"), np.dtype(np.int16)  # made once: their names would be read again for each frame
+_SCALE = np.float32(1 / FULL_SCALE)
 SILENCE_DB = -120.0
 """What digital silence is called; no level is reported below it."""
 
 
 def samples_of(pcm: bytes | bytearray | memoryview) -> NDArray[np.int16]:
     """View s16le bytes as samples, without a copy; a view of ``bytes`` is read-only."""
-    return np.frombuffer(pcm, dtype="<i2")
+    return np.frombuffer(pcm, _S16)
 
 
 def to_float(samples: NDArray[Any]) -> NDArray[np.float32]:
     """Return float32 in -1..1; s16 is scaled, floats are taken as they are."""
-    if samples.dtype == np.int16:
-        return samples.astype(np.float32) * np.float32(1 / FULL_SCALE)
+    if samples.dtype == _INT16:
+        scaled: NDArray[np.float32] = np.multiply(samples, _SCALE, dtype=np.float32)
+        return scaled
     return samples.astype(np.float32, copy=False)
 
 

@@ -10,7 +10,7 @@ from parley.conversation.telling import LONGEST, forgotten, tell, told_length
 from parley.errors import InvalidRequest, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from parley.values import ChatMessage
 
@@ -214,7 +214,11 @@ class History:
 
     def _shorten(self, place: int) -> None:
         """Keep the newest ``LONGEST`` characters of what this side says here; the last words whole in any case."""
-        side = next(side for side in self._sides() if any(item is self._items[place] for item in side))
+        side: list[Item] = []
+        for side in self._sides():  # noqa: B007  (the one that has the place)
+            place -= len(side)
+            if place < 0:
+                break
         said = [item for item in side if isinstance(item, Message) and item.text]
         over = len(" ".join(message.text for message in said)) - max(LONGEST, len(said[-1].text) if said else 0)
         for message in said:
@@ -227,7 +231,7 @@ class History:
             self._items.remove(message)
 
     def _forget(self) -> None:
-        sides = list(self._sides())[-self._limit :]
+        sides = self._sides()[-self._limit :]
         kept = sides[forgotten([sum(map(told_length, side)) for side in sides]) :]
         self._items = [item for side in kept for item in side][-MOST:]
         self._forget_images()
@@ -255,22 +259,19 @@ class History:
                 kept.append(item)
         self._items = kept
 
-    def _sides(self) -> Iterator[list[Item]]:
+    def _sides(self) -> list[list[Item]]:
         """Runs of items of one side; what is called and answered belongs to the agent's."""
-        side: list[Item] = []
+        sides: list[list[Item]] = []
+        newest: Role | None = None
         for item in self._items:
-            if side and _role(side[-1]) != _role(item):
-                yield side
-                side = []
-            side.append(item)
-        if side:
-            yield side
+            role: Role = item.role if isinstance(item, Message) else "assistant"
+            if role != newest:
+                newest = role
+                sides.append([])
+            sides[-1].append(item)
+        return sides
 
 
 def without_images(message: Message) -> None:
     """It shows none any more, and says that it did."""
     message.images, message.text = (), f"{message.text} {NO_IMAGE}".strip()
-
-
-def _role(item: Item) -> Role:
-    return item.role if isinstance(item, Message) else "assistant"

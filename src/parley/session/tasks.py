@@ -26,11 +26,15 @@ class Faults:
         try:
             yield
         except Exception as error:  # noqa: BLE001  (our own code: it is not survived, the session ends)
-            _log.error("the session's own code failed", exc_info=error)
-            if self.first is None:
-                self.first = SessionFailed()
-                self.first.__cause__ = error
-                self._end(self.first)
+            self.hear(error)
+
+    def hear(self, error: Exception) -> None:
+        """This failed in our own code."""
+        _log.error("the session's own code failed", exc_info=error)
+        if self.first is None:
+            self.first = SessionFailed()
+            self.first.__cause__ = error
+            self._end(self.first)
 
 
 class Tasks:
@@ -55,8 +59,10 @@ class Tasks:
         return task
 
     async def _heard(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        with self._faults.heard():
+        try:
             await work()
+        except Exception as error:  # noqa: BLE001  (our own code: it is not survived, the session ends)
+            self._faults.hear(error)
 
     def cancel(self, name: str = "") -> None:
         """Cancel those of this name, or all."""
@@ -74,12 +80,16 @@ class Timers:
 
     def set(self, name: str, when: float, then: Callable[[], None]) -> None:
         """Call ``then`` at a loop time, instead of whatever was to happen under this name."""
-        self.cancel(name)
+        before = self._handles.get(name)
+        if before is not None:
+            before.cancel()
         self._handles[name] = asyncio.get_running_loop().call_at(when, self._run, then)
 
     def _run(self, then: Callable[[], None]) -> None:
-        with self._faults.heard():
+        try:
             then()
+        except Exception as error:  # noqa: BLE001  (as above; a context manager costs more than most timers do)
+            self._faults.hear(error)
 
     def cancel(self, *names: str) -> None:
         """Let these not happen."""

@@ -14,51 +14,62 @@ With pytest and anyio::
 from __future__ import annotations
 
 import asyncio
-import selectors
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+import contextvars
+from collections.abc import Callable, Coroutine
+from heapq import heappop, heappush
+from typing import Any, NoReturn, TypeVar
 
 _T = TypeVar("_T")
+_TICK = 1e-9
+"""Seconds by which a timer may be early, as on the system's clock."""
 
 
 class Deadlock(RuntimeError):
     """Every task waits and no timer is due."""
 
 
-class _JumpingSelector(selectors.BaseSelector):
-    """Asks the real selector without waiting, and tells the loop how long it would have waited."""
+class _SoonHandle(asyncio.Handle):
+    """To be called soon; made and cancelled without asking what the loop's debugging wants to know."""
 
-    def __init__(self, jump: Callable[[float | None], None]) -> None:
-        self._inner = selectors.DefaultSelector()
-        self._jump = jump
+    __slots__ = ()
 
-    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        return self._inner.register(fileobj, events, data)
+    def __init__(  # asyncio's own asks the loop whether it debugs, for each of a million handles
+        self,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: asyncio.AbstractEventLoop,
+        context: contextvars.Context | None,
+    ) -> None:
+        self._context = context if context is not None else contextvars.copy_context()
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = self._source_traceback = None
 
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        return self._inner.unregister(fileobj)
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._callback = self._args = None
 
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is not None and timeout <= 0:
-            return []  # something is ready to run: what the system has to say can wait until nothing is
-        ready = self._inner.select(0)
-        if not ready:
-            self._jump(timeout)
-        return ready
 
-    def close(self) -> None:
-        self._inner.close()
+class _TimerHandle(_SoonHandle, asyncio.TimerHandle):
+    """To be called at ``when``."""
 
-    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        return self._inner.get_map()
+    __slots__ = ()
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """Starts at 0 s. ``time()`` moves only when there is nothing left to do now."""
+    """Starts at 0 s. ``time()`` moves only when there is nothing left to do now.
+
+    Timers of one moment come in the order in which they were set. What asyncio does for a loop in real time, such as
+    asking the system for news between any two callbacks, is left out: a session's tests are mostly this loop's work.
+    """
 
     def __init__(self) -> None:
         self._virtual_now = 0.0
-        super().__init__(_JumpingSelector(self._jump))
+        self._timers: list[tuple[float, int, _TimerHandle]] = []
+        self._timers_set = 0
+        super().__init__()
 
     def stall(self, seconds: float) -> None:
         """Time passes in which nothing is done, as on a busy machine."""
@@ -78,11 +89,67 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             done.set_exception(error)
         return done
 
-    def _jump(self, timeout: float | None) -> None:
-        if timeout is None:
-            waiting = ", ".join(sorted(task.get_name() for task in asyncio.all_tasks(self)))
-            raise Deadlock(f"Every task waits and no timer is due: {waiting or 'no tasks'}.")
-        self._virtual_now += timeout
+    # --- asyncio's own, without what virtual time has no use for --------------------------------
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+        handle = _SoonHandle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._virtual_now + delay, callback, *args, context=context)
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+        handle = _TimerHandle(callback, args, self, context)
+        handle._when, handle._scheduled = when, True
+        self._timers_set = number = self._timers_set + 1
+        heappush(self._timers, (when, number, handle))
+        return handle
+
+    def _run_once(self) -> None:
+        """Call what is ready, and what becomes ready by that; once nothing is, jump to the next timer."""
+        ready, timers = self._ready, self._timers
+        while timers and timers[0][2]._cancelled:
+            heappop(timers)
+        if not ready and not self._stopping:
+            self._ask_the_system()
+            if not ready:
+                if not timers:
+                    self._deadlock()
+                self._virtual_now = max(self._virtual_now, timers[0][0])
+        due = self._virtual_now + _TICK
+        while timers and timers[0][0] < due:
+            ready.append(heappop(timers)[2])
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                try:
+                    handle._context.run(handle._callback, *handle._args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:  # noqa: BLE001  (as asyncio does: whoever handles exceptions is told)
+                    message = f"a callback failed: {handle!r}"
+                    self.call_exception_handler({"message": message, "exception": error, "handle": handle})
+        handle = None  # breaks cycles
+
+    def _ask_the_system(self) -> None:
+        """Without waiting, and only where something but the loop's own pipe is watched."""
+        if len(self._selector.get_map()) > 1:
+            self._process_events(self._selector.select(0))
+
+    def _deadlock(self) -> NoReturn:
+        waiting = ", ".join(sorted(task.get_name() for task in asyncio.all_tasks(self)))
+        raise Deadlock(f"Every task waits and no timer is due: {waiting or 'no tasks'}.")
 
 
 def run_virtual(

@@ -57,7 +57,9 @@ class Ear:
     """A loudspeaker's queue and the ear in front of it."""
 
     def __init__(self) -> None:
-        self.stretches: list[HeardStretch] = []
+        self._stretches: list[HeardStretch] = []
+        self._more: list[bytes] = []  # follows the newest stretch; joined when somebody looks
+        self._more_samples = 0
         self.underruns = 0
         """Times that the queue ran dry in the middle of an utterance."""
         self._queue: deque[AudioFrame] = deque()
@@ -65,6 +67,15 @@ class Ear:
         self._paused = False
         self._dry = False
         self._position = PlayoutPosition("", 0, exact=True)
+
+    @property
+    def stretches(self) -> list[HeardStretch]:
+        """What has been heard, in its order."""
+        if self._more:
+            last = self._stretches[-1]
+            self._stretches[-1] = replace(last, pcm=b"".join((last.pcm, *self._more)))
+            self._more, self._more_samples = [], 0
+        return self._stretches
 
     def push(self, frame: AudioFrame) -> None:
         """A frame arrives."""
@@ -141,12 +152,15 @@ class Ear:
         self._position = PlayoutPosition(frame.utterance_id, frame.end_sample, exact=True)
         if not frame.pcm:
             return
-        last = self.stretches[-1] if self.stretches else None
-        follows = last is not None and (last.utterance_id, last.end_sample) == (frame.utterance_id, frame.start_sample)
-        if last is not None and follows and abs(last.until - at) <= _SOON:
-            self.stretches[-1] = replace(last, pcm=last.pcm + frame.pcm)
-        else:
-            self.stretches.append(HeardStretch(at, frame.utterance_id, frame.start_sample, frame.pcm))
+        last = self._stretches[-1] if self._stretches else None
+        if last is not None and last.utterance_id == frame.utterance_id:
+            samples = len(last.pcm) // 2 + self._more_samples
+            until = last.at + samples / SAMPLE_RATE
+            if last.start_sample + samples == frame.start_sample and abs(until - at) <= _SOON:
+                self._more.append(frame.pcm)
+                self._more_samples += frame.samples
+                return
+        self.stretches.append(HeardStretch(at, frame.utterance_id, frame.start_sample, frame.pcm))
 
 
 class MemoryParticipant:

@@ -76,20 +76,32 @@ def melody(samples: NDArray[np.int16]) -> Melody | None:
 
 def _pitch(samples: NDArray[np.int16]) -> NDArray[np.float64]:
     """The pitch of each voiced window, in semitones."""
-    halved = samples[: len(samples) // 2 * 2].astype(np.float32).reshape(-1, 2).mean(axis=1)
+    samples = samples[: len(samples) // 2 * 2]
+    halved = (samples[::2].astype(np.float32) + samples[1::2]) * np.float32(0.5)
     if len(halved) < _WINDOW:
         return np.zeros(0)
-    frames = np.lib.stride_tricks.sliding_window_view(halved, _WINDOW)[::_HOP]
-    frames = frames - frames.mean(axis=1, keepdims=True)
-    power = np.mean(frames**2, axis=1)
+    mean, power = _mean_and_power(halved)
     audible = power > power.max() * 10 ** (-_AUDIBLE_DB / 10)
     if not audible.any():
         return np.zeros(0)
-    likeness, shortest = _likeness(frames[audible])
+    frames = np.lib.stride_tricks.sliding_window_view(halved, _WINDOW)[::_HOP]
+    likeness, shortest = _likeness(frames[audible] - mean[audible, np.newaxis])
     period, strength = _first_peak(likeness)
     voiced = strength >= _PERIODIC
     pitch: NDArray[np.float64] = 12 * np.log2(_RATE / (shortest + period[voiced]))
     return pitch
+
+
+def _mean_and_power(halved: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Of each window: its mean, and the power around it; from running sums, which are exact: halves of integers."""
+    ends = np.arange(_WINDOW, len(halved) + 1, _HOP)
+    sums = []
+    for values in (halved, np.square(halved, dtype=np.float64)):
+        running = np.zeros(len(halved) + 1)
+        np.cumsum(values, out=running[1:], dtype=np.float64)
+        sums.append(running[ends] - running[ends - _WINDOW])
+    mean = sums[0] / _WINDOW
+    return mean.astype(np.float32), np.maximum(sums[1] / _WINDOW - mean**2, 0.0)
 
 
 @cache

@@ -69,13 +69,13 @@ class SpeechDetection:
 
     def hear(self, frame: AudioFrame) -> None:
         """Take the next frame; what was missing before it was silence."""
-        now, microphone = clock.now(), self._microphone
+        now, duration, microphone = clock.now(), frame.duration, self._microphone
         if microphone.heard_at:
-            missing = now - frame.duration - microphone.heard_at
+            missing = now - duration - microphone.heard_at
             if missing > (_TINY if self._wire_silent else _AWAY):
-                self._take(*microphone.hear_silence(now - frame.duration))
+                self._take(*microphone.hear_silence(now - duration))
         self._wire_silent = False
-        self._patience_with_wire = max(self._silent_after, 2 * frame.duration)
+        self._patience_with_wire = max(self._silent_after, 2 * duration)
         self._take(*microphone.hear(frame, now))
         if not self._minding_wire and self._followed:
             self._mind_wire(now + self._patience_with_wire)

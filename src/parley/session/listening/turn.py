@@ -92,7 +92,7 @@ class Part:
     ) -> None:
         """Follow the recogniser to its final transcript; ``changed`` is called after each, and once at the end."""
         self._stream = stream = GuardedStream(
-            "recogniser", lambda: recognizer.transcribe(self.audio, language=language)
+            "recogniser", lambda: recognizer.transcribe(self.audio, language=language), hurried=True
         )
         async with aclosing(stream):
             while not self.done and (transcript := await stream.next(self._due)) is not None:
