@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,8 @@ from parley.session.decide.floor_table import TABLE
 from parley.session.decide.reply_life import REPLY_TABLE
 
 TESTS = ("tests/session/test_random_histories.py", "tests/session/test_random_tools.py")
+WITH_TOOLS = 1_000
+"""At most so many, as the test of them has it."""
 ENOUGH = 0.95
 CELLS = {
     name: {" ".join(part.value for part in key) for key in table}
@@ -41,7 +44,14 @@ def main() -> int:
         command = [sys.executable, "-m", "pytest", "-q", "-n", arguments.workers, *TESTS]
         began = time.perf_counter()
         failed = subprocess.run(command, env=environment, check=False).returncode
-        print(f"{arguments.histories} histories in {time.perf_counter() - began:.0f} s on {os.cpu_count()} cores")
+        took, used = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = used.ru_utime + used.ru_stime
+        lived = arguments.histories + min(arguments.histories, WITH_TOOLS)
+        print(
+            f"{arguments.histories} histories in {took:.0f} s on {os.cpu_count()} cores, "
+            f"load {os.getloadavg()[0]:.1f}; "
+            f"{1000 * cpu / lived:.1f} ms of CPU for each of {lived}, those with tools and the start included"
+        )
         reached = _merged(Path(folder))
     enough = [_print(name, cells, reached[name]) for name, cells in CELLS.items()]
     return failed or (0 if all(enough) else 1)

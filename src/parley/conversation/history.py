@@ -215,7 +215,7 @@ class History:
     def _shorten(self, place: int) -> None:
         """Keep the newest ``LONGEST`` characters of what this side says here; the last words whole in any case."""
         side: list[Item] = []
-        for side in self._sides():  # noqa: B007  (the one that has the place)
+        for side in self._sides():
             place -= len(side)
             if place < 0:
                 break

@@ -35,7 +35,7 @@ def guarded(who: str) -> Iterator[None]:
         yield
     except (ParleyError, StopAsyncIteration):
         raise
-    except Exception as error:  # somebody else's code: recogniser, model or voice
+    except Exception as error:  # noqa: BLE001  (somebody else's code: recogniser, model or voice)
         failed = failure(who, error)
         raise failed from failed.__cause__
 

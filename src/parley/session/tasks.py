@@ -88,7 +88,7 @@ class Timers:
     def _run(self, then: Callable[[], None]) -> None:
         try:
             then()
-        except Exception as error:  # noqa: BLE001  (as above; a context manager costs more than most timers do)
+        except Exception as error:  # noqa: BLE001  (our own code; ``heard()`` costs more than most timers)
             self._faults.hear(error)
 
     def cancel(self, *names: str) -> None:

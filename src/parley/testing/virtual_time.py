@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import selectors
+from collections import deque
 from collections.abc import Callable, Coroutine
 from heapq import heappop, heappush
 from typing import Any, NoReturn, TypeVar
@@ -32,6 +34,8 @@ class _SoonHandle(asyncio.Handle):
     """To be called soon; made and cancelled without asking what the loop's debugging wants to know."""
 
     __slots__ = ()
+    _callback: Any
+    _args: Any
 
     def __init__(  # asyncio's own asks the loop whether it debugs, for each of a million handles
         self,
@@ -56,6 +60,8 @@ class _TimerHandle(_SoonHandle, asyncio.TimerHandle):
     """To be called at ``when``."""
 
     __slots__ = ()
+    _when: float
+    _scheduled: bool
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
@@ -64,6 +70,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     Timers of one moment come in the order in which they were set. What asyncio does for a loop in real time, such as
     asking the system for news between any two callbacks, is left out: a session's tests are mostly this loop's work.
     """
+
+    _closed: bool
+    _stopping: bool
+    _ready: deque[Any]
+    _selector: selectors.BaseSelector
+    _process_events: Callable[[list[Any]], None]
 
     def __init__(self) -> None:
         self._virtual_now = 0.0
@@ -137,7 +149,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
                     handle._context.run(handle._callback, *handle._args)
                 except (SystemExit, KeyboardInterrupt):
                     raise
-                except BaseException as error:  # noqa: BLE001  (as asyncio does: whoever handles exceptions is told)
+                except BaseException as error:  # noqa: BLE001  (somebody else's code, told as asyncio does)
                     message = f"a callback failed: {handle!r}"
                     self.call_exception_handler({"message": message, "exception": error, "handle": handle})
         handle = None  # breaks cycles

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 
 import pytest
@@ -66,3 +67,54 @@ def test_a_message_of_the_loop_without_an_exception_is_not_lost_either() -> None
 
     with pytest.raises(RuntimeError, match="something is wrong"):
         run_virtual(main())
+
+
+async def test_timers_of_one_moment_come_in_the_order_in_which_they_were_set() -> None:
+    order: list[int] = []
+    loop = asyncio.get_running_loop()
+    for number in range(20):
+        loop.call_at(1.0, order.append, number)
+    await asyncio.sleep(1.0)
+    assert order == list(range(20))
+
+
+async def test_time_stops_at_no_timer_that_was_cancelled() -> None:
+    stops: list[float] = []
+    loop = asyncio.get_running_loop()
+    loop.call_at(1.0, stops.append, 1.0).cancel()
+    loop.call_soon(stops.append, 0.0).cancel()
+    await asyncio.sleep(2.0)
+    assert not stops
+    assert clock.now() == pytest.approx(2.0)
+
+
+async def test_a_callback_that_fails_keeps_no_other_from_being_called() -> None:
+    loop, told, called = asyncio.get_running_loop(), [], []
+    loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+    loop.call_soon(lambda: 1 / 0)
+    loop.call_soon(called.append, True)
+    await asyncio.sleep(0.1)
+    assert called == [True]
+    assert [type(error) for error in told] == [ZeroDivisionError]
+
+
+async def test_a_socket_is_heard_though_time_jumps() -> None:
+    loop = asyncio.get_running_loop()
+    near, far = socket.socketpair()
+    with near, far:
+        near.setblocking(False)
+        far.send(b"hello")
+        assert await asyncio.wait_for(loop.sock_recv(near, 5), 1.0) == b"hello"
+        waiting = asyncio.create_task(loop.sock_recv(near, 5))
+        await asyncio.sleep(0)
+        far.send(b"again")
+        assert await asyncio.wait_for(waiting, 1.0) == b"again"
+
+
+def test_a_closed_loop_takes_nothing() -> None:
+    loop = VirtualTimeLoop()
+    loop.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        loop.call_soon(print)
+    with pytest.raises(RuntimeError, match="closed"):
+        loop.call_later(1, print)
