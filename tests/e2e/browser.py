@@ -149,11 +149,15 @@ def open_tab(
     *,
     transport: str = "webrtc",
     microphone: bool = True,
+    devices: bool = True,
     flags: Sequence[str] = (),
     **context: Any,
 ) -> Iterator[Tab]:
-    """A new browser with a profile of its own; the WAV plays once from the moment the microphone opens."""
-    flags = [*FLAGS, *flags]
+    """A new browser with a profile of its own; the WAV plays once from the moment the microphone opens.
+
+    ``microphone``: it may be used; ``devices``: there is one.
+    """
+    flags = [*(flag for flag in FLAGS if devices or "fake-device" not in flag), *flags]
     if microphone:
         flags.append("--use-fake-ui-for-media-stream")
     if wav is not None:

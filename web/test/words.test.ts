@@ -33,7 +33,7 @@ test("what stands in the page is what English says", () => {
 test("every trouble of the page's own is told in the page's language", () => {
   const own: Record<Exclude<TroubleCode, "refused" | "path_blocked" | "other">, true> = {
     microphone_refused: true, microphone_missing: true, microphone_busy: true, microphone_failed: true, microphone_muted: true,
-    microphone_silent: true, microphone_replaced: true, insecure_page: true, detour: true, unauthorized: true, server_full: true,
+    microphone_silent: true, microphone_replaced: true, microphone_narrow: true, insecure_page: true, detour: true, unauthorized: true, server_full: true,
     server_gone: true, lost: true,
   };
   for (const code of Object.keys(own)) expect(isKey(`trouble_${code}`), code).toBe(true);

@@ -114,7 +114,10 @@ export const de: Words = {
   trouble_microphone_silent:
     "Ich höre dich nicht: Das Mikrofon gibt gar keinen Ton. Schalte es ein oder wähle unter Einstellungen ein anderes; bis dahin kannst du schreiben.",
   trouble_microphone_replaced: "Das Mikrofon wurde ausgesteckt. Jetzt hört {label} zu; ein anderes wählst du unter Einstellungen.",
-  trouble_insecure_page: "Browser geben das Mikrofon nur bei https://-Adressen oder auf localhost frei. Starte Parley mit --https, oder schreibe.",
+  trouble_insecure_page:
+    "Browser geben Mikrofon und Ton nur bei https://-Adressen oder auf localhost frei. Starte Parley mit --https und öffne die Adresse, die es nennt.",
+  trouble_microphone_narrow:
+    "Das Bluetooth-Headset ist im Telefonmodus, weil sein Mikrofon benutzt wird: Beide Stimmen klingen dumpf. Wähle unter Einstellungen ein anderes Mikrofon, dann klingt es wieder voll.",
   trouble_detour:
     "Eine Firewall sperrt den direkten Weg, deshalb geht der Ton über einen WebSocket: fast so gut, nur hört man ein langsames Netz eher.",
   trouble_unauthorized: "Dieser Server verlangt einen Schlüssel oder lehnt den angegebenen ab. Trage ihn unter Einstellungen ein und verbinde neu.",

@@ -121,7 +121,10 @@ export const en = {
   trouble_microphone_silent:
     "I can't hear you: the microphone gives no sound at all. Switch it on, or choose another one under Settings; until then you can type.",
   trouble_microphone_replaced: "The microphone was unplugged. Now listening with {label}; choose another one under Settings.",
-  trouble_insecure_page: "Browsers offer the microphone only on https:// addresses or on localhost. Start Parley with --https, or type.",
+  trouble_insecure_page:
+    "Browsers offer microphone and sound only on https:// addresses or on localhost. Start Parley with --https and open the address that it prints.",
+  trouble_microphone_narrow:
+    "The Bluetooth headset is in its telephone mode, because its microphone is in use: both voices sound dull. Choose another microphone under Settings, and it plays music quality again.",
   trouble_detour:
     "A firewall keeps the direct audio path out, so the sound goes over a WebSocket: about as good, but a slow network is heard sooner.",
   trouble_unauthorized: "This server asks for a key, or refuses the one that was given. Enter it under Settings and connect again.",

@@ -115,7 +115,9 @@ export const es: Words = {
     "No te oigo: el micrófono no da ningún sonido. Enciéndelo o elige otro en Ajustes; mientras tanto puedes escribir.",
   trouble_microphone_replaced: "Se desenchufó el micrófono. Ahora escucha {label}; elige otro en Ajustes.",
   trouble_insecure_page:
-    "Los navegadores solo dan el micrófono en direcciones https:// o en localhost. Inicia Parley con --https, o escribe.",
+    "Los navegadores solo dan micrófono y sonido en direcciones https:// o en localhost. Inicia Parley con --https y abre la dirección que muestra.",
+  trouble_microphone_narrow:
+    "Los auriculares Bluetooth están en modo teléfono porque se usa su micrófono: ambas voces suenan apagadas. Elige otro micrófono en Ajustes y volverán a sonar bien.",
   trouble_detour:
     "Un cortafuegos bloquea el camino directo, así que el sonido va por un WebSocket: casi igual de bueno, pero una red lenta se nota antes.",
   trouble_unauthorized: "Este servidor pide una clave, o rechaza la que se dio. Escríbela en Ajustes y conecta de nuevo.",

@@ -115,7 +115,9 @@ export const fr: Words = {
     "Je ne vous entends pas : le microphone ne donne aucun son. Allumez-le ou choisissez-en un autre dans les réglages ; d’ici là, vous pouvez écrire.",
   trouble_microphone_replaced: "Le microphone a été débranché. Maintenant, {label} écoute ; choisissez-en un autre dans les réglages.",
   trouble_insecure_page:
-    "Les navigateurs ne donnent le microphone que sur des adresses https:// ou sur localhost. Lancez Parley avec --https, ou écrivez.",
+    "Les navigateurs ne donnent le microphone et le son que sur des adresses https:// ou sur localhost. Lancez Parley avec --https et ouvrez l’adresse qu’il affiche.",
+  trouble_microphone_narrow:
+    "Le casque Bluetooth est en mode téléphone, car son microphone est utilisé : les deux voix sont étouffées. Choisissez un autre microphone dans les réglages, et le son redevient plein.",
   trouble_detour:
     "Un pare-feu bloque la voie directe, le son passe donc par un WebSocket : presque aussi bien, mais un réseau lent s’entend plus tôt.",
   trouble_unauthorized: "Ce serveur demande une clé, ou refuse celle qui a été donnée. Saisissez-la dans les réglages et reconnectez-vous.",

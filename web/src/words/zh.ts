@@ -111,7 +111,10 @@ export const zh: Words = {
   trouble_microphone_muted: "系统已将麦克风静音。请在系统中取消静音，或者打字。",
   trouble_microphone_silent: "我听不到你：麦克风完全没有声音。请打开它，或在“设置”中选择另一个；在此之前你可以打字。",
   trouble_microphone_replaced: "麦克风已被拔出。现在由 {label} 收音；可在“设置”中另选。",
-  trouble_insecure_page: "浏览器只在 https:// 地址或 localhost 上提供麦克风。请用 --https 启动 Parley，或者打字。",
+  trouble_insecure_page:
+    "浏览器只在 https:// 地址或 localhost 上提供麦克风和声音。请用 --https 启动 Parley，并打开它给出的地址。",
+  trouble_microphone_narrow:
+    "蓝牙耳机正在使用自己的麦克风，因此处于通话模式：双方的声音都会发闷。请在“设置”中选择另一个麦克风，音质就会恢复。",
   trouble_detour: "防火墙挡住了直接的音频通道，所以声音改走 WebSocket：效果差不多，但网络慢时会更早听出来。",
   trouble_unauthorized: "此服务器要求密钥，或拒绝了所给的密钥。请在“设置”中填写，然后重新连接。",
   trouble_server_full: "服务器现在无法再接受一个对话。请稍后再试。",

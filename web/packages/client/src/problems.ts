@@ -9,6 +9,8 @@ export type TroubleCode =
   | "microphone_muted"
   | "microphone_silent"
   | "microphone_replaced"
+  /** A Bluetooth headset in its telephone mode: everything sounds dull. */
+  | "microphone_narrow"
   | "insecure_page"
   /** The sound goes over a WebSocket because a firewall keeps the direct path out. */
   | "detour"
@@ -29,6 +31,11 @@ export interface Trouble {
   readonly text: string;
 }
 
+export const INSECURE_PAGE: Trouble = {
+  code: "insecure_page",
+  text: "Browsers offer microphone and sound only on https:// addresses or on localhost. Start Parley with --https and open the address that it prints.",
+};
+
 export function microphoneProblem(error: unknown): Trouble {
   const name = error instanceof Error ? error.name : "";
   switch (name) {
@@ -45,10 +52,7 @@ export function microphoneProblem(error: unknown): Trouble {
     case "AbortError":
       return { code: "microphone_busy", text: "Another program holds the microphone. Close it and connect again; until then you can type." };
     case "TypeError":
-      return {
-        code: "insecure_page",
-        text: "Browsers offer the microphone only on https:// addresses or on localhost. Start Parley with --https, or type.",
-      };
+      return INSECURE_PAGE;
     default:
       return { code: "microphone_failed", text: "The microphone could not be opened. You can type instead." };
   }
@@ -57,6 +61,10 @@ export function microphoneProblem(error: unknown): Trouble {
 export const MUTED_BY_SYSTEM: Trouble = {
   code: "microphone_muted",
   text: "The system has muted the microphone. Unmute it there, or type.",
+};
+export const NARROW_MICROPHONE: Trouble = {
+  code: "microphone_narrow",
+  text: "The Bluetooth headset is in its telephone mode, because its microphone is in use: both voices sound dull. Choose another microphone under Settings, and it plays music quality again.",
 };
 export const DETOUR: Trouble = {
   code: "detour",
@@ -78,8 +86,19 @@ export function connectionLost(reason: string): Trouble {
 
 /** Why there is no connection. */
 export function connectionProblem(error: unknown): Trouble {
+  if (error instanceof TroubleError) return error.trouble;
   if (error instanceof ServerProblem) return { code: error.code, text: error.message };
   return { code: "other", text: error instanceof Error ? error.message : String(error) };
+}
+
+/** A trouble that is known by name where it happens. */
+export class TroubleError extends Error {
+  readonly trouble: Trouble;
+
+  constructor(trouble: Trouble) {
+    super(trouble.text);
+    this.trouble = trouble;
+  }
 }
 
 /** An answer of the server that is not the one hoped for. */

@@ -1,10 +1,14 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 
-import { Microphone } from "../src/audio/microphone";
+import { Microphone, narrow } from "../src/audio/microphone";
 
 class Track extends EventTarget {
   enabled = true;
   stopped = false;
+  label = "Microphone";
+  getSettings(): MediaTrackSettings {
+    return { sampleRate: 48_000 };
+  }
   stop(): void {
     this.stopped = true;
   }
@@ -94,4 +98,15 @@ it("tells of six seconds without any sound, until there is one", async () => {
   expect(told[1]).toBe("no longer: microphone_silent");
   hear(0, 20);
   expect(told).toHaveLength(2);
+});
+
+it.each([
+  ["Headset (WH-1000XM4 Hands-Free AG Audio) (Bluetooth)", 48_000, true],
+  ["AirPods Pro", 16_000, true],
+  ["Bluetooth headset", 8_000, true],
+  ["Bluetooth headset", 48_000, false],
+  ["AirPods Pro", undefined, false],
+  ["Webcam", 16_000, false],
+])("%s at %s Hz is in its telephone mode: %s", (label, rate, expected) => {
+  expect(narrow(label, rate)).toBe(expected);
 });

@@ -91,7 +91,7 @@ beforeEach(() => {
   Sound.made = [];
   Sound.ready = [];
   Sound.waits = false;
-  const track = { enabled: true, stop() {}, addEventListener() {} };
+  const track = { enabled: true, label: "", getSettings: () => ({}), stop() {}, addEventListener() {} };
   const stream = { getTracks: () => [track], getAudioTracks: () => [track] };
   vi.stubGlobal("window", globalThis);
   vi.stubGlobal("navigator", { mediaDevices: { getUserMedia: async () => stream } });

@@ -1,6 +1,6 @@
 // The microphone: opened, muted, watched. What is wrong with it is told in words.
 
-import { microphoneProblem, MUTED_BY_SYSTEM, SILENT_MICROPHONE, type Trouble } from "../problems.js";
+import { microphoneProblem, MUTED_BY_SYSTEM, NARROW_MICROPHONE, SILENT_MICROPHONE, type Trouble } from "../problems.js";
 import type { Reading } from "./audio.js";
 
 /** Digital silence: below -100 dBFS. */
@@ -59,6 +59,8 @@ export class Microphone {
     } catch (error) {
       if (asked === this.asked) this.handlers.trouble(microphoneProblem(error));
     }
+    const { track } = this;
+    if (track && narrow(track.label, track.getSettings().sampleRate)) this.handlers.trouble(NARROW_MICROPHONE);
     return this.stream;
   }
 
@@ -89,6 +91,13 @@ export class Microphone {
     if (this.stream) stop(this.stream);
     this.stream = null;
   }
+}
+
+/** Bluetooth carries a microphone only with 8 or 16 kHz, and then the loudspeaker, too. Browsers tell the rate, or the
+ * system the mode in the device's name. */
+export function narrow(label: string, rate: number | undefined): boolean {
+  if (/hands-?free|\b(HFP|HSP)\b/i.test(label)) return true;
+  return rate !== undefined && rate > 0 && rate <= 16_000 && /bluetooth|airpods|buds|headset/i.test(label);
 }
 
 function stop(stream: MediaStream): void {

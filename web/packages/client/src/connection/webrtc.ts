@@ -11,6 +11,12 @@ const GATHER_TIMEOUT = 1_000;
 /** A path that is gone for this long is looked for anew; a short gap mends itself. */
 const RESTART_AFTER = 1_500;
 const MOST_RESTARTS = 3;
+/** How often the server is asked for a sign of life; ICE alone notices after many seconds that nobody is there. */
+const PING_EVERY = 500;
+/** Milliseconds without a word from the server after which it is asked over HTTP, too: one that is gone refuses at once. */
+const SILENT_FOR = 1_200;
+/** One that only works hard answers late, and is not given up for it. */
+const PROBE_TIMEOUT = 5_000;
 /** RTP timestamps are 32 bit; half of that tells before from after. */
 const WRAP = 2 ** 32;
 /** A source older than this says nothing about now: no packet holds more than 60 ms. */
@@ -30,6 +36,11 @@ export class WebRtcConnection implements Connection {
   private closing = false;
   private restarts = 0;
   private restartTimer = 0;
+  private pingTimer = 0;
+  private pings = 0;
+  /** When the server said something last, and whether it is being asked over HTTP. */
+  private heardFrom = 0;
+  private probing = false;
   private readonly address: ServerAddress;
   private readonly handlers: ConnectionHandlers;
 
@@ -47,6 +58,7 @@ export class WebRtcConnection implements Connection {
     const channel = peer.createDataChannel("parley", { ordered: true });
     this.channel = channel;
     channel.onmessage = (event: MessageEvent<string>) => {
+      this.heardFrom = performance.now();
       const message = parseServerMessage(event.data);
       if (message?.type === "anchor") this.anchor = message;
       if (message) this.handlers.message(message);
@@ -59,6 +71,22 @@ export class WebRtcConnection implements Connection {
     await opened;
     channel.onclose = () => this.lost("the server closed the connection");
     peer.onconnectionstatechange = () => this.watch(peer);
+    this.heardFrom = performance.now();
+    this.pingTimer = window.setInterval(() => void this.ping(), PING_EVERY);
+  }
+
+  private async ping(): Promise<void> {
+    this.pings += 1;
+    this.send({ type: "ping", id: this.pings });
+    if (this.probing || performance.now() - this.heardFrom < SILENT_FOR) return;
+    this.probing = true;
+    try {
+      await fetch(addressOf(this.address, "health"), { cache: "no-store", signal: AbortSignal.timeout(PROBE_TIMEOUT) });
+    } catch (error) {
+      // Time that runs out says nothing about who is there; where only the path is broken, ICE looks for another one.
+      if (!(error instanceof DOMException)) this.lost("the server does not answer");
+    }
+    this.probing = false;
   }
 
   /** What the server says about the way to it: STUN and TURN servers, if any. */
@@ -136,6 +164,7 @@ export class WebRtcConnection implements Connection {
     if (this.closing) return;
     this.closing = true;
     window.clearTimeout(this.restartTimer);
+    window.clearInterval(this.pingTimer);
     this.peer?.close();
     this.handlers.lost(reason);
   }
@@ -166,6 +195,7 @@ export class WebRtcConnection implements Connection {
   async close(): Promise<void> {
     this.closing = true;
     window.clearTimeout(this.restartTimer);
+    window.clearInterval(this.pingTimer);
     this.send({ type: "end" });
     this.peer?.close();
     if (!this.resource) return;
