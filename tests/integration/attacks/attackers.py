@@ -45,6 +45,8 @@ REALTIME = {
     "rt_faulty": '{"type": "sing"}',
 }
 """Floods of the Realtime interface."""
+FRAMES = ("wire_ping", "empty_pieces")
+"""Floods below the level of messages."""
 _WORDS = "The quick brown fox jumps over the lazy dog, and nobody has to wait for it. " * 50
 _NOISE = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 1_440_036, b"WAVE", b"fmt ", 16, 1, 1, 16_000, 32_000, 2, 16,
                      b"data", 1_440_000) + os.urandom(1_440_000)  # fmt: skip

@@ -11,7 +11,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.integration.attacks.attackers import FLOODS, REALTIME
+from tests.integration.attacks.attackers import FLOODS, FRAMES, REALTIME
+from tests.integration.attacks.kinds import asked_for
 from tests.integration.attacks.victim import CONNECTIONS, SECONDS, Server, Undisturbed, attacked, withstood
 
 if TYPE_CHECKING:
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
-@pytest.mark.parametrize("flood", [*FLOODS, "wire_ping", "empty_pieces"])
+@pytest.mark.parametrize("flood", asked_for([*FLOODS, *FRAMES], by_twenty=False))
 async def test_a_client_that_floods_the_server_makes_nobody_wait(
     parley: Running, quiet: Undisturbed, flood: str
 ) -> None:
     await withstood(parley, quiet, flood, SECONDS, "1")
 
 
-@pytest.mark.parametrize("flood", list(REALTIME))
+@pytest.mark.parametrize("flood", asked_for(REALTIME, by_twenty=False))
 async def test_a_client_of_the_realtime_interface_that_floods_makes_nobody_wait(
     parley: Running, quiet: Undisturbed, flood: str
 ) -> None:

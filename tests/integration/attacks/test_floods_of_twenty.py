@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from tests.integration.attacks.attackers import FLOODS, REALTIME
+from tests.integration.attacks.attackers import FLOODS, FRAMES, REALTIME
+from tests.integration.attacks.kinds import asked_for
 from tests.integration.attacks.victim import CONNECTIONS, SECONDS, Server, Undisturbed, withstood
 
 if TYPE_CHECKING:
@@ -15,22 +16,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
-ALWAYS = (
-    *("playout", "set_voice", "text", "audio", "say"),
-    *("wire_ping", "empty_pieces"),
-    *("rt_sound", "rt_session", "rt_response", "rt_keys"),
-)
-"""Those that did harm once, and one of each kind of work; the others are asked for by name."""
-
-
-def kinds() -> list[Any]:
-    """All floods."""
-    every = [*FLOODS, "wire_ping", "empty_pieces", *REALTIME]
-    assert set(every) > set(ALWAYS)
-    return [pytest.param(kind, marks=[] if kind in ALWAYS else [pytest.mark.soak]) for kind in every]
-
-
-@pytest.mark.parametrize("flood", kinds())
+@pytest.mark.parametrize("flood", asked_for([*FLOODS, *FRAMES, *REALTIME], by_twenty=True))
 async def test_twenty_connections_from_one_address_make_nobody_wait(
     parley: Running, quiet: Undisturbed, flood: str
 ) -> None:

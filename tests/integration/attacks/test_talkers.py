@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.integration.attacks.victim import (
     CONNECTIONS,
-    SECONDS,
     Server,
     Undisturbed,
     attacked,
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 TALKERS = 3
 """One more than there are decoders."""
+SECONDS = "3"
+"""Longer than a recogniser may be silent over what it was given."""
 
 
 def decoders(parley: Running) -> list[int]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.integration.people import Running
 
-STORY = "Once upon a time there was a lighthouse at the end of a long road, and a keeper."
+STORY = "There was a lighthouse at the end of a long road."
 """A little longer than the attacks."""
 ELSEWHERE = ("127.0.0.2", 0)
 """Where the victim comes from: who attacks is held back by address."""
@@ -42,8 +42,8 @@ loop for seconds, and does so every time."""
 GROWTH = 60_000_000
 """Bytes by which the server may grow under an attack: sixty-four sessions, and what Python keeps."""
 
-SECONDS, CONNECTIONS = "3", 20
-"""How long attacks last, and the many that come at once."""
+SECONDS, CONNECTIONS = "2", 20
+"""How long attacks last (what a client may do at once is used up in a fraction of it), and the many at once."""
 
 CHANNELS = 2
 """One to each worker, opened on first use; attacks that leave something leave dozens."""
