@@ -9,7 +9,7 @@ import pytest
 
 from parley.bench.report import BenchOptions
 from parley.bench.turns.corpus import Case, Kind, Sound
-from parley.bench.turns.run import played, read_lines, run, write_line
+from parley.bench.turns.run import hearings, played, read_lines, run, write_line
 from parley.bench.turns.score import Outcome, line, score, summed
 from parley.errors import ConfigError
 
@@ -75,3 +75,14 @@ def test_what_was_played_is_kept_when_the_run_breaks_off(tmp_path: Path) -> None
         played([outcome.case for outcome in OUTCOMES], "x", lambda case: next(outcomes), str(file))
 
     assert [(one.system, one.case) for one in read_lines(file)] == [("x", one.case.name) for one in OUTCOMES[:2]]
+
+
+@pytest.mark.parametrize(
+    ("params", "measured"),
+    [({"people": "en"}, [True]), ({"people": "en", "words": "embedded"}, [False]), ({}, [False, False])],
+)
+def test_people_are_heard_at_one_speed_where_a_stand_in_for_the_ears_is_named(
+    params: dict[str, str], measured: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("parley.bench.real_models.loaded", lambda settings: lambda: None)
+    assert [hearing.measured for hearing in hearings(BenchOptions(params=params))] == measured

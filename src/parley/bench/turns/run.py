@@ -46,7 +46,8 @@ def run(options: BenchOptions) -> list[Row]:
     hears with another recogniser, whose decoding is done for real and passes as CPU time; ``--set turn=smart-turn``
     adds a turn model, ``--set interruption=backchannel-detector`` one of what is said over a reply.
     ``--set people=en`` (or other languages, ``en,fr``) plays recordings of real people instead, which are fetched
-    first; ``--set side=tuning`` those that thresholds may be chosen by, ``kinds=turn,pause`` only some cases.
+    first, and with ``words=embedded`` are heard at one speed however busy the machine is; ``--set side=tuning`` plays
+    those that thresholds may be chosen by, ``kinds=turn,pause`` only some cases.
     ``--set session.KEY=VALUE`` changes a setting of every session; ``--set cases=FILE`` writes what happened in each,
     and ``--set from=FILE,FILE`` plays nothing, but sums up what such files tell, of one corpus: so that systems which
     were played one at a time stand in one plot.
@@ -58,13 +59,13 @@ def run(options: BenchOptions) -> list[Row]:
     names = [name for name in options.text("systems", ",".join(PRESETS)).split(",") if name in PRESETS]
     changed = _changed(options)
     scores: list[Scores] = []
-    for hearing in _hearings(options):
+    for hearing in hearings(options):
         for name in names:
             system = hearing.system(name, {**PRESETS[name], **changed})
             scores.append(
                 score(system.name, played(cases, system.name, partial(play, system=system), options.text("cases")))
             )
-    if options.text("references", "no" if _real(options) else "yes") == "yes":
+    if options.text("references", "no" if _real(options) or options.text("people") else "yes") == "yes":
         scores += [reference(trigger, cases) for trigger in REFERENCES]
     _draw(options, scores, where)
     load = meter.read()
@@ -97,8 +98,9 @@ def _goals(options: BenchOptions) -> Goals:
 
 
 def _real(options: BenchOptions) -> bool:
-    """True when models or people are real: time passes as it is measured."""
-    return any(options.text(name) for name in ("people", "engine", "turn", "interruption"))
+    """True when models are real, or people are and no stand-in hears them: time passes as it is measured."""
+    named = any(options.text(name) for name in ("engine", "turn", "interruption"))
+    return named or bool(options.text("people") and not options.text("words"))
 
 
 def _cases(options: BenchOptions) -> tuple[list[Case], str]:
@@ -157,7 +159,7 @@ class Hearing:
         )
 
 
-def _hearings(options: BenchOptions) -> Iterator[Hearing]:
+def hearings(options: BenchOptions) -> Iterator[Hearing]:
     """The stand-ins of the published table, or what was asked for by name."""
     if _real(options):
         yield _by_name(options)
