@@ -112,6 +112,10 @@ web:
     npm --prefix web ci --no-audit --no-fund
     npm --prefix web run build
 
+# How heavy the built page is, and Lighthouse's figures of it at the address of a running `parley up`.
+page-figures url="http://127.0.0.1:8080": _tools
+    python scripts/page_figures.py {{ url }}
+
 # A Redis for many processes and hosts, in the foreground.
 redis port="6379":
     redis-server --port {{ port }} --save '' --appendonly no --bind 127.0.0.1

@@ -15,7 +15,6 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
 from parley import __version__
@@ -24,6 +23,7 @@ from parley.observability.metrics import CONTENT_TYPE
 from parley.server.asking import WhoAsks
 from parley.server.fleet import models_in_use, slow_voices
 from parley.server.http import Role, check, error_response, guarded
+from parley.server.page_files import PageFiles
 from parley.transports.websocket_endpoint import serve_websocket
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def page_routes(folder: Path | None) -> list[BaseRoute]:
     if folder is None:
         return []
     if (folder / "index.html").is_file():
-        return [Mount("/", StaticFiles(directory=folder, html=True))]
+        return [Mount("/", PageFiles(folder))]
 
     async def missing(_: Request) -> Response:
         return HTMLResponse(_NO_PAGE)
