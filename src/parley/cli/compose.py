@@ -128,6 +128,7 @@ async def _open_host(settings: Settings, stack: AsyncExitStack) -> SessionHost:
 
     access = Access(settings.server)
     stack.callback(access.close)
+    access.start()
     keeper = _open_recording(settings, stack)
     parts = await _open_parts(settings, stack, keeper)
     metrics = Metrics()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from datetime import UTC, datetime
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from parley import clock
-from parley.errors import ConfigError, InvalidRequest, RequestError, Unauthorized, UnavailableError
+from parley.errors import ConfigError, InvalidRequest, ParleyError, RequestError, Unauthorized, UnavailableError
 from parley.server.asking import asking
 from parley.server.audit import AuditLog
 from parley.server.keys import (
@@ -53,11 +53,15 @@ class Access:
     def __init__(self, settings: ServerSettings, *, wall_clock: Callable[[], float] = _wall_clock) -> None:
         self._settings, self._wall_clock = settings, wall_clock
         self._stamp: tuple[int, int, int] | None = None
-        self._looked = -inf
         self._ring = KeyRing((), settings.api_key)
         if settings.keys:
             self._stamp = _stamp_of(settings.keys)
-            self._ring = self._read()
+            try:
+                self._ring = KeyRing(keys_in(settings.keys), settings.api_key)
+            except InvalidRequest as error:
+                raise ConfigError(error.message) from None
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
         self._held, self._tokens = Held(), Tokens()
         self._sessions: dict[str, Key] = {}
         self._sibling: Sibling | None = None
@@ -69,7 +73,10 @@ class Access:
         return bool(self._settings.api_key or self._settings.keys)
 
     def close(self) -> None:
-        """Write the audit log to its end."""
+        """Look at the file no more, and write the audit log to its end."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
         if self._audit is not None:
             self._audit.close()
 
@@ -82,7 +89,7 @@ class Access:
             who.holder = self._holder(key, tokens=tokens)
             who.holder.key.check(role)
         except RequestError as error:
-            self._note("refused", code=error.code, role=role.value, what=who.what)
+            self._refused(error, role)
             raise
         if role is Role.MODELS:
             self._note("changed", what=who.what)
@@ -98,29 +105,35 @@ class Access:
                     "The token is not known here, or has expired." if tokens else "A token opens a conversation only."
                 )
             return Holder(owner, digest)
-        return Holder(self._current().find(key, self._wall_clock()))
+        return Holder(self._ring.find(key, self._wall_clock()))
 
-    def _current(self) -> KeyRing:
-        """The keys of the file as it is now, or as it was when it was last a file of keys."""
-        now = clock.now()
-        if self._settings.keys and now - self._looked >= _LOOK:
-            self._looked = now
-            stamp = _stamp_of(self._settings.keys)
-            if stamp != self._stamp:
-                self._stamp = stamp
-                try:
-                    self._ring = self._read()
-                    self._note("keys read")
-                except ConfigError as error:
-                    log.error("the keys stay as they were", reason=error.message)
-        return self._ring
+    # --- the file ----------------------------------------------------------------------
 
-    def _read(self) -> KeyRing:
-        path = self._settings.keys
+    def start(self) -> None:
+        """Read the file again whenever it changes, from now on."""
+        if self._settings.keys:
+            self._timer = asyncio.get_running_loop().call_later(_LOOK, self._look)
+
+    def _look(self) -> None:
+        stamp = _stamp_of(self._settings.keys)
+        if stamp == self._stamp:
+            self.start()
+            return
+        self._stamp = stamp
+        # In a thread: a thousand keys take a fifth of a second.
+        reading = asyncio.get_running_loop().run_in_executor(None, keys_in, self._settings.keys)
+        reading.add_done_callback(self._take)
+
+    def _take(self, reading: asyncio.Future[tuple[Key, ...]]) -> None:
+        if self._closed:
+            return
+        self.start()
         try:
-            return KeyRing(keys_in(path), self._settings.api_key)
+            self._ring = KeyRing(reading.result(), self._settings.api_key)
         except InvalidRequest as error:
-            raise ConfigError(error.message) from None
+            log.error("the keys stay as they were", reason=error.message)
+        else:
+            self._note("keys read")
 
     # --- conversations -----------------------------------------------------------------
 
@@ -129,9 +142,15 @@ class Access:
 
         ``goes_on``: the earlier conversation that it takes up; empty for none.
         """
-        holder = asking().holder
+        try:
+            await self._begin(asking().holder, session_id, goes_on)
+        except ParleyError as error:
+            self._refused(error, Role.TALK)
+            raise
+
+    async def _begin(self, holder: Holder, session_id: str, goes_on: str) -> None:
         key = holder.key
-        if key.sha256 and not self._current().knows(key):
+        if key.sha256 and not self._ring.knows(key):
             raise Unauthorized(f"The API key {key.name} has been taken back.")
         self._held.begin(key, clock.now())
         try:
@@ -189,6 +208,12 @@ class Access:
     def _told_of_use(self, told: Mapping[str, Any]) -> None:
         self._tokens.opened_elsewhere(told["digest"], told["session"], told["goes_on"], clock.now())
 
+    def _refused(self, error: ParleyError, role: Role) -> None:
+        if self._audit is not None:
+            who = asking()
+            about = {"code": error.code, "role": role.value, "what": who.what}
+            self._audit.refused(address=who.address, key=who.holder.key.name, **about)
+
     def _note(self, event: str, **about: str | float) -> None:
         if self._audit is not None:
             who = asking()
@@ -200,7 +225,7 @@ def keys_in(path: str) -> tuple[Key, ...]:
     import yaml
 
     try:
-        data = yaml.safe_load(Path(path).read_text("utf-8"))
+        data = yaml.load(Path(path).read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     except OSError as error:
         raise InvalidRequest(f"{path} can not be read: {error.strerror}.") from None
     except (UnicodeDecodeError, yaml.YAMLError, RecursionError):

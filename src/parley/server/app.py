@@ -22,7 +22,7 @@ from parley.errors import Forbidden, ParleyError, Unauthorized, UnavailableError
 from parley.observability.metrics import CONTENT_TYPE
 from parley.server.asking import WhoAsks
 from parley.server.fleet import models_in_use, slow_voices
-from parley.server.http import Role, check, error_response, guarded
+from parley.server.http import Role, bearer_key, check, error_response, guarded
 from parley.server.page_files import PageFiles
 from parley.transports.websocket_endpoint import serve_websocket
 
@@ -120,6 +120,8 @@ def health(host: SessionHost) -> Any:
 
 
 def _may_know(host: SessionHost, request: Request) -> bool:
+    if host.access.asks and not bearer_key(request):
+        return False  # load balancers ask all the time: that is nobody who was refused
     try:
         check(host, request, Role.METRICS)
     except (Unauthorized, Forbidden):

@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 _MOST = 10_000
 """Lines that wait for the disk."""
+_AT_ONCE, _A_SECOND = 100, 2
+"""Refusals that are noted one by one: whoever tries keys must not fill the disk."""
 
 
 class AuditLog:
@@ -29,8 +31,21 @@ class AuditLog:
         self._lines: queue.Queue[str | None] = queue.Queue(_MOST)
         self._lost = 0
         self._failing = False
+        self._left_out, self._room, self._roomed = 0, float(_AT_ONCE), wall_clock()
         self._thread = threading.Thread(target=self._write_all, name="audit", daemon=True)
         self._thread.start()
+
+    def refused(self, **about: str | float) -> None:
+        """One line for who was turned away: of many a second only some, the next says how many it stands for."""
+        now = self._wall_clock()
+        self._room = min(_AT_ONCE, self._room + (now - self._roomed) * _A_SECOND)
+        self._roomed = now
+        if self._room < 1:
+            self._left_out += 1
+            return
+        self._room -= 1
+        about["left_out_before"], self._left_out = self._left_out, 0
+        self.note("refused", **about)
 
     def note(self, event: str, **about: str | float) -> None:
         """One line; empty fields are left out."""
@@ -63,7 +78,8 @@ class AuditLog:
                 except queue.Empty:
                     break
             going_on = None not in lines
-            self._write([line for line in lines if line is not None])
+            if written := [line for line in lines if line is not None]:
+                self._write(written)
 
     def _write(self, lines: list[str]) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
@@ -13,7 +13,7 @@ from parley.errors import CapacityError, Forbidden, InvalidRequest, TooManyReque
 from parley.values import Role
 
 KEY_PREFIX, TOKEN_PREFIX = "pk_", "pt_"
-MOST_KEYS = 10_000
+MOST_KEYS = 1000
 MOST_TOKENS = 10_000
 SHORTEST, USUAL, LONGEST = 10, 60, 3600
 """Seconds in which a token opens its conversation."""
@@ -66,8 +66,8 @@ def read_keys(data: Any, path: str) -> tuple[Key, ...]:
         raise InvalidRequest(f"{path} must hold a list `keys` of at most {MOST_KEYS} entries.")
     keys = tuple(_key(entry, f"{path}: entry {number}") for number, entry in enumerate(listed, 1))
     for what in ("name", "sha256"):
-        seen = [getattr(key, what) for key in keys]
-        if twice := next((each for each in seen if seen.count(each) > 1), ""):
+        counted = Counter(getattr(key, what) for key in keys)
+        if twice := next((each for each, times in counted.items() if times > 1), ""):
             raise InvalidRequest(f"{path} has the {what} {twice} twice.")
     return keys
 
@@ -103,6 +103,8 @@ def _key(entry: Any, where: str) -> Key:
     name, sha256 = entry.get("name"), entry.get("sha256")
     if not isinstance(name, str) or not name.strip() or len(name) > _NAME or not name.isprintable():
         raise InvalidRequest(f"{where} needs a name of 1 to {_NAME} printable characters.")
+    if name == SERVER_KEY.name:
+        raise InvalidRequest(f"{where} is called {name}, as the server's own key is.")
     where = f"{where} ({name})"
     if not isinstance(sha256, str) or len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
         raise InvalidRequest(f"{where} needs sha256: the key's SHA-256 as 64 lower-case hex digits, never the key.")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from starlette.routing import Route
+from structlog.testing import capture_logs
 from tests.unit.server.test_host import host_with
 from typer.testing import CliRunner
 
-from parley import clock
 from parley.cli.keys import app
 from parley.errors import ConfigError, TooManyRequests, Unauthorized
 from parley.server.access import Access
@@ -23,6 +24,7 @@ from parley.server.tokens import token_routes
 from parley.values import Role
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from parley.server.sessions import SessionHost
@@ -98,26 +100,42 @@ async def test_only_who_may_see_figures_is_told_the_details_of_health(tmp_path: 
         assert "workers" in (await client.get("/health", headers=bearer(watcher))).json()
 
 
-async def test_a_file_that_changes_is_taken_within_a_second_and_one_that_is_none_is_not(
+async def test_a_file_that_changes_is_taken_unasked_and_one_that_is_none_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = 0.0
-    monkeypatch.setattr(clock, "now", lambda: now)
+    monkeypatch.setattr("parley.server.access._LOOK", 0.01)
     file = tmp_path / "keys.yaml"
     first = new_key(file, "first")
     access = Access(ServerSettings(keys=str(file)))
-    second = new_key(file, "second")
-    now = 1.0
-    for key in (first, second):
+    access.start()
+    with capture_logs() as logs:
+        second = new_key(file, "second")
+        await until(lambda: opens(access, second))
+        assert opens(access, first)
+        file.write_text("keys: nonsense")
+        await until(lambda: bool(logs))
+        assert opens(access, second)
+        file.unlink()
+        third = new_key(file, "third")
+        await until(lambda: opens(access, third))
+    assert not opens(access, second)
+    assert {(line["event"], line["log_level"]) for line in logs} == {("the keys stay as they were", "error")}
+    access.close()
+    new_key(file, "fourth")
+
+
+def opens(access: Access, key: str) -> bool:
+    try:
         access.check(key, Role.TALK, tokens=False)
-    file.write_text("keys: nonsense")
-    now = 2.0
-    access.check(second, Role.TALK, tokens=False)
-    file.unlink()
-    new_key(file, "third")
-    now = 3.0
-    with pytest.raises(Unauthorized):
-        access.check(second, Role.TALK, tokens=False)
+    except Unauthorized:
+        return False
+    return True
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)  # a look at the file, which nobody tells of
 
 
 def test_a_server_does_not_start_with_a_file_of_keys_that_is_none(tmp_path: Path) -> None:
@@ -141,11 +159,11 @@ async def test_a_file_without_a_key_lets_nobody_in(tmp_path: Path) -> None:
 async def test_limits_hold_for_a_key_and_not_for_another_and_a_key_taken_back_begins_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = 0.0
-    monkeypatch.setattr(clock, "now", lambda: now)
+    monkeypatch.setattr("parley.server.access._LOOK", 0.01)
     file = tmp_path / "keys.yaml"
     kiosk, other = new_key(file, "kiosk", "--max-sessions", "1"), new_key(file, "other")
     access = Access(ServerSettings(keys=str(file)))
+    access.start()
     async with asked_with(access, kiosk):
         await access.begin("one", "")
         with pytest.raises(TooManyRequests):
@@ -160,9 +178,10 @@ async def test_limits_hold_for_a_key_and_not_for_another_and_a_key_taken_back_be
             await access.begin("five", "")
         access.release("four")
         parley_keys("remove", "kiosk", "--file", str(file))
-        now = 1.0
+        await until(lambda: not opens(access, kiosk))
         with pytest.raises(Unauthorized, match="kiosk has been taken back"):
             await access.begin("six", "")
+    access.close()
 
 
 async def test_a_token_opens_one_conversation_and_nothing_else(tmp_path: Path) -> None:
@@ -224,6 +243,23 @@ async def test_an_audit_log_that_cannot_be_written_loses_lines_and_says_how_many
             access.check("wrong", Role.TALK, tokens=False)
     access.close()
     assert not folder.exists()
+
+
+async def test_whoever_tries_keys_does_not_fill_the_audit_log_and_health_is_nobodys_refusal(tmp_path: Path) -> None:
+    audit, now = tmp_path / "audit.jsonl", 1_000_000.0
+    access = Access(ServerSettings(api_key="secret", audit=str(audit)), wall_clock=lambda: now)
+    for _ in range(1000):
+        assert not opens(access, "wrong")
+    now += 1
+    assert not opens(access, "wrong")
+    access.close()
+    lines = [json.loads(line) for line in audit.read_text().splitlines()]
+    assert len(lines) == 101
+    assert lines[-1]["left_out_before"] == 900
+    async with host_with(api_key="secret", audit=str(tmp_path / "other.jsonl")) as host, client_of(host) as client:
+        assert "workers" not in (await client.get("/health")).json()
+        host.access.close()
+    assert not (tmp_path / "other.jsonl").exists()
 
 
 def test_a_key_is_shown_once_and_its_file_holds_a_digest(tmp_path: Path) -> None:

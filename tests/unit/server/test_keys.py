@@ -37,6 +37,7 @@ def key_of(**changed: Any) -> Key:
     [
         ({"name": ""}, "needs a name"),
         ({"name": 5}, "needs a name"),
+        ({"name": "server.api_key"}, "as the server's own key is"),
         ({"name": "a\nb"}, "needs a name"),
         ({"sha256": "pk_one"}, r"entry 1 \(kiosk\) needs sha256: .* never the key"),
         ({"sha256": DIGEST.upper()}, "needs sha256"),
