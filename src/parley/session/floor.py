@@ -26,11 +26,11 @@ class Floor:
 
     @property
     def participant(self) -> Participant:
-        return self._machine.participant
+        return self._machine.states.participant
 
     @property
     def agent(self) -> Agent:
-        return self._machine.agent
+        return self._machine.states.agent
 
     def knows(self, event: Event) -> bool:
         """True when the event can happen now."""

@@ -98,7 +98,8 @@ class Microphone:
         self.heard_at = now
         self._received += samples.size
         self._keep(samples)
-        self._overhear(samples, now)
+        if self._overhearing is not None:
+            self._overhear(samples, now)
         events: list[SpeechStarted | SpeechEnded] = []
         segmenter = self.segmenter
         for score in self._vad.score(samples):

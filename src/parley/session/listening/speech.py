@@ -85,8 +85,8 @@ class SpeechDetection:
     @property
     def _followed(self) -> bool:
         """True while it matters what the microphone brings next, or that it brings nothing."""
-        listening = self._barge_in.watched is not None or self._floor.agent is Agent.LISTENING
-        return listening or self._microphone.segmenter.speaking
+        speaking = self._microphone.segmenter.speaking
+        return speaking or self._barge_in.watched is not None or self._floor.agent is Agent.LISTENING
 
     def _mind_wire(self, when: float) -> None:
         self._minding_wire = True

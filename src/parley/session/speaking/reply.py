@@ -380,10 +380,12 @@ class Reply:
         )  # fmt: skip
 
     async def _send(self, frame: AudioFrame) -> None:
-        lateness = await self._until_due(frame.end_sample)
+        end_sample = frame.end_sample
+        lateness = await self._until_due(end_sample)
         now = clock.now()
-        self.ledger.sent(frame.start_sample, frame.end_sample, now)
-        self.ledger.add_marks(frame.marks)
+        self.ledger.sent(frame.start_sample, end_sample, now)
+        if frame.marks:
+            self.ledger.add_marks(frame.marks)
         self.sending_since = now
         self._owner.reply_frame(self, frame, lateness)
         # Nothing is awaited between the last look at the hold and this call.
@@ -393,7 +395,8 @@ class Reply:
     async def _until_due(self, end_sample: int) -> float:
         """Wait until a frame may leave; returns by how much that moment was missed."""
         while True:
-            await self._until_playing()
+            if not self.life.playing:
+                await self._until_playing()
             now = clock.now()
             delay = self.ledger.due_in(end_sample, now)
             if delay < _TICK:
