@@ -343,8 +343,7 @@ class Reply:
         self._feed.put(self.text)
         if written:
             self._feed.close()
-        self.voice = voice
-        self._sound = self._new_voice()
+        self.voice, self._sound = voice, self._new_voice()
         return True
 
     def _new_voice(self) -> ReplyVoice:
@@ -380,13 +379,11 @@ class Reply:
         )  # fmt: skip
 
     async def _send(self, frame: AudioFrame) -> None:
-        end_sample = frame.end_sample
-        lateness = await self._until_due(end_sample)
-        now = clock.now()
-        self.ledger.sent(frame.start_sample, end_sample, now)
+        lateness = await self._until_due(frame.end_sample)
+        self.sending_since = now = clock.now()
+        self.ledger.sent(frame.start_sample, frame.end_sample, now)
         if frame.marks:
             self.ledger.add_marks(frame.marks)
-        self.sending_since = now
         self._owner.reply_frame(self, frame, lateness)
         # Nothing is awaited between the last look at the hold and this call.
         await self._parts.transport.send_audio(frame)
