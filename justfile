@@ -11,7 +11,7 @@ _tools:
     if command -v uv >/dev/null; then uv sync --quiet --inexact --group dev; fi
 
 # Everything that has to hold: style, types, layers, generated files, every test.
-ci: lint typecheck test histories test-integration
+ci: lint typecheck (test "50") histories test-integration
 
 # Style, import layers, generated files that are out of date.
 lint: _tools
@@ -34,9 +34,9 @@ typecheck: _tools
     mypy
     if [ -d web/node_modules ]; then npm --prefix web run --silent check; fi
 
-# Unit and session tests: pure or in virtual time, under a minute.
-test: _tools
-    PARLEY_TEST_HISTORIES=1000 pytest -q -n auto tests/unit tests/session
+# Unit and session tests: pure or in virtual time.
+test lives="1000": _tools
+    PARLEY_TEST_HISTORIES={{ lives }} pytest -q -n auto tests/unit tests/session
 
 # Ten thousand random lives of a session in virtual time; prints which cells of its tables they reached.
 histories count="10000" seed="1": _tools

@@ -13,7 +13,7 @@ from parley.session.decide.stages import STAGES, Step, steps
 some = st.dictionaries(
     st.sampled_from([*STAGES, "unknown"]), st.floats(-500, 20_000, allow_nan=False), max_size=len(STAGES)
 )
-PAGE = Path(__file__).parents[3] / "web/src/view/latency.ts"
+WEB = Path(__file__).parents[3] / "web/src"
 
 
 def test_each_step_is_what_a_stage_adds_to_the_one_before() -> None:
@@ -39,6 +39,8 @@ def test_steps_follow_each_other_and_end_when_the_last_stage_is_reached(stages_m
 
 
 def test_the_page_draws_the_same_stages_by_the_same_words() -> None:
-    drawn = dict(re.findall(r'^  (\w+): \["([^"]+)", "#', PAGE.read_text("utf-8"), re.MULTILINE))
+    words = dict(re.findall(r'^  (step_\w+): "([^"]+)"', (WEB / "words/en.ts").read_text("utf-8"), re.MULTILINE))
+    named = re.findall(r'^  (\w+): \["(\w+)", "#', (WEB / "view/latency.ts").read_text("utf-8"), re.MULTILINE)
+    drawn = {stage: words[name] for stage, name in named}
     assert drawn.pop("page") == "audible here"  # known to the page alone
     assert drawn == dict(STAGES)
