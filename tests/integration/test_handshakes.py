@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from parley.client.session import SessionClient
+from parley.server.handshakes import AT_ONCE
 from parley.server.settings import ServerSettings
 from parley.testing.echo_host import EchoHost, echo_app, serving
 from parley.transports.bounds import Uncounted
@@ -66,6 +67,22 @@ async def test_who_wants_too_many_is_told_so_and_others_of_theirs_are_opened() -
         assert b"Your address opens WebSockets too quickly; wait a moment." in answer
         assert tally.refused == ["too_many_requests"]
         assert (await asked[1][0].readline()).startswith(b"HTTP/1.1 101 ")
+        for _, writer in asked:
+            writer.close()
+
+
+async def test_who_has_stood_in_line_for_long_is_told_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parley.server.http_protocol.LONGEST_IN_LINE", 0.2)
+    tally = Tally()
+    async with (
+        asyncio.timeout(LIMIT),
+        serving(echo_app(EchoHost()), settings=settings(handshakes=1), tally=tally) as url,
+    ):
+        asked = [await ask(url) for _ in range(AT_ONCE + 3)]
+        answer = await asked[-1][0].read()
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"Too many want to connect at this moment; try again later." in answer
+        assert set(tally.refused) == {"at_capacity"}
         for _, writer in asked:
             writer.close()
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from parley.errors import CapacityError, SessionFailed
+from parley.errors import CapacityError, NotFound, SessionFailed, Unauthorized
 from parley.messages import EndSession, ReplyEnded, SessionEnded, SessionStarted, StartSession, TextInput, VoiceChanged
 from parley.observability.metrics import Metrics
 from parley.registry import AnnouncedModel, Announcement
@@ -17,6 +18,8 @@ from parley.registry.memory import MemoryRegistry
 from parley.registry.snapshots import MemorySnapshots
 from parley.routing.pool import PooledSynthesizer
 from parley.routing.settings import RoutingSettings
+from parley.server.asking import _ASKING, Asking
+from parley.server.keys import digest_of
 from parley.server.sessions import Parts, SessionHost
 from parley.server.settings import ServerSettings
 from parley.session.log import BudgetReacted
@@ -26,6 +29,7 @@ from parley.values import Voice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_tasks_left")]
 
@@ -265,3 +269,59 @@ async def test_who_stands_in_line_holds_no_place() -> None:
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)
         assert home.host.in_line == 0
+
+
+def shows(host: SessionHost, key: str, *, tokens: bool = False) -> None:
+    """From here on this task asks with that key."""
+    _ASKING.set(Asking("192.0.2.7", "WebSocket /v1/session"))
+    host.check_key(key, tokens=tokens)
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> dict[str, str]:
+    """Two keys, and the settings with the file that holds them."""
+    entries = [{"name": name, "sha256": digest_of(f"key of {name}"), "roles": ["talk"]} for name in ("one", "other")]
+    (tmp_path / "keys.yaml").write_text(json.dumps({"keys": entries}))
+    return {"keys": str(tmp_path / "keys.yaml")}
+
+
+async def test_nobody_takes_over_a_conversation_of_another_key(keys: dict[str, str]) -> None:
+    async with house(**keys) as home:
+        shows(home.host, "key of one")
+        async with home.talking() as first:
+            await first.participant.send(TextInput("hello"))
+            await until_heard(first)
+            (started,) = of(first, SessionStarted)
+            shows(home.host, "key of other")
+            async with home.talking(resume_session=started.session_id) as stranger:
+                assert not of(stranger, SessionStarted)[0].resumed
+                assert home.host.sessions == 2
+            assert not of(first, SessionEnded)
+
+
+async def test_who_may_not_begin_ends_nobodys_conversation(keys: dict[str, str]) -> None:
+    async with house(**keys) as home:
+        shows(home.host, "key of one")
+        token = await home.host.access.token(60)
+        async with home.talking() as first:
+            await first.participant.send(TextInput("hello"))
+            await until_heard(first)
+            (started,) = of(first, SessionStarted)
+            shows(home.host, token, tokens=True)
+            async with home.talking():
+                pass
+            with pytest.raises(Unauthorized, match="has opened a conversation already"):
+                await home.host.run_session(MemoryTransport(), StartSession(resume_session=started.session_id))
+            assert not of(first, SessionEnded)
+
+
+async def test_a_token_whose_conversation_could_not_be_opened_opens_the_next_one(keys: dict[str, str]) -> None:
+    async with house(**keys) as home:
+        shows(home.host, "key of one")
+        token = await home.host.access.token(60)
+        shows(home.host, token, tokens=True)
+        for _ in range(2):
+            with pytest.raises(NotFound):
+                await home.host.run_session(MemoryTransport(), StartSession(voice=Voice("no-such-model")))
+        async with home.talking() as transport:
+            assert of(transport, SessionStarted)

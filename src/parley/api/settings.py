@@ -149,7 +149,10 @@ class McpSettings:
 
     enabled: Annotated[
         bool,
-        Setting("Serve /mcp with the tools say, listen and models; needs the extra `mcp`. The key is server.api_key."),
+        Setting(
+            "Serve /mcp with the tools say, listen and models; needs the extra `mcp`. Where keys are asked for, one "
+            "with the role talk will do."
+        ),
     ] = False
     at_once: Annotated[
         int, Setting("Texts and recordings at work at a time; more wait a little, then are refused.", ge=1, le=1000)

@@ -356,7 +356,7 @@ class LoudspeakerEcho:
         removed, now = self._canceller.removed(), self._microphone.end / RATE
         if removed is None or removed >= _PASSES:
             self._passes_since = now
-        elif self._canceller.fades:
+        elif self._canceller.fades and not self._canceller.settled:
             self._passes_since += now - self._asked_before
         if now - self._passes_since >= _PASSED:
             return 0.0

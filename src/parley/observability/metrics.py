@@ -303,7 +303,8 @@ def reference() -> str:
         "# Metrics",
         "",
         "`GET /metrics` of the orchestrator answers in Prometheus' text format.",
-        "Where `server.api_key` is set it asks for it, as `authorization: Bearer KEY`; other sites' pages are refused.",
+        "Where `server.api_key` or `server.keys` is set it asks for a key with the role `metrics`, as "
+        "`authorization: Bearer KEY`; other sites' pages are refused.",
         "Times are in seconds; histograms have the usual `_bucket`, `_sum` and `_count` series.",
         "Memory, processor time and open files of the process come with them as `process_*`.",
         "Nothing that was said is in any name or label.",

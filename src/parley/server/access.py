@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,13 +40,22 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_MADE, _USED = "token-made", "token-used"
+_MADE, _USED, _FREED = "token-made", "token-used", "token-freed"
 _LOOK = 1.0
 """Seconds between two looks at whether the file of keys has changed."""
 
 
 def _wall_clock() -> float:
     return datetime.now(UTC).timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """A conversation that is counted."""
+
+    key: Key
+    token: str
+    known: bool
 
 
 class Access:
@@ -63,7 +74,7 @@ class Access:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._held, self._tokens = Held(), Tokens()
-        self._sessions: dict[str, Key] = {}
+        self._sessions: dict[str, _Session] = {}
         self._sibling: Sibling | None = None
         self._audit = AuditLog(settings.audit, wall_clock=wall_clock) if settings.audit else None
 
@@ -71,6 +82,11 @@ class Access:
     def asks(self) -> bool:
         """Whether a key is needed at all. A file without a key lets nobody in."""
         return bool(self._settings.api_key or self._settings.keys)
+
+    @property
+    def audit_lost(self) -> int:
+        """Lines of the audit log that could not be written since the last one that was."""
+        return self._audit.lost if self._audit is not None else 0
 
     def close(self) -> None:
         """Look at the file no more, and write the audit log to its end."""
@@ -104,7 +120,7 @@ class Access:
                 raise Unauthorized(
                     "The token is not known here, or has expired." if tokens else "A token opens a conversation only."
                 )
-            return Holder(owner, digest)
+            return Holder(self._ring.present(owner, self._wall_clock()), digest)
         return Holder(self._ring.find(key, self._wall_clock()))
 
     # --- the file ----------------------------------------------------------------------
@@ -137,34 +153,64 @@ class Access:
 
     # --- conversations -----------------------------------------------------------------
 
-    async def begin(self, session_id: str, goes_on: str) -> None:
-        """Count a conversation for whoever asks. Raises TooManyRequests; Unauthorized for a token that was used.
+    def may_begin(self, goes_on: str) -> None:
+        """Raise Unauthorized or Forbidden where whoever asks may not, before anything is done for them.
 
-        ``goes_on``: the earlier conversation that it takes up; empty for none.
+        ``goes_on``: the earlier conversation that they name; empty for none.
         """
         try:
-            await self._begin(asking().holder, session_id, goes_on)
+            self._present(asking().holder, goes_on)
         except ParleyError as error:
             self._refused(error, Role.TALK)
             raise
 
-    async def _begin(self, holder: Holder, session_id: str, goes_on: str) -> None:
-        key = holder.key
-        if key.sha256 and not self._ring.knows(key):
-            raise Unauthorized(f"The API key {key.name} has been taken back.")
-        self._held.begin(key, clock.now())
+    def may_take_over(self, session_id: str) -> bool:
+        """Whether a conversation that is held here is that of whoever asks: nobody goes on with another key's."""
+        theirs, mine = self._sessions.get(session_id), asking().holder.key.name
+        return theirs is None or not mine or theirs.key.name in ("", mine)
+
+    async def begin(self, session_id: str, goes_on: str, *, known: bool) -> None:
+        """Count a conversation for whoever asks. Raises TooManyRequests; Unauthorized for a token that was used.
+
+        ``known``: ``goes_on`` is a conversation that there is.
+        """
+        try:
+            await self._begin(asking().holder, session_id, goes_on, known)
+        except ParleyError as error:
+            self._refused(error, Role.TALK)
+            raise
+
+    def _present(self, holder: Holder, goes_on: str) -> Key:
+        """What their key opens by now: it may have changed since they showed it, or since a token was made."""
+        key = self._ring.present(holder.key, self._wall_clock())
+        key.check(Role.TALK)
+        if holder.token:
+            self._tokens.check(holder.token, goes_on, clock.now())
+        return key
+
+    async def _begin(self, holder: Holder, session_id: str, goes_on: str, known: bool) -> None:
+        key = self._present(holder, goes_on)
+        self._held.begin(key, clock.now(), known=known)
         try:
             if holder.token:
                 await self._use(holder.token, session_id, goes_on)
         except BaseException:  # our own code, a cancelled client among it: nothing stays counted
-            self._held.end(key)
+            self._held.undo(key, known=known)
             raise
-        self._sessions[session_id] = key
+        self._sessions[session_id] = _Session(key, holder.token, known)
 
     def release(self, session_id: str) -> None:
         """It counts no more; the second time is no matter."""
-        if (key := self._sessions.pop(session_id, None)) is not None:
-            self._held.end(key)
+        if (session := self._sessions.pop(session_id, None)) is not None:
+            self._held.end(session.key)
+
+    async def undo(self, session_id: str) -> None:
+        """It has not begun after all: its client may try again."""
+        if (session := self._sessions.pop(session_id, None)) is None:
+            return
+        self._held.undo(session.key, known=session.known)
+        if session.token:
+            await self._free(session.token, session_id)
 
     def began(self, session_id: str, transport: str) -> None:
         """A conversation has begun."""
@@ -181,6 +227,7 @@ class Access:
         self._sibling = sibling
         sibling.heard[_MADE] = self._told_of_one
         sibling.heard[_USED] = self._told_of_use
+        sibling.heard[_FREED] = self._told_that_it_is_free
 
     async def token(self, seconds: float) -> str:
         """One that opens a conversation within ``seconds``. Raises CapacityError, UnavailableError."""
@@ -199,7 +246,17 @@ class Access:
             try:
                 await self._sibling.tell(_USED, {"digest": digest, "session": session, "goes_on": goes_on})
             except UnavailableError:
+                await self._free(digest, session)
                 raise Unauthorized("The token opens another conversation at this moment; each opens one.") from None
+
+    async def _free(self, digest: str, session: str) -> None:
+        self._tokens.undo(digest, session)
+        if self._sibling is not None:
+            with contextlib.suppress(UnavailableError):  # one that has just ended need not know
+                await self._sibling.tell(_FREED, {"digest": digest, "session": session})
+
+    def _told_that_it_is_free(self, told: Mapping[str, Any]) -> None:
+        self._tokens.undo(told["digest"], told["session"])
 
     def _told_of_one(self, told: Mapping[str, Any]) -> None:
         now = clock.now()
@@ -228,7 +285,7 @@ def keys_in(path: str) -> tuple[Key, ...]:
         data = yaml.load(Path(path).read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     except OSError as error:
         raise InvalidRequest(f"{path} can not be read: {error.strerror}.") from None
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError):
+    except (ValueError, yaml.YAMLError, RecursionError):  # a day that no month has is a ValueError
         raise InvalidRequest(f"{path} is no YAML.") from None
     return read_keys(data if data is not None else {}, path)
 

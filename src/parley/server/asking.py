@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 
+_LONGEST = 200
+"""Characters of a path that are worth noting."""
+
+
 @dataclass(slots=True)
 class Asking:
     """Where a request comes from, what it is, and by which key; the last once that has been looked at."""
@@ -39,5 +43,5 @@ class WhoAsks:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
             address = scope["client"][0] if scope.get("client") else ""
-            _ASKING.set(Asking(address, f"{scope.get('method', 'WebSocket')} {scope['path']}"))
+            _ASKING.set(Asking(address, f"{scope.get('method', 'WebSocket')} {scope['path'][:_LONGEST]}"))
         await self._app(scope, receive, send)

@@ -29,7 +29,7 @@ class AuditLog:
     def __init__(self, path: str, *, wall_clock: Callable[[], float]) -> None:
         self._path, self._wall_clock = path, wall_clock
         self._lines: queue.Queue[str | None] = queue.Queue(_MOST)
-        self._lost = 0
+        self.lost = 0
         self._failing = False
         self._left_out, self._room, self._roomed = 0, float(_AT_ONCE), wall_clock()
         self._thread = threading.Thread(target=self._write_all, name="audit", daemon=True)
@@ -49,16 +49,16 @@ class AuditLog:
 
     def note(self, event: str, **about: str | float) -> None:
         """One line; empty fields are left out."""
-        if self._lost:
-            about["lost_before"] = self._lost
+        if self.lost:
+            about["lost_before"] = self.lost
         at = datetime.fromtimestamp(self._wall_clock(), UTC).isoformat(timespec="milliseconds")
         line = json.dumps({"at": at, "event": event} | {name: value for name, value in about.items() if value})
         try:
             self._lines.put_nowait(line)
         except queue.Full:
-            self._lost += 1
+            self.lost += 1
         else:
-            self._lost = 0
+            self.lost = 0
 
     def close(self) -> None:
         """Write what waits, for five seconds at most."""
@@ -87,7 +87,7 @@ class AuditLog:
             with os.fdopen(descriptor, "a", encoding="utf-8") as file:
                 file.writelines(f"{line}\n" for line in lines)
         except OSError as error:
-            self._lost += len(lines)
+            self.lost += len(lines)
             if not self._failing:
                 log.error("the audit log cannot be written", path=self._path, reason=error.strerror)
             self._failing = True

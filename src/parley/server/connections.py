@@ -54,6 +54,11 @@ class Connections:
         self.open += 1
         return max(wait, self._spread.owe(now))
 
+    def comes_from(self, address: str, forwarded: str) -> str:
+        """Whose a handshake is: the last address that a proxy which is believed has ``forwarded``, or its own."""
+        last = forwarded.rpartition(",")[2].strip()
+        return last if last and address in self._proxies else address
+
     def handshake(self, address: str, now: float) -> float:
         """One that has entered wants to be a WebSocket. Returns the seconds before it may be; TooManyRequests."""
         known = None if address in self._proxies else self._by_address.get(network_of(address))

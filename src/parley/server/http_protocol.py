@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from parley.server.portions import Turns
     from parley.transports.bounds import Tally
 
+LONGEST_IN_LINE = 10.0
+"""Seconds for which a handshake waits while others are opened."""
 ANSWER_TIMEOUT = 60.0
 """Seconds for which a client may take nothing of an answer that waits for it; the work behind has its own limits."""
 
@@ -58,6 +60,8 @@ class BoundedHttpProtocol(H11Protocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._entered: str | None = None
         self._successor: BoundedWebSocketProtocol | None = None
+        self._line = ""
+        """Where a handshake stands in line."""
         self._upgrade: h11.Request | None = None
         """A handshake that waits for its turn; nothing more is read meanwhile."""
 
@@ -119,10 +123,20 @@ class BoundedHttpProtocol(H11Protocol):
 
     def _join(self) -> None:
         self._deadline = None
-        self._handshakes.join(network_of(self._entered or ""), self._open_websocket, self.loop)
+        self._line = network_of(self._connections.comes_from(self._entered or "", _forwarded(self._upgrade)))
+        self._handshakes.join(self._line, self._open_websocket, self.loop)
+        if self._upgrade is not None:
+            self._deadline = self.loop.call_later(LONGEST_IN_LINE, self._waited_in_vain)
+
+    def _waited_in_vain(self) -> None:
+        self._deadline = None
+        self._give_up_upgrade()
+        self._tally.refused_connection(CapacityError.code)
+        self._turn_away(CapacityError("Too many want to connect at this moment; try again later.", retry_after=5.0))
 
     def _open_websocket(self) -> None:
         """From here on it is a session's, with other deadlines."""
+        self._stop_clock()
         event, self._upgrade = self._upgrade, None
         if event is None or self.transport.is_closing():
             return
@@ -135,8 +149,9 @@ class BoundedHttpProtocol(H11Protocol):
 
     def _give_up_upgrade(self) -> None:
         if self._upgrade is not None:
+            self._stop_clock()
             self._upgrade = None
-            self._handshakes.leave(network_of(self._entered or ""), self._open_websocket)
+            self._handshakes.leave(self._line, self._open_websocket)
 
     def _held(self) -> bool:
         return self.flow.read_paused or self._upgrade is not None
@@ -232,6 +247,12 @@ class _Flow(FlowControl):
         if self.read_paused:
             self.read_paused = False
             self._portions.go_on()
+
+
+def _forwarded(event: h11.Request | None) -> str:
+    """What a proxy says of whose request it is; empty when nothing is said."""
+    headers = event.headers if event is not None else ()
+    return next((value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"), "")
 
 
 def _answer(error: ParleyError) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
@@ -14,13 +14,17 @@ from parley.values import Role
 
 KEY_PREFIX, TOKEN_PREFIX = "pk_", "pt_"
 MOST_KEYS = 1000
-MOST_TOKENS = 10_000
+MOST_TOKENS = 20_000
+MOST_OF_ONE = 5_000
+"""Tokens that are kept for one key: those that were used within the last hour among them."""
 SHORTEST, USUAL, LONGEST = 10, 60, 3600
 """Seconds in which a token opens its conversation."""
 REMEMBERED = 3600.0
 """Seconds for which a token that was used goes on with its conversation after a connection was lost."""
 _NAME = 64
 _MINUTE = 60.0
+_FIRST, _LAST = 2000, 9000
+"""Years in which a key may end."""
 
 
 def digest_of(key: str) -> str:
@@ -139,6 +143,8 @@ def _until(value: Any, where: str) -> float | None:
         value = datetime.combine(value, time.max)
     if not isinstance(value, datetime):
         raise InvalidRequest(f"{where}: expires must be a date or time such as 2030-01-31.")
+    if not _FIRST <= value.year <= _LAST:
+        raise InvalidRequest(f"{where}: expires must lie between the years {_FIRST} and {_LAST}.")
     return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
 
 
@@ -153,18 +159,27 @@ class KeyRing:
     def __bool__(self) -> bool:
         return bool(self._keys)
 
-    def knows(self, key: Key) -> bool:
-        """Whether it is still there."""
-        return key.sha256 in self._keys
+    def present(self, key: Key, wall: float) -> Key:
+        """What a key that was shown a while ago opens by now. Raises Unauthorized when it is good no more."""
+        if not key.sha256:
+            return key  # the server's own, or where none is asked for
+        found = self._keys.get(key.sha256)
+        if found is None:
+            raise Unauthorized(f"The API key {key.name} has been taken back.")
+        return _in_time(found, wall)
 
     def find(self, key: str, wall: float) -> Key:
         """What stands for a key that is good at ``wall``, in seconds since 1970. Raises Unauthorized."""
         found = self._keys.get(digest_of(key))
         if found is None:
             raise Unauthorized("The API key is missing or wrong.")
-        if found.until is not None and wall > found.until:
-            raise Unauthorized(f"The API key {found.name} has expired.")
-        return found
+        return _in_time(found, wall)
+
+
+def _in_time(key: Key, wall: float) -> Key:
+    if key.until is not None and wall > key.until:
+        raise Unauthorized(f"The API key {key.name} has expired.")
+    return key
 
 
 @dataclass(slots=True)
@@ -181,14 +196,17 @@ class Held:
     def __init__(self) -> None:
         self._held: dict[str, _Held] = {}
 
-    def begin(self, key: Key, now: float) -> None:
-        """Count one more. Raises TooManyRequests, and counts nothing."""
+    def begin(self, key: Key, now: float, *, known: bool = False) -> None:
+        """Count one more. Raises TooManyRequests, and counts nothing.
+
+        ``known``: an earlier conversation goes on, which none begins with.
+        """
         held = self._held.setdefault(key.name, _Held())
         while held.begun and now - held.begun[0] >= _MINUTE:
             held.begun.popleft()
         if key.max_sessions and held.now >= key.max_sessions:
             raise TooManyRequests(f"The API key {key.name} may hold {key.max_sessions} conversations at a time.")
-        if key.sessions_per_minute:
+        if key.sessions_per_minute and not known:
             if len(held.begun) >= key.sessions_per_minute:
                 raise TooManyRequests(
                     f"The API key {key.name} may begin {key.sessions_per_minute} conversations a minute.",
@@ -196,6 +214,13 @@ class Held:
                 )
             held.begun.append(now)
         held.now += 1
+
+    def undo(self, key: Key, *, known: bool = False) -> None:
+        """It has not begun after all."""
+        begun = self._held[key.name].begun
+        if begun and not known:
+            begun.pop()
+        self.end(key)
 
     def end(self, key: Key) -> None:
         """One of them is over."""
@@ -211,36 +236,58 @@ class _Token:
     until: float
     session: str = ""
     """The conversation that it has opened; empty before."""
+    before: str = ""
+    """The one that this goes on with, whose client may not know yet how it is called now."""
+    last: str = ""
+    """What stood in ``session``, should it not begin after all."""
 
 
 class Tokens:
     """Tokens for browsers, in memory: each opens one conversation, and goes on with that one. Times of one clock."""
 
     def __init__(self) -> None:
-        self._tokens: OrderedDict[str, _Token] = OrderedDict()
+        self._tokens: dict[str, _Token] = {}
+        self._of: Counter[str] = Counter()
+        """How many each key has, by its name."""
 
     def add(self, digest: str, key: Key, until: float, now: float) -> None:
-        """One more. Raises CapacityError where there are too many."""
-        if len(self._tokens) >= MOST_TOKENS:
+        """One more. Raises CapacityError where there are too many, TooManyRequests where this key has too many."""
+        if len(self._tokens) >= MOST_TOKENS or self._of[key.name] >= MOST_OF_ONE:
             for old in [each for each, token in self._tokens.items() if token.until <= now]:
-                del self._tokens[old]
+                self._of[self._tokens.pop(old).key.name] -= 1
+        if self._of[key.name] >= MOST_OF_ONE:
+            raise TooManyRequests(
+                f"The API key {key.name} has too many tokens; wait until some expire.", retry_after=60
+            )
         if len(self._tokens) >= MOST_TOKENS:
-            raise CapacityError("Too many tokens are in use; wait until some expire.", retry_after=USUAL)
+            raise CapacityError("Too many tokens are in use; wait until some expire.", retry_after=60)
         self._tokens[digest] = _Token(key, until)
+        self._of[key.name] += 1
 
     def find(self, digest: str, now: float) -> Key | None:
         """Whose token it is; None for one that is not known, or whose time is over."""
         token = self._tokens.get(digest)
         return token.key if token is not None and now < token.until else None
 
-    def open(self, digest: str, session: str, goes_on: str, now: float) -> None:
-        """Use it for the conversation ``session``, which may go on with an earlier one. Raises Unauthorized."""
+    def check(self, digest: str, goes_on: str, now: float) -> None:
+        """Raise Unauthorized where it does not open a conversation that goes on with this one (empty: with none)."""
         token = self._tokens.get(digest)
         if token is None or now >= token.until:
             raise Unauthorized("The token is not known here, or has expired.")
-        if token.session and token.session != goes_on:
+        if token.session and not (goes_on and goes_on in (token.session, token.before)):
             raise Unauthorized("The token has opened a conversation already; each opens one.")
-        token.session, token.until = session, now + REMEMBERED
+
+    def open(self, digest: str, session: str, goes_on: str, now: float) -> None:
+        """Use it for the conversation ``session``, which may go on with an earlier one. Raises Unauthorized."""
+        self.check(digest, goes_on, now)
+        token = self._tokens[digest]
+        token.last, token.session, token.before, token.until = token.session, session, goes_on, now + REMEMBERED
+
+    def undo(self, digest: str, session: str) -> None:
+        """The conversation did not begin: its client may try again."""
+        token = self._tokens.get(digest)
+        if token is not None and token.session == session:
+            token.session = token.last
 
     def opened_elsewhere(self, digest: str, session: str, goes_on: str, now: float) -> None:
         """The same, told by another process. Raises Unauthorized where it is used here; one unknown is no matter."""

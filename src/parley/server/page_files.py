@@ -42,8 +42,16 @@ class PageFiles(StaticFiles):
         response.headers["Cache-Control"] = _FOR_EVER if path.parent.name == _NAMED_BY_CONTENT else _ASK_FIRST
         response.headers["Vary"] = "Accept-Encoding"
         changed, packed = self._packed.get(path, (0, b""))
-        wanted = "gzip" in Headers(scope=scope).get("accept-encoding", "")
+        wanted = _takes_gzip(Headers(scope=scope).get("accept-encoding", ""))
         if not (wanted and isinstance(response, FileResponse) and changed == stat_result.st_mtime_ns):
             return response
         kept = {name: response.headers[name] for name in ("cache-control", "vary", "etag", "last-modified")}
         return Response(packed, status_code, {**kept, "Content-Encoding": "gzip"}, response.media_type)
+
+
+def _takes_gzip(accepted: str) -> bool:
+    for each in accepted.split(","):
+        name, _, weight = each.partition(";")
+        if name.strip().lower() == "gzip":
+            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False

@@ -222,16 +222,17 @@ class SessionHost:
         """
         try:
             self._check_open()
+            self.access.may_begin(start.resume_session)
             known = await self._remembered(start) if guest is None else None
             history = History(known or (), limit=self._history_limit) if guest is None else self._new_history(guest)
             self._check_places(goes_on=known is not None)
-            await self._stand_in_line()
+            await self._stand_in_line(keeps_its_place=known is not None)
             self._check_open()
             self._check_places(goes_on=known is not None)  # those who wait hold no place: they may be gone already
             self._opening += 1
             self._empty.clear()
             try:
-                session = await self._open(transport, start, history, guest, tools)
+                session = await self._open(transport, start, history, guest, tools, goes_on=known is not None)
             finally:
                 self._opening -= 1
                 self._check_empty()
@@ -251,13 +252,15 @@ class SessionHost:
         if self.sessions >= self.settings.max_sessions:
             raise CapacityError(f"All {self.settings.max_sessions} conversations are taken; try again later.")
 
-    async def _stand_in_line(self) -> None:
-        """What follows takes some milliseconds: one after the other."""
+    async def _stand_in_line(self, *, keeps_its_place: bool) -> None:
+        """What follows takes some milliseconds: one after the other. Who goes on with a conversation had a place."""
         self.in_line += 1
+        self._opening += keeps_its_place
         try:
             await self.bounds.crowd.pass_through()
         finally:
             self.in_line -= 1
+            self._opening -= keeps_its_place
 
     def _new_history(self, guest: Guest) -> History:
         return History(limit=self._history_limit, name=guest.name, keep_empty=True)
@@ -269,13 +272,14 @@ class SessionHost:
         history: History,
         guest: Guest | None,
         tools: Tools | None,
+        *,
+        goes_on: bool,
     ) -> _Session:
         session_id = secrets.token_urlsafe(16)
         session = _Session(session_id, transport, self)
         stack = session.stack
         try:
-            await self.access.begin(session_id, start.resume_session)
-            stack.callback(self.access.release, session_id)
+            await self.access.begin(session_id, start.resume_session, known=goes_on)
             parts = EngineParts(
                 transport=transport,
                 start=start,
@@ -301,7 +305,9 @@ class SessionHost:
             )
         except BaseException:  # our own code, a cancelled client among it: what was opened is closed
             stack.close()
+            await self.access.undo(session_id)
             raise
+        stack.callback(self.access.release, session_id)
         return session
 
     @property
@@ -311,7 +317,7 @@ class SessionHost:
     async def _remembered(self, start: StartSession) -> tuple[Item, ...] | None:
         """What was said before, when the client names a session that still runs here or is still remembered."""
         store = self.parts.snapshots
-        if store is None or not start.resume_session:
+        if store is None or not start.resume_session or not self.access.may_take_over(start.resume_session):
             return None
         items = await self._taken_over(start.resume_session)
         if items is None and (snapshot := await store.load(start.resume_session)) is not None:

@@ -142,6 +142,9 @@ def test_a_server_does_not_start_with_a_file_of_keys_that_is_none(tmp_path: Path
     file = tmp_path / "keys.yaml"
     with pytest.raises(ConfigError, match="can not be read"):
         Access(ServerSettings(keys=str(file)))
+    file.write_text("keys: [{name: kiosk, expires: 2030-02-30}]")
+    with pytest.raises(ConfigError, match="is no YAML"):
+        Access(ServerSettings(keys=str(file)))
     file.write_text("- kiosk")
     with pytest.raises(ConfigError, match="entry 1 must be a mapping"):
         Access(ServerSettings(keys=str(file)))
@@ -165,22 +168,22 @@ async def test_limits_hold_for_a_key_and_not_for_another_and_a_key_taken_back_be
     access = Access(ServerSettings(keys=str(file)))
     access.start()
     async with asked_with(access, kiosk):
-        await access.begin("one", "")
+        await access.begin("one", "", known=False)
         with pytest.raises(TooManyRequests):
-            await access.begin("two", "")
+            await access.begin("two", "", known=False)
     async with asked_with(access, other):
-        await access.begin("three", "")
+        await access.begin("three", "", known=False)
     async with asked_with(access, kiosk):
         access.release("one")
         access.release("one")  # who takes a conversation over does it before its end does
-        await access.begin("four", "")
+        await access.begin("four", "", known=False)
         with pytest.raises(TooManyRequests):
-            await access.begin("five", "")
+            await access.begin("five", "", known=False)
         access.release("four")
         parley_keys("remove", "kiosk", "--file", str(file))
         await until(lambda: not opens(access, kiosk))
         with pytest.raises(Unauthorized, match="kiosk has been taken back"):
-            await access.begin("six", "")
+            await access.begin("six", "", known=False)
     access.close()
 
 
@@ -199,11 +202,11 @@ async def test_a_token_opens_one_conversation_and_nothing_else(tmp_path: Path) -
             host.check_key(token)
         async with asked_with(host.access, token, tokens=True):
             assert asking().holder.key.name == "site"
-            await host.access.begin("one", "")
+            await host.access.begin("one", "", known=False)
             with pytest.raises(Unauthorized, match="already"):
-                await host.access.begin("two", "")
+                await host.access.begin("two", "", known=False)
             host.access.release("one")
-            await host.access.begin("three", "one")
+            await host.access.begin("three", "one", known=True)
 
 
 @pytest.mark.parametrize("body", [{"seconds": 9}, {"seconds": 3601}, {"seconds": True}, {"minutes": 1}, [], "60"])
@@ -236,13 +239,19 @@ async def test_the_audit_log_says_who_did_what_from_where_and_holds_no_key(tmp_p
 
 
 async def test_an_audit_log_that_cannot_be_written_loses_lines_and_says_how_many(tmp_path: Path) -> None:
-    folder = tmp_path / "later"
-    access = Access(ServerSettings(api_key="secret", audit=str(folder / "audit.jsonl")))
-    for _ in range(2):
-        with pytest.raises(Unauthorized):
-            access.check("wrong", Role.TALK, tokens=False)
+    audit = tmp_path / "later" / "audit.jsonl"
+    access = Access(ServerSettings(api_key="secret", audit=str(audit)))
+    with capture_logs() as logs:
+        for _ in range(2):
+            assert not opens(access, "wrong")
+        await until(lambda: bool(logs))
+        await until(lambda: access.audit_lost == 2)
+    assert [(line["event"], line["log_level"]) for line in logs] == [("the audit log cannot be written", "error")]
+    audit.parent.mkdir()
+    assert not opens(access, "wrong")
     access.close()
-    assert not folder.exists()
+    (line,) = (json.loads(line) for line in audit.read_text().splitlines())
+    assert line["lost_before"] == 2
 
 
 async def test_whoever_tries_keys_does_not_fill_the_audit_log_and_health_is_nobodys_refusal(tmp_path: Path) -> None:

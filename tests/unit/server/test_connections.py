@@ -102,3 +102,16 @@ def test_websockets_of_a_trusted_proxy_are_not_counted() -> None:
     for _ in range(20):
         connections.enter(PROXY, 0)
         assert connections.handshake(PROXY, 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "forwarded", "whose"),
+    [
+        (PROXY, "", PROXY),
+        (PROXY, HERE, HERE),
+        (PROXY, f"{THERE}, {HERE}", HERE),  # what comes before is what a client says of itself
+        (THERE, HERE, THERE),
+    ],
+)
+def test_a_handshake_is_that_of_whom_a_trusted_proxy_names(address: str, forwarded: str, whose: str) -> None:
+    assert book().comes_from(address, forwarded) == whose

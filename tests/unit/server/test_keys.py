@@ -9,6 +9,7 @@ import pytest
 
 from parley.errors import CapacityError, Forbidden, InvalidRequest, ParleyError, TooManyRequests, Unauthorized
 from parley.server.keys import (
+    MOST_OF_ONE,
     MOST_TOKENS,
     REMEMBERED,
     Held,
@@ -46,6 +47,7 @@ def key_of(**changed: Any) -> Key:
         ({"roles": ["speak"]}, "needs roles"),
         ({"expires": "soon"}, "expires must be a date or time such as 2030-01-31"),
         ({"expires": 5}, "expires must be"),
+        ({"expires": "9999-12-31"}, "between the years 2000 and 9000"),
         ({"max_sessions": -1}, "max_sessions must be a whole number"),
         ({"max_sessions": True}, "max_sessions must be a whole number"),
         ({"sessions_per_minute": 1.5}, "sessions_per_minute must be a whole number"),
@@ -185,10 +187,63 @@ def test_a_token_that_was_used_elsewhere_is_used_here_and_goes_on_here() -> None
     tokens.opened_elsewhere("never heard of", "third", "", 2.0)
 
 
-def test_there_is_a_most_of_tokens_and_those_that_are_over_make_room() -> None:
+def test_a_client_that_was_not_told_how_its_conversation_is_called_now_goes_on_by_the_name_it_knows() -> None:
     tokens = Tokens()
-    for number in range(MOST_TOKENS):
-        tokens.add(str(number), key_of(), 60.0, 0.0)
+    tokens.add("t", key_of(), 60.0, 0.0)
+    tokens.open("t", "first", "", 1.0)
+    for number in range(3):  # each is lost before its client hears of it
+        tokens.open("t", f"another {number}", "first", 2.0)
+
+
+def test_a_conversation_that_does_not_begin_leaves_its_token_as_it_was() -> None:
+    tokens = Tokens()
+    tokens.add("t", key_of(), 60.0, 0.0)
+    tokens.open("t", "first", "", 1.0)
+    tokens.undo("t", "first")
+    tokens.open("t", "second", "", 1.0)
+    tokens.undo("t", "first")  # of somebody else, and long over
+    tokens.open("t", "third", "second", 1.0)
+    tokens.undo("t", "third")
+    with pytest.raises(Unauthorized, match="already"):
+        tokens.open("t", "fourth", "", 1.0)
+    tokens.open("t", "fifth", "second", 1.0)
+
+
+def test_what_did_not_begin_and_what_goes_on_counts_for_no_minute() -> None:
+    held, key = Held(), key_of(sessions_per_minute=1, max_sessions=2)
+    held.begin(key, 0.0)
+    held.undo(key)
+    held.begin(key, 1.0)
+    held.begin(key, 2.0, known=True)
+    held.undo(key, known=True)
+    held.begin(key, 3.0, known=True)
+    with pytest.raises(TooManyRequests, match="2 conversations at a time"):
+        held.begin(key, 4.0, known=True)
+    held.end(key)
+    with pytest.raises(TooManyRequests, match="1 conversations a minute"):
+        held.begin(key, 60.5)
+    held.begin(key, 61.0)
+
+
+def test_a_key_that_was_shown_a_while_ago_opens_what_it_opens_now() -> None:
+    shown = key_of()
+    assert KeyRing((key_of(roles=["metrics"]),)).present(shown, NOON).roles == {Role.METRICS}
+    with pytest.raises(Unauthorized, match="kiosk has expired"):
+        KeyRing((key_of(expires="2030-01-30"),)).present(shown, NOON)
+    with pytest.raises(Unauthorized, match="kiosk has been taken back"):
+        KeyRing((key_of(sha256=digest_of("pk_two")),)).present(shown, NOON)
+
+
+def test_there_is_a_most_of_tokens_for_each_key_and_for_all_and_those_that_are_over_make_room() -> None:
+    tokens = Tokens()
+    keys = [key_of(name=f"key {number}") for number in range(MOST_TOKENS // MOST_OF_ONE)]
+    for number in range(MOST_OF_ONE):
+        tokens.add(f"of one {number}", keys[0], 60.0, 0.0)
+    with pytest.raises(TooManyRequests, match="key 0 has too many tokens"):
+        tokens.add("one more", keys[0], 60.0, 59.0)
+    for key in keys[1:]:
+        for number in range(MOST_OF_ONE):
+            tokens.add(f"{key.name} {number}", key, 60.0, 0.0)
     with pytest.raises(CapacityError):
-        tokens.add("one more", key_of(), 60.0, 59.0)
-    tokens.add("one more", key_of(), 120.0, 60.0)
+        tokens.add("one more", key_of(name="another"), 60.0, 59.0)
+    tokens.add("one more", keys[0], 120.0, 60.0)

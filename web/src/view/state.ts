@@ -2,7 +2,7 @@
 
 import { mood, WELCOME_BACK, type Model } from "@parley/client";
 
-import { isKey, t, type Key } from "../words";
+import { inEnglish, isKey, t, type Key } from "../words";
 
 /** What a person who cannot see the picture needs to know. */
 export function stateKey(model: Model): Key {
@@ -17,8 +17,12 @@ export function notice(model: Model): string {
   return model.notice === WELCOME_BACK ? t("welcome_back") : model.notice;
 }
 
-/** What is wrong and what to do; in the server's own words where it is the server that says so. */
+/** What is wrong and what to do; the server's own words stand beside ours, in the one language that it speaks. */
 export function trouble(model: Model, microphone: string): string {
   const key = `trouble_${model.trouble}`;
-  return model.error && isKey(key) ? t(key, { label: microphone || t("default") }) : model.error;
+  if (!model.error || !isKey(key)) return model.error;
+  const ours = t(key, { label: microphone || t("default") });
+  if (model.trouble === "unauthorized") return `${ours} (${model.error})`;
+  if (model.trouble !== "server_full" && model.trouble !== "lost") return ours;
+  return inEnglish() ? model.error : `${ours} (${model.error})`;
 }

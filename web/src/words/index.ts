@@ -47,6 +47,10 @@ export async function speakLanguage(next: Language): Promise<void> {
   document.documentElement.lang = language;
 }
 
+export function inEnglish(): boolean {
+  return language === "en";
+}
+
 export function t(key: Key, values?: Values): string {
   return fill(words[key], values);
 }

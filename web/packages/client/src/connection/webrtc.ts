@@ -14,9 +14,11 @@ const MOST_RESTARTS = 3;
 /** How often the server is asked for a sign of life; ICE alone notices after many seconds that nobody is there. */
 const PING_EVERY = 500;
 /** Milliseconds without a word from the server after which it is asked over HTTP, too: one that is gone refuses at once. */
-const SILENT_FOR = 1_200;
+const SILENT_FOR = 900;
 /** One that only works hard answers late, and is not given up for it. */
 const PROBE_TIMEOUT = 5_000;
+/** Requests in a row that fail at once. */
+const MOST_REFUSALS = 2;
 /** RTP timestamps are 32 bit; half of that tells before from after. */
 const WRAP = 2 ** 32;
 /** A source older than this says nothing about now: no packet holds more than 60 ms. */
@@ -41,6 +43,7 @@ export class WebRtcConnection implements Connection {
   /** When the server said something last, and whether it is being asked over HTTP. */
   private heardFrom = 0;
   private probing = false;
+  private refusals = 0;
   private readonly address: ServerAddress;
   private readonly handlers: ConnectionHandlers;
 
@@ -78,13 +81,21 @@ export class WebRtcConnection implements Connection {
   private async ping(): Promise<void> {
     this.pings += 1;
     this.send({ type: "ping", id: this.pings });
-    if (this.probing || performance.now() - this.heardFrom < SILENT_FOR) return;
+    if (performance.now() - this.heardFrom < SILENT_FOR) this.refusals = 0;
+    else if (!this.probing) await this.probe();
+  }
+
+  private async probe(): Promise<void> {
     this.probing = true;
     try {
       await fetch(addressOf(this.address, "health"), { cache: "no-store", signal: AbortSignal.timeout(PROBE_TIMEOUT) });
+      this.refusals = 0;
     } catch (error) {
-      // Time that runs out says nothing about who is there; where only the path is broken, ICE looks for another one.
-      if (!(error instanceof DOMException)) this.lost("the server does not answer");
+      // Time that runs out says nothing about who is there. Where the network changes, requests fail for a moment, and
+      // where only the path is broken, ICE looks for another one.
+      const refused = !(error instanceof DOMException) && navigator.onLine && this.peer?.connectionState === "connected";
+      this.refusals = refused ? this.refusals + 1 : 0;
+      if (this.refusals >= MOST_REFUSALS) this.lost("the server does not answer");
     }
     this.probing = false;
   }
