@@ -97,13 +97,16 @@ def announced_by(pool: PooledSynthesizer) -> list[AnnouncedModel]:
 
 
 def speakers_of(pool: PooledSynthesizer) -> dict[str, tuple[str, ...]]:
-    """Each model that some worker announces, but the test tones, with the speakers that it lists."""
-    return {
-        model.model_id: model.speakers
-        for member in pool.fleet.members.values()
-        for model in member.announcement.models
-        if "test" not in model.tags
-    }
+    """Each model that some worker announces, but the test tones, with all speakers that any of them lists.
+
+    One that was starting while a recording became a voice may not list it yet.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for member in pool.fleet.members.values():
+        for model in member.announcement.models:
+            if "test" not in model.tags:
+                found.setdefault(model.model_id, {}).update(dict.fromkeys(model.speakers))
+    return {model_id: tuple(speakers) for model_id, speakers in found.items()}
 
 
 def voices_of(pool: PooledSynthesizer) -> list[Voice]:

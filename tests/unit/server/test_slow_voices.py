@@ -10,7 +10,7 @@ from parley.cli.checks import _slow
 from parley.registry import Announcement, from_capabilities
 from parley.rpc.convert import model_from_proto, model_to_proto
 from parley.rpc.values import Capabilities, ModelStatus
-from parley.server.fleet import faster_voice, slow_voices
+from parley.server.fleet import faster_voice, slow_voices, speakers_of
 from parley.values import ModelInfo, Voice
 
 
@@ -54,3 +54,11 @@ def test_a_faster_voice_is_the_fastest_that_is_in_memory_and_speaks_the_language
 def test_a_voice_that_is_hardly_faster_is_not_worth_the_change() -> None:
     there = fleet(in_memory(worker("one", csm=1.0, joe=0.8), "csm", "joe"))
     assert faster_voice(there, Voice(model="csm")) is None
+
+
+def test_a_speaker_is_known_where_any_worker_has_it() -> None:
+    def having(name: str, *speakers: str) -> Announcement:
+        said = worker(name, cat=0.1)
+        return replace(said, models=tuple(replace(model, speakers=speakers) for model in said.models))
+
+    assert speakers_of(fleet(having("one", "me", "you"), having("two", "you"))) == {"cat": ("me", "you")}
