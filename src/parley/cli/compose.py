@@ -308,8 +308,7 @@ async def _open_routes(
         routes += _realtime_routes(settings, host, peers, endings, sibling)
     if settings.wyoming.enabled:
         await _open_wyoming(settings, host, stack)
-    if host.access.asks:
-        routes += _token_routes(host, sibling)
+    routes += _token_routes(host, sibling)
     return [*routes, *model_routes(host, FleetModels(host.parts.voices), transports, in_use, told=both)]
 
 

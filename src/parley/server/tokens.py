@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from parley.errors import InvalidRequest
+from parley.errors import InvalidRequest, PreconditionFailed
 from parley.server.http import guarded, json_body
 from parley.server.keys import LONGEST, SHORTEST, USUAL
 
@@ -30,6 +30,8 @@ def token_routes(gate: Gate, access: Access, wall_clock: Callable[[], float]) ->
     """The route. ``wall_clock``: seconds since 1970."""
 
     async def make(request: Request) -> Response:
+        if not access.asks:
+            raise PreconditionFailed("This server asks for no key, so nobody needs a token.")
         asked = await json_body(request, _MOST_BYTES) if request.headers.get("content-length", "0") != "0" else {}
         if not isinstance(asked, dict) or set(asked) - {"seconds"}:
             raise InvalidRequest('The body must be empty or {"seconds": 60}.')

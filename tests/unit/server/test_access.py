@@ -215,6 +215,13 @@ async def test_what_is_no_time_for_a_token_is_refused(body: Any) -> None:
         assert (await client.post("/v1/tokens", headers=bearer("secret"), json=body)).status_code == 400
 
 
+async def test_where_no_key_is_asked_for_no_token_is_made_and_that_is_said() -> None:
+    async with host_with() as host, client_of(host) as client:
+        answer = await client.post("/v1/tokens")
+    assert answer.status_code == 412
+    assert answer.json()["message"] == "This server asks for no key, so nobody needs a token."
+
+
 async def test_the_audit_log_says_who_did_what_from_where_and_holds_no_key(tmp_path: Path) -> None:
     file, audit = tmp_path / "keys.yaml", tmp_path / "audit.jsonl"
     keys = {role: new_key(file, role, "--role", role) for role in ("talk", "models")}
