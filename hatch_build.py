@@ -51,7 +51,7 @@ def is_current(web: Path, static: Path) -> bool:
     if not built.exists():
         return False
     folders = ("src", "public", "packages/client/src", "packages/client/widget")
-    sources = [web / "index.html", web / "package-lock.json"]
+    sources = [web / name for name in ("index.html", "package-lock.json", "vite.config.ts", "vite-inline.ts")]
     sources += [source for folder in folders for source in (web / folder).rglob("*")]
     return built.stat().st_mtime >= max(source.stat().st_mtime for source in sources)
 

@@ -3,13 +3,14 @@ import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
 
 import { worklets } from "./packages/client/vite-worklet.ts";
+import { inlineStyle } from "./vite-inline.ts";
 
 const client = (file: string): string => fileURLToPath(new URL(`packages/client/src/${file}`, import.meta.url));
 
 // The page is shipped inside the Python package; the server serves this folder.
 export default defineConfig({
   base: "./",
-  plugins: [worklets()],
+  plugins: [worklets(), inlineStyle()],
   resolve: {
     alias: [
       { find: /^@parley\/client$/, replacement: client("index.ts") },

@@ -360,3 +360,30 @@ def test_the_page_is_small() -> None:
 
     assert gzipped([path for path in assets if path not in room]) < 60_000
     assert gzipped(assets) < 220_000
+
+
+def test_the_page_is_painted_from_itself_alone(parley: Running, tmp_path: Path) -> None:
+    """No file stands before the first paint, and what stands in the page is allowed, also when it is loaded again."""
+    html = (STATIC / "index.html").read_text("utf-8")
+    assert 'rel="stylesheet"' not in html
+    assert not list(STATIC.glob("assets/*.css"))
+
+    with open_tab(parley.url, tmp_path / "profile", None, color_scheme="dark") as tab:
+        for _ in range(2):
+            assert tab.page.evaluate("getComputedStyle(document.body).display") == "grid"
+            assert tab.page.evaluate("document.documentElement.dataset.theme") == "dark"
+            tab.page.reload()
+        assert not tab.faults
+
+
+def test_the_page_has_its_theme_and_its_disc_before_any_script_of_its_files(parley: Running, tmp_path: Path) -> None:
+    with open_tab(parley.url, tmp_path / "profile", None) as tab:
+        tab.page.click("#more")
+        tab.page.select_option("#theme", value="dark")
+        tab.page.route("**/*.js", lambda route: route.abort())
+        tab.page.reload()
+        assert tab.page.evaluate("document.documentElement.dataset.theme") == "dark"
+        assert "gradient" in tab.page.evaluate("getComputedStyle(document.querySelector('.tap')).backgroundImage")
+        assert tab.page.locator("#state").inner_text() == "Tap to talk"
+        assert not tab.page.locator("footer").is_visible()
+        tab.page.screenshot(path=tmp_path / "bare.png")

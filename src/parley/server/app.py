@@ -24,6 +24,7 @@ from parley.server.asking import WhoAsks
 from parley.server.fleet import models_in_use, slow_voices
 from parley.server.http import Role, bearer_key, check, error_response, guarded
 from parley.server.page_files import PageFiles
+from parley.server.page_policy import page_policy
 from parley.transports.websocket_endpoint import serve_websocket
 
 if TYPE_CHECKING:
@@ -42,13 +43,9 @@ _HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
     b"permissions-policy": b"microphone=(self)",
-    b"content-security-policy": (
-        b"default-src 'none'; script-src 'self' blob:; style-src 'self'; img-src 'self'; font-src 'self'; "
-        b"media-src 'self' blob:; worker-src 'self' blob:; connect-src 'self' ws: wss:; "
-        b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
+    b"content-security-policy": page_policy().encode(),
 }
-"""Among them: the page runs nothing but its own scripts. A LiveKit server, which may be elsewhere, is a WebSocket."""
+"""Among them: the page runs nothing but its own scripts. What sets one of them itself keeps it."""
 _MCP_ASKS = ("Mcp-Session-Id", "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name", "Last-Event-ID")
 _MCP_TELLS = ("Mcp-Session-Id", "MCP-Protocol-Version")
 _NO_PAGE = (
@@ -194,7 +191,9 @@ class SafeHeaders:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [*message["headers"], *_HEADERS.items()]
+                own = {name for name, _ in message["headers"]}
+                ours = ((name, value) for name, value in _HEADERS.items() if name not in own)
+                message["headers"] = [*message["headers"], *ours]
             await send(message)
 
         try:

@@ -10,6 +10,8 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from parley.server.page_policy import page_policy
+
 if TYPE_CHECKING:
     import os
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 _TEXTS = (".html", ".js", ".css", ".svg")
 _NAMED_BY_CONTENT = "assets"
 """The folder in which every other content has another name."""
+_KEPT = ("cache-control", "content-security-policy", "vary", "etag", "last-modified")
 _FOR_EVER, _ASK_FIRST = "public, max-age=31536000, immutable", "no-cache"
 
 
@@ -32,6 +35,7 @@ class PageFiles(StaticFiles):
             for path in folder.rglob("*")
             if path.suffix in _TEXTS and path.is_file()
         }
+        self._policies: dict[Path, tuple[int, str]] = {}
 
     def file_response(
         self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
@@ -41,12 +45,22 @@ class PageFiles(StaticFiles):
         path = Path(full_path).resolve()
         response.headers["Cache-Control"] = _FOR_EVER if path.parent.name == _NAMED_BY_CONTENT else _ASK_FIRST
         response.headers["Vary"] = "Accept-Encoding"
+        if path.suffix == ".html":
+            # Also where nothing changed: browsers put the headers of a 304 in the place of those that they kept.
+            response.headers["Content-Security-Policy"] = self._policy(path, stat_result.st_mtime_ns)
         changed, packed = self._packed.get(path, (0, b""))
         wanted = _takes_gzip(Headers(scope=scope).get("accept-encoding", ""))
         if not (wanted and isinstance(response, FileResponse) and changed == stat_result.st_mtime_ns):
             return response
-        kept = {name: response.headers[name] for name in ("cache-control", "vary", "etag", "last-modified")}
+        kept = {name: response.headers[name] for name in _KEPT if name in response.headers}
         return Response(packed, status_code, {**kept, "Content-Encoding": "gzip"}, response.media_type)
+
+    def _policy(self, path: Path, changed: int) -> str:
+        known, policy = self._policies.get(path, (0, ""))
+        if known != changed:
+            policy = page_policy(path.read_text("utf-8"))
+            self._policies[path] = (changed, policy)
+        return policy
 
 
 def _takes_gzip(accepted: str) -> bool:

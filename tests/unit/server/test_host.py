@@ -19,6 +19,7 @@ from parley.registry.memory import MemoryRegistry
 from parley.routing.pool import PooledSynthesizer
 from parley.routing.settings import RoutingSettings
 from parley.server.app import create_app
+from parley.server.page_policy import page_policy
 from parley.server.sessions import Parts, SessionHost
 from parley.server.settings import ServerSettings
 
@@ -288,10 +289,14 @@ async def test_a_name_that_was_bent_to_this_machine_opens_no_socket() -> None:
 
 
 async def test_the_page_may_run_its_own_scripts_only(tmp_path: Path) -> None:
-    (tmp_path / "index.html").write_text("<p>Hello")
+    html = "<style>p{color:red}</style><p>Hello"
+    (tmp_path / "index.html").write_text(html)
     async with host_with() as host, client_of(host, tmp_path) as client:
-        policy = (await client.get("/")).headers["content-security-policy"]
-    assert "default-src 'none'" in policy
-    assert "script-src 'self' blob:;" in policy  # worklets are made from blobs
-    assert "frame-ancestors 'none'" in policy
-    assert "unsafe" not in policy
+        page, health = await client.get("/"), await client.get("/health")
+    assert page.headers.get_list("content-security-policy") == [page_policy(html)]
+    assert health.headers.get_list("content-security-policy") == [page_policy()]
+    for policy in (page_policy(), page_policy(html)):
+        assert "default-src 'none'" in policy
+        assert "script-src 'self' blob:;" in policy  # worklets are made from blobs
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from parley.server.page_files import PageFiles
+from parley.server.page_policy import page_policy
 
 pytestmark = pytest.mark.anyio
 SCRIPT = b"export const words = 'the same words again and again';\n" * 50
@@ -55,3 +56,28 @@ async def test_a_page_that_is_built_anew_meanwhile_is_sent_as_it_is_now(folder: 
         os.utime(folder / "index.html", (1, 1))
         answer = await http.get("/")
     assert answer.text == "another"
+
+
+STYLED = "<!doctype html><style>p{color:red}</style>"
+
+
+async def test_the_page_carries_the_policy_of_what_stands_in_it_compressed_plain_and_unchanged(folder: Path) -> None:
+    (folder / "index.html").write_text(STYLED)
+    async with client(folder) as http:
+        packed = await http.get("/")
+        plain = await http.get("/", headers={"Accept-Encoding": "identity"})
+        again = await http.get("/", headers={"If-None-Match": packed.headers["etag"]})
+        script = await http.get("/assets/index-abc.js")
+    assert again.status_code == 304
+    policies = [answer.headers["content-security-policy"] for answer in (packed, plain, again)]
+    assert policies == [page_policy(STYLED)] * 3
+    assert "content-security-policy" not in script.headers
+
+
+async def test_a_page_that_is_built_anew_has_the_policy_of_what_stands_in_it_now(folder: Path) -> None:
+    async with client(folder) as http:
+        await http.get("/")
+        (folder / "index.html").write_text(STYLED)
+        os.utime(folder / "index.html", (1, 1))
+        answer = await http.get("/")
+    assert answer.headers["content-security-policy"] == page_policy(STYLED)
