@@ -16,7 +16,7 @@ from tests.e2e.browser import Tab, open_tab
 from tests.e2e.conftest import start_parley
 
 STATES = (
-    "offline", "listening", "thinking", "speaking", "yielding", "interrupted", "tools", "trouble", "drawer",
+    "offline", "listening", "thinking", "speaking", "yielding", "interrupted", "tools", "trouble", "drawer", "plot",
 )  # fmt: skip
 DESK = ViewportSize(width=1200, height=800)
 PHONE = ViewportSize(width=390, height=844)
@@ -42,6 +42,10 @@ SET_STATE = """(name) => {
   } else window.parley.apply({ type: "problem", text: "" });
   if (name === "drawer") {
     document.getElementById("more").click();
+    name = "listening";
+  }
+  if (name === "plot") {
+    document.getElementById("plot").scrollIntoView();
     name = "listening";
   }
   const agent = { interrupted: "barged_in", yielding: "barged_in", offline: "idle" }[name] ?? name;

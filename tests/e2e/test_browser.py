@@ -93,6 +93,28 @@ def test_cutting_in_stops_the_answer_and_strikes_out_what_was_not_heard(any_plac
         assert not tab.faults
 
 
+def test_a_cut_in_and_the_turns_stand_in_the_drawer_as_a_plot_and_as_a_table(parley: Running, tmp_path: Path) -> None:
+    wav = script_wav(tmp_path / "mic.wav", [(2.0, STORY), (8.0, "wait stop what time is it")], 20)
+
+    with open_tab(parley.url, tmp_path / "profile", wav) as tab:
+        tab.connect()
+        assert not tab.page.locator("#plot").is_visible()
+        tab.page.click("#more")
+        tab.wait("model.entries.at(-1)?.who === 'agent' && model.entries.at(-1).done && !model.entries.at(-1).heard")
+        tab.page.click("#plot summary")
+        turns, cuts = tab.page.locator("#plot table").all()
+        plots = tab.page.locator("#plot svg")
+        drawn = plots.evaluate_all("(all) => all.map((plot) => plot.querySelectorAll('.full').length)")
+
+        assert drawn == [turns.locator("tbody tr").count(), cuts.locator("tbody tr").count()]
+        number, softer, silent, outcome = cuts.locator("tbody tr").first.locator("td").all_inner_texts()
+        assert (number, outcome) == ("1", "you had the floor")
+        assert 0 < int(silent) < 3000
+        assert softer == "–" or int(softer) <= int(silent)
+        assert tab.axe() == []
+        assert not tab.faults
+
+
 @pytest.mark.parametrize("nod", ["okay", "mhm"])
 def test_a_nod_lets_the_answer_go_on(any_place: Place, nod: str, tmp_path: Path) -> None:
     wav = script_wav(tmp_path / "mic.wav", [(9.0, nod)], 40)
@@ -386,4 +408,3 @@ def test_the_page_has_its_theme_and_its_disc_before_any_script_of_its_files(parl
         assert "gradient" in tab.page.evaluate("getComputedStyle(document.querySelector('.tap')).backgroundImage")
         assert tab.page.locator("#state").inner_text() == "Tap to talk"
         assert not tab.page.locator("footer").is_visible()
-        tab.page.screenshot(path=tmp_path / "bare.png")

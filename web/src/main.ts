@@ -3,7 +3,9 @@
 import "./style.css";
 
 import { AUDIBLE, fetchModels, loadModel, microphones, mood, onMicrophones, Session, speak, unloadModel, type TransportName, type VoiceModel } from "@parley/client";
+import { Cuts } from "./view/cuts";
 import { renderLatency } from "./view/latency";
+import { PlotView } from "./view/plot";
 import { notice, stateKey, trouble } from "./view/state";
 import { TranscriptView } from "./view/transcript";
 import { VoiceView } from "./view/voice";
@@ -119,6 +121,17 @@ const voice = new VoiceView(element<HTMLCanvasElement>("picture"), () => ({
   you: session.muted ? null : (session.audio?.inputSpectrum ?? null),
   agent: session.audio?.outputSpectrum ?? null,
 }));
+const plot = new PlotView(element("plot"));
+const cuts = new Cuts(AUDIBLE, scheduleRender);
+session.on("input", (reading) => {
+  if (!session.muted) cuts.input(reading);
+});
+session.on("output", (reading) => cuts.output(reading));
+session.on("moment", ({ what, time }) => {
+  if (what === "duck") cuts.ducked(time);
+  if (what === "pause" || what === "clear") cuts.stopped(time);
+  if (what === "resume" || what === "clear") cuts.decided(what === "resume", time);
+});
 window.addEventListener("parley-theme", () => voice.show(mood(session.model)));
 
 let scheduled = false;
@@ -159,6 +172,7 @@ function render(): void {
   ui.wake.hidden = !(live && model.suspended);
   transcript.render(model.entries);
   renderLatency(ui.latency, model.turns);
+  plot.show(model.turns, cuts.all);
 }
 
 /** Screen readers read a status again when it is written again. */
@@ -188,6 +202,7 @@ ui.close.addEventListener("click", () => openDrawer(false));
 
 async function start(): Promise<void> {
   settings.key = ui.key.value;
+  cuts.restart();
   session.setMuted(pushToTalk);
   await readOffers();
   await session.connect();

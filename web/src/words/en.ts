@@ -110,6 +110,21 @@ export const en = {
   step_sent: "sent",
   step_heard: "network",
   step_page: "audible here",
+  over_time: "Over the conversation",
+  plot_turns: "You stop → first sound",
+  plot_cuts: "You cut in → softer, silent",
+  plot_middle: "{ms} ms in the middle",
+  plot_softer: "softer after {ms} ms",
+  plot_silent: "silent after {ms} ms",
+  as_table: "As a table",
+  turn: "Turn",
+  first_sound: "First sound, ms",
+  cut: "Cut-in",
+  cut_softer: "Softer, ms",
+  cut_silent: "Silent, ms",
+  cut_outcome: "What became of it",
+  cut_took: "you had the floor",
+  cut_went_on: "the answer went on",
 
   // trouble
   trouble_microphone_refused:
