@@ -1,6 +1,8 @@
 # The same verbs on a laptop and in CI. `uv run just` works where just is not installed.
 
 set shell := ["bash", "-euo", "pipefail", "-c"]
+# Tests start hundreds of processes: where nothing compiled is kept, each of them compiles all of Parley again.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Show the verbs.
 default:

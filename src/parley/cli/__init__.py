@@ -8,6 +8,7 @@ purpose into one sentence and an exit code: 1 something failed, 2 wrong usage or
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from importlib import import_module
@@ -123,4 +124,6 @@ def _run(words: list[str], *, debug: bool) -> int:
             raise
         print(f"parley: unexpected {type(error).__name__}: {error} (run it again with --debug).", file=sys.stderr)
         return EXIT_FAILED
+    finally:
+        gc.enable()  # a command that did not come to the end of its start has left it off
     return 0

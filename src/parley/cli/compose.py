@@ -82,6 +82,7 @@ async def run_orchestrator(
     ``ready`` is awaited with the address once a conversation can be held; ``sibling``: this process among others that
     share the port. Raises ConfigError when something that the settings ask for is not installed.
     """
+    from parley.cli.process import started
     from parley.observability.otlp import exporting
     from parley.server.app import STATIC, create_app
     from parley.server.runner import base_url, serve
@@ -95,6 +96,7 @@ async def run_orchestrator(
             stack.push_async_callback(sibling.aclose)
         routes = await _open_routes(settings, host, stack, sibling)
         app = create_app(host, routes, page=STATIC if settings.server.page else None)
+        started()
         warming = asyncio.create_task(
             _warm_up(host, partial(ready, base_url(settings.server, sock)) if ready else None)
         )
@@ -288,6 +290,7 @@ async def _open_routes(
     from parley.server.models import model_routes
 
     transports = ["websocket"]
+    connecting: Callable[[], None] = _nothing
     routes: list[BaseRoute] = []
     endings = _open_endings(stack)  # before what holds sessions, so that it is closed after that
     peers = _open_peers(settings, stack, sibling.mark if sibling else "")
@@ -295,6 +298,7 @@ async def _open_routes(
         from parley.server.webrtc import WebRtcEndpoint
 
         routes += WebRtcEndpoint(host, peers).routes
+        connecting = peers.library.wanted_soon
         transports.insert(0, "webrtc")
     if settings.livekit.url:
         routes += await _open_livekit(settings, host, stack)
@@ -309,7 +313,14 @@ async def _open_routes(
     if settings.wyoming.enabled:
         await _open_wyoming(settings, host, stack)
     routes += _token_routes(host, sibling)
-    return [*routes, *model_routes(host, FleetModels(host.parts.voices), transports, in_use, told=both)]
+    return [
+        *routes,
+        *model_routes(host, FleetModels(host.parts.voices), transports, in_use, told=both, connecting=connecting),
+    ]
+
+
+def _nothing() -> None:
+    """No way in needs to be made ready."""
 
 
 def _wall_clock() -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,6 +30,20 @@ def run(work: Coroutine[Any, Any, Result], *, fast: bool = True) -> Result:
             return runner.run(work)
         except BaseExceptionGroup as group:
             raise _only(group) from group
+
+
+def starting() -> None:
+    """What is imported from here on lives as long as the process: look through none of it for garbage meanwhile.
+
+    Whoever has started says so with :func:`started`.
+    """
+    gc.disable()
+
+
+def started() -> None:
+    """What is there stays, and is not looked through again; the rest is collected as ever."""
+    gc.freeze()
+    gc.enable()
 
 
 def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:

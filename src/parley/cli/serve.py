@@ -33,9 +33,11 @@ def serve(
     Workers are found by their addresses (--worker), by a registry (--registry), or both. It stops on Ctrl-C or
     SIGTERM: nobody new is let in, running conversations may finish; a second Ctrl-C ends them.
     """
+    from parley.cli.process import run, started, starting
+
+    starting()
     from parley.cli.compose import check_wanted, run_orchestrator
     from parley.cli.options import llm_flags, settings_from
-    from parley.cli.process import run
     from parley.observability.logging import configure_logging
     from parley.server.runner import listen
 
@@ -52,6 +54,7 @@ def serve(
     if processes > 1:
         from parley.cli.processes import serve_together
 
+        started()
         run(serve_together(settings, processes, config, override, flags))
         return
     sibling = None

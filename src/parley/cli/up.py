@@ -59,10 +59,12 @@ def up(
     Needs no network, no key and no other program. Talk in the browser, or with `parley chat` in a second terminal.
     Ctrl-C stops: running conversations may finish; a second Ctrl-C ends them.
     """
+    from parley.cli.process import run, starting
+
+    starting()
     from parley.cli.children import WorkerChild
     from parley.cli.compose import check_wanted
     from parley.cli.options import as_variables, files_again, llm_flags, settings_from
-    from parley.cli.process import run
     from parley.observability.logging import configure_logging
     from parley.server.runner import listen
 

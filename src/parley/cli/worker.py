@@ -56,8 +56,10 @@ def worker(
 
     It stops on Ctrl-C or SIGTERM: what it speaks may finish, nothing new is taken; a second Ctrl-C cuts it off.
     """
+    from parley.cli.process import run, starting
+
+    starting()
     from parley.cli.options import settings_from
-    from parley.cli.process import run
     from parley.observability.logging import configure_logging
 
     flags = {
@@ -100,6 +102,7 @@ def voices_here(settings: Settings) -> VoicePackCatalog:
 
 
 async def _serve(settings: Settings, *, child: bool) -> None:
+    from parley.cli.process import started
     from parley.observability.otlp import exporting
     from parley.worker.announce import announced
     from parley.worker.server import serve
@@ -119,6 +122,7 @@ async def _serve(settings: Settings, *, child: bool) -> None:
 
         if child:
             stop_with_parent()
+        started()
         await serve(settings.worker, catalog, ready=ready, stall_after=settings.log.stall_after)
 
 

@@ -43,13 +43,16 @@ def model_routes(
     in_use: Callable[[], Mapping[str, str]] = dict,
     *,
     told: Callable[[ParleyError], Response] | None = None,
+    connecting: Callable[[], None] = lambda: None,
 ) -> list[Route]:
     """The routes of this module. ``in_use``: kind of model -> name of the one that is used.
 
-    ``told``: how an error is said where other people's clients ask as well.
+    ``told``: how an error is said where other people's clients ask as well. ``connecting`` is called when a page asks
+    how to connect: somebody will.
     """
 
     async def client(_: Request) -> Response:
+        connecting()
         said = {"version": __version__, "transports": list(transports), "models": dict(in_use())}
         return JSONResponse(said, headers={"Cache-Control": "no-store"})
 

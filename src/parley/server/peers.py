@@ -12,7 +12,7 @@ import structlog
 from parley.errors import NotFound, ParleyError
 from parley.server.pending import PendingOffers
 from parley.transports.round_robin import RoundRobin
-from parley.transports.rtc_seam import check_pinned
+from parley.transports.rtc_library import RtcLibrary
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,10 +30,13 @@ log = structlog.get_logger(__name__)
 
 
 class Peers:
-    """``mark`` begins all names that are given here. Close it before the loop ends."""
+    """``mark`` begins all names that are given here. Close it before the loop ends.
+
+    Raises ConfigError when the library of WebRTC is not the one that we are written for.
+    """
 
     def __init__(self, settings: WebRtcSettings, mark: str = "") -> None:
-        check_pinned()
+        self.library = RtcLibrary()
         self.settings = settings
         self._mark = mark
         self.turns = RoundRobin(DATAGRAMS_AT_ONCE)
@@ -58,10 +61,12 @@ class Peers:
     ) -> str:
         """Answer an offer from ``address``; ``run`` holds the session once its client is there. Returns the answer.
 
+        ``make`` is called once the library is there, and not before: it may import what needs it.
         InvalidRequest for an offer that cannot be used, TooManyRequests, CapacityError.
         """
         with contextlib.ExitStack() as place:
             place.enter_context(self._pending.one(address))
+            await self.library.ready()
             transport = make()
             try:
                 answer = await transport.answer(offer)

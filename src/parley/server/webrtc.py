@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
@@ -12,17 +11,18 @@ from starlette.routing import Route
 from parley.errors import InvalidRequest, PreconditionFailed
 from parley.server.http import guarded
 from parley.transports import rtc_sdp
-from parley.transports.webrtc import WebRtcTransport
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from parley.server.peers import Peers
     from parley.transports.host import Host
+    from parley.transports.webrtc import WebRtcTransport
 
 PATH = "/v1/webrtc"
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
+KIND = "webrtc"
 
 
 class WebRtcEndpoint:
@@ -42,6 +42,7 @@ class WebRtcEndpoint:
     # --- routes ------------------------------------------------------------------------
 
     async def _config(self, request: Request) -> Response:
+        self._peers.library.wanted_soon()  # an offer follows
         settings = self._settings
         servers: list[dict[str, str]] = []
         for url in settings.ice_servers:
@@ -58,10 +59,14 @@ class WebRtcEndpoint:
     async def _offer(self, request: Request) -> Response:
         offer = await sdp_body(request, SDP)
         name = self._peers.new_name()
-        make = partial(WebRtcTransport, self._settings, self._host.bounds, self._peers.turns)
-        answer = await self._peers.open(name, make, offer, address_of(request), self._host.run_session)
+        answer = await self._peers.open(name, self._transport, offer, address_of(request), self._host.run_session)
         headers = {"Location": f"{PATH}/{name}", "ETag": _etag(answer), "Cache-Control": "no-store"}
         return Response(answer, 201, headers, media_type=SDP)
+
+    def _transport(self) -> WebRtcTransport:
+        from parley.transports.webrtc import WebRtcTransport  # brings the library with it
+
+        return WebRtcTransport(self._settings, self._host.bounds, self._peers.turns)
 
     async def _change(self, request: Request) -> Response:
         transport = self._find(request)
@@ -86,7 +91,7 @@ class WebRtcEndpoint:
         return Response(status_code=200)
 
     def _find(self, request: Request) -> WebRtcTransport:
-        return self._peers.find(request.path_params["id"], WebRtcTransport.kind)
+        return self._peers.find(request.path_params["id"], KIND)
 
 
 def address_of(request: Request) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
-
-from aioice import Candidate
+from typing import TYPE_CHECKING, Any
 
 from parley.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from aioice import Candidate
 
 MAX_OFFER_BYTES = 64 * 1024
 _ICE_LINE = re.compile(r"a=(candidate:|ice-ufrag:|ice-pwd:|end-of-candidates)")
@@ -67,6 +68,8 @@ def ice_part(text: str) -> tuple[str, str, list[Candidate]]:
 
 def candidates_of(text: str) -> list[Candidate]:
     """The usable candidates of an offer or fragment, each once."""
+    from aioice import Candidate  # takes a while: not when a server starts
+
     found: dict[tuple[str, int], Candidate] = {}
     for line in _lines(text):
         if not line.startswith("a=candidate:") or ".local " in line:

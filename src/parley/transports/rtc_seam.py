@@ -32,6 +32,7 @@ from aiortc.rtcsctptransport import RTCSctpTransport
 from parley import clock
 from parley.errors import ConfigError
 from parley.transports.ice import IceConnection
+from parley.transports.rtc_settings import PINNED
 
 if TYPE_CHECKING:
     from parley.transports.round_robin import RoundRobin
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 OnPacket = Callable[[int, int, int, bytes], None]
 """SSRC, sequence number, timestamp and payload of one RTP packet."""
 
-PINNED = "1.16"
 _OPUS_CLOCK = 48_000
 
 _RELIED_ON: tuple[tuple[type, str, tuple[str, ...]], ...] = (

@@ -7,6 +7,11 @@ from typing import Annotated
 
 from parley.settings import Setting
 
+PINNED = "1.16"
+"""The release of aiortc that :mod:`parley.transports.rtc_seam` is written for."""
+FIRST_DELAY = 3_000
+"""Samples from leaving to being heard, until reports tell."""
+
 
 @dataclass(frozen=True, slots=True)
 class WebRtcSettings:

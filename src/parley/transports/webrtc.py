@@ -27,6 +27,7 @@ from parley.transports.ice import IceConnection, check_ports
 from parley.transports.opus import LOOK_AHEAD_SAMPLES, OpusEncoder
 from parley.transports.rtc_microphone import RtcMicrophone
 from parley.transports.rtc_seam import IceAgent, last_rtp_timestamp, take_apart, take_packets
+from parley.transports.rtc_settings import FIRST_DELAY
 from parley.transports.rtc_track import VoiceTrack
 from parley.transports.stream import StreamTransport
 
@@ -48,8 +49,6 @@ RESTARTS_AT_ONCE, RESTARTS_A_SECOND = 10, 0.5
 _CLOSE_TIMEOUT = 2.0
 _MAX_UNSENT = 1 << 20
 """Bytes of messages that wait on the data channel, which a client has not taken; beyond them it is sent away."""
-FIRST_DELAY = 3_000
-"""Samples from leaving to being heard, until reports tell."""
 
 
 class WebRtcTransport(StreamTransport):

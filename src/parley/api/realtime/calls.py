@@ -11,7 +11,6 @@ from starlette.routing import Route
 
 from parley.api.errors import error_response
 from parley.api.forms import texts
-from parley.api.realtime.call import RealtimeCall
 from parley.api.realtime.client_events import LONGEST_WITHOUT_SOUND
 from parley.audio.frame import SAMPLE_RATE
 from parley.errors import InvalidRequest, NotFound, ParleyError
@@ -19,7 +18,7 @@ from parley.nesting import DEEPEST, deeper, is_text
 from parley.server.http import bearer_key
 from parley.server.webrtc import SDP, address_of, content_type, sdp_body
 from parley.transports.rtc_sdp import MAX_OFFER_BYTES
-from parley.transports.webrtc import FIRST_DELAY
+from parley.transports.rtc_settings import FIRST_DELAY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,11 +26,15 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from parley.api.realtime.endpoint import Realtime
+    from parley.api.realtime.requests import Requests
+    from parley.messages import StartSession
     from parley.server.http import Gate, Handler
     from parley.server.peers import Peers
+    from parley.transports.webrtc import WebRtcTransport
 
 PATHS = ("/v1/realtime/calls", "/realtime/calls")
 FORM = "multipart/form-data"
+KIND = "realtime_call"
 _NO_TELEPHONE = "Calls of telephones are not served here; a call can be hung up, and nothing else."
 
 
@@ -69,14 +72,19 @@ class Calls:
         session = self._realtime.begin(key, request.query_params, wanted)
         requests = self._realtime.requests(session, paced=True)
         start = self._realtime.start(session, {"playout.delay": FIRST_DELAY / SAMPLE_RATE})
-        make = partial(RealtimeCall, self._peers.settings, self._realtime.bounds, self._peers.turns, requests, start)
+        make = partial(self._transport, requests, start)
         name = f"rtc_{self._peers.new_name()}"
         answer = await self._peers.open(name, make, offer, address_of(request), partial(self._realtime.hold, requests))
         return Response(answer, 201, {"Location": f"{PATHS[0]}/{name}", "Cache-Control": "no-store"}, media_type=SDP)
 
+    def _transport(self, requests: Requests, start: StartSession) -> WebRtcTransport:
+        from parley.api.realtime.call import RealtimeCall  # brings the library with it
+
+        return RealtimeCall(self._peers.settings, self._realtime.bounds, self._peers.turns, requests, start)
+
     async def _hang_up(self, request: Request) -> Response:
         self._realtime.check(bearer_key(request))
-        self._peers.find(request.path_params["id"], RealtimeCall.kind).leave()
+        self._peers.find(request.path_params["id"], KIND).leave()
         return Response(status_code=200)
 
 
