@@ -73,10 +73,10 @@ test-integration: _tools
     tried() {  # tried SECONDS ARGUMENTS... -- FOLDERS...: a run that hangs is interrupted, and has failed
       local limit=$1 flags=() code=0; shift
       while [ "$1" != -- ]; do flags+=("$1"); shift; done; shift
-      timeout --signal INT --kill-after 60 "$limit" pytest -q -rsfE -m "not soak" "${flags[@]}" "$@" || code=$?
+      timeout --signal INT --kill-after 60 "$limit" pytest -q -rsfE -m "not soak and not firefox" "${flags[@]}" "$@" || code=$?
       if [ "$code" = 1 ]; then
         echo "--- once more, one after the other: what failed ---"
-        timeout --signal INT --kill-after 60 900 pytest -q -m "not soak" --lf --lfnf none "$@"
+        timeout --signal INT --kill-after 60 900 pytest -q -m "not soak and not firefox" --lf --lfnf none "$@"
       else
         return "$code"
       fi
@@ -103,6 +103,10 @@ test-csm *flags: _tools
 # Parler-TTS through its real library, in the environment that `parley engines install parler` makes (6 GB).
 test-parler *flags: _tools
     python scripts/test_engine.py parler {{ flags }}
+
+# The page's main path in Firefox, over WebRTC and WebSocket, with a virtual microphone; says which parts are missing.
+test-firefox *flags: _tools
+    pytest -q -rs -m firefox {{ flags }} tests/e2e/test_firefox.py
 
 # Images, Compose, rules and chart by other people's linters and schemas, into docs/reference/deploy-checked.md.
 check-deploy: _tools
