@@ -20,7 +20,7 @@ from parley.routing.pool import PooledSynthesizer
 from parley.routing.settings import RoutingSettings
 from parley.server.asking import _ASKING, Asking
 from parley.server.keys import digest_of
-from parley.server.sessions import Parts, SessionHost
+from parley.server.sessions import Parts, SessionHost, _Session
 from parley.server.settings import ServerSettings
 from parley.session.log import BudgetReacted
 from parley.testing.fakes import FakeLanguageModel, FakeRecognizer, FakeSynthesizer, FakeVad
@@ -325,3 +325,14 @@ async def test_a_token_whose_conversation_could_not_be_opened_opens_the_next_one
                 await home.host.run_session(MemoryTransport(), StartSession(voice=Voice("no-such-model")))
         async with home.talking() as transport:
             assert of(transport, SessionStarted)
+
+
+async def test_a_session_that_ends_as_an_errand_of_its_own_begins_leaves_nothing_unawaited() -> None:
+    async with house() as home:
+        session = _Session("s1", MemoryTransport(), home.host)
+        session._look()  # renews what is remembered of it
+        session._timer.cancel()
+        for task in session._tasks:
+            task.cancel()
+        await asyncio.gather(*session._tasks, return_exceptions=True)
+        assert not session._tasks  # pytest fails a test that leaves a coroutine behind which nobody awaited

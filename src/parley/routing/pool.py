@@ -9,6 +9,7 @@ import random
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from parley import clock
@@ -219,7 +220,7 @@ class PooledSynthesizer:
         session = self._session(wanted.session_id)
         before, session.worker = session.worker, place.member
         if before is not None and before is not place.member and before.link is not None:
-            self._spawn(before.link.end_session(wanted.session_id))
+            self._spawn(partial(before.link.end_session, wanted.session_id))
         if not session.note:
             model = place.member.announcement.model(place.voice.model)
             session.asked, session.spoken = wanted.voice, place.voice
@@ -254,7 +255,7 @@ class PooledSynthesizer:
 
     def release(self, inner: Synthesis) -> None:
         """Close a worker's stream without waiting for it."""
-        self._spawn(inner.aclose())
+        self._spawn(inner.aclose)
 
     # --- finding a worker ------------------------------------------------------------------
 
@@ -341,14 +342,14 @@ class PooledSynthesizer:
             if session.observer is not None:
                 session.observer(chosen.voice, chosen.note)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         task = asyncio.get_running_loop().create_task(self._quietly(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _quietly(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
-            await work
+            await work()  # begun here: who is cancelled before the first step has begun nothing
         except ParleyError as error:
             log.debug("A worker did not hear that it is no longer needed: %s", error)
 

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -440,7 +441,7 @@ class _Session:
 
     def _tell(self) -> None:
         if self._news is not None:
-            self._spawn(self._transport.send_message(self._news))
+            self._spawn(partial(self._transport.send_message, self._news))
             self._news = None
 
     # --- as an observer ----------------------------------------------------------------
@@ -460,7 +461,7 @@ class _Session:
         if isinstance(entry, ReplyOver) and entry.turn:
             self._host.strain.turned(self.session_id, clock.now())
         if isinstance(entry, ReplyOver | TurnClosed | ToolCalled):
-            self._spawn(self._save())
+            self._spawn(self._save)
 
     def frame_sent(self, lateness: float) -> None:
         """Count it, and note that the agent is talking (``session.log.Observer``)."""
@@ -475,7 +476,7 @@ class _Session:
             self.engine.end("Nobody has said anything for a long time.")
             return
         if self._host.parts.snapshots is not None:
-            self._spawn(self._host.parts.snapshots.renew(self.session_id))
+            self._spawn(partial(self._host.parts.snapshots.renew, self.session_id))
         self._timer = asyncio.get_running_loop().call_later(_LOOK_INTERVAL, self._look)
 
     async def _save(self) -> None:
@@ -487,14 +488,14 @@ class _Session:
         if items:
             await store.save(SessionSnapshot(self.session_id, items))
 
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+    def _spawn(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         task = asyncio.get_running_loop().create_task(_quietly(work), name=f"session {self.session_id[:8]}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-async def _quietly(work: Coroutine[Any, Any, Any]) -> None:
+async def _quietly(work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
     try:
-        await work
+        await work()  # begun here: who is cancelled before the first step has begun nothing
     except ParleyError as error:
         log.debug("a session's errand failed", reason=error.message)

@@ -64,6 +64,14 @@ def test_a_delay_that_stays_is_late_unless_it_began_in_line(in_line: float, late
     assert lateness(Looks(times, queued), FRAME) == pytest.approx(late)
 
 
+def test_who_stood_in_line_while_it_looked_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    queued = iter([0, 80_000_000, 80_000_000, 80_000_000])  # the first look at the clock may have been before or after
+    times = ThreadTimes()
+    monkeypatch.setattr(times, "_look_at", lambda index: times._queued.__setitem__(index, next(queued)))
+    assert times.now()[1] == 0.08
+    times.close()
+
+
 async def looked_at(work: float) -> Looks:
     """A real loop of this thread for a second, in which a callback sleeps for so long."""
     loop, times, looks = asyncio.get_running_loop(), ThreadTimes(), []

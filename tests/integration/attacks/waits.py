@@ -39,11 +39,18 @@ class ThreadTimes:
         self._queued = [0] * len(self._files)
 
     def now(self) -> tuple[float, float]:
-        for index, file in enumerate(self._files):
-            with contextlib.suppress(ProcessLookupError):  # it has ended, and stands nowhere any more
-                file.seek(0)
-                self._queued[index] = int(file.read(64).split()[1])
-        return time.monotonic(), sum(self._queued) / 1e9
+        while True:
+            for index in range(len(self._files)):
+                self._look_at(index)
+            now, before = time.monotonic(), self._queued[0]
+            self._look_at(0)
+            if self._queued[0] == before:  # else it stood in line just now, and nobody knows whether before the clock
+                return now, sum(self._queued) / 1e9
+
+    def _look_at(self, index: int) -> None:
+        with contextlib.suppress(ProcessLookupError):  # it has ended, and stands nowhere any more
+            self._files[index].seek(0)
+            self._queued[index] = int(self._files[index].read(64).split()[1])
 
     def close(self) -> None:
         """Look no more."""
