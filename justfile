@@ -54,6 +54,15 @@ coverage: _tools
     coverage report --include '*/parley/session/*' --skip-covered --show-missing --fail-under 97
     coverage report --include '*/parley/routing/*' --skip-covered --show-missing --fail-under 93
 
+# A few benchmarks into build/bench/now and one page of them, beside build/bench/earlier where that is.
+baseline *names="turn barge-in pause-resume first-audio": _tools
+    #!/usr/bin/env bash
+    set -euo pipefail
+    mkdir -p build/bench/now
+    for name in {{ names }}; do parley bench "$name" --trials 20 --json "build/bench/now/$name.json"; done
+    earlier=(); if [ -d build/bench/earlier ]; then earlier=(--set earlier=build/bench/earlier); fi
+    parley bench report --json build/bench/report.json "${earlier[@]}"
+
 # Known weaknesses of what is locked, and suspicious places of our own; reported, fails nothing.
 audit *flags: _tools
     python scripts/audit.py {{ flags }}

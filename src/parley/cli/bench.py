@@ -41,6 +41,9 @@ BENCHES: dict[str, Bench] = {
     "traces": Bench("parley.bench.traces", "CPU of a session with every turn traced, and without"),
     "browser": Bench("parley.bench.browser", "barge-in as a browser hears it"),
     "captions": Bench("parley.bench.captions", "words on the page against their sound; what its picture costs"),
+    "report": Bench(
+        "parley.bench.whole", "one page with plots of what the others wrote with --json, beside an earlier run"
+    ),
 }
 
 

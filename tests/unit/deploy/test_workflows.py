@@ -14,7 +14,7 @@ FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))
 WORKFLOWS: dict[str, dict[str, Any]] = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in FILES}
 JOBS = [(name, job, body) for name, workflow in WORKFLOWS.items() for job, body in workflow["jobs"].items()]
 RECIPES = set(re.findall(r"^([\w-]+)(?: [^\n:]*)?:(?!=)", (ROOT / "justfile").read_text("utf-8"), re.MULTILINE))
-PACKAGE_TOOLS = {"uv", "python", "npm", "sudo", "gh"}
+PACKAGE_TOOLS = {"uv", "python", "npm", "sudo", "gh", "cp"}
 MAY_WRITE = {("release", "build"), ("release", "publish")}
 
 
