@@ -1,4 +1,4 @@
-"""Figures that benchmarks wrote with ``--json``, read again and held against an earlier run (pure but for reading).
+"""Figures that benchmarks wrote with ``--json``, read again and held against an earlier run.
 
 A folder holds one file for each benchmark, named after it: ``turn.json``, ``barge-in.json``.
 """

@@ -1,4 +1,4 @@
-"""The page of ``parley bench report``: a table and bars for each benchmark, in one HTML file (pure).
+"""The page of ``parley bench report``: a table and bars for each benchmark, in one HTML file.
 
 A bar is the median, the line behind it reaches to p95, the mark across it is the goal, the pale bar below it is the
 earlier run. Bars of one unit share a scale, which is logarithmic where they differ by more than a hundred times.
