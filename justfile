@@ -145,6 +145,10 @@ gen-proto: _tools
 docs: _tools
     python scripts/docs.py
 
+# The documentation as a site, into build/site; a link that leads nowhere fails. uv fetches mkdocs-material for it.
+docs-site folder="build/site":
+    python3 scripts/docs_site.py {{ folder }}
+
 # The web page, into src/parley/server/static.
 web:
     npm --prefix web ci --no-audit --no-fund
