@@ -376,6 +376,55 @@ def test_two_tabs_talk_to_two_agents_without_mixing(place: Place, tmp_path: Path
     assert "three" not in theirs
 
 
+def test_choices_are_remembered_until_they_are_forgotten(parley: Running, tmp_path: Path) -> None:
+    with open_tab(parley.url, tmp_path / "profile", None) as tab:
+        tab.connect()
+        tab.until("document.getElementById('voice').options.length > 1")
+        tab.page.click("#more")
+        wanted = tab.page.evaluate(ANOTHER_VOICE)
+        first = tab.page.evaluate("document.getElementById('voice').value")
+        tab.page.select_option("#voice", value=wanted)
+        tab.page.select_option("#device", label="Fake Audio Input 2")
+        model, speaker = wanted.split("\u0001")
+        speaks = f"(model.voice.model === {model!r} && model.voice.speaker === {speaker!r})"
+        tab.wait(speaks)
+
+        tab.page.reload()
+        tab.connect()
+        tab.wait(speaks)
+        tab.until("window.parley.stream.getAudioTracks()[0].label === 'Fake Audio Input 2'")
+
+        tab.page.click("#more")
+        tab.page.click("#forget")
+        assert tab.page.evaluate("Object.keys(localStorage).filter((key) => key.startsWith('parley.'))") == []
+        tab.page.reload()
+        tab.connect()
+        tab.until(f"document.getElementById('voice').value === {first!r}")
+        tab.until("window.parley.stream.getAudioTracks()[0].label !== 'Fake Audio Input 2'")
+        assert not tab.faults
+
+
+def test_a_remembered_microphone_is_known_by_its_name_and_a_missing_one_is_told_quietly(
+    parley: Running, tmp_path: Path
+) -> None:
+    keep = "(label) => localStorage.setItem('parley.device', JSON.stringify({ id: 'of last year', label }))"
+    with open_tab(parley.url, tmp_path / "profile", None) as tab:
+        tab.page.evaluate(keep, "Fake Audio Input 2")
+        tab.page.reload()
+        tab.connect()
+        tab.until("window.parley.stream.getAudioTracks()[0].label === 'Fake Audio Input 2'")
+        assert tab.page.evaluate("document.getElementById('device-hint').hidden")
+
+        tab.page.evaluate(keep, "Desk")
+        tab.page.reload()
+        tab.connect()
+        tab.until("!document.getElementById('device-hint').hidden")
+        tab.page.click("#more")
+        assert tab.page.locator("#device-hint").inner_text() == "Desk is not there; the default one is used."
+        assert tab.page.evaluate("window.parley.model.error") == ""
+        assert not tab.faults
+
+
 def test_the_page_is_small() -> None:
     assets = [path for path in STATIC.rglob("*") if path.is_file() and path.name != "widget.js"]  # for other pages
     room = [path for path in assets if "livekit" in path.name]

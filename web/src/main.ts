@@ -2,7 +2,7 @@
 
 import "./style.css";
 
-import { AUDIBLE, fetchModels, loadModel, microphones, mood, onMicrophones, Session, speak, unloadModel, type TransportName, type VoiceModel } from "@parley/client";
+import { AUDIBLE, fetchModels, loadModel, loudspeakers, microphones, mood, onMicrophones, Session, speak, unloadModel, type TransportName, type VoiceModel } from "@parley/client";
 import { Cuts } from "./view/cuts";
 import { renderLatency } from "./view/latency";
 import { PlotView } from "./view/plot";
@@ -10,6 +10,7 @@ import { notice, stateKey, trouble } from "./view/state";
 import { TranscriptView } from "./view/transcript";
 import { VoiceView } from "./view/voice";
 import { modelsInWords } from "./models";
+import { recall, Remembered, type Device } from "./remembered";
 import { describe, optionFor, optionsOf, voiceOf } from "./voices";
 import { LANGUAGES, languageFor, speakLanguage, t, translatePage, wordsOf } from "./words";
 
@@ -40,6 +41,12 @@ const ui = {
   hear: element<HTMLButtonElement>("hear"),
   free: element<HTMLButtonElement>("free"),
   device: element<HTMLSelectElement>("device"),
+  deviceHint: element("device-hint"),
+  speaker: element<HTMLSelectElement>("speaker"),
+  speakerField: element("speaker-field"),
+  speakerHint: element("speaker-hint"),
+  forget: element<HTMLButtonElement>("forget"),
+  forgotten: element("forgotten"),
   transport: element<HTMLSelectElement>("transport"),
   transportField: element("transport-field"),
   push: element<HTMLInputElement>("push"),
@@ -55,10 +62,7 @@ const ui = {
   send: element<HTMLButtonElement>("send"),
 };
 
-const stored = {
-  get: (name: string): string => localStorage.getItem(`parley.${name}`) ?? "",
-  set: (name: string, value: string): void => localStorage.setItem(`parley.${name}`, value),
-};
+const stored = new Remembered(() => localStorage);
 
 // --- theme -----------------------------------------------------------------
 
@@ -104,7 +108,8 @@ await applyLanguage();
 const session = new Session({
   transport: "webrtc",
   transports: ["webrtc"],
-  device: stored.get("device"),
+  device: stored.device("device")?.id ?? "",
+  loudspeaker: stored.device("speaker")?.id ?? "",
   duck: stored.get("duck") !== "off",
   livekit: () => import("@parley/client/livekit"),
 });
@@ -250,16 +255,39 @@ ui.mute.addEventListener("click", () => {
   scheduleRender();
 });
 ui.device.addEventListener("change", () => {
-  stored.set("device", ui.device.value);
+  stored.setDevice("device", chosenIn(ui.device));
+  ui.deviceHint.hidden = true;
   void session.changeDevice(ui.device.value);
 });
+ui.speaker.addEventListener("change", () => {
+  stored.setDevice("speaker", chosenIn(ui.speaker));
+  ui.speakerHint.hidden = true;
+  void session.changeLoudspeaker(ui.speaker.value);
+});
+function chosenIn({ value, selectedOptions }: HTMLSelectElement): { id: string; label: string } | null {
+  return value ? { id: value, label: selectedOptions[0]?.text ?? "" } : null;
+}
 async function listDevices(): Promise<void> {
-  const devices = await microphones();
-  const named = devices.filter((device) => device.label && device.deviceId !== "default");
+  const [inputs, outputs] = await Promise.all([microphones(), loudspeakers()]);
+  const device = offer(ui.device, ui.deviceHint, inputs, stored.device("device"));
+  if (device !== null && device !== settings.device) await session.changeDevice(device);
+  const speaker = offer(ui.speaker, ui.speakerHint, outputs, stored.device("speaker"));
+  if (speaker !== null && speaker !== settings.loudspeaker) await session.changeLoudspeaker(speaker);
+  ui.speakerField.hidden = ui.speaker.options.length < 2;
+}
+
+/** Fill a picker and choose the remembered one, else the usual one, which is said. Returns its id; null while devices have no names. */
+function offer(pick: HTMLSelectElement, hint: HTMLElement, devices: readonly MediaDeviceInfo[], remembered: Device | null): string | null {
+  const named = devices.filter(({ label, deviceId }) => label && deviceId !== "default");
   const usual = new Option(t("default"), "");
   usual.dataset.t = "default";
-  ui.device.replaceChildren(usual, ...named.map((device) => new Option(device.label, device.deviceId)));
-  ui.device.value = named.some((device) => device.deviceId === settings.device) ? settings.device : "";
+  pick.replaceChildren(usual, ...named.map(({ label, deviceId }) => new Option(label, deviceId)));
+  const found = remembered && recall(named, remembered);
+  pick.value = found?.deviceId ?? "";
+  if (devices.length > 0 && devices.every(({ label }) => !label)) return null;
+  hint.hidden = !remembered?.label || found !== null;
+  if (remembered) setText(hint, t("device_missing", { label: remembered.label }));
+  return pick.value;
 }
 onMicrophones(() => void listDevices());
 
@@ -364,6 +392,7 @@ function showVoices(): void {
 }
 
 session.on("message", (message) => {
+  if (message.type === "started" && !message.resumed) void refreshVoices().then(recallVoice);
   // A voice was taken, or refused: the one in the model speaks.
   if (message.type !== "voice" && !(message.type === "error" && message.code === "not_found")) return;
   const speaks = optionFor(optionsOf(models), session.model.voice);
@@ -371,7 +400,33 @@ session.on("message", (message) => {
   showVoices();
 });
 
-ui.voice.addEventListener("change", () => void chooseVoice(ui.voice.value));
+ui.voice.addEventListener("change", () => {
+  stored.set("voice", ui.voice.value);
+  void chooseVoice(ui.voice.value);
+});
+
+/** Once the conversation is there: the voice of the last time, where it is offered still. */
+async function recallVoice(): Promise<void> {
+  const wanted = stored.get("voice");
+  const speaks = optionFor(optionsOf(models), session.model.voice)?.value;
+  if (!wanted || wanted === speaks || session.model.link !== "online") return;
+  const found = optionsOf(models).find((option) => option.value === wanted);
+  if (found) {
+    ui.voice.value = wanted;
+    await chooseVoice(wanted);
+  } else if (models.length > 0) setText(ui.voiceState, t("voice_missing", { voice: voiceOf(wanted).model }));
+}
+
+ui.forget.addEventListener("click", () => {
+  stored.forget();
+  for (const pick of [ui.language, ui.device, ui.speaker]) pick.value = "";
+  ui.theme.value = "system";
+  ui.push.checked = false;
+  ui.duck.checked = true;
+  for (const changed of [ui.language, ui.device, ui.speaker, ui.theme, ui.push, ui.duck]) changed.dispatchEvent(new Event("change"));
+  stored.forget();
+  setText(ui.forgotten, t("forgotten"));
+});
 async function chooseVoice(value: string): Promise<void> {
   const voice = voiceOf(value);
   const model = models.find((known) => known.model_id === voice.model);

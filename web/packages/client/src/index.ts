@@ -1,7 +1,7 @@
 // Talk with Parley from any page: `new Session({ server })`, `connect()` from a gesture, `on("change", ...)`.
 
 export { PageAudio, type Reading } from "./audio/audio.js";
-export { microphones, onMicrophones } from "./audio/microphone.js";
+export { loudspeakers, microphones, onMicrophones } from "./audio/microphone.js";
 export { captionOf, placeOf, type Caption, type Place } from "./captions.js";
 export type { Connection, ConnectionHandlers } from "./connection/connection.js";
 export type { ServerAddress } from "./connection/server.js";

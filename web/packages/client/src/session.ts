@@ -23,6 +23,8 @@ export interface Settings {
   transports: readonly TransportName[];
   /** Id of the microphone; empty for the usual one. */
   device: string;
+  /** Id of the loudspeaker, where the browser lets a page choose; empty for the usual one. */
+  loudspeaker: string;
   /** Soften the voice as soon as somebody speaks, before the server has decided what it was. */
   duck: boolean;
   /** The voice to begin with; null for the server's. */
@@ -57,7 +59,7 @@ export interface SessionEvents {
   moment: Moment;
 }
 
-const USUAL: Settings = { server: "", key: "", transport: "", transports: [], device: "", duck: true, voice: null, livekit: null };
+const USUAL: Settings = { server: "", key: "", transport: "", transports: [], device: "", loudspeaker: "", duck: true, voice: null, livekit: null };
 
 /** Seconds to wait before each new try; then it is up to the person. */
 const RETRIES = [0.3, 0.7, 1.5, 3, 5, 8, 13];
@@ -147,6 +149,7 @@ export class Session extends Events<SessionEvents> {
     audio.onSuspended = (suspended) => this.apply({ type: "suspended", suspended });
     try {
       await audio.start();
+      if (this.settings.loudspeaker) await audio.playBy(this.settings.loudspeaker);
     } catch (error) {
       if (this.audio === audio) await this.failed(error);
     }
@@ -365,6 +368,12 @@ export class Session extends Events<SessionEvents> {
     if (!this.wanted) return;
     await this.acquireMicrophone();
     await this.connection?.setMicrophone(this.microphone.track);
+  }
+
+  /** Play by this loudspeaker from now on; by the usual one for an empty id. */
+  async changeLoudspeaker(loudspeaker: string): Promise<void> {
+    this.settings.loudspeaker = loudspeaker;
+    await this.audio?.playBy(loudspeaker);
   }
 
   /** End the conversation; nothing is held any more. */

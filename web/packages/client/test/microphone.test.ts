@@ -24,14 +24,15 @@ class Stream {
   }
 }
 
-let waiting: { give(stream: Stream): void; refuse(error: Error): void }[];
+let waiting: { give(stream: Stream): void; refuse(error: Error): void; wanted: MediaTrackConstraints }[];
 let told: string[];
 let microphone: Microphone;
 
 beforeEach(() => {
   waiting = [];
   told = [];
-  const getUserMedia = (): Promise<Stream> => new Promise((give, refuse) => waiting.push({ give, refuse }));
+  const getUserMedia = ({ audio }: { audio: MediaTrackConstraints }): Promise<Stream> =>
+    new Promise((give, refuse) => waiting.push({ give, refuse, wanted: audio }));
   vi.stubGlobal("navigator", { mediaDevices: { getUserMedia } });
   microphone = new Microphone({
     trouble: ({ code }) => told.push(code),
@@ -109,4 +110,24 @@ it.each([
   ["Webcam", 16_000, false],
 ])("%s at %s Hz is in its telephone mode: %s", (label, rate, expected) => {
   expect(narrow(label, rate)).toBe(expected);
+});
+
+it("insists on the one that was chosen, and takes the usual one where that is gone", async () => {
+  const opening = microphone.open("desk");
+  expect(waiting[0]?.wanted.deviceId).toEqual({ exact: "desk" });
+  waiting[0]?.refuse(new DOMException("", "OverconstrainedError"));
+  await vi.waitUntil(() => waiting.length === 2);
+  expect(waiting[1]?.wanted.deviceId).toBeUndefined();
+  const stream = new Stream();
+  waiting[1]?.give(stream);
+  expect(await opening).toBe(stream);
+  expect(told).toEqual([]);
+});
+
+it("asks no second time where the person has said no", async () => {
+  const opening = microphone.open("desk");
+  waiting[0]?.refuse(new DOMException("", "NotAllowedError"));
+  expect(await opening).toBeNull();
+  expect(waiting).toHaveLength(1);
+  expect(told).toEqual(["microphone_refused"]);
 });

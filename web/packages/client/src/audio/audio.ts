@@ -78,6 +78,12 @@ export class PageAudio {
     if (this.element.srcObject) await this.element.play().catch(() => undefined);
   }
 
+  /** Play there from now on; by the usual one for an empty id, and where this one cannot be had. */
+  async playBy(loudspeaker: string): Promise<void> {
+    const context = this.context as AudioContext & { setSinkId?(id: string): Promise<void> };
+    await context.setSinkId?.(loudspeaker).catch(() => context.setSinkId?.("").catch(() => undefined));
+  }
+
   private meter(tell: (reading: Reading) => void): AudioWorkletNode {
     const node = new AudioWorkletNode(this.context, "meter", { numberOfOutputs: 0 });
     node.port.onmessage = (event: MessageEvent<Reading>) => tell(event.data);

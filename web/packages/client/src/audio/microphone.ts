@@ -5,6 +5,8 @@ import type { Reading } from "./audio.js";
 
 /** Digital silence: below -100 dBFS. */
 const NO_SOUND = 1e-5;
+/** What browsers say of a device that is not there. */
+const GONE = new Set(["OverconstrainedError", "NotFoundError"]);
 /** Seconds of it before it is told. */
 const SILENT_FOR = 6;
 
@@ -104,24 +106,34 @@ function stop(stream: MediaStream): void {
   for (const track of stream.getTracks()) track.stop();
 }
 
+/** This one, or the usual one where it is not there any more. A mere wish for one is not heeded by every browser. */
 async function openMicrophone(deviceId: string): Promise<MediaStream> {
   if (!navigator.mediaDevices) throw new TypeError("insecure context");
-  return navigator.mediaDevices.getUserMedia({
-    audio: {
-      ...(deviceId ? { deviceId: { ideal: deviceId } } : {}),
-      channelCount: 1,
-      echoCancellation: true,
-      noiseSuppression: true,
-      autoGainControl: true,
-    },
-  });
+  const wanted = { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+  if (deviceId) {
+    try {
+      return await navigator.mediaDevices.getUserMedia({ audio: { ...wanted, deviceId: { exact: deviceId } } });
+    } catch (error) {
+      if (!GONE.has((error as { name?: string }).name ?? "")) throw error;
+    }
+  }
+  return navigator.mediaDevices.getUserMedia({ audio: wanted });
 }
 
 /** Those there are; browsers name them only once one of them is open. */
 export async function microphones(): Promise<MediaDeviceInfo[]> {
+  return devicesOf("audioinput");
+}
+
+/** Those there are, named once a microphone is open; none where this browser can choose none. */
+export async function loudspeakers(): Promise<MediaDeviceInfo[]> {
+  return "setSinkId" in AudioContext.prototype ? devicesOf("audiooutput") : [];
+}
+
+async function devicesOf(kind: MediaDeviceKind): Promise<MediaDeviceInfo[]> {
   if (!navigator.mediaDevices) return [];
   const devices = await navigator.mediaDevices.enumerateDevices();
-  return devices.filter((device) => device.kind === "audioinput");
+  return devices.filter((device) => device.kind === kind);
 }
 
 /** From now on, call `listener` when a microphone comes or goes. Returns what ends it. */
