@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from socket import SO_RCVBUF, SOL_SOCKET
 from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
 WRITE_BUFFER = 32 * 1024
 """Bytes that may wait for the socket before sending blocks: a third of a second of audio."""
-READ_BUFFER = 64 * 1024
-"""Bytes that the system keeps for us: what a client that is gone has left behind is soon read."""
 LINGER = 3.0
 """Seconds that an ended connection may take to get rid of what it still has to send."""
 FRAMES_AT_ONCE, FRAMES_A_SECOND = 1_000, 500.0
@@ -55,7 +52,6 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         socket = cast("asyncio.Transport", transport)
         socket.set_write_buffer_limits(high=WRITE_BUFFER)
-        socket.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_RCVBUF, READ_BUFFER)
         self._frames = Allowance(burst=FRAMES_AT_ONCE, per_second=FRAMES_A_SECOND)
         self._portions = Portions(self.loop, socket, super().data_received, lambda: self.read_paused, self._turns)
         super().connection_made(transport)

@@ -28,7 +28,8 @@ _RATE = 1 / 100
 _LEARNT_TICKS = 60
 _DOUBT_TICKS = 15
 """A tick counts as background only this much later, if no speech was found meanwhile."""
-_DEVIATIONS = 3.5
+_DEVIATIONS = 4.5
+"""By 3.5 of them ticks of pink noise stand out three times in two seconds, and the network looks each time."""
 _EMPHASES = (np.float32(0.7), np.float32(0.9))
 _LEAST_MARGIN_DB = 2.0
 _LOOK = 0.2
@@ -82,7 +83,8 @@ class EnergyGate:
     def update(self, level: tuple[float, float]) -> bool:
         """Take one tick's powers; True when the detector has to look at this tick."""
         body, hiss = level
-        self._doubtful.append(level)
+        if body:  # digital silence (muted, gated, frames that did not come) is no room whose noise could be learnt
+            self._doubtful.append(level)
         if len(self._doubtful) > _DOUBT_TICKS:
             old_body, old_hiss = self._doubtful.popleft()
             self._body.learn(old_body)

@@ -2,9 +2,10 @@
 
 ``python rtc_attackers.py PLACE KIND SECONDS NUMBER``
 
-KIND: ``channel`` floods data channels, ``room`` the data of LiveKit rooms; ``channel_again`` and ``room_again`` make a
-connection for each message; ``restarts`` restarts ICE again and again. It prints how many messages were sent, or how
-many restarts were answered with which status, and always ends by itself.
+KIND: ``channel`` floods data channels, ``room`` the data of LiveKit rooms; ``rooms`` joins them and says one thing, as
+anybody would; ``channel_again`` and ``room_again`` make a connection for each message; ``restarts`` restarts ICE again
+and again. It prints how many messages were sent, or how many restarts were answered with which status, and always ends
+by itself.
 """
 
 from __future__ import annotations
@@ -119,6 +120,11 @@ async def flood_rooms(url: str, seconds: float, connections: int) -> int:
     return sum(await asyncio.gather(*(_flood_room(url, seconds) for _ in range(connections))))
 
 
+async def stay_in_rooms(url: str, seconds: float, connections: int) -> int:
+    """Join rooms of our own, start, and say one thing."""
+    return sum(await asyncio.gather(*(_flood_room(url, seconds, flood=False) for _ in range(connections))))
+
+
 async def _token(url: str) -> dict[str, str]:
     """Asked for until the LiveKit server knows the orchestrator."""
     async with httpx.AsyncClient() as http:
@@ -131,16 +137,17 @@ async def _token(url: str) -> dict[str, str]:
     return token
 
 
-async def _flood_room(url: str, seconds: float) -> int:
+async def _flood_room(url: str, seconds: float, *, flood: bool = True) -> int:
     from livekit import rtc
 
     token = await _token(url)
     room, sent, agent = rtc.Room(), 0, asyncio.Event()
+    at_once = 2 * AT_ONCE if flood and seconds else 1
     room.on("participant_connected", lambda _: agent.set())
     await room.connect(token["url"], token["token"])
     if room.remote_participants:
         agent.set()
-    await asyncio.wait_for(agent.wait(), 20)
+    await asyncio.wait_for(agent.wait(), 60)
 
     async def publish(message: Any) -> None:
         await room.local_participant.publish_data(encode(message), reliable=True, topic="parley")
@@ -149,8 +156,11 @@ async def _flood_room(url: str, seconds: float) -> int:
     until = clock.now() + seconds  # the first one has to wait for the connection
     try:
         while not sent or (clock.now() < until and room.remote_participants):
-            await asyncio.gather(*(publish(MESSAGES[index % 2]) for index in range(2 * AT_ONCE if seconds else 1)))
-            sent += 2 * AT_ONCE if seconds else 1
+            await asyncio.gather(*(publish(MESSAGES[index % 2]) for index in range(at_once)))
+            sent += at_once
+            if not flood:
+                await asyncio.sleep(seconds)  # it stays
+                break
         await publish(EndSession())
     except Exception:
         pass
@@ -170,6 +180,7 @@ ATTACKS = {
     "channel_again": channel_for_each,
     "restarts": restart,
     "room": flood_rooms,
+    "rooms": stay_in_rooms,
     "room_again": room_for_each,
 }
 

@@ -281,6 +281,21 @@ async def withstood(
     await nobody_waits(server, quiet, lambda: attacked(server, *attack, program=program, answered=answered))
 
 
+async def visited(server: Server, *visit: str, program: Path = ATTACKERS) -> int:
+    """Have clients that do no harm, and say by how many bytes the server had grown at most meanwhile."""
+    before = server.size()
+    for left in reversed(range(TRIES)):
+        try:
+            async with attacked(server, *visit, program=program):
+                pass
+        except NoAttackError:
+            if not left:
+                raise
+        else:
+            break
+    return server.largest() - before
+
+
 def check(heard: Heard, quiet: Undisturbed, *, whole: bool = True) -> None:
     """The same samples as undisturbed, and none is missing; ``whole``: up to the end."""
     assert heard.gaps == 0
