@@ -22,7 +22,7 @@ SEED = int(os.environ.get("PARLEY_TEST_SEED", "0"))
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.usefixtures("cells")
+@pytest.mark.usefixtures("cells", "few_collections")
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_whatever_happens_no_result_is_lost_and_nothing_is_written_twice(shard: int) -> None:
     @seed(1_000 * SEED + shard)

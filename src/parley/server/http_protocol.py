@@ -29,6 +29,9 @@ LONGEST_IN_LINE = 10.0
 ANSWER_TIMEOUT = 60.0
 """Seconds for which a client may take nothing of an answer that waits for it; the work behind has its own limits."""
 
+LINGER, LINGER_BYTES = 1.0, 65_536
+"""Seconds and bytes for which a client that was turned away may go on sending; nobody looks at it."""
+
 
 class BoundedHttpProtocol(H11Protocol):
     """For ``uvicorn.Config(http=...)``, with the first arguments given by ``functools.partial``.
@@ -62,6 +65,8 @@ class BoundedHttpProtocol(H11Protocol):
         self._successor: BoundedWebSocketProtocol | None = None
         self._line = ""
         """Where a handshake stands in line."""
+        self._dropped: int | None = None
+        """Bytes that came after the client was turned away; None before."""
         self._upgrade: h11.Request | None = None
         """A handshake that waits for its turn; nothing more is read meanwhile."""
 
@@ -159,13 +164,18 @@ class BoundedHttpProtocol(H11Protocol):
     # --- in --------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        self._portions.add(data)
+        if self._dropped is None:
+            self._portions.add(data)
+            return
+        self._dropped += len(data)
+        if self._dropped > LINGER_BYTES:
+            self.transport.close()
 
     def _take(self, data: bytes) -> None:
         if self._successor is not None:
             self._successor.data_received(data)
             return
-        if self._entered is None or self.transport.is_closing():
+        if self._entered is None or self._over:
             return
         super().data_received(data)
         if self.conn.their_state is h11.SEND_BODY:
@@ -182,7 +192,7 @@ class BoundedHttpProtocol(H11Protocol):
 
     def _look(self) -> None:
         """Set the clock for what is due next."""
-        if self._successor is not None or self._upgrade is not None or self.transport.is_closing():
+        if self._successor is not None or self._upgrade is not None or self._over:
             return
         if self._asked:
             self._stop_clock()
@@ -191,6 +201,11 @@ class BoundedHttpProtocol(H11Protocol):
             self._stop_clock()  # between two requests uvicorn's keep-alive timer runs
         elif self._deadline is None:
             self._expect(self._request_timeout)
+
+    @property
+    def _over(self) -> bool:
+        """True once nothing that comes matters any more."""
+        return self._dropped is not None or self.transport.is_closing()
 
     @property
     def _asked(self) -> bool:
@@ -210,7 +225,7 @@ class BoundedHttpProtocol(H11Protocol):
 
     def _overdue(self) -> None:
         self._deadline = None
-        if self.transport.is_closing():
+        if self._over:
             return
         if self._asked and not self.flow.write_paused:
             self._expect(ANSWER_TIMEOUT)  # whoever waits is not kept waiting by the client
@@ -231,9 +246,20 @@ class BoundedHttpProtocol(H11Protocol):
             )
 
     def _turn_away(self, error: ParleyError) -> None:
-        """Say why in one sentence, past the machinery, and close."""
+        """Say why in one sentence, past the machinery, and close.
+
+        A socket that is closed resets who still sends, and the answer may be lost with that. Whoever has a place here
+        keeps it a little longer, so that the answer can be read; who never had one is closed at once.
+        """
         self.transport.write(_answer(error))
-        self.transport.close()
+        if self._entered is None or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self._dropped = 0
+        self._stop_clock()
+        self.transport.write_eof()
+        self.transport.resume_reading()
+        self._deadline = self.loop.call_later(LINGER, self.transport.close)
 
 
 class _Flow(FlowControl):
