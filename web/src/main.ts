@@ -11,7 +11,7 @@ import { TranscriptView } from "./view/transcript";
 import { VoiceView } from "./view/voice";
 import { modelsInWords } from "./models";
 import { recall, Remembered, type Device } from "./remembered";
-import { describe, optionFor, optionsOf, voiceOf } from "./voices";
+import { describe, loadedSoFar, optionFor, optionsOf, voiceOf } from "./voices";
 import { LANGUAGES, languageFor, speakLanguage, t, translatePage, wordsOf } from "./words";
 
 function element<T extends HTMLElement>(id: string): T {
@@ -38,6 +38,7 @@ const ui = {
   meter: element<HTMLMeterElement>("meter"),
   voice: element<HTMLSelectElement>("voice"),
   voiceState: element("voice-state"),
+  loading: element<HTMLProgressElement>("loading"),
   hear: element<HTMLButtonElement>("hear"),
   free: element<HTMLButtonElement>("free"),
   device: element<HTMLSelectElement>("device"),
@@ -359,6 +360,7 @@ let refreshTimer = 0;
 /** Often while something moves, seldom otherwise. */
 const REFRESH_BUSY = 700;
 const REFRESH_IDLE = 10_000;
+const LOADING_EVERY = 250;
 
 async function refreshVoices(): Promise<void> {
   window.clearTimeout(refreshTimer);
@@ -405,6 +407,22 @@ ui.voice.addEventListener("change", () => {
   void chooseVoice(ui.voice.value);
 });
 
+/** How far it has come, from how long the last load took; no bar where nobody knows. Returns what ends it. */
+function showLoading(model: VoiceModel): () => void {
+  const began = performance.now();
+  const show = (): void => {
+    const part = loadedSoFar(model, (performance.now() - began) / 1000);
+    ui.loading.hidden = part === null;
+    ui.loading.value = part ?? 0;
+  };
+  show();
+  const ticker = window.setInterval(show, LOADING_EVERY);
+  return () => {
+    window.clearInterval(ticker);
+    ui.loading.hidden = true;
+  };
+}
+
 /** Once the conversation is there: the voice of the last time, where it is offered still. */
 async function recallVoice(): Promise<void> {
   const wanted = stored.get("voice");
@@ -431,13 +449,16 @@ async function chooseVoice(value: string): Promise<void> {
   const voice = voiceOf(value);
   const model = models.find((known) => known.model_id === voice.model);
   if (model && model.state !== "resident") {
-    setText(ui.voiceState, t("voice_loading", { voice: voice.model }));
+    setText(ui.voiceState, describe({ ...model, state: "loading" }));
+    const loaded = showLoading(model);
     refreshTimer = window.setTimeout(() => void refreshVoices(), REFRESH_BUSY);
     try {
       await loadModel(settings, voice.model);
     } catch (error) {
       setText(ui.voiceState, error instanceof Error ? error.message : t("voice_not_loaded"));
       return;
+    } finally {
+      loaded();
     }
   }
   session.setVoice(voice);

@@ -8,12 +8,20 @@ import { t } from "./words";
 export function describe(model: VoiceModel): string {
   const reason = model.state === "failed" && model.error ? `: ${model.error}` : "";
   const factor = model.real_time_factor ?? 0;
+  const loads = model.state === "available" || model.state === "loading" ? (model.load_seconds ?? 0) : 0;
   return [
     `${t(`voice_${model.state}`, { voice: model.model_id })}${reason}`,
+    ...(loads > 0 ? [t("voice_loads", { seconds: Math.max(1, Math.round(loads)) })] : []),
     ...(factor > 1 ? [t("voice_slow", { factor: factor.toFixed(1) })] : []),
     ...(model.memory_bytes ? [t("voice_size", { size: Math.ceil(model.memory_bytes / 1e6) })] : []),
     ...(model.licence ? [t("voice_licence", { licence: model.licence })] : []),
   ].join("; ");
+}
+
+/** How far a load has come after so many seconds, from how long the last one took: 0 to just below 1, or null where nobody knows. */
+export function loadedSoFar(model: VoiceModel, elapsed: number): number | null {
+  const seconds = model.load_seconds ?? 0;
+  return seconds > 0 ? Math.min(elapsed / seconds, 0.97) : null;
 }
 
 /** One option per speaker; the value holds both names. */

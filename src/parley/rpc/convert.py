@@ -116,6 +116,7 @@ def model_to_proto(status: ModelStatus) -> pb.Model:
         is_default=status.is_default,
         error=status.error,
         real_time_factor=status.real_time_factor,
+        load_seconds=status.load_seconds,
     )
 
 
@@ -137,8 +138,8 @@ def model_from_proto(message: pb.Model) -> ModelStatus:
         concurrency=message.concurrency or 1,
     )
     state: ModelState = _STATES[message.state - 1] if 1 <= message.state <= len(_STATES) else "available"
-    factor = round(message.real_time_factor, 3)
-    return ModelStatus(info, state, message.leases, message.pinned, message.is_default, message.error, factor)
+    told = message.leases, message.pinned, message.is_default, message.error
+    return ModelStatus(info, state, *told, round(message.real_time_factor, 3), round(message.load_seconds, 2))
 
 
 _NEW = ("model_id", "name", "audio", "text", "text_heard", "consent")

@@ -26,6 +26,8 @@ class ModelStatus:
     """Why the last load failed; empty otherwise."""
     real_time_factor: float = 0.0
     """Seconds of work that it takes for a second of audio on this worker; 0 when it has not been measured."""
+    load_seconds: float = 0.0
+    """Seconds that the last load took there, warm-up included; 0 when it has not been loaded yet."""
 
 
 @dataclass(frozen=True, slots=True)

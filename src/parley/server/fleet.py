@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from parley.asr.workload import Working
@@ -33,12 +34,14 @@ class FleetModels:
     async def models(self) -> Sequence[ModelStatus]:
         """Every model that some worker has, sorted by id, in its best state anywhere."""
         best: dict[str, ModelStatus] = {}
+        slowest: dict[str, float] = {}  # whichever worker loads it
         for found in await asyncio.gather(*(_models_of(worker) for worker in self._workers())):
             for status in found:
+                slowest[status.info.model_id] = max(status.load_seconds, slowest.get(status.info.model_id, 0.0))
                 known = best.get(status.info.model_id)
                 if known is None or _rank(status) < _rank(known):
                     best[status.info.model_id] = status
-        return [best[model_id] for model_id in sorted(best)]
+        return [replace(best[model_id], load_seconds=slowest[model_id]) for model_id in sorted(best)]
 
     async def load_model(self, model_id: str) -> None:
         """Make it resident on the first worker that can."""

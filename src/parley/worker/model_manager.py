@@ -215,9 +215,9 @@ class ModelManager:
             return lora_status(info, table, lora, pinned=self._keeps(info.model_id), is_default=is_default)
         pinned = self._policy.pinned(model_id) or model_id in self._settings.pinned_models
         said = self._state(model_id), self._policy.leases(model_id), pinned, is_default, self._policy.failure(model_id)
-        if pool is None:
-            return ModelStatus(info, *said)
-        return ModelStatus(replace(info, word_marks=pool.info.word_marks), *said, round(pool.real_time_factor, 3))
+        factor, told = (pool.real_time_factor, pool.info.word_marks) if pool is not None else (0.0, info.word_marks)
+        took = self._policy.counters.seconds.get(model_id, 0.0)
+        return ModelStatus(replace(info, word_marks=told), *said, round(factor, 3), round(took, 2))
 
     def _serving(self, model_id: str) -> EnginePool | None:
         """The model as it is in memory."""

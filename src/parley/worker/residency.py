@@ -136,6 +136,13 @@ class Counters:
     """Unloads to make room or because of idleness; the rest were asked for."""
     grants: int = 0
     refusals: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Of each model that was loaded: what its last load took."""
+
+    def loaded(self, model_id: str, seconds: float) -> None:
+        """Count a load."""
+        self.loads += 1
+        self.seconds[model_id] = seconds
 
 
 class Residency:
@@ -263,7 +270,7 @@ class Residency:
         instance.memory = max(instance.memory, memory)
         model.estimate, model.failure = max(model.estimate, memory), ""
         self._slow_load = max(1.0, seconds)
-        self.counters.loads += 1
+        self.counters.loaded(instance.model_id, seconds)
         old = self.serving(instance.model_id)
         if old is not None:
             old.state = "retired"

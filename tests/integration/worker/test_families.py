@@ -79,6 +79,11 @@ async def test_what_a_loaded_voice_is_like_is_told_as_it_is(bench: Bench, packs:
     after = {status.info.model_id: status for status in await client.worker.models()}
     assert [after[name].info.word_marks for name in ("piper-tiny", "sherpa-tiny")] == ["native", "proportional"]
     assert all(after[name].real_time_factor > 0 for name in ("piper-tiny", "sherpa-tiny"))
+    assert before["piper-tiny"].load_seconds == 0
+    await client.worker.unload("piper-tiny")
+    gone = {status.info.model_id: status for status in await client.worker.models()}["piper-tiny"]
+    assert (gone.state, gone.load_seconds) == ("available", after["piper-tiny"].load_seconds)
+    assert gone.load_seconds > 0
 
 
 async def test_a_voices_speakers_are_listed_before_it_is_loaded(bench: Bench, packs: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -12,12 +13,13 @@ from starlette.applications import Starlette
 from parley.api.errors import both
 from parley.rpc.convert import model_from_proto, model_to_proto
 from parley.rpc.values import ModelStatus
+from parley.server.fleet import FleetModels
 from parley.server.models import model_routes
 from parley.values import ModelInfo, Role
 
 pytestmark = pytest.mark.anyio
 
-AMY = ModelStatus(ModelInfo("amy", "piper", word_marks="native", concurrency=3, open_speakers=True))
+AMY = ModelStatus(ModelInfo("amy", "piper", word_marks="native", concurrency=3, open_speakers=True), load_seconds=2.5)
 TONE = ModelStatus(ModelInfo("tone", "tone", tags=("test",)))
 
 
@@ -73,3 +75,24 @@ async def test_a_model_that_is_not_there_is_told_in_both_shapes() -> None:
     said = answer.json()
     assert said["error"]["message"] == said["message"] == "There is no model called 'nobody'."
     assert (said["error"]["type"], said["code"]) == ("invalid_request_error", "not_found")
+
+
+async def test_a_page_is_told_how_long_a_voice_took_to_load() -> None:
+    assert [model["load_seconds"] for model in (await listed())["models"]] == [2.5]
+
+
+async def test_a_voice_in_no_workers_memory_takes_as_long_as_where_it_took_longest() -> None:
+    took = {"alpha": 2.5, "beta": 4.0, "gamma": 0.0}
+
+    class Worker:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        async def models(self) -> list[ModelStatus]:
+            return [ModelStatus(ModelInfo("amy", "piper"), load_seconds=took[self.name])]
+
+    members = {name: SimpleNamespace(name=name, left=False) for name in took}
+    fleet = SimpleNamespace(members=members, link=lambda member: SimpleNamespace(worker=Worker(member.name)))
+    pool: Any = SimpleNamespace(fleet=fleet)
+    (amy,) = await FleetModels(pool).models()
+    assert (amy.state, amy.load_seconds) == ("available", 4.0)

@@ -41,6 +41,18 @@ def test_everybody_who_wants_a_model_waits_for_one_load() -> None:
     assert policy.leases("a") == 2
 
 
+def test_what_a_load_took_is_known_after_the_model_is_gone_and_replaced_by_the_next() -> None:
+    policy = residency()
+    for seconds in (4.5, 2.5):
+        (start,) = policy.load(0, 1, "a")
+        assert isinstance(start, StartLoad)
+        policy.loaded(1, start.instance, 0, seconds)
+        policy.unload(2, 2, "a")
+        policy.unloaded(2, start.instance)
+        assert policy.counters.seconds == {"a": seconds}
+    assert policy.counters.loads == 2
+
+
 def test_a_resident_model_is_granted_at_once() -> None:
     policy = residency()
     instance = make_resident(policy, "a")

@@ -56,7 +56,7 @@ export const de: Words = {
   device_missing: "{label} ist nicht da; der übliche wird benutzt.",
   voice_missing: "{voice} gibt es hier nicht mehr; die übliche Stimme spricht.",
   forget: "Meine Wahl vergessen",
-  forgotten: "Vergessen: Dieses Gerät merkt sich nichts mehr von Ihrer Wahl.",
+  forgotten: "Vergessen: Dieses Gerät merkt sich nichts mehr von deiner Wahl.",
   level: "Pegel",
   connection: "Verbindung",
   transport_webrtc: "Direkt",
@@ -75,6 +75,7 @@ export const de: Words = {
 
   voice_available: "{voice}: auf der Platte; wird geladen, wenn du sie wählst",
   voice_loading: "{voice}: wird geladen …",
+  voice_loads: "lädt in etwa {seconds} s",
   voice_resident: "{voice}: bereit",
   voice_evicting: "{voice}: wird aus dem Speicher entfernt …",
   voice_failed: "{voice}: ließ sich nicht laden",
@@ -110,8 +111,8 @@ export const de: Words = {
   step_heard: "Netz",
   step_page: "hier hörbar",
   over_time: "Im Lauf des Gesprächs",
-  plot_turns: "Sie enden → erster Ton",
-  plot_cuts: "Sie fallen ins Wort → leiser, still",
+  plot_turns: "Du hörst auf → erster Ton",
+  plot_cuts: "Du fällst ins Wort → leiser, still",
   plot_middle: "{ms} ms in der Mitte",
   plot_softer: "leiser nach {ms} ms",
   plot_silent: "still nach {ms} ms",
@@ -122,7 +123,7 @@ export const de: Words = {
   cut_softer: "Leiser, ms",
   cut_silent: "Still, ms",
   cut_outcome: "Was daraus wurde",
-  cut_took: "Sie hatten das Wort",
+  cut_took: "du hattest das Wort",
   cut_went_on: "die Antwort ging weiter",
 
   trouble_microphone_refused:

@@ -79,6 +79,7 @@ export const en = {
   // voices
   voice_available: "{voice}: on disk; it is loaded when you choose it",
   voice_loading: "{voice}: loading…",
+  voice_loads: "loads in about {seconds} s",
   voice_resident: "{voice}: ready",
   voice_evicting: "{voice}: leaving memory…",
   voice_failed: "{voice}: could not be loaded",

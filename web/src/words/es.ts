@@ -56,7 +56,7 @@ export const es: Words = {
   device_missing: "{label} no está; se usa el predeterminado.",
   voice_missing: "{voice} ya no se ofrece aquí; habla la voz predeterminada.",
   forget: "Olvidar mis opciones",
-  forgotten: "Olvidado: este dispositivo ya no recuerda ninguna elección suya.",
+  forgotten: "Olvidado: este dispositivo ya no recuerda ninguna elección tuya.",
   level: "Nivel",
   connection: "Conexión",
   transport_webrtc: "Directa",
@@ -75,6 +75,7 @@ export const es: Words = {
 
   voice_available: "{voice}: en el disco; se carga cuando la eliges",
   voice_loading: "{voice}: cargando…",
+  voice_loads: "se carga en unos {seconds} s",
   voice_resident: "{voice}: lista",
   voice_evicting: "{voice}: saliendo de la memoria…",
   voice_failed: "{voice}: no se pudo cargar",
@@ -110,8 +111,8 @@ export const es: Words = {
   step_heard: "red",
   step_page: "audible aquí",
   over_time: "A lo largo de la conversación",
-  plot_turns: "Usted termina → primer sonido",
-  plot_cuts: "Usted interrumpe → más bajo, silencio",
+  plot_turns: "Terminas → primer sonido",
+  plot_cuts: "Interrumpes → más bajo, silencio",
   plot_middle: "{ms} ms en el medio",
   plot_softer: "más bajo tras {ms} ms",
   plot_silent: "silencio tras {ms} ms",
@@ -122,7 +123,7 @@ export const es: Words = {
   cut_softer: "Más bajo, ms",
   cut_silent: "Silencio, ms",
   cut_outcome: "Qué pasó",
-  cut_took: "usted tuvo la palabra",
+  cut_took: "tuviste la palabra",
   cut_went_on: "la respuesta siguió",
 
   trouble_microphone_refused:

@@ -75,6 +75,7 @@ export const fr: Words = {
 
   voice_available: "{voice} : sur le disque ; chargée quand vous la choisissez",
   voice_loading: "{voice} : chargement…",
+  voice_loads: "chargée en {seconds} s environ",
   voice_resident: "{voice} : prête",
   voice_evicting: "{voice} : quitte la mémoire…",
   voice_failed: "{voice} : n’a pas pu être chargée",

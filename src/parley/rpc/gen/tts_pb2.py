@@ -24,19 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17parley/tts/v1/tts.proto\x12\rparley.tts.v1\"Y\n\x05Voice\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x0f\n\x07speaker\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\r\n\x05speed\x18\x04 \x01(\x02\x12\x0c\n\x04lora\x18\x05 \x01(\t\"@\n\x07Wording\x12\x16\n\tnormalize\x18\x01 \x01(\x08H\x00\x88\x01\x01\x12\x0f\n\x07lexicon\x18\x02 \x01(\tB\x0c\n\n_normalize\"w\n\x13StartSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12#\n\x05voice\x18\x02 \x01(\x0b\x32\x14.parley.tts.v1.Voice\x12\'\n\x07wording\x18\x03 \x01(\x0b\x32\x16.parley.tts.v1.Wording\"`\n\x14StartSessionResponse\x12#\n\x05voice\x18\x01 \x01(\x0b\x32\x14.parley.tts.v1.Voice\x12#\n\x05model\x18\x02 \x01(\x0b\x32\x14.parley.tts.v1.Model\"\x99\x01\n\x11SynthesizeRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x14\n\x0cutterance_id\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12#\n\x05voice\x18\x04 \x01(\x0b\x32\x14.parley.tts.v1.Voice\x12\'\n\x07wording\x18\x05 \x01(\x0b\x32\x16.parley.tts.v1.Wording\"Z\n\x08WordMark\x12\x12\n\ntext_start\x18\x01 \x01(\r\x12\x10\n\x08text_end\x18\x02 \x01(\r\x12\x14\n\x0cstart_sample\x18\x03 \x01(\x04\x12\x12\n\nend_sample\x18\x04 \x01(\x04\"\xd6\x01\n\nAudioFrame\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x14\n\x0cutterance_id\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12\x14\n\x0cstart_sample\x18\x04 \x01(\x04\x12\x0b\n\x03pcm\x18\x05 \x01(\x0c\x12&\n\x05marks\x18\x06 \x03(\x0b\x32\x17.parley.tts.v1.WordMark\x12\r\n\x05\x66inal\x18\x07 \x01(\x08\x12\x32\n\rfinish_reason\x18\x08 \x01(\x0e\x32\x1b.parley.tts.v1.FinishReason\"|\n\x0e\x43ontrolRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x14\n\x0cutterance_id\x18\x02 \x01(\t\x12.\n\x07\x63ommand\x18\x03 \x01(\x0e\x32\x1d.parley.tts.v1.ControlCommand\x12\x10\n\x08model_id\x18\x04 \x01(\t\"(\n\x0f\x43ontrolResponse\x12\x15\n\rlast_sequence\x18\x01 \x01(\x12\"\'\n\x11\x45ndSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x14\n\x12\x45ndSessionResponse\"\x90\x03\n\x05Model\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x0e\n\x06\x66\x61mily\x18\x02 \x01(\t\x12\x11\n\tlanguages\x18\x03 \x03(\t\x12\x10\n\x08speakers\x18\x04 \x03(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12\x0f\n\x07licence\x18\x06 \x01(\t\x12\x13\n\x0bsample_rate\x18\x07 \x01(\r\x12\x14\n\x0cmemory_bytes\x18\x08 \x01(\x04\x12\x11\n\tneeds_gpu\x18\t \x01(\x08\x12\x15\n\rsupports_lora\x18\n \x01(\x08\x12(\n\x05state\x18\x0b \x01(\x0e\x32\x19.parley.tts.v1.ModelState\x12\x0e\n\x06leases\x18\x0c \x01(\r\x12\x0e\n\x06pinned\x18\r \x01(\x08\x12\x12\n\nis_default\x18\x0e \x01(\x08\x12\r\n\x05\x65rror\x18\x0f \x01(\t\x12\x15\n\ropen_speakers\x18\x10 \x01(\x08\x12\x19\n\x11native_word_marks\x18\x11 \x01(\x08\x12\x13\n\x0b\x63oncurrency\x18\x12 \x01(\r\x12\x18\n\x10real_time_factor\x18\x13 \x01(\x02\"\x13\n\x11ListModelsRequest\":\n\x12ListModelsResponse\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.parley.tts.v1.Model\"1\n\x10LoadModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x0b\n\x03pin\x18\x02 \x01(\x08\"I\n\x11LoadModelResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.parley.tts.v1.Model\x12\x0f\n\x07load_ms\x18\x02 \x01(\r\"&\n\x12UnloadModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\"*\n\x13UnloadModelResponse\x12\x13\n\x0b\x66reed_bytes\x18\x01 \x01(\x04\"f\n\x0b\x43lonedVoice\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07seconds\x18\x03 \x01(\x02\x12\x12\n\nconsent_at\x18\x04 \x01(\t\x12\x12\n\ntext_heard\x18\x05 \x01(\x08\"s\n\x0f\x41\x64\x64VoiceRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x61udio\x18\x03 \x01(\x0c\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x12\n\ntext_heard\x18\x05 \x01(\x08\x12\x0f\n\x07\x63onsent\x18\x06 \x01(\x08\"=\n\x10\x41\x64\x64VoiceResponse\x12)\n\x05voice\x18\x01 \x01(\x0b\x32\x1a.parley.tts.v1.ClonedVoice\"4\n\x12RemoveVoiceRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\x15\n\x13RemoveVoiceResponse\"\x13\n\x11ListVoicesRequest\"@\n\x12ListVoicesResponse\x12*\n\x06voices\x18\x01 \x03(\x0b\x32\x1a.parley.tts.v1.ClonedVoice\"\x18\n\x16GetCapabilitiesRequest\"\xed\x02\n\x17GetCapabilitiesResponse\x12\x13\n\x0bworker_name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\tlanguages\x18\x03 \x03(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\t\x12\x10\n\x08sessions\x18\x06 \x01(\r\x12\x14\n\x0cmax_sessions\x18\x07 \x01(\r\x12\x13\n\x0bqueue_depth\x18\x08 \x01(\r\x12\x1a\n\x12\x66irst_audio_p50_ms\x18\t \x01(\x02\x12\x18\n\x10real_time_factor\x18\n \x01(\x02\x12\x19\n\x11memory_used_bytes\x18\x0b \x01(\x04\x12\x1b\n\x13memory_budget_bytes\x18\x0c \x01(\x04\x12\x10\n\x08\x64raining\x18\r \x01(\x08\x12\x17\n\x0fresident_models\x18\x0e \x03(\t\x12\x14\n\x0clocal_socket\x18\x0f \x01(\t\x12\x0f\n\x07refused\x18\x10 \x01(\x04*e\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x46INISH_REASON_COMPLETED\x10\x01\x12\x19\n\x15\x46INISH_REASON_STOPPED\x10\x02*\x9e\x01\n\x0e\x43ontrolCommand\x12\x1f\n\x1b\x43ONTROL_COMMAND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONTROL_COMMAND_PAUSE\x10\x01\x12\x1a\n\x16\x43ONTROL_COMMAND_RESUME\x10\x02\x12\x18\n\x14\x43ONTROL_COMMAND_STOP\x10\x03\x12\x1a\n\x16\x43ONTROL_COMMAND_RELOAD\x10\x04*\xa9\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15MODEL_STATE_AVAILABLE\x10\x01\x12\x17\n\x13MODEL_STATE_LOADING\x10\x02\x12\x18\n\x14MODEL_STATE_RESIDENT\x10\x03\x12\x18\n\x14MODEL_STATE_EVICTING\x10\x04\x12\x16\n\x12MODEL_STATE_FAILED\x10\x05\x32\xa2\x07\n\nTtsService\x12W\n\x0cStartSession\x12\".parley.tts.v1.StartSessionRequest\x1a#.parley.tts.v1.StartSessionResponse\x12M\n\nSynthesize\x12 .parley.tts.v1.SynthesizeRequest\x1a\x19.parley.tts.v1.AudioFrame(\x01\x30\x01\x12H\n\x07\x43ontrol\x12\x1d.parley.tts.v1.ControlRequest\x1a\x1e.parley.tts.v1.ControlResponse\x12Q\n\nEndSession\x12 .parley.tts.v1.EndSessionRequest\x1a!.parley.tts.v1.EndSessionResponse\x12Q\n\nListModels\x12 .parley.tts.v1.ListModelsRequest\x1a!.parley.tts.v1.ListModelsResponse\x12N\n\tLoadModel\x12\x1f.parley.tts.v1.LoadModelRequest\x1a .parley.tts.v1.LoadModelResponse\x12T\n\x0bUnloadModel\x12!.parley.tts.v1.UnloadModelRequest\x1a\".parley.tts.v1.UnloadModelResponse\x12K\n\x08\x41\x64\x64Voice\x12\x1e.parley.tts.v1.AddVoiceRequest\x1a\x1f.parley.tts.v1.AddVoiceResponse\x12T\n\x0bRemoveVoice\x12!.parley.tts.v1.RemoveVoiceRequest\x1a\".parley.tts.v1.RemoveVoiceResponse\x12Q\n\nListVoices\x12 .parley.tts.v1.ListVoicesRequest\x1a!.parley.tts.v1.ListVoicesResponse\x12`\n\x0fGetCapabilities\x12%.parley.tts.v1.GetCapabilitiesRequest\x1a&.parley.tts.v1.GetCapabilitiesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17parley/tts/v1/tts.proto\x12\rparley.tts.v1\"Y\n\x05Voice\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x0f\n\x07speaker\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\r\n\x05speed\x18\x04 \x01(\x02\x12\x0c\n\x04lora\x18\x05 \x01(\t\"@\n\x07Wording\x12\x16\n\tnormalize\x18\x01 \x01(\x08H\x00\x88\x01\x01\x12\x0f\n\x07lexicon\x18\x02 \x01(\tB\x0c\n\n_normalize\"w\n\x13StartSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12#\n\x05voice\x18\x02 \x01(\x0b\x32\x14.parley.tts.v1.Voice\x12\'\n\x07wording\x18\x03 \x01(\x0b\x32\x16.parley.tts.v1.Wording\"`\n\x14StartSessionResponse\x12#\n\x05voice\x18\x01 \x01(\x0b\x32\x14.parley.tts.v1.Voice\x12#\n\x05model\x18\x02 \x01(\x0b\x32\x14.parley.tts.v1.Model\"\x99\x01\n\x11SynthesizeRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x14\n\x0cutterance_id\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12#\n\x05voice\x18\x04 \x01(\x0b\x32\x14.parley.tts.v1.Voice\x12\'\n\x07wording\x18\x05 \x01(\x0b\x32\x16.parley.tts.v1.Wording\"Z\n\x08WordMark\x12\x12\n\ntext_start\x18\x01 \x01(\r\x12\x10\n\x08text_end\x18\x02 \x01(\r\x12\x14\n\x0cstart_sample\x18\x03 \x01(\x04\x12\x12\n\nend_sample\x18\x04 \x01(\x04\"\xd6\x01\n\nAudioFrame\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x14\n\x0cutterance_id\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12\x14\n\x0cstart_sample\x18\x04 \x01(\x04\x12\x0b\n\x03pcm\x18\x05 \x01(\x0c\x12&\n\x05marks\x18\x06 \x03(\x0b\x32\x17.parley.tts.v1.WordMark\x12\r\n\x05\x66inal\x18\x07 \x01(\x08\x12\x32\n\rfinish_reason\x18\x08 \x01(\x0e\x32\x1b.parley.tts.v1.FinishReason\"|\n\x0e\x43ontrolRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x14\n\x0cutterance_id\x18\x02 \x01(\t\x12.\n\x07\x63ommand\x18\x03 \x01(\x0e\x32\x1d.parley.tts.v1.ControlCommand\x12\x10\n\x08model_id\x18\x04 \x01(\t\"(\n\x0f\x43ontrolResponse\x12\x15\n\rlast_sequence\x18\x01 \x01(\x12\"\'\n\x11\x45ndSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x14\n\x12\x45ndSessionResponse\"\xa6\x03\n\x05Model\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x0e\n\x06\x66\x61mily\x18\x02 \x01(\t\x12\x11\n\tlanguages\x18\x03 \x03(\t\x12\x10\n\x08speakers\x18\x04 \x03(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12\x0f\n\x07licence\x18\x06 \x01(\t\x12\x13\n\x0bsample_rate\x18\x07 \x01(\r\x12\x14\n\x0cmemory_bytes\x18\x08 \x01(\x04\x12\x11\n\tneeds_gpu\x18\t \x01(\x08\x12\x15\n\rsupports_lora\x18\n \x01(\x08\x12(\n\x05state\x18\x0b \x01(\x0e\x32\x19.parley.tts.v1.ModelState\x12\x0e\n\x06leases\x18\x0c \x01(\r\x12\x0e\n\x06pinned\x18\r \x01(\x08\x12\x12\n\nis_default\x18\x0e \x01(\x08\x12\r\n\x05\x65rror\x18\x0f \x01(\t\x12\x15\n\ropen_speakers\x18\x10 \x01(\x08\x12\x19\n\x11native_word_marks\x18\x11 \x01(\x08\x12\x13\n\x0b\x63oncurrency\x18\x12 \x01(\r\x12\x18\n\x10real_time_factor\x18\x13 \x01(\x02\x12\x14\n\x0cload_seconds\x18\x14 \x01(\x02\"\x13\n\x11ListModelsRequest\":\n\x12ListModelsResponse\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.parley.tts.v1.Model\"1\n\x10LoadModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x0b\n\x03pin\x18\x02 \x01(\x08\"I\n\x11LoadModelResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.parley.tts.v1.Model\x12\x0f\n\x07load_ms\x18\x02 \x01(\r\"&\n\x12UnloadModelRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\"*\n\x13UnloadModelResponse\x12\x13\n\x0b\x66reed_bytes\x18\x01 \x01(\x04\"f\n\x0b\x43lonedVoice\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07seconds\x18\x03 \x01(\x02\x12\x12\n\nconsent_at\x18\x04 \x01(\t\x12\x12\n\ntext_heard\x18\x05 \x01(\x08\"s\n\x0f\x41\x64\x64VoiceRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x61udio\x18\x03 \x01(\x0c\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x12\n\ntext_heard\x18\x05 \x01(\x08\x12\x0f\n\x07\x63onsent\x18\x06 \x01(\x08\"=\n\x10\x41\x64\x64VoiceResponse\x12)\n\x05voice\x18\x01 \x01(\x0b\x32\x1a.parley.tts.v1.ClonedVoice\"4\n\x12RemoveVoiceRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\x15\n\x13RemoveVoiceResponse\"\x13\n\x11ListVoicesRequest\"@\n\x12ListVoicesResponse\x12*\n\x06voices\x18\x01 \x03(\x0b\x32\x1a.parley.tts.v1.ClonedVoice\"\x18\n\x16GetCapabilitiesRequest\"\xed\x02\n\x17GetCapabilitiesResponse\x12\x13\n\x0bworker_name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\tlanguages\x18\x03 \x03(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\t\x12\x10\n\x08sessions\x18\x06 \x01(\r\x12\x14\n\x0cmax_sessions\x18\x07 \x01(\r\x12\x13\n\x0bqueue_depth\x18\x08 \x01(\r\x12\x1a\n\x12\x66irst_audio_p50_ms\x18\t \x01(\x02\x12\x18\n\x10real_time_factor\x18\n \x01(\x02\x12\x19\n\x11memory_used_bytes\x18\x0b \x01(\x04\x12\x1b\n\x13memory_budget_bytes\x18\x0c \x01(\x04\x12\x10\n\x08\x64raining\x18\r \x01(\x08\x12\x17\n\x0fresident_models\x18\x0e \x03(\t\x12\x14\n\x0clocal_socket\x18\x0f \x01(\t\x12\x0f\n\x07refused\x18\x10 \x01(\x04*e\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x46INISH_REASON_COMPLETED\x10\x01\x12\x19\n\x15\x46INISH_REASON_STOPPED\x10\x02*\x9e\x01\n\x0e\x43ontrolCommand\x12\x1f\n\x1b\x43ONTROL_COMMAND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONTROL_COMMAND_PAUSE\x10\x01\x12\x1a\n\x16\x43ONTROL_COMMAND_RESUME\x10\x02\x12\x18\n\x14\x43ONTROL_COMMAND_STOP\x10\x03\x12\x1a\n\x16\x43ONTROL_COMMAND_RELOAD\x10\x04*\xa9\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15MODEL_STATE_AVAILABLE\x10\x01\x12\x17\n\x13MODEL_STATE_LOADING\x10\x02\x12\x18\n\x14MODEL_STATE_RESIDENT\x10\x03\x12\x18\n\x14MODEL_STATE_EVICTING\x10\x04\x12\x16\n\x12MODEL_STATE_FAILED\x10\x05\x32\xa2\x07\n\nTtsService\x12W\n\x0cStartSession\x12\".parley.tts.v1.StartSessionRequest\x1a#.parley.tts.v1.StartSessionResponse\x12M\n\nSynthesize\x12 .parley.tts.v1.SynthesizeRequest\x1a\x19.parley.tts.v1.AudioFrame(\x01\x30\x01\x12H\n\x07\x43ontrol\x12\x1d.parley.tts.v1.ControlRequest\x1a\x1e.parley.tts.v1.ControlResponse\x12Q\n\nEndSession\x12 .parley.tts.v1.EndSessionRequest\x1a!.parley.tts.v1.EndSessionResponse\x12Q\n\nListModels\x12 .parley.tts.v1.ListModelsRequest\x1a!.parley.tts.v1.ListModelsResponse\x12N\n\tLoadModel\x12\x1f.parley.tts.v1.LoadModelRequest\x1a .parley.tts.v1.LoadModelResponse\x12T\n\x0bUnloadModel\x12!.parley.tts.v1.UnloadModelRequest\x1a\".parley.tts.v1.UnloadModelResponse\x12K\n\x08\x41\x64\x64Voice\x12\x1e.parley.tts.v1.AddVoiceRequest\x1a\x1f.parley.tts.v1.AddVoiceResponse\x12T\n\x0bRemoveVoice\x12!.parley.tts.v1.RemoveVoiceRequest\x1a\".parley.tts.v1.RemoveVoiceResponse\x12Q\n\nListVoices\x12 .parley.tts.v1.ListVoicesRequest\x1a!.parley.tts.v1.ListVoicesResponse\x12`\n\x0fGetCapabilities\x12%.parley.tts.v1.GetCapabilitiesRequest\x1a&.parley.tts.v1.GetCapabilitiesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'parley.tts.v1.tts_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FINISHREASON']._serialized_start=2650
-  _globals['_FINISHREASON']._serialized_end=2751
-  _globals['_CONTROLCOMMAND']._serialized_start=2754
-  _globals['_CONTROLCOMMAND']._serialized_end=2912
-  _globals['_MODELSTATE']._serialized_start=2915
-  _globals['_MODELSTATE']._serialized_end=3084
+  _globals['_FINISHREASON']._serialized_start=2672
+  _globals['_FINISHREASON']._serialized_end=2773
+  _globals['_CONTROLCOMMAND']._serialized_start=2776
+  _globals['_CONTROLCOMMAND']._serialized_end=2934
+  _globals['_MODELSTATE']._serialized_start=2937
+  _globals['_MODELSTATE']._serialized_end=3106
   _globals['_VOICE']._serialized_start=42
   _globals['_VOICE']._serialized_end=131
   _globals['_WORDING']._serialized_start=133
@@ -60,37 +60,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENDSESSIONRESPONSE']._serialized_start=1092
   _globals['_ENDSESSIONRESPONSE']._serialized_end=1112
   _globals['_MODEL']._serialized_start=1115
-  _globals['_MODEL']._serialized_end=1515
-  _globals['_LISTMODELSREQUEST']._serialized_start=1517
-  _globals['_LISTMODELSREQUEST']._serialized_end=1536
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1538
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1596
-  _globals['_LOADMODELREQUEST']._serialized_start=1598
-  _globals['_LOADMODELREQUEST']._serialized_end=1647
-  _globals['_LOADMODELRESPONSE']._serialized_start=1649
-  _globals['_LOADMODELRESPONSE']._serialized_end=1722
-  _globals['_UNLOADMODELREQUEST']._serialized_start=1724
-  _globals['_UNLOADMODELREQUEST']._serialized_end=1762
-  _globals['_UNLOADMODELRESPONSE']._serialized_start=1764
-  _globals['_UNLOADMODELRESPONSE']._serialized_end=1806
-  _globals['_CLONEDVOICE']._serialized_start=1808
-  _globals['_CLONEDVOICE']._serialized_end=1910
-  _globals['_ADDVOICEREQUEST']._serialized_start=1912
-  _globals['_ADDVOICEREQUEST']._serialized_end=2027
-  _globals['_ADDVOICERESPONSE']._serialized_start=2029
-  _globals['_ADDVOICERESPONSE']._serialized_end=2090
-  _globals['_REMOVEVOICEREQUEST']._serialized_start=2092
-  _globals['_REMOVEVOICEREQUEST']._serialized_end=2144
-  _globals['_REMOVEVOICERESPONSE']._serialized_start=2146
-  _globals['_REMOVEVOICERESPONSE']._serialized_end=2167
-  _globals['_LISTVOICESREQUEST']._serialized_start=2169
-  _globals['_LISTVOICESREQUEST']._serialized_end=2188
-  _globals['_LISTVOICESRESPONSE']._serialized_start=2190
-  _globals['_LISTVOICESRESPONSE']._serialized_end=2254
-  _globals['_GETCAPABILITIESREQUEST']._serialized_start=2256
-  _globals['_GETCAPABILITIESREQUEST']._serialized_end=2280
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=2283
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=2648
-  _globals['_TTSSERVICE']._serialized_start=3087
-  _globals['_TTSSERVICE']._serialized_end=4017
+  _globals['_MODEL']._serialized_end=1537
+  _globals['_LISTMODELSREQUEST']._serialized_start=1539
+  _globals['_LISTMODELSREQUEST']._serialized_end=1558
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1560
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1618
+  _globals['_LOADMODELREQUEST']._serialized_start=1620
+  _globals['_LOADMODELREQUEST']._serialized_end=1669
+  _globals['_LOADMODELRESPONSE']._serialized_start=1671
+  _globals['_LOADMODELRESPONSE']._serialized_end=1744
+  _globals['_UNLOADMODELREQUEST']._serialized_start=1746
+  _globals['_UNLOADMODELREQUEST']._serialized_end=1784
+  _globals['_UNLOADMODELRESPONSE']._serialized_start=1786
+  _globals['_UNLOADMODELRESPONSE']._serialized_end=1828
+  _globals['_CLONEDVOICE']._serialized_start=1830
+  _globals['_CLONEDVOICE']._serialized_end=1932
+  _globals['_ADDVOICEREQUEST']._serialized_start=1934
+  _globals['_ADDVOICEREQUEST']._serialized_end=2049
+  _globals['_ADDVOICERESPONSE']._serialized_start=2051
+  _globals['_ADDVOICERESPONSE']._serialized_end=2112
+  _globals['_REMOVEVOICEREQUEST']._serialized_start=2114
+  _globals['_REMOVEVOICEREQUEST']._serialized_end=2166
+  _globals['_REMOVEVOICERESPONSE']._serialized_start=2168
+  _globals['_REMOVEVOICERESPONSE']._serialized_end=2189
+  _globals['_LISTVOICESREQUEST']._serialized_start=2191
+  _globals['_LISTVOICESREQUEST']._serialized_end=2210
+  _globals['_LISTVOICESRESPONSE']._serialized_start=2212
+  _globals['_LISTVOICESRESPONSE']._serialized_end=2276
+  _globals['_GETCAPABILITIESREQUEST']._serialized_start=2278
+  _globals['_GETCAPABILITIESREQUEST']._serialized_end=2302
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=2305
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=2670
+  _globals['_TTSSERVICE']._serialized_start=3109
+  _globals['_TTSSERVICE']._serialized_end=4039
 # @@protoc_insertion_point(module_scope)

@@ -159,7 +159,7 @@ class EndSessionResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("model_id", "family", "languages", "speakers", "tags", "licence", "sample_rate", "memory_bytes", "needs_gpu", "supports_lora", "state", "leases", "pinned", "is_default", "error", "open_speakers", "native_word_marks", "concurrency", "real_time_factor")
+    __slots__ = ("model_id", "family", "languages", "speakers", "tags", "licence", "sample_rate", "memory_bytes", "needs_gpu", "supports_lora", "state", "leases", "pinned", "is_default", "error", "open_speakers", "native_word_marks", "concurrency", "real_time_factor", "load_seconds")
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
     FAMILY_FIELD_NUMBER: _ClassVar[int]
     LANGUAGES_FIELD_NUMBER: _ClassVar[int]
@@ -179,6 +179,7 @@ class Model(_message.Message):
     NATIVE_WORD_MARKS_FIELD_NUMBER: _ClassVar[int]
     CONCURRENCY_FIELD_NUMBER: _ClassVar[int]
     REAL_TIME_FACTOR_FIELD_NUMBER: _ClassVar[int]
+    LOAD_SECONDS_FIELD_NUMBER: _ClassVar[int]
     model_id: str
     family: str
     languages: _containers.RepeatedScalarFieldContainer[str]
@@ -198,7 +199,8 @@ class Model(_message.Message):
     native_word_marks: bool
     concurrency: int
     real_time_factor: float
-    def __init__(self, model_id: _Optional[str] = ..., family: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ..., speakers: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., sample_rate: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., needs_gpu: bool = ..., supports_lora: bool = ..., state: _Optional[_Union[ModelState, str]] = ..., leases: _Optional[int] = ..., pinned: bool = ..., is_default: bool = ..., error: _Optional[str] = ..., open_speakers: bool = ..., native_word_marks: bool = ..., concurrency: _Optional[int] = ..., real_time_factor: _Optional[float] = ...) -> None: ...
+    load_seconds: float
+    def __init__(self, model_id: _Optional[str] = ..., family: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ..., speakers: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., sample_rate: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., needs_gpu: bool = ..., supports_lora: bool = ..., state: _Optional[_Union[ModelState, str]] = ..., leases: _Optional[int] = ..., pinned: bool = ..., is_default: bool = ..., error: _Optional[str] = ..., open_speakers: bool = ..., native_word_marks: bool = ..., concurrency: _Optional[int] = ..., real_time_factor: _Optional[float] = ..., load_seconds: _Optional[float] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ()

@@ -22,6 +22,8 @@ export interface VoiceModel {
   readonly is_default: boolean;
   readonly error: string;
   readonly real_time_factor?: number;
+  /** Seconds that its last load took, on the slowest worker; 0 or left out where it has not been loaded yet. */
+  readonly load_seconds?: number;
   /** Of the weights. */
   readonly licence?: string;
   /** Estimated, in memory; 0 when unknown. */
