@@ -38,7 +38,7 @@ typecheck: _tools
 
 # Unit and session tests: pure or in virtual time.
 test lives="1000": _tools
-    PARLEY_TEST_HISTORIES={{ lives }} pytest -q -n auto tests/unit tests/session
+    PARLEY_TEST_HISTORIES={{ lives }} pytest -q -n auto tests/unit tests/session tests/fuzz
 
 # Those of the unit, session and contract tests that what differs from BASE can reach by imports and by files they read.
 quick base="main": _tools
@@ -62,6 +62,10 @@ baseline *names="turn barge-in pause-resume first-audio": _tools
     for name in {{ names }}; do parley bench "$name" --trials 20 --json "build/bench/now/$name.json"; done
     earlier=(); if [ -d build/bench/earlier ]; then earlier=(--set earlier=build/bench/earlier); fi
     parley bench report --json build/bench/report.json "${earlier[@]}"
+
+# Spoilt inputs for every interface and file that is read: COUNT for each, the same ones for the same SEED.
+fuzz count="20000" seed="1": _tools
+    PARLEY_TEST_FUZZ={{ count }} PARLEY_TEST_FUZZ_SEED={{ seed }} pytest -q -n auto tests/fuzz
 
 # Known weaknesses of what is locked, and suspicious places of our own; reported, fails nothing.
 audit *flags: _tools

@@ -25,7 +25,7 @@ ROOTS = {"src/parley": "parley", "tests": "tests", "scripts": ""}
 """Folders of modules and the name before theirs; scripts import each other by their bare names."""
 EVERYTHING = ("pyproject.toml", "requirements.lock", "justfile", "hatch_build.py", ".ci/", ".github/actions/")
 """A change of these can reach every test."""
-WITHIN = ("tests/unit", "tests/session", "tests/contracts")
+WITHIN = ("tests/unit", "tests/session", "tests/fuzz", "tests/contracts")
 """Tests that need no machine for themselves: what is asked of every change."""
 LENDS_SCRIPTS = "tests.unit.deploy.scripts"
 """Who imports this takes scripts by their names in strings."""

@@ -19,6 +19,7 @@ from parley.config.settings import Settings
 from parley.config.tree import Group, Leaf, group_of
 from parley.errors import ConfigError
 from parley.hints import command
+from parley.nesting import deeper
 
 DEFAULT_FILES = (Path("configs/orchestrator.yaml"), Path("configs/worker.yaml"))
 """Read from the current folder when they are there and no file is named."""
@@ -111,6 +112,12 @@ def _read(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{path}{line} is not YAML: {getattr(error, 'problem', None) or error}.") from None
+    except ValueError as error:  # a day that no month has
+        raise ConfigError(f"{path} is not YAML that can be read: {error}.") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is not YAML that can be read: it nests too deeply.") from None
+    if deeper(values):
+        raise ConfigError(f"{path} is no settings file: it nests too deeply.")
     if values is None:
         return {}
     if not isinstance(values, dict):

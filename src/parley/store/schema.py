@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 import yaml
 
 from parley.errors import ConfigError
+from parley.nesting import deeper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,12 @@ def read_mapping(path: Path, needed: str = "it is needed") -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}, column {mark.column + 1}:" if mark else ""
         raise ConfigError(f"{path}:{where} this is not YAML ({getattr(error, 'problem', error)}).") from error
+    except ValueError as error:  # a day that no month has
+        raise ConfigError(f"{path}: this is not YAML that can be read: {error}.") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: this is not YAML that can be read: it nests too deeply.") from None
+    if deeper(data):
+        raise ConfigError(f"{path}: this nests too deeply.")
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
         raise ConfigError(f"{path}: it must be a mapping of keys to values, such as 'languages: [en-US]'.")
     return data
