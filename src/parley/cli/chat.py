@@ -144,7 +144,10 @@ async def _chat(options: Options) -> bool:
 
 async def _talk(options: Options) -> bool:
     """By the machine's own microphone and loudspeaker, until interrupted; what is typed meanwhile counts as well."""
+    from rich.console import Console
+
     from parley.cli.line_editor import LineEditor
+    from parley.cli.microphone_check import check_microphone
     from parley.client.device import SoundDevice
 
     microphone, loudspeaker = options.sound
@@ -152,6 +155,8 @@ async def _talk(options: Options) -> bool:
     with SoundDevice(
         echo_cancellation=options.echo_cancellation, microphone=microphone, loudspeaker=loudspeaker
     ) as device:
+        async with contextlib.aclosing(device.blocks()) as blocks:
+            await check_microphone(Console(), blocks, microphone)
 
         async def talk(
             client: SessionClient, conversation: Conversation, log: EventLog | None, changed: Changed

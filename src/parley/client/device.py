@@ -16,7 +16,7 @@ from parley.errors import ConfigError, UnavailableError
 from parley.hints import install
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
     from types import TracebackType
 
     from parley.client.session import SessionClient
@@ -156,6 +156,14 @@ class SoundDevice:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stream.close()
+
+    async def blocks(self) -> AsyncGenerator[bytes]:
+        """What the microphone gives, 10 ms at a time, for as long as the caller wants it; ``run`` sends the rest."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._waiting:
+                yield self._waiting.popleft()
 
     async def run(self, client: SessionClient, *, silent: Callable[[], None] = lambda: None) -> None:
         """Send the microphone, block by block, until cancelled or the server has gone.
