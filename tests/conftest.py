@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 PROGRAMS = {f"tests/clients/test_{name}.py" for name in ("floors", "pipecat", "realtime", "voices_and_ears")}
 """The files whose tests look at the same runs (``tests/clients/programs.py``)."""
-BROWSERS = "tests/e2e/test_browser.py"
 
 # A busy machine must not fail a test: no example has a deadline of its own (the test's time-out stays). CI tries the
 # same examples each time, so that it judges the change and not the dice; everybody else throws new ones.
@@ -31,11 +30,7 @@ pytest.register_assert_rewrite("parley.testing.adapters", "parley.testing.recogn
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling | None:
-    """Where several processes run the tests: those that share what is dear to make stay in one.
-
-    Browsers in rooms have a server of their own beside a LiveKit server, and the longest file: they need not wait for
-    those who come directly.
-    """
+    """Where several processes run the tests: those that share what is dear to make stay in one."""
     if config.getoption("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
@@ -45,9 +40,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileS
 
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            if file in PROGRAMS:
-                return "programs"
-            return f"{file} in rooms" if file == BROWSERS and "livekit" in nodeid else file
+            return "programs" if file in PROGRAMS else file
 
     return ByFile(config, log)
 
