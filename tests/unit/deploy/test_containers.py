@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import typer
 import yaml
 from tests.unit.deploy.composed import MissingVariable, Stage, composed, env_file, interpolated, names_in, stages
@@ -18,6 +19,7 @@ from tests.unit.deploy.scripts import ROOT
 from parley.cli import load_command
 from parley.config import Settings, load_settings, tree
 from parley.environments.groups import GROUPS
+from parley.observability.turn_traces import Story
 
 COMPOSE = ROOT / "deploy/compose/compose.yaml"
 EXAMPLE = ROOT / "deploy/compose/.env.example"
@@ -29,6 +31,8 @@ PUBLISHED = {
     "grafana": {"127.0.0.1:3000:3000"},
 }
 """Whatever else a service listens on is reached from inside alone."""
+DOCKERS = "/var/lib/docker/containers"
+"""Where Docker keeps the containers' lines on its host."""
 OURS = ("orchestrator", "worker", "worker-csm", "worker-parler")
 VARIABLES = {leaf.variable for leaf in tree().leaves()}
 
@@ -103,7 +107,7 @@ def test_only_what_people_need_is_published(services: dict[str, dict[str, Any]])
 def test_redis_and_workers_are_in_no_network_that_leads_out(services: dict[str, dict[str, Any]]) -> None:
     networks = yaml.safe_load(COMPOSE.read_text("utf-8"))["networks"]
     assert networks["inside"]["internal"] is True
-    for name in ("redis", "worker", "worker-csm", "worker-parler", "prometheus", "tempo"):
+    for name in ("redis", "worker", "worker-csm", "worker-parler", "prometheus", "tempo", "loki", "alloy"):
         assert list(services[name]["networks"]) == ["inside"], name
 
 
@@ -166,7 +170,8 @@ def test_what_services_refer_to_is_there(services: dict[str, dict[str, Any]]) ->
         assert each["image"] in built or not each["image"].startswith("parley-"), name
         for volume in each.get("volumes", ()):
             source = volume.split(":")[0]
-            assert source in content["volumes"] or (COMPOSE.parent / source).exists(), volume
+            there = source in content["volumes"] or source == DOCKERS or (COMPOSE.parent / source).exists()
+            assert there, volume
         if "build" in each:
             assert (COMPOSE.parent / each["build"]["context"] / each["build"]["dockerfile"]).is_file()
 
@@ -249,6 +254,52 @@ def test_traces_go_where_tempo_takes_them_and_are_kept_on_its_volume(
     stored = tempo["storage"]["trace"]
     assert all(each["path"].startswith(f"{kept}/") for each in (stored["wal"], stored["local"]))
     assert "ports" not in services["tempo"]
+
+
+def test_lines_go_to_loki_and_are_kept_on_its_volume_as_long_as_traces(services: dict[str, dict[str, Any]]) -> None:
+    loki = yaml.safe_load((ROOT / "deploy/loki/loki.yaml").read_text("utf-8"))
+    port = loki["server"]["http_listen_port"]
+    pushed = re.findall(r'url = "(.+)"', (ROOT / "deploy/alloy/config.alloy").read_text("utf-8"))
+    assert pushed == [f"http://loki:{port}/loki/api/v1/push"]
+    (kept,) = [volume.split(":")[1] for volume in services["loki"]["volumes"] if volume.startswith("loki:")]
+    paths = [*loki["common"]["storage"]["filesystem"].values(), loki["compactor"]["working_directory"]]
+    assert all(path.startswith(f"{kept}/") for path in paths)
+    tempo = yaml.safe_load((ROOT / "deploy/tempo/tempo.yaml").read_text("utf-8"))
+    assert loki["compactor"]["retention_enabled"] is True
+    assert loki["limits_config"]["retention_period"] == tempo["compactor"]["compaction"]["block_retention"]
+
+
+def test_alloy_reads_docker_s_files_alone_and_knows_containers_by_the_name_that_compose_has_them_note(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    config = (ROOT / "deploy/alloy/config.alloy").read_text("utf-8")
+    assert config.count("{") == config.count("}")
+    mounted = {volume.rsplit(":", 2)[-2]: volume for volume in services["alloy"]["volumes"] if volume.endswith(":ro")}
+    assert set(mounted) == {"/etc/alloy/config.alloy", "/containers"}
+    assert re.findall(r'__path__ = "(/\w+)/', config) == ["/containers"]
+    assert services["alloy"]["command"][-1] == "/etc/alloy/config.alloy"
+    assert "attrs.tag" in config
+    tagged = [name for name, each in services.items() if each.get("logging", {}).get("options", {}).get("tag")]
+    assert set(OURS) <= set(tagged)
+    assert not [volume for each in services.values() for volume in each.get("volumes", ()) if "docker.sock" in volume]
+
+
+def test_a_line_leads_to_its_session_s_traces_and_a_trace_to_its_lines() -> None:
+    folder = ROOT / "deploy/grafana/provisioning/datasources"
+    sources = {path.stem: yaml.safe_load(path.read_text("utf-8"))["datasources"][0] for path in folder.glob("*.yaml")}
+    (field,) = sources["loki"]["jsonData"]["derivedFields"]
+    line = structlog.processors.JSONRenderer()(None, "info", {"session_id": "0a1b2c-_", "event": "said"})
+    assert re.findall(field["matcherRegex"], str(line)) == ["0a1b2c-_"]
+    assert "bind_contextvars(session_id=" in (ROOT / "src/parley/server/sessions.py").read_text("utf-8")
+    assert field["datasourceUid"] == sources["tempo"]["uid"]
+    back = sources["tempo"]["jsonData"]["tracesToLogsV2"]
+    assert back["datasourceUid"] == sources["loki"]["uid"]
+    attribute = "parley.session"
+    assert f"span.{attribute} =" in field["url"]
+    assert f'tags["{attribute}"]' in back["query"]
+    assert attribute in Story("0a1b2c3d4e5f", 1).attributes()
+    assert "session_id = " in (ROOT / "deploy/alloy/config.alloy").read_text("utf-8")
+    assert "session_id=" in back["query"]
 
 
 # --- Dockerfiles ------------------------------------------------------------------------------
