@@ -19,7 +19,7 @@ def anyio_backend() -> object:
 
 @pytest.fixture(scope="module")
 def few_collections() -> Iterator[None]:
-    """Thousands of sessions leave garbage behind: it is looked for less often, which saves a tenth of the time."""
+    """Thousands of sessions leave garbage behind: it is looked for less often, which saves time."""
     before = gc.get_threshold()
     gc.set_threshold(50_000, 20, 100)
     yield

@@ -25,7 +25,7 @@ DEFAULT_FILES = (Path("configs/orchestrator.yaml"), Path("configs/worker.yaml"))
 """Read from the current folder when they are there and no file is named."""
 _OTHER_VARIABLES = ("PARLEY_CONFIG", "PARLEY_API_KEY", "PARLEY_URL", "PARLEY_TEST_")
 _NOTHING: Any = object()
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # each process reads them at its start: a tenth of the time
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # each process reads them at its start
 
 
 @cache
