@@ -22,6 +22,7 @@ it("a cut-in has what was measured of it, and none is drawn of which nothing was
   expect(cutPoints([
     { number: 1, softer: 35, silent: 80, wentOn: false },
     { number: 2, softer: null, silent: 90, wentOn: null },
+    { number: 4, softer: 35, silent: null, wentOn: null },
     { number: 3, softer: null, silent: null, wentOn: true },
-  ])).toEqual([{ name: "1", values: [35, 80] }, { name: "2", values: [90] }]);
+  ])).toEqual([{ name: "1", values: [35, 80] }, { name: "2", values: [90] }, { name: "4", values: [35], open: true }]);
 });

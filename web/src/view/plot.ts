@@ -11,6 +11,8 @@ import { stepsOf } from "./latency";
 export interface Point {
   readonly name: string;
   readonly values: readonly number[];
+  /** It came no further than to what an open dot stands for. */
+  readonly open?: boolean;
 }
 
 const WIDTH = 340;
@@ -41,7 +43,8 @@ export function turnPoints(turns: readonly Turn[]): Point[] {
 
 export function cutPoints(cuts: readonly Cut[]): Point[] {
   const values = ({ softer, silent }: Cut): number[] => [softer, silent].filter((value) => value !== null);
-  return cuts.map((cut) => ({ name: String(cut.number), values: values(cut) })).filter((point) => point.values.length > 0);
+  const open = ({ softer, silent }: Cut): boolean => softer !== null && silent === null;
+  return cuts.map((cut) => ({ name: String(cut.number), values: values(cut), ...(open(cut) && { open: true }) })).filter((point) => point.values.length > 0);
 }
 
 export class PlotView {
@@ -113,7 +116,7 @@ function plot(points: readonly Point[]): SVGSVGElement {
 function marks(point: Point, x: number, y: (value: number) => number): SVGElement[] {
   const [first = 0] = point.values;
   const last = point.values.at(-1) ?? first;
-  const full = svg("circle", { class: "full", cx: x, cy: y(last), r: 3.6 });
+  const full = svg("circle", { class: point.open ? "open" : "full", cx: x, cy: y(last), r: 3.6 });
   if (point.values.length === 1) return [full];
   const line = svg("line", { class: "span", x1: x, x2: x, y1: y(first), y2: y(last) });
   return [line, svg("circle", { class: "open", cx: x, cy: y(first), r: 3.6 }), full];
