@@ -30,7 +30,8 @@ _DOUBT_TICKS = 15
 """A tick counts as background only this much later, if no speech was found meanwhile."""
 _DEVIATIONS = 4.5
 """By 3.5 of them ticks of pink noise stand out three times in two seconds, and the network looks each time."""
-_EMPHASES = (np.float32(0.7), np.float32(0.9))
+_BODY, _HISS = 0.7, 0.9
+"""How much of the sample before is taken from each."""
 _LEAST_MARGIN_DB = 2.0
 _LOOK = 0.2
 
@@ -78,7 +79,9 @@ class EnergyGate:
 
     def levels(self, samples: NDArray[np.float32]) -> list[tuple[float, float]]:
         """Powers of whole ticks (samples scaled to 1, the one sample before them included): body and hiss."""
-        return list(zip(*(_powers(samples[1:] - factor * samples[:-1]) for factor in _EMPHASES), strict=True))
+        return [
+            _powers(samples[start : start + TICK_SAMPLES + 1]) for start in range(0, samples.size - 1, TICK_SAMPLES)
+        ]
 
     def update(self, level: tuple[float, float]) -> bool:
         """Take one tick's powers; True when the detector has to look at this tick."""
@@ -104,7 +107,13 @@ class EnergyGate:
         self._doubtful.clear()
 
 
-def _powers(samples: NDArray[np.float32]) -> list[float]:
-    ticks = samples.reshape(-1, TICK_SAMPLES)
-    powers: list[float] = (np.einsum("ij,ij->i", ticks, ticks) / TICK_SAMPLES).tolist()
-    return powers
+def _powers(samples: NDArray[np.float32]) -> tuple[float, float]:
+    """Of one tick with the sample before it. A sum of (x[n] - f x[n-1])^2 for each emphasis f, out of three that both
+    share: two products of vectors in place of a dozen calls for arrays as short as these."""
+    now, before = samples[1:], samples[:-1]
+    square, lagged = float(now.dot(now)), float(now.dot(before))
+    first, last = float(samples[0]), float(samples[-1])
+    earlier = square + first * first - last * last
+    body = square - 2 * _BODY * lagged + _BODY * _BODY * earlier
+    hiss = square - 2 * _HISS * lagged + _HISS * _HISS * earlier
+    return max(0.0, body) / TICK_SAMPLES, max(0.0, hiss) / TICK_SAMPLES

@@ -22,6 +22,19 @@ def gate() -> EnergyGate:
     return EnergyGate(8.0, -72.0, 0.4)
 
 
+@pytest.mark.parametrize("scale", [1e-4, 1e-2, 0.9])
+def test_levels_are_the_powers_of_what_each_emphasis_leaves(gate: EnergyGate, scale: float) -> None:
+    time = np.arange(3 * TICK_SAMPLES + 1)
+    rumble = scale * np.sin(time * 2 * np.pi * 40 / RATE) + scale / 300 * np.random.default_rng(2).normal(
+        size=time.size
+    )
+    samples = rumble.astype(np.float32)
+    for tick, levels in enumerate(gate.levels(samples)):
+        now = rumble[tick * TICK_SAMPLES : (tick + 1) * TICK_SAMPLES + 1]
+        for factor, level in zip((0.7, 0.9), levels, strict=True):
+            assert level == pytest.approx(np.mean((now[1:] - factor * now[:-1]) ** 2), rel=1e-3)
+
+
 def test_it_is_open_until_the_background_is_known(gate: EnergyGate) -> None:
     assert share_open(gate, hiss(0.3, -60)) == 1.0
 
