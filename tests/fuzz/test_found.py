@@ -11,10 +11,18 @@ from parley.errors import ConfigError
 from parley.worker.metadata import read_pack
 
 DEEP = "a: " + '{"a":' * 3_000 + "1" + "}" * 3_000
+ALIASES = "a0: &a0 [1, 1]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 30))
 CASES = pytest.mark.parametrize(
     ("text", "said"),
-    [(DEEP, "nests too deeply"), (DEEP.rstrip("}"), "YAML"), ("a: 2030-02-31\n", "day is out of range")],
-    ids=["deep", "deep and broken", "no such day"],
+    [
+        (DEEP, "nests too deeply"),
+        (DEEP.rstrip("}"), "YAML"),
+        ("a: 2030-02-31\n", "day is out of range"),
+        ("a: " + "[" * 100_000, "nests too deeply"),  # more than the C library's stack holds
+        ("a: &a [*a, *a]\n", "nests too deeply"),
+        (ALIASES, "aliases make too much of it"),
+    ],
+    ids=["deep", "deep and broken", "no such day", "very deep", "itself", "doubled again and again"],
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from parley.nesting import DEEPEST, deeper, is_text
+from parley.nesting import DEEPEST, deeper, is_text, larger
 
 
 @pytest.mark.parametrize(("begin", "end"), [("[", "]"), ('{"a":', "}"), ('[1,{"a":2,"b":', '},"c"]')])
@@ -41,3 +41,19 @@ def test_whole_characters_are_text(value: Any) -> None:
 @pytest.mark.parametrize("value", ["\ud83d", {"\ude00": 1}, {"a": ["b", {"c": "d\ud800"}]}])
 def test_half_a_character_is_none(value: Any) -> None:
     assert not is_text(value)
+
+
+def test_what_is_named_often_counts_as_often_and_is_walked_through_once() -> None:
+    doubled: list[object] = [1, 1]
+    for _ in range(25):
+        doubled = [doubled, doubled]
+    assert not deeper(doubled)
+    assert larger(doubled)
+    assert not larger([[1, 2], {"a": 3}], 6)
+    assert larger([[1, 2], {"a": 3}], 5)
+
+
+def test_what_stands_in_itself_is_too_deep() -> None:
+    itself: list[object] = []
+    itself += [itself, itself]
+    assert deeper(itself)

@@ -19,13 +19,12 @@ from parley.config.settings import Settings
 from parley.config.tree import Group, Leaf, group_of
 from parley.errors import ConfigError
 from parley.hints import command
-from parley.nesting import deeper
+from parley.yaml_text import loaded
 
 DEFAULT_FILES = (Path("configs/orchestrator.yaml"), Path("configs/worker.yaml"))
 """Read from the current folder when they are there and no file is named."""
 _OTHER_VARIABLES = ("PARLEY_CONFIG", "PARLEY_API_KEY", "PARLEY_URL", "PARLEY_TEST_")
 _NOTHING: Any = object()
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # each process reads them at its start
 
 
 @cache
@@ -103,7 +102,7 @@ def _files(files: Sequence[Path], environ: Mapping[str, str]) -> list[Path]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = _parsed(path.read_text(encoding="utf-8"))
+        values = loaded(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"The settings file {path} does not exist.") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -112,24 +111,15 @@ def _read(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{path}{line} is not YAML: {getattr(error, 'problem', None) or error}.") from None
-    except ValueError as error:  # a day that no month has
+    except ValueError as error:  # a day that no month has, too deep, too much
         raise ConfigError(f"{path} is not YAML that can be read: {error}.") from None
     except RecursionError:
         raise ConfigError(f"{path} is not YAML that can be read: it nests too deeply.") from None
-    if deeper(values):
-        raise ConfigError(f"{path} is no settings file: it nests too deeply.")
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold groups of settings such as `server:`, not a {type(values).__name__}.")
     return _without_empty(values)
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return yaml.load(text, _LOADER)  # noqa: S506  (a safe one)
-    except yaml.YAMLError:
-        return yaml.safe_load(text)  # knows better in which line the fault is
 
 
 def _without_empty(values: dict[str, Any]) -> dict[str, Any]:

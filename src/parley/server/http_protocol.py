@@ -102,6 +102,9 @@ class BoundedHttpProtocol(H11Protocol):
             self._entered = None
 
     def shutdown(self) -> None:
+        if self._dropped is not None:
+            self.transport.close()  # its answer has been sent, and there is no request to end
+            return
         if self._upgrade is None:
             super().shutdown()
             return

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import apply_mask  # type: ignore[attr-defined]  # in C where it could be built
 from websockets.protocol import State
 
 from parley.allowance import Allowance
-from parley.server.data_frames import BINARY, TEXT, framed, head_at
+from parley.server.data_frames import BINARY, TEXT, framed
 from parley.server.portions import Portions
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
     from websockets.frames import Frame
 
-    from parley.server.data_frames import Head
     from parley.server.portions import Turns
     from parley.transports.bounds import Tally
 
@@ -33,15 +31,12 @@ PATIENCE = 10.0
 _WELL_AGAIN = 0.5
 """Share of those at once that has to have come back before a client counts as one that sends no more than it may."""
 _PIECES = 64
-_MESSAGES = (BINARY, TEXT)
-_NO_MASK = bytes(4)
 
 
 class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     """For ``uvicorn.Config(ws=...)``, with the first arguments given by ``functools.partial``.
 
-    Messages that are one whole frame each, which is what a conversation is made of, are taken and sent here at a third
-    of the parser's cost; everything else is the parser's, which never sees a part of a frame.
+    Messages leave as one frame each without the library's many steps, as all of ours can.
     Bytes are parsed in portions, and a client that sends more frames than it may is not read for a while.
     A client that stops reading is dropped by the session's watchdog, but a polite close would wait for
     that very client to read; so the socket is cut off when it has not gone by itself.
@@ -51,24 +46,17 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     """Called once, when the connection is gone."""
     _pinged = False
     _owing_since: float | None = None
-    _asked = False
-    """Whether the request for a WebSocket has come, which is no frame."""
-    _between_frames = True
-    """False once the parser was given what may have been a part of a frame."""
-    _wanted = 0
-    """Bytes of which the frame that has begun to come consists; at least."""
 
     def __init__(self, turns: Turns, tally: Tally, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._turns = turns
         self._tally = tally
-        self._begun = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         socket = cast("asyncio.Transport", transport)
         socket.set_write_buffer_limits(high=WRITE_BUFFER)
         self._frames = Allowance(burst=FRAMES_AT_ONCE, per_second=FRAMES_A_SECOND)
-        self._portions = Portions(self.loop, socket, self._take, lambda: self.read_paused, self._turns)
+        self._portions = Portions(self.loop, socket, super().data_received, lambda: self.read_paused, self._turns)
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -81,70 +69,12 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         self._portions.add(data)
 
-    def _take(self, data: bytes) -> None:
-        """What portions hand on: the request first, then frames."""
-        if not self._asked or not self._between_frames:
-            self._asked = True
-            super().data_received(data)
-            return
-        if self._begun:
-            self._begun += data
-            if len(self._begun) < self._wanted:
-                return
-            data = bytes(self._begun)
-            self._begun.clear()
-        at = self._take_frames(data)
-        if at < len(data):
-            self._begun += data[at:]
-
-    def _take_frames(self, data: bytes) -> int:
-        """Take all that are whole, and say where the one begins that is not."""
-        self._wanted, limit = 0, self.conn.max_message_size
-        at = passed = taken = 0  # passed: what lies between there and here is the parser's
-        while head := head_at(data, at):
-            if limit is not None and head.end - head.start > limit:
-                self._between_frames = False  # the parser refuses it, and what follows is no frame any more
-                at = len(data)
-                break
-            if head.end > len(data):
-                self._wanted = head.end - at
-                break
-            if head.masked and head.first in _MESSAGES:
-                if passed < at:
-                    self._parse(data[passed:at])
-                passed = at
-                if self.conn.state is State.OPEN and self.conn.current_size is None:
-                    self._take_message(data, head)
-                    taken += 1
-                    passed = head.end
-            at = head.end
-        if passed < at:
-            self._parse(data[passed:at])
-        if taken:
-            self._count(taken)
-        return at
-
-    def _take_message(self, data: bytes, head: Head) -> None:
-        payload, mask = data[head.start : head.end], data[head.mask : head.mask + 4]
-        self.curr_msg_data_type = "text" if head.first == TEXT else "bytes"
-        self.frames = [payload if mask == _NO_MASK else apply_mask(payload, mask)]
-        self.send_receive_event_to_app()
-
-    def _parse(self, data: bytes) -> None:
-        if not self.transport.is_closing():
-            super().data_received(data)
-
     def handle_events(self) -> None:
-        frames = len(self.conn.events)
+        now = self.loop.time()
+        wait = self._frames.owe(now, len(self.conn.events))
         super().handle_events()
         if self._pinged:
             self._answer_pings()
-        self._count(frames)
-
-    def _count(self, frames: int) -> None:
-        """Who sends more than it may is not read for a while, and is sent away where that goes on."""
-        now = self.loop.time()
-        wait = self._frames.owe(now, frames)
         if wait and self._owing_since is None:
             self._owing_since = now
         elif self._owing_since is not None and self._frames.share_left(now) > _WELL_AGAIN:

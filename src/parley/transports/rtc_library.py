@@ -9,7 +9,12 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 
+import structlog
+
+from parley.errors import UnavailableError
 from parley.transports.rtc_settings import PINNED
+
+log = structlog.get_logger(__name__)
 
 
 class RtcLibrary:
@@ -26,10 +31,14 @@ class RtcLibrary:
             self._importing = asyncio.ensure_future(asyncio.to_thread(_import))
 
     async def ready(self) -> None:
-        """Return once it can be used. Raises ConfigError like the constructor."""
+        """Return once it can be used. Raises ConfigError like the constructor, UnavailableError where it is broken."""
         self.wanted_soon()
         assert self._importing is not None
-        await asyncio.shield(self._importing)
+        try:
+            await asyncio.shield(self._importing)
+        except ImportError as error:
+            log.warning("the library of WebRTC can not be imported", reason=str(error))
+            raise UnavailableError("WebRTC does not work on this server; its log says why.") from None
 
 
 def _import() -> None:
