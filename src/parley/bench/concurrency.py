@@ -7,7 +7,8 @@ distance of two frames is from 20 ms; lateness how far a frame comes behind a pl
 buffer and started with the first one.
 
 ``--set``: seconds (measured for each N, 10), noise (dB of the room, -65), stop_ms (10: where the search stops),
-echo_cancelled (yes; no: participants who promise nothing, with headphones, so that the session has to find out).
+echo_cancelled (yes; no: participants who promise nothing, with headphones, so that the session has to find out),
+bare (yes: beside it, in the same minute, a server of the same libraries that only takes and sends the frames; no).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 from parley.bench.load import NOISE_DB, LoadRequest
 from parley.bench.report import BenchOptions, Goal, LoadMeter, Param, Row, percentile, row
-from parley.bench.stack import RunningParley, running_parley
+from parley.bench.stack import RunningParley, running_bare, running_parley
 from parley.errors import InvalidRequest, ParleyError
 
 SESSIONS = (1, 10, 50, 80, 100, 120, 140)
@@ -39,12 +40,15 @@ def run(options: BenchOptions) -> list[Row]:
     rows: list[Row] = []
     most = 0
     stop_ms = options.number("stop_ms", 10)
-    promised = _promised(options)
+    promised = _yes(options, "echo_cancelled")
+    compared = not options.url and _yes(options, "bare")
     with running_parley(options, worker="tone") as parley:
         for count in options.sessions or SESSIONS:
             meter = LoadMeter()
             window = asyncio.run(_measure(parley, options, count))
             rows += _rows(window, count, meter, promised=promised)
+            if compared:
+                rows += _beside_bare(options, count, window["cores"]["orchestrator"])
             late = percentile(window["late"], 95)
             if window["errors"] or window["silent_sessions"] or late is None or late > stop_ms:
                 break
@@ -66,7 +70,8 @@ async def _measure(parley: RunningParley, options: BenchOptions, count: int) -> 
     """One window with ``count`` sessions."""
     seconds = options.number("seconds", SECONDS)
     noise_db, api_key = options.number("noise", NOISE_DB), options.text("api_key")
-    request = LoadRequest(parley.url, count, seconds, TEXT, noise_db, api_key, _promised(options))
+    promised = _yes(options, "echo_cancelled")
+    request = LoadRequest(parley.url, count, seconds, TEXT, noise_db, api_key, promised)
     return await measured(parley, request)
 
 
@@ -95,11 +100,23 @@ async def measured(parley: RunningParley, request: LoadRequest) -> dict[str, Any
     raise ParleyError("The participants' process ended without a result.")
 
 
-def _promised(options: BenchOptions) -> bool:
-    """Whether the participants say that their microphones are free of echo."""
-    answer = options.text("echo_cancelled", "yes")
+def _beside_bare(options: BenchOptions, count: int, cores: float) -> list[Row]:
+    """What the same participants cost a server that does nothing else."""
+    with running_bare() as bare:
+        window = asyncio.run(_measure(bare, options, count))
+    least = window["cores"]["orchestrator"]
+    params: dict[str, Param] = {"sessions": count}
+    rows = [row("CPU of a bare server", "core s per session s", [least / count], params=params)]
+    if least:
+        rows.append(row("CPU, times a bare server's", "", [cores / least], params=params))
+    return rows
+
+
+def _yes(options: BenchOptions, name: str) -> bool:
+    """What ``--set`` says of it; yes where it says nothing."""
+    answer = options.text(name, "yes")
     if answer not in ("yes", "no"):
-        raise InvalidRequest(f"--set echo_cancelled={answer}: say yes or no.")
+        raise InvalidRequest(f"--set {name}={answer}: say yes or no.")
     return answer == "yes"
 
 

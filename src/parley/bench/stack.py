@@ -84,6 +84,17 @@ def running_parley(
         yield RunningParley(f"ws://127.0.0.1:{port}/v1/session", server.pid, worker_process.pid)
 
 
+@contextlib.contextmanager
+def running_bare() -> Iterator[RunningParley]:
+    """A server of the same libraries that only takes and sends frames (``bare.py``)."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="parley-bench-") as folder:
+        arguments = [sys.executable, "-m", "parley.bench.bare", str(port)]
+        with _child(Path(folder, "bare.log"), arguments) as server:
+            wait_for_health(f"http://127.0.0.1:{port}/health", server)
+            yield RunningParley(f"ws://127.0.0.1:{port}/v1/session", server.pid)
+
+
 class Process(subprocess.Popen[bytes]):
     """A child that knows where it writes."""
 
@@ -101,6 +112,12 @@ def process(log: Path, command: str, settings: Mapping[str, object]) -> Iterator
     arguments = [sys.executable, "-m", "parley", command]
     for name, value in settings.items():
         arguments += ["--set", f"{name}={value}"]
+    with _child(log, arguments) as child:
+        yield child
+
+
+@contextlib.contextmanager
+def _child(log: Path, arguments: list[str]) -> Iterator[Process]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
     with log.open("wb") as output, tempfile.TemporaryDirectory(prefix="parley-bench-") as elsewhere:
         # Started elsewhere, so that no settings file of the caller's folder counts.
