@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.e2e.browser import Tab, open_tab
+from tests.e2e.browser import PICK_TRANSPORT, Tab, open_tab
 from tests.e2e.conftest import (
     STATIC,
     Place,
@@ -338,6 +338,29 @@ def test_the_page_comes_back_by_itself_when_parley_restarts(transport: str, tmp_
         stack.callback(second.stop)
         tab.wait("model.link === 'online'", timeout=60)
         answered(tab, "hello")
+
+
+@pytest.mark.parametrize("transport", ["webrtc", "websocket"])
+def test_a_conversation_goes_on_after_the_page_was_reloaded(parley: Running, transport: str, tmp_path: Path) -> None:
+    with open_tab(parley.url, tmp_path / "profile", None, transport=transport) as tab:
+        tab.connect()
+        answered(tab, "count to three")
+        tab.page.reload()
+        tab.page.wait_for_selector("#connect")
+        tab.until("document.getElementById('link').textContent === 'Tap to go on with your conversation.'")
+        if transport != "webrtc":
+            tab.page.evaluate(PICK_TRANSPORT, transport)
+        tab.connect()
+        assert tab.model()["notice"] == "Welcome back."
+        answered(tab, "say that again")
+        assert "three" in tab.replies()[-1]["text"].lower()  # only who remembers can
+
+        tab.page.click("#leave")
+        tab.wait("model.link === 'offline'")
+        tab.page.reload()
+        tab.page.wait_for_selector("#connect")
+        assert tab.page.text_content("#link") == ""  # who left has no conversation to go on with
+        assert not tab.faults
 
 
 def test_the_page_comes_back_by_itself_when_the_livekit_server_restarts(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import { TranscriptView } from "./view/transcript";
 import { VoiceView } from "./view/voice";
 import { modelsInWords } from "./models";
 import { recall, Remembered, type Device } from "./remembered";
+import { keep, kept } from "./reloaded";
 import { describe, loadedSoFar, optionFor, optionsOf, voiceOf } from "./voices";
 import { LANGUAGES, languageFor, speakLanguage, t, translatePage, wordsOf } from "./words";
 
@@ -112,9 +113,13 @@ const session = new Session({
   device: stored.device("device")?.id ?? "",
   loudspeaker: stored.device("speaker")?.id ?? "",
   duck: stored.get("duck") !== "off",
+  resume: kept(() => sessionStorage, Date.now()),
   livekit: () => import("@parley/client/livekit"),
 });
 const { settings } = session;
+window.addEventListener("pagehide", () => {
+  keep(() => sessionStorage, session.model.link === "offline" ? "" : session.model.sessionId, Date.now());
+});
 let pushToTalk = stored.get("push") === "on";
 session.on("change", scheduleRender);
 session.on("output", (reading) => {
@@ -160,7 +165,7 @@ function render(): void {
   document.body.dataset.live = live || model.entries.length > 0 ? "yes" : "no";
   voice.show(now);
   setText(ui.state, words);
-  setText(ui.link, notice(model));
+  setText(ui.link, settings.resume && !live ? t("go_on") : notice(model));
   const action = t(live ? "interrupt" : "tap_to_talk");
   if (ui.connect.getAttribute("aria-label") !== action) ui.connect.setAttribute("aria-label", action);
   ui.connect.disabled = live && !(online && model.agent === "speaking");
@@ -357,6 +362,8 @@ ui.form.addEventListener("submit", (event) => {
 
 let models: VoiceModel[] = [];
 let refreshTimer = 0;
+/** This page has been in a conversation. */
+let begun = false;
 /** Often while something moves, seldom otherwise. */
 const REFRESH_BUSY = 700;
 const REFRESH_IDLE = 10_000;
@@ -394,7 +401,8 @@ function showVoices(): void {
 }
 
 session.on("message", (message) => {
-  if (message.type === "started" && !message.resumed) void refreshVoices().then(recallVoice);
+  if (message.type === "started" && !(message.resumed && begun)) void refreshVoices().then(recallVoice);
+  begun ||= message.type === "started";
   // A voice was taken, or refused: the one in the model speaks.
   if (message.type !== "voice" && !(message.type === "error" && message.code === "not_found")) return;
   const speaks = optionFor(optionsOf(models), session.model.voice);

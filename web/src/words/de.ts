@@ -26,6 +26,7 @@ export const de: Words = {
   ended: "Beendet",
   trying_again: "Verbindung verloren. Neuer Versuch …",
   welcome_back: "Willkommen zurück.",
+  go_on: "Tippen, um das Gespräch fortzusetzen.",
 
   transcript: "Mitschrift",
   what_was_said: "Was gesagt wurde",

@@ -27,6 +27,7 @@ export const en = {
   ended: "Ended",
   trying_again: "Connection lost. Trying again…",
   welcome_back: "Welcome back.",
+  go_on: "Tap to go on with your conversation.",
 
   // what was said
   transcript: "Transcript",

@@ -26,6 +26,7 @@ export const es: Words = {
   ended: "Terminado",
   trying_again: "Se perdió la conexión. Otro intento…",
   welcome_back: "Hola de nuevo.",
+  go_on: "Toca para seguir con la conversación.",
 
   transcript: "Transcripción",
   what_was_said: "Lo que se dijo",

@@ -26,6 +26,7 @@ export const fr: Words = {
   ended: "Terminé",
   trying_again: "Connexion perdue. Nouvel essai…",
   welcome_back: "Bon retour.",
+  go_on: "Touchez pour reprendre la conversation.",
 
   transcript: "Transcription",
   what_was_said: "Ce qui a été dit",

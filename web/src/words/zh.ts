@@ -25,6 +25,7 @@ export const zh: Words = {
   ended: "已结束",
   trying_again: "连接已断开，正在重试…",
   welcome_back: "欢迎回来。",
+  go_on: "点按以继续对话。",
 
   transcript: "文字记录",
   what_was_said: "说过的话",

@@ -29,6 +29,8 @@ export interface Settings {
   duck: boolean;
   /** The voice to begin with; null for the server's. */
   voice: Partial<Voice> | null;
+  /** Id of a conversation that a page before this one held, to go on with it; what the server has forgotten begins anew. */
+  resume: string;
   /** Brings LiveKit rooms: `() => import("@parley/client/livekit")`, with `livekit-client` installed. */
   livekit: (() => Promise<Rooms>) | null;
 }
@@ -59,7 +61,7 @@ export interface SessionEvents {
   moment: Moment;
 }
 
-const USUAL: Settings = { server: "", key: "", transport: "", transports: [], device: "", loudspeaker: "", duck: true, voice: null, livekit: null };
+const USUAL: Settings = { server: "", key: "", transport: "", transports: [], device: "", loudspeaker: "", duck: true, voice: null, resume: "", livekit: null };
 
 /** Seconds to wait before each new try; then it is up to the person. */
 const RETRIES = [0.3, 0.7, 1.5, 3, 5, 8, 13];
@@ -198,7 +200,7 @@ export class Session extends Events<SessionEvents> {
       if (!this.wanted) return;
       this.connection = connection;
       await connection.open(this.microphone.track);
-      connection.send(startOf(connection, this.settings.voice, this.model.sessionId));
+      connection.send(startOf(connection, this.settings.voice, this.model.sessionId || this.settings.resume));
     } catch (error) {
       await this.failed(error);
     }
@@ -249,6 +251,7 @@ export class Session extends Events<SessionEvents> {
       case "started":
         this.attempt = 0;
         this.been = true;
+        this.settings.resume = "";
         this.audio?.sound();
         this.startReports();
         break;
