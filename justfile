@@ -97,7 +97,7 @@ test-integration: _tools
     # They wait for somebody's speech most of the time, three at once; browsers and other people's clients hear in
     # real time, two at once; what attacks do to a listener is measured: they have the machine for themselves.
     tried 2100 -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/integration/attacks -- tests/contracts tests/integration
-    tried 1500 -n 2 --dist loadfile --no-loadscope-reorder -- tests/clients tests/e2e
+    tried 2400 -n 2 --dist loadfile --no-loadscope-reorder -- tests/clients tests/e2e
     tried 1500 -- tests/integration/attacks
     if [ -d web/node_modules ]; then npm --prefix web run --silent test; fi
 
