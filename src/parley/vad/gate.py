@@ -28,8 +28,9 @@ _RATE = 1 / 100
 _LEARNT_TICKS = 60
 _DOUBT_TICKS = 15
 """A tick counts as background only this much later, if no speech was found meanwhile."""
-_DEVIATIONS = 4.5
-"""By 3.5 of them ticks of pink noise stand out three times in two seconds, and the network looks each time."""
+_DEVIATIONS = 3.5
+"""Ticks of pink noise stand out by so many three times in two seconds, and the network looks. With 4.5 they do so more
+seldom, but people who cut in over a loud echo are noticed later (`parley bench echo`)."""
 _BODY, _HISS = 0.7, 0.9
 """How much of the sample before is taken from each."""
 _LEAST_MARGIN_DB = 2.0
