@@ -354,13 +354,13 @@ def test_a_conversation_goes_on_after_the_page_was_reloaded(parley: Running, tra
         assert tab.model()["notice"] == "Welcome back."
         answered(tab, "say that again")
         assert "three" in tab.replies()[-1]["text"].lower()  # only who remembers can
+        assert not tab.faults
 
         tab.page.click("#leave")
         tab.wait("model.link === 'offline'")
         tab.page.reload()
         tab.page.wait_for_selector("#connect")
         assert tab.page.text_content("#link") == ""  # who left has no conversation to go on with
-        assert not tab.faults
 
 
 def test_the_page_comes_back_by_itself_when_the_livekit_server_restarts(tmp_path: Path) -> None:
