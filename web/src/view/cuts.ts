@@ -1,6 +1,8 @@
 // When somebody cut in: how soon the voice was softer, and how soon silent. All times are seconds on the audio clock, so
 // that what is compared was heard by the same ear. No DOM, no clocks.
 
+import type { Reading } from "@parley/client";
+
 export interface Cut {
   readonly number: number;
   /** Milliseconds from the first voiced block of the microphone; null where it did not come to that. */
@@ -10,11 +12,7 @@ export interface Cut {
   readonly wentOn: boolean | null;
 }
 
-interface Heard {
-  readonly level: number;
-  readonly voiced: boolean;
-  readonly time: number;
-}
+type Heard = Pick<Reading, "level" | "voiced" | "time">;
 
 /** A meter's block, in seconds: its time is that of its end. */
 const BLOCK = 0.01;
