@@ -110,6 +110,8 @@ class Heard:
     pcm: bytearray = field(default_factory=bytearray)
     gaps: int = 0
     """Frames that did not follow on the one before."""
+    told: list[str] = field(default_factory=list)
+    """Messages, which say why frames did not follow."""
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     """Set with the first sound."""
     arrivals: list[tuple[float, float]] = field(default_factory=list)
@@ -164,7 +166,9 @@ async def listen(server: Server, heard: Heard) -> None:
             async for data in ws:
                 if isinstance(data, bytes):
                     heard.take(data, times.now())
-                elif json.loads(data)["type"] == "reply_end":
+                    continue
+                heard.told.append(data)
+                if json.loads(data)["type"] == "reply_end":
                     return
     raise AssertionError("the server hung up in mid-sentence")
 
@@ -298,5 +302,5 @@ async def visited(server: Server, *visit: str, program: Path = ATTACKERS) -> int
 
 def check(heard: Heard, quiet: Undisturbed, *, whole: bool = True) -> None:
     """The same samples as undisturbed, and none is missing; ``whole``: up to the end."""
-    assert heard.gaps == 0
+    assert heard.gaps == 0, heard.told
     assert bytes(heard.pcm) == (quiet.pcm if whole else quiet.pcm[: len(heard.pcm)])
